@@ -1,0 +1,2 @@
+//! nodeferry.
+fn main(){}
