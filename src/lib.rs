@@ -1,1 +1,6 @@
-//! nodeferry.
+//! nodeferry moves a Kubernetes cluster's workloads from old nodes to new ones on a timetable it can show beforehand.
+
+pub mod cluster;
+pub mod report;
+pub mod snapshot;
+pub mod trace;

@@ -1,0 +1,1 @@
+//! What a cluster IS: nodes, pods, owners, budgets, volumes, node groups.

@@ -1,0 +1,1 @@
+//! How a cluster gets IN: kubectl JSON and YAML, node groups, generators.

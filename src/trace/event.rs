@@ -1,0 +1,179 @@
+//! One line of a trace: what happened, when, and to what.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of thing happened; the wire form is snake_case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // the names are the documentation; README's table explains each
+pub enum EventKind {
+    MigrationStarted,
+    BatchStarted,
+    NodeCordoned,
+    NodeLaunchRequested,
+    NodeLaunchFailed,
+    NodeAdded,
+    NodeReady,
+    NodeNotReady,
+    EvictionAccepted,
+    EvictionRefused,
+    BudgetChanged,
+    PodTerminated,
+    PodCreated,
+    PodBound,
+    PodUnschedulable,
+    PodReady,
+    PodPreempted,
+    NodeDrained,
+    DrainFailed,
+    NodeDeleted,
+    NodeUncordoned,
+    BatchFinished,
+    MigrationFinished,
+}
+
+/// Which side of the migration a node stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeRole {
+    /// Selected to be emptied and retired.
+    Old,
+    /// Launched during the run.
+    New,
+    /// In the cluster from the start and not selected.
+    Other,
+}
+
+/// One event. Only the fields that apply are written; all times are milliseconds of virtual
+/// (or, live, wall) time since the migration started.
+///
+/// The initial cluster is told too, so that every figure can be made from the trace alone: each
+/// node of the snapshot has a `node_added` at `t_ms` 0 with `initial: true`, its allocatable
+/// (`cpu_milli`, `memory_bytes`, `pod_slots`) and the sums its bound pods request
+/// (`requested_cpu_milli`, `requested_memory_bytes`, `pods`). Pods pending at the start have a
+/// `pod_created` with `initial: true`. Later pod events carry the pod's own requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the migration started.
+    pub t_ms: u64,
+    /// What happened.
+    pub event: EventKind,
+    /// Batch, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
+    /// Node name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The object's identity: the API's uid for what was in the snapshot, `sim-N` for what the simulation made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// `Kind/namespace/name` of the pod's top owner; absent for stand-alone pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Node group id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// `namespace/name` of a PodDisruptionBudget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+    /// Short machine-readable cause, CamelCase or a stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The full text, worded as the real system words it where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// HTTP code of an eviction's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Side of the migration (`node_added`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<NodeRole>,
+    /// True for what was there when the migration started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub initial: bool,
+    /// Node: allocatable; pod: requested. Thousandths of a core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_milli: Option<i64>,
+    /// Node: allocatable; pod: requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<i64>,
+    /// Node: how many pods it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_slots: Option<i64>,
+    /// Initial node: sum of its pods' requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_cpu_milli: Option<i64>,
+    /// Initial node: sum of its pods' requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_memory_bytes: Option<i64>,
+    /// Initial node: number of its pods; batch events: pods concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<u32>,
+    /// Batch and migration events: nodes concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// Node price, millionths of a currency unit per hour, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_micros_per_hour: Option<u64>,
+    /// Node's machine type, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_type: Option<String>,
+    /// Budget: `status.disruptionsAllowed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<i64>,
+    /// Budget: `status.currentHealthy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<i64>,
+    /// Budget: `status.desiredHealthy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i64>,
+    /// Budget: `status.expectedPods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<i64>,
+    /// Batch and migration end: `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// True for what only a simulator can know; comparison of two traces leaves these out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sim_only: bool,
+}
+
+impl Event {
+    /// An event of `kind` at `t_ms` with nothing else set.
+    pub fn new(t_ms: u64, kind: EventKind) -> Event {
+        Event {
+            t_ms,
+            event: kind,
+            batch: None,
+            node: None,
+            pod: None,
+            uid: None,
+            owner: None,
+            group: None,
+            budget: None,
+            reason: None,
+            message: None,
+            code: None,
+            role: None,
+            initial: false,
+            cpu_milli: None,
+            memory_bytes: None,
+            pod_slots: None,
+            requested_cpu_milli: None,
+            requested_memory_bytes: None,
+            pods: None,
+            nodes: None,
+            price_micros_per_hour: None,
+            machine_type: None,
+            allowed: None,
+            healthy: None,
+            desired: None,
+            expected: None,
+            outcome: None,
+            sim_only: false,
+        }
+    }
+}
