@@ -1,1 +1,3 @@
 //! What a cluster IS: nodes, pods, owners, budgets, volumes, node groups.
+
+pub mod draw;
