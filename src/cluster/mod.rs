@@ -1,3 +1,61 @@
 //! What a cluster IS: nodes, pods, owners, budgets, volumes, node groups.
+//!
+//! [`Catalog`] is what never changes during a run and is shared by all runs; [`State`] is what does, small and
+//! copied for each run. Both are arenas with typed indices; strings are symbols. Nothing here knows where a
+//! cluster came from, what schedules it or what happens next.
 
+pub mod budget;
+pub mod catalog;
+pub mod delay;
 pub mod draw;
+pub mod finding;
+pub mod group;
+pub mod ids;
+pub mod intern;
+pub mod labels;
+pub mod node;
+pub mod owner;
+pub mod pod;
+pub mod rate_limit;
+pub mod state;
+pub mod taint;
+pub mod volume;
+
+pub use budget::{Amount, Budget, BudgetStatus, Demand};
+pub use catalog::{CPU, Catalog, EPHEMERAL, MEMORY, Namespace, Service, WellKnown};
+pub use delay::Delay;
+pub use finding::{Finding, Severity};
+pub use group::{GroupOrigin, Headroom, MachineType, NodeGroup};
+pub use ids::*;
+pub use intern::{Interner, Sym};
+pub use labels::{Labels, NodeSelector, NodeSelectorTerm, Operator, Requirement, Selector};
+pub use node::{AttachLimit, NodeImage, NodeSpec, NodeState};
+pub use owner::{JobSpec, Owner, OwnerKind, ScaleSource};
+pub use pod::{
+    ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests, SpreadConstraint, Volume,
+    WhenUnsatisfiable,
+};
+pub use rate_limit::{RateLimit, TokenBucket};
+pub use state::{Change, Mark, NodeChange, PodChange, State};
+pub use taint::{Effect, Taint, Toleration};
+pub use volume::{AccessModes, Attachment, CsiDriver, Pv, Pvc, PvcState, StorageClass};
+
+use std::sync::Arc;
+
+/// A cluster at one moment: the shared catalogue and a state.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// What never changes.
+    pub catalog: Arc<Catalog>,
+    /// What does.
+    pub state: State,
+}
+
+/// What somebody who only reads sees of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What never changes.
+    pub catalog: &'a Catalog,
+    /// What does.
+    pub state: &'a State,
+}

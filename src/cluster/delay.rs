@@ -1,0 +1,133 @@
+//! Delays as distributions.
+
+use serde::{Deserialize, Serialize};
+
+/// A distribution of a delay; all times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Delay {
+    /// Always the same.
+    Constant {
+        /// Milliseconds.
+        ms: i64,
+    },
+    /// Every millisecond from min to max (both included) equally likely.
+    Uniform {
+        /// Least.
+        min_ms: i64,
+        /// Most.
+        max_ms: i64,
+    },
+    /// Log-normal, given by median and 95th percentile.
+    LogNormal {
+        /// Median.
+        median_ms: i64,
+        /// 95th percentile, at least the median.
+        p95_ms: i64,
+    },
+    /// One of these, equally likely.
+    Empirical {
+        /// Samples.
+        samples_ms: Vec<i64>,
+    },
+}
+
+/// Standard normal quantile at 0.95.
+const Z95: f64 = 1.644_853_626_951_472_2;
+
+impl Delay {
+    /// The delay that a uniform draw of 64 bits gives, never negative.
+    ///
+    /// Portable: log-normal goes through libm's `exp` and a rational inverse normal, so that the same draw gives the
+    /// same milliseconds on every machine.
+    pub fn sample(&self, draw: u64) -> i64 {
+        match self {
+            Delay::Constant { ms } => (*ms).max(0),
+            Delay::Uniform { min_ms, max_ms } => {
+                let span = (*max_ms - *min_ms).max(0) as u128 + 1;
+                (min_ms + ((u128::from(draw) * span) >> 64) as i64).max(0)
+            }
+            Delay::LogNormal { median_ms, p95_ms } => {
+                if *median_ms <= 0 {
+                    return 0;
+                }
+                let ratio = (*p95_ms as f64 / *median_ms as f64).max(1.0);
+                let sigma = libm::log(ratio) / Z95;
+                // 53 bits, centred, so that neither 0 nor 1 occurs.
+                let u = ((draw >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+                let ms = *median_ms as f64 * libm::exp(sigma * inverse_normal(u));
+                libm::round(ms.min(1e15)) as i64
+            }
+            Delay::Empirical { samples_ms } => {
+                let n = samples_ms.len() as u128;
+                samples_ms.get(((u128::from(draw) * n) >> 64) as usize).copied().unwrap_or(0).max(0)
+            }
+        }
+    }
+
+    /// Why the distribution makes no sense, if it does not.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Delay::Constant { ms } if *ms < 0 => Some(format!("ms is {ms}; a delay cannot be negative")),
+            Delay::Uniform { min_ms, max_ms } if *min_ms < 0 || max_ms < min_ms => {
+                Some(format!("uniform from {min_ms} to {max_ms}; expected 0 <= min_ms <= max_ms"))
+            }
+            Delay::LogNormal { median_ms, p95_ms } if *median_ms < 0 || p95_ms < median_ms => {
+                Some(format!("log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"))
+            }
+            Delay::Empirical { samples_ms } if samples_ms.is_empty() => Some("empirical without samples".into()),
+            Delay::Empirical { samples_ms } if samples_ms.iter().any(|s| *s < 0) => {
+                Some("empirical with a negative sample".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Inverse of the standard normal distribution function: Acklam's rational approximation (relative error below 1.2e-9).
+fn inverse_normal(p: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02, 1.383577518672690e+02,
+        -3.066479806614716e+01, 2.506628277459239e+00,
+    ];
+    const B: [f64; 5] = [
+        -5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02, 6.680131188771972e+01,
+        -1.328068155288572e+01,
+    ];
+    const C: [f64; 6] = [
+        -7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00, -2.549732539343734e+00,
+        4.374664141464968e+00, 2.938163982698783e+00,
+    ];
+    const D: [f64; 4] = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00];
+    let horner = |c: &[f64], x: f64| c.iter().fold(0.0, |acc, k| acc * x + k);
+    if p < 0.02425 {
+        let q = libm::sqrt(-2.0 * libm::log(p));
+        horner(&C, q) / (horner(&D, q) * q + 1.0)
+    } else if p <= 0.97575 {
+        let q = p - 0.5;
+        let r = q * q;
+        horner(&A, r) * q / (horner(&B, r) * r + 1.0)
+    } else {
+        let q = libm::sqrt(-2.0 * libm::log(1.0 - p));
+        -horner(&C, q) / (horner(&D, q) * q + 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_normal_has_the_given_median_and_p95() {
+        let d = Delay::LogNormal { median_ms: 10_000, p95_ms: 30_000 };
+        assert_eq!(d.sample(1 << 63), 10_000);
+        let p95 = d.sample((0.95 * u64::MAX as f64) as u64);
+        assert!((29_999..=30_001).contains(&p95), "{p95}");
+    }
+
+    #[test]
+    fn uniform_reaches_both_ends_and_nothing_else() {
+        let d = Delay::Uniform { min_ms: 5, max_ms: 7 };
+        assert_eq!((d.sample(0), d.sample(u64::MAX)), (5, 7));
+    }
+}

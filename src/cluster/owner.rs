@@ -1,0 +1,98 @@
+//! Controllers of pods.
+
+use super::ids::*;
+use super::intern::Sym;
+use super::labels::Selector;
+
+/// Kind of a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)] // Kubernetes' own names
+pub enum OwnerKind {
+    Deployment,
+    ReplicaSet,
+    ReplicationController,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    /// Static pods are owned by their node.
+    Node,
+    /// A custom resource, or a kind we do not know.
+    Custom,
+}
+
+/// Where the disruption controller finds an owner's replica count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScaleSource {
+    /// `spec.replicas`, a kind it knows or whose CRD has a scale subresource.
+    Replicas,
+    /// No `/scale` (Job, DaemonSet, a CRD without it): a budget over its pods fails to sync.
+    None,
+    /// The CRD is not in the dump, so it cannot be told.
+    Unknown,
+}
+
+/// What makes a Job go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSpec {
+    /// `spec.parallelism`.
+    pub parallelism: i64,
+    /// `spec.completions`; None for a work queue.
+    pub completions: Option<i64>,
+    /// `spec.backoffLimit`.
+    pub backoff_limit: i64,
+    /// `podReplacementPolicy: Failed`: the replacement waits for a terminal phase.
+    pub replace_only_failed: bool,
+    /// A `podFailurePolicy` rule ignores failures with condition DisruptionTarget.
+    pub ignores_disruption: bool,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// `completionMode: Indexed`.
+    pub indexed: bool,
+    /// `status.succeeded` and `status.failed` in the dump.
+    pub succeeded: i64,
+    /// See `succeeded`.
+    pub failed: i64,
+    /// Has condition Complete or Failed.
+    pub finished: bool,
+}
+
+/// A controller of pods or of other controllers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Kind.
+    pub kind: OwnerKind,
+    /// Kind as written (`Widget`).
+    pub kind_name: Sym,
+    /// `apiVersion`.
+    pub api_version: Sym,
+    /// Namespace.
+    pub namespace: NsIdx,
+    /// Name.
+    pub name: Sym,
+    /// `metadata.uid`.
+    pub uid: Sym,
+    /// Its own controller (a ReplicaSet's Deployment).
+    pub parent: Option<OwnerIdx>,
+    /// Only named by a pod, not in the dump.
+    pub missing: bool,
+    /// Being deleted.
+    pub deleting: bool,
+    /// `spec.replicas` (default 1) where the kind has it.
+    pub replicas: Option<i64>,
+    /// Where budgets find its scale.
+    pub scale: ScaleSource,
+    /// `spec.selector`.
+    pub selector: Selector,
+    /// `spec.minReadySeconds`, in milliseconds.
+    pub min_ready_ms: i64,
+    /// StatefulSet with `podManagementPolicy: Parallel`.
+    pub parallel: bool,
+    /// StatefulSet `spec.ordinals.start`.
+    pub first_ordinal: u32,
+    /// Job fields.
+    pub job: Option<JobSpec>,
+    /// The pod template as a spec, where the dump has it (DaemonSets are charged to new nodes by it).
+    pub template: Option<SpecIdx>,
+    /// Names of `volumeClaimTemplates`.
+    pub claim_templates: Vec<Sym>,
+}
