@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod report;
+pub mod sim;
 pub mod snapshot;
 pub mod trace;

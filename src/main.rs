@@ -1,2 +1,2 @@
 //! nodeferry.
-fn main(){}
+fn main() {}

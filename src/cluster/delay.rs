@@ -60,7 +60,11 @@ impl Delay {
             }
             Delay::Empirical { samples_ms } => {
                 let n = samples_ms.len() as u128;
-                samples_ms.get(((u128::from(draw) * n) >> 64) as usize).copied().unwrap_or(0).max(0)
+                samples_ms
+                    .get(((u128::from(draw) * n) >> 64) as usize)
+                    .copied()
+                    .unwrap_or(0)
+                    .max(0)
             }
         }
     }
@@ -68,14 +72,20 @@ impl Delay {
     /// Why the distribution makes no sense, if it does not.
     pub fn problem(&self) -> Option<String> {
         match self {
-            Delay::Constant { ms } if *ms < 0 => Some(format!("ms is {ms}; a delay cannot be negative")),
-            Delay::Uniform { min_ms, max_ms } if *min_ms < 0 || max_ms < min_ms => {
-                Some(format!("uniform from {min_ms} to {max_ms}; expected 0 <= min_ms <= max_ms"))
+            Delay::Constant { ms } if *ms < 0 => {
+                Some(format!("ms is {ms}; a delay cannot be negative"))
             }
+            Delay::Uniform { min_ms, max_ms } if *min_ms < 0 || max_ms < min_ms => Some(format!(
+                "uniform from {min_ms} to {max_ms}; expected 0 <= min_ms <= max_ms"
+            )),
             Delay::LogNormal { median_ms, p95_ms } if *median_ms < 0 || p95_ms < median_ms => {
-                Some(format!("log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"))
+                Some(format!(
+                    "log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"
+                ))
             }
-            Delay::Empirical { samples_ms } if samples_ms.is_empty() => Some("empirical without samples".into()),
+            Delay::Empirical { samples_ms } if samples_ms.is_empty() => {
+                Some("empirical without samples".into())
+            }
             Delay::Empirical { samples_ms } if samples_ms.iter().any(|s| *s < 0) => {
                 Some("empirical with a negative sample".into())
             }
@@ -87,18 +97,34 @@ impl Delay {
 /// Inverse of the standard normal distribution function: Acklam's rational approximation (relative error below 1.2e-9).
 fn inverse_normal(p: f64) -> f64 {
     const A: [f64; 6] = [
-        -3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02, 1.383577518672690e+02,
-        -3.066479806614716e+01, 2.506628277459239e+00,
+        -3.969683028665376e+01,
+        2.209460984245205e+02,
+        -2.759285104469687e+02,
+        1.383577518672690e+02,
+        -3.066479806614716e+01,
+        2.506628277459239e+00,
     ];
     const B: [f64; 5] = [
-        -5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02, 6.680131188771972e+01,
+        -5.447609879822406e+01,
+        1.615858368580409e+02,
+        -1.556989798598866e+02,
+        6.680131188771972e+01,
         -1.328068155288572e+01,
     ];
     const C: [f64; 6] = [
-        -7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00, -2.549732539343734e+00,
-        4.374664141464968e+00, 2.938163982698783e+00,
+        -7.784894002430293e-03,
+        -3.223964580411365e-01,
+        -2.400758277161838e+00,
+        -2.549732539343734e+00,
+        4.374664141464968e+00,
+        2.938163982698783e+00,
     ];
-    const D: [f64; 4] = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00];
+    const D: [f64; 4] = [
+        7.784695709041462e-03,
+        3.224671290700398e-01,
+        2.445134137142996e+00,
+        3.754408661907416e+00,
+    ];
     let horner = |c: &[f64], x: f64| c.iter().fold(0.0, |acc, k| acc * x + k);
     if p < 0.02425 {
         let q = libm::sqrt(-2.0 * libm::log(p));
@@ -119,7 +145,10 @@ mod tests {
 
     #[test]
     fn log_normal_has_the_given_median_and_p95() {
-        let d = Delay::LogNormal { median_ms: 10_000, p95_ms: 30_000 };
+        let d = Delay::LogNormal {
+            median_ms: 10_000,
+            p95_ms: 30_000,
+        };
         assert_eq!(d.sample(1 << 63), 10_000);
         let p95 = d.sample((0.95 * u64::MAX as f64) as u64);
         assert!((29_999..=30_001).contains(&p95), "{p95}");
@@ -127,7 +156,10 @@ mod tests {
 
     #[test]
     fn uniform_reaches_both_ends_and_nothing_else() {
-        let d = Delay::Uniform { min_ms: 5, max_ms: 7 };
+        let d = Delay::Uniform {
+            min_ms: 5,
+            max_ms: 7,
+        };
         assert_eq!((d.sample(0), d.sample(u64::MAX)), (5, 7));
     }
 }

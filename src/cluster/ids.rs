@@ -66,7 +66,10 @@ pub struct Arena<I, T> {
 
 impl<I, T> Default for Arena<I, T> {
     fn default() -> Self {
-        Arena { items: Vec::new(), marker: PhantomData }
+        Arena {
+            items: Vec::new(),
+            marker: PhantomData,
+        }
     }
 }
 
@@ -132,6 +135,9 @@ impl<I, T: fmt::Debug> fmt::Debug for Arena<I, T> {
 
 impl<I, T> FromIterator<T> for Arena<I, T> {
     fn from_iter<It: IntoIterator<Item = T>>(iter: It) -> Self {
-        Arena { items: iter.into_iter().collect(), marker: PhantomData }
+        Arena {
+            items: iter.into_iter().collect(),
+            marker: PhantomData,
+        }
     }
 }

@@ -17,7 +17,10 @@ pub struct Requests {
 impl Requests {
     /// The amount of one resource, 0 if not asked for.
     pub fn get(&self, resource: ResIdx) -> i64 {
-        self.amounts.iter().find(|a| a.0 == resource).map_or(0, |a| a.1)
+        self.amounts
+            .iter()
+            .find(|a| a.0 == resource)
+            .map_or(0, |a| a.1)
     }
 }
 
@@ -149,9 +152,13 @@ impl PodShape {
         self.volumes.contains(&Volume::EmptyDir)
     }
     /// Whether it tolerates every taint with NoSchedule or NoExecute among `taints`; else the first it does not.
-    pub fn first_untolerated<'t>(&self, taints: &'t [super::taint::Taint]) -> Option<&'t super::taint::Taint> {
+    pub fn first_untolerated<'t>(
+        &self,
+        taints: &'t [super::taint::Taint],
+    ) -> Option<&'t super::taint::Taint> {
         taints.iter().find(|t| {
-            t.effect != super::taint::Effect::PreferNoSchedule && !self.tolerations.iter().any(|tol| tol.tolerates(t))
+            t.effect != super::taint::Effect::PreferNoSchedule
+                && !self.tolerations.iter().any(|tol| tol.tolerates(t))
         })
     }
 }
@@ -247,6 +254,9 @@ pub struct PodState {
     pub preempted: bool,
     /// Restarts of its containers so far.
     pub restarts: u32,
+    /// How many pods were cloned from the same spec before it: 0 for the one of the snapshot. Tells apart the luck of
+    /// pods that bear one name in turn (StatefulSets).
+    pub incarnation: u32,
     /// The object no longer exists.
     pub gone: bool,
 }

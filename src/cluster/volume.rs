@@ -20,7 +20,10 @@ pub struct AccessModes {
 impl AccessModes {
     /// Whether these include all of `wanted`.
     pub fn covers(self, wanted: AccessModes) -> bool {
-        (self.rwo || !wanted.rwo) && (self.rox || !wanted.rox) && (self.rwx || !wanted.rwx) && (self.rwop || !wanted.rwop)
+        (self.rwo || !wanted.rwo)
+            && (self.rox || !wanted.rox)
+            && (self.rwx || !wanted.rwx)
+            && (self.rwop || !wanted.rwop)
     }
 }
 

@@ -1,0 +1,287 @@
+//! How long things take: start and stop of pods, launch of machines.
+//!
+//! A delay is a distribution, found in this order: the pod's own annotation (seconds, if the scenario names the key),
+//! the first workload rule whose selector matches, the group's (launches), the scenario's global one, the one
+//! measured from the dump (starts), the named default.
+
+use crate::cluster::draw::Draws;
+use crate::cluster::{Catalog, Delay, Finding, GroupIdx, PodIdx, Severity, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Default stop delay where nothing else is known: a dump cannot tell it.
+pub const DEFAULT_STOP: Delay = Delay::Constant { ms: 2_000 };
+/// Default start delay where the dump has too few samples.
+pub const DEFAULT_START: Delay = Delay::LogNormal {
+    median_ms: 5_000,
+    p95_ms: 30_000,
+};
+/// Default launch delay (request to Ready): an assumption, not a measurement.
+pub const DEFAULT_LAUNCH: Delay = Delay::LogNormal {
+    median_ms: 60_000,
+    p95_ms: 150_000,
+};
+/// Default time from the request to end a machine to the end of its Node object.
+pub const DEFAULT_RETIRE: Delay = Delay::Constant { ms: 30_000 };
+/// Fewest samples from which a start delay is believed.
+pub const ENOUGH_SAMPLES: usize = 5;
+
+/// Delays of pods and machines as a scenario sets them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DelayOptions {
+    /// Bound → ready, for all pods.
+    pub start: Option<Delay>,
+    /// Deletion → containers stopped, for all pods; never longer than the pod's grace period.
+    pub stop: Option<Delay>,
+    /// Launch requested → node Ready, where the group says nothing.
+    pub launch: Option<Delay>,
+    /// Share of the launch delay (parts per million) after which the Node object appears, not yet Ready. Default 800000.
+    pub registered_ppm: Option<u32>,
+    /// Machine given back → Node object gone.
+    pub retire: Option<Delay>,
+    /// Annotation that holds a pod's start delay in seconds.
+    pub start_annotation: Option<String>,
+    /// Annotation that holds a pod's stop delay in seconds.
+    pub stop_annotation: Option<String>,
+    /// Rules for workloads; the first whose selector matches counts.
+    pub workloads: Vec<WorkloadDelay>,
+}
+
+/// Delays of some pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadDelay {
+    /// Namespace; all if not given.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Labels that the pod must have, all of them.
+    #[serde(default)]
+    pub match_labels: std::collections::BTreeMap<String, String>,
+    /// Bound → ready.
+    #[serde(default)]
+    pub start: Option<Delay>,
+    /// Deletion → containers stopped.
+    #[serde(default)]
+    pub stop: Option<Delay>,
+}
+
+/// Start delays measured from a dump.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MeasuredStarts {
+    /// Scheduled → ready, milliseconds, in ascending order, outliers removed.
+    pub samples_ms: Vec<i64>,
+    /// How many samples were rejected as outliers.
+    pub rejected: usize,
+}
+
+/// Delays of one run, resolved.
+#[derive(Clone, Debug)]
+pub struct Delays {
+    options: DelayOptions,
+    start: Delay,
+    stop: Delay,
+    launch: Delay,
+    retire: Delay,
+    registered_ppm: u32,
+    /// Where each came from, for the output.
+    pub origins: Vec<Finding>,
+}
+
+impl Delays {
+    /// Resolves the options against what was measured.
+    pub fn new(options: &DelayOptions, measured: &MeasuredStarts) -> Delays {
+        let mut origins = Vec::new();
+        let mut say = |what: &str, text: String| {
+            origins.push(Finding::new(
+                Severity::Info,
+                "delay-origin",
+                format!("Delay/{what}"),
+                text,
+                format!("set delays.{what} in a scenario if you know better"),
+            ));
+        };
+        let start = match &options.start {
+            Some(d) => {
+                say("start", format!("start delay given: {}", describe(d)));
+                d.clone()
+            }
+            None if measured.samples_ms.len() >= ENOUGH_SAMPLES => {
+                say(
+                    "start",
+                    format!(
+                        "start delay measured from {} pods of the dump (scheduled to ready, median {} ms); {} rejected as outliers",
+                        measured.samples_ms.len(),
+                        measured.samples_ms[measured.samples_ms.len() / 2],
+                        measured.rejected
+                    ),
+                );
+                Delay::Empirical {
+                    samples_ms: measured.samples_ms.clone(),
+                }
+            }
+            None => {
+                say(
+                    "start",
+                    format!(
+                        "start delay assumed: {}; the dump has {} usable samples ({} rejected), {} are needed",
+                        describe(&DEFAULT_START),
+                        measured.samples_ms.len(),
+                        measured.rejected,
+                        ENOUGH_SAMPLES
+                    ),
+                );
+                DEFAULT_START
+            }
+        };
+        let mut given = |what: &str, value: &Option<Delay>, default: Delay, why: &str| match value {
+            Some(d) => {
+                say(what, format!("{what} delay given: {}", describe(d)));
+                d.clone()
+            }
+            None => {
+                say(
+                    what,
+                    format!("{what} delay assumed: {}; {why}", describe(&default)),
+                );
+                default
+            }
+        };
+        let stop = given("stop", &options.stop, DEFAULT_STOP, "a dump cannot tell it");
+        let launch = given(
+            "launch",
+            &options.launch,
+            DEFAULT_LAUNCH,
+            "a dump cannot tell how long a machine takes to boot",
+        );
+        let retire = given(
+            "retire",
+            &options.retire,
+            DEFAULT_RETIRE,
+            "a dump cannot tell it",
+        );
+        Delays {
+            options: options.clone(),
+            start,
+            stop,
+            launch,
+            retire,
+            registered_ppm: options.registered_ppm.unwrap_or(800_000),
+            origins,
+        }
+    }
+
+    /// Bound → ready of a pod, in milliseconds.
+    pub fn start_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {
+        self.of_pod(
+            catalog,
+            state,
+            draws,
+            pod,
+            "start",
+            &self.options.start_annotation,
+            |w| w.start.as_ref(),
+            &self.start,
+        )
+    }
+    /// Deletion → containers stopped of a pod, in milliseconds, not yet bounded by its grace period.
+    pub fn stop_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {
+        self.of_pod(
+            catalog,
+            state,
+            draws,
+            pod,
+            "stop",
+            &self.options.stop_annotation,
+            |w| w.stop.as_ref(),
+            &self.stop,
+        )
+    }
+    /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.
+    pub fn launch_ms(
+        &self,
+        catalog: &Catalog,
+        draws: &Draws,
+        group: GroupIdx,
+        key: &str,
+    ) -> (i64, i64) {
+        let delay = catalog.groups[group]
+            .launch_delay
+            .as_ref()
+            .unwrap_or(&self.launch);
+        let ready = delay.sample(draws.u64(key, "launch", 0));
+        (
+            (i128::from(ready) * i128::from(self.registered_ppm.min(1_000_000)) / 1_000_000) as i64,
+            ready,
+        )
+    }
+    /// Machine given back → Node object gone, in milliseconds.
+    pub fn retire_ms(&self, draws: &Draws, node: &str) -> i64 {
+        self.retire.sample(draws.u64(node, "retire", 0))
+    }
+
+    #[allow(clippy::too_many_arguments)] // two callers that differ in exactly these
+    fn of_pod(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        draws: &Draws,
+        pod: PodIdx,
+        purpose: &str,
+        annotation: &Option<String>,
+        rule: impl Fn(&WorkloadDelay) -> Option<&Delay>,
+        global: &Delay,
+    ) -> i64 {
+        let spec = &catalog.specs[state.pods[pod].spec];
+        if let Some(ms) = annotation
+            .as_ref()
+            .and_then(|key| annotated_ms(catalog, &spec.annotations, key))
+        {
+            return ms;
+        }
+        let matching = self.options.workloads.iter().find_map(|w| {
+            let ns = catalog.text(catalog.namespaces[spec.namespace].name);
+            let fits = w.namespace.as_deref().is_none_or(|n| n == ns)
+                && w.match_labels.iter().all(|(k, v)| {
+                    let value = catalog.names.get(k).and_then(|k| spec.labels.get(k));
+                    value.is_some_and(|found| catalog.text(found) == v)
+                });
+            if fits { rule(w) } else { None }
+        });
+        let delay = matching.unwrap_or(global);
+        match delay {
+            Delay::Constant { ms } => *ms,
+            _ => delay.sample(draws.u64(
+                &state.pod_text(catalog, pod),
+                purpose,
+                u64::from(state.pods[pod].incarnation),
+            )),
+        }
+    }
+}
+
+/// Milliseconds that an annotation gives in seconds ("2", "0.5"); None if absent or not a number.
+fn annotated_ms(
+    catalog: &Catalog,
+    annotations: &[(crate::cluster::Sym, crate::cluster::Sym)],
+    key: &str,
+) -> Option<i64> {
+    let sym = catalog.names.get(key)?;
+    let text = catalog.text(annotations.iter().find(|a| a.0 == sym)?.1);
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let whole: i64 = whole.parse().ok().filter(|w| *w >= 0)?;
+    let digits: String = part.chars().chain("000".chars()).take(3).collect();
+    Some(whole.checked_mul(1000)? + digits.parse::<i64>().ok()?)
+}
+
+/// A distribution in words.
+pub fn describe(delay: &Delay) -> String {
+    match delay {
+        Delay::Constant { ms } => format!("constant {ms} ms"),
+        Delay::Uniform { min_ms, max_ms } => format!("uniform {min_ms} to {max_ms} ms"),
+        Delay::LogNormal { median_ms, p95_ms } => {
+            format!("log-normal, median {median_ms} ms, p95 {p95_ms} ms")
+        }
+        Delay::Empirical { samples_ms } => format!("empirical, {} samples", samples_ms.len()),
+    }
+}

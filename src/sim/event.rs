@@ -1,0 +1,148 @@
+//! The event queue: moments that actors asked for, in a total order.
+
+use crate::cluster::{BudgetIdx, GroupIdx, NodeIdx, OwnerIdx, PodIdx};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A moment that an actor asked for. One variant per actor and purpose; the order of the variants is the order in
+/// which events of one millisecond are handled (a class), ties within a class in the order of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The n-th fault of the scenario begins, ends or strikes.
+    Fault(u32),
+    /// A call of the runner reaches the API server.
+    Call(u64),
+    /// A requested machine becomes a node (the n-th launch).
+    Launch(u32),
+    /// A launched node becomes Ready.
+    NodeReady(NodeIdx),
+    /// A retired node's machine is gone.
+    NodeDeleted(NodeIdx),
+    /// The node controller writes a node's taints.
+    Taint(NodeIdx),
+    /// The node controller evicts what does not tolerate a NoExecute taint.
+    TaintEviction(PodIdx),
+    /// The pod garbage collector runs.
+    PodGc,
+    /// A pod's containers are started and ready.
+    PodReady(PodIdx),
+    /// A pod's containers have stopped.
+    PodStopped(PodIdx),
+    /// A stopped pod's object is removed.
+    PodRemoved(PodIdx),
+    /// A pod's work is done (Jobs), or it crashes.
+    PodFinished(PodIdx),
+    /// An owner's controller looks at its pods.
+    Owner(OwnerIdx),
+    /// A controller's rate-limited write goes out (the n-th).
+    ControllerWrite(u64),
+    /// The disruption controller looks at a budget.
+    Budget(BudgetIdx),
+    /// The disruption controller rechecks a budget's disrupted pods.
+    BudgetRecheck(BudgetIdx),
+    /// The attach/detach controller lets go of a node's volumes.
+    Detach(NodeIdx),
+    /// The scheduler's queue has something to do.
+    Scheduler,
+    /// A binding reaches the API server.
+    Bound(PodIdx),
+    /// The autoscaler scans.
+    Autoscaler,
+    /// The autoscaler looks at one group.
+    AutoscalerGroup(GroupIdx),
+    /// The runner wanted to be woken.
+    Runner,
+}
+
+impl Timer {
+    /// The class that orders events of one millisecond.
+    fn class(self) -> u8 {
+        match self {
+            Timer::Fault(_) => 0,
+            Timer::Call(_) => 1,
+            Timer::Launch(_) => 2,
+            Timer::NodeReady(_) => 3,
+            Timer::NodeDeleted(_) => 4,
+            Timer::Taint(_) => 5,
+            Timer::TaintEviction(_) => 6,
+            Timer::PodGc => 7,
+            Timer::PodReady(_) => 8,
+            Timer::PodStopped(_) => 9,
+            Timer::PodRemoved(_) => 10,
+            Timer::PodFinished(_) => 11,
+            Timer::Owner(_) => 12,
+            Timer::ControllerWrite(_) => 13,
+            Timer::Budget(_) => 14,
+            Timer::BudgetRecheck(_) => 15,
+            Timer::Detach(_) => 16,
+            Timer::Scheduler => 17,
+            Timer::Bound(_) => 18,
+            Timer::Autoscaler => 19,
+            Timer::AutoscalerGroup(_) => 20,
+            Timer::Runner => 21,
+        }
+    }
+}
+
+/// Timers ordered by (time, class, sequence of asking).
+#[derive(Clone, Debug, Default)]
+pub struct EventQueue {
+    heap: BinaryHeap<Reverse<(i64, u8, u64, Timer)>>,
+    sequence: u64,
+}
+
+impl EventQueue {
+    /// Asks for `timer` at `at_ms`.
+    pub fn schedule(&mut self, at_ms: i64, timer: Timer) {
+        self.sequence += 1;
+        self.heap
+            .push(Reverse((at_ms, timer.class(), self.sequence, timer)));
+    }
+    /// The moment of the next timer.
+    pub fn next_at(&self) -> Option<i64> {
+        self.heap.peek().map(|e| e.0.0)
+    }
+    /// Takes the next timer, if it is due by `until_ms`.
+    pub fn pop_until(&mut self, until_ms: i64) -> Option<(i64, Timer)> {
+        if self.next_at()? > until_ms {
+            return None;
+        }
+        self.heap
+            .pop()
+            .map(|Reverse((at, _, _, timer))| (at, timer))
+    }
+    /// How many timers wait.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_by_class_then_by_order_of_asking() {
+        let mut q = EventQueue::default();
+        q.schedule(5, Timer::Runner);
+        q.schedule(5, Timer::PodReady(PodIdx(2)));
+        q.schedule(5, Timer::PodReady(PodIdx(1)));
+        q.schedule(4, Timer::Scheduler);
+        let order: Vec<Timer> = std::iter::from_fn(|| q.pop_until(10))
+            .map(|e| e.1)
+            .collect();
+        assert_eq!(
+            order,
+            [
+                Timer::Scheduler,
+                Timer::PodReady(PodIdx(2)),
+                Timer::PodReady(PodIdx(1)),
+                Timer::Runner
+            ]
+        );
+    }
+}

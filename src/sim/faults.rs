@@ -1,0 +1,406 @@
+//! Faults: what goes wrong in a scenario, and when.
+
+use crate::cluster::draw::Draws;
+use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// When a fault is on: from (included) to (excluded), in milliseconds since the migration's start; always by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Window {
+    /// First millisecond.
+    pub from_ms: i64,
+    /// First millisecond that is over; never if not given.
+    pub until_ms: Option<i64>,
+}
+
+impl Window {
+    /// Whether `now` is within.
+    pub fn contains(&self, now: i64) -> bool {
+        now >= self.from_ms && self.until_ms.is_none_or(|u| now < u)
+    }
+}
+
+/// Which machines a fault is about: all that match every field given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MachineFilter {
+    /// Group id or name.
+    pub group: Option<String>,
+    /// Zone.
+    pub zone: Option<String>,
+    /// Machine type.
+    pub machine_type: Option<String>,
+}
+
+/// Which pods a fault is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PodFilter {
+    /// Namespace; all if not given.
+    pub namespace: Option<String>,
+    /// Labels that the pod must have, all of them.
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// Who is away during an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// The API server: nothing is read, written, scheduled or repaired.
+    ApiServer,
+    /// kube-controller-manager: no replacement is created, no budget recomputed, no taint written.
+    ControllerManager,
+    /// kube-scheduler.
+    Scheduler,
+    /// The autoscaler (and the provider's API that launches machines).
+    Autoscaler,
+    /// The vendor's controller in the cluster, through which the migration itself acts.
+    MigrationController,
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// A launch fails with this probability.
+    LaunchFailure {
+        /// Which machines.
+        #[serde(default)]
+        machines: MachineFilter,
+        /// When.
+        #[serde(default)]
+        window: Window,
+        /// Parts per million; 1000000 is always.
+        #[serde(default = "always")]
+        probability_ppm: u32,
+    },
+    /// The provider has no more than so many machines to give.
+    CapacityShortage {
+        /// Which machines.
+        #[serde(default)]
+        machines: MachineFilter,
+        /// When.
+        #[serde(default)]
+        window: Window,
+        /// How many can still be had within the window.
+        #[serde(default)]
+        available: u32,
+    },
+    /// New nodes take longer, or never become Ready.
+    SlowNodes {
+        /// Which machines.
+        #[serde(default)]
+        machines: MachineFilter,
+        /// When the launch is requested.
+        #[serde(default)]
+        window: Window,
+        /// Parts per million.
+        #[serde(default = "always")]
+        probability_ppm: u32,
+        /// Added to the launch delay, in milliseconds.
+        #[serde(default)]
+        extra_ms: i64,
+        /// Never become Ready.
+        #[serde(default)]
+        never_ready: bool,
+    },
+    /// Pods that start within the window never become ready.
+    CrashLoop {
+        /// Which pods.
+        #[serde(default)]
+        pods: PodFilter,
+        /// When they start.
+        #[serde(default)]
+        window: Window,
+        /// Parts per million.
+        #[serde(default = "always")]
+        probability_ppm: u32,
+    },
+    /// A node stops answering for good.
+    NodeLoss {
+        /// Node name.
+        node: String,
+        /// When, in milliseconds since the migration's start.
+        at_ms: i64,
+    },
+    /// A component is away.
+    Outage {
+        /// Who.
+        component: Component,
+        /// When.
+        window: Window,
+    },
+    /// The provider refuses to end these machines.
+    DeletionRefused {
+        /// Node name; all if not given.
+        #[serde(default)]
+        node: Option<String>,
+        /// When.
+        #[serde(default)]
+        window: Window,
+    },
+    /// Uncordoning is refused (permissions, connectivity).
+    UncordonRefused {
+        /// Node name; all if not given.
+        #[serde(default)]
+        node: Option<String>,
+        /// When.
+        #[serde(default)]
+        window: Window,
+    },
+    /// Somebody creates pods by hand during the migration.
+    ManualPods {
+        /// When, in milliseconds since the migration's start.
+        at_ms: i64,
+        /// How many.
+        count: u32,
+        /// Namespace.
+        #[serde(default = "default_namespace")]
+        namespace: String,
+        /// Name, to which a number is appended.
+        #[serde(default = "manual_name")]
+        name: String,
+        /// cpu request, a quantity.
+        #[serde(default)]
+        cpu: Option<String>,
+        /// Memory request, a quantity.
+        #[serde(default)]
+        memory: Option<String>,
+        /// Node selector.
+        #[serde(default)]
+        node_selector: BTreeMap<String, String>,
+    },
+}
+
+fn always() -> u32 {
+    1_000_000
+}
+fn default_namespace() -> String {
+    "default".into()
+}
+fn manual_name() -> String {
+    "by-hand".into()
+}
+
+/// The faults of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    list: Vec<Fault>,
+}
+
+/// Where a machine would be launched.
+#[derive(Clone, Copy, Debug)]
+pub struct MachineAt<'a> {
+    /// Group.
+    pub group: GroupIdx,
+    /// Zone, if the group has zones.
+    pub zone: Option<&'a str>,
+    /// Machine type.
+    pub machine_type: &'a str,
+}
+
+impl Faults {
+    /// The faults of a scenario.
+    pub fn new(list: &[Fault]) -> Faults {
+        Faults {
+            list: list.to_vec(),
+        }
+    }
+    /// All of them, in the scenario's order.
+    pub fn list(&self) -> &[Fault] {
+        &self.list
+    }
+    /// Whether a component is away now; if so, until when (None: for ever).
+    pub fn outage(&self, component: Component, now: i64) -> Option<Option<i64>> {
+        self.list.iter().find_map(|f| match f {
+            Fault::Outage {
+                component: c,
+                window,
+            } if window.contains(now) && (*c == component || *c == Component::ApiServer) => {
+                Some(window.until_ms)
+            }
+            _ => None,
+        })
+    }
+    /// Why a launch fails, if it does. `granted` says how many machines this fault has let through in its window.
+    pub fn launch_problem(
+        &self,
+        catalog: &Catalog,
+        draws: &Draws,
+        now: i64,
+        at: MachineAt<'_>,
+        key: &str,
+        granted: impl Fn(usize) -> u32,
+    ) -> Option<&'static str> {
+        let group = &catalog.groups[at.group];
+        if group.launch_failure_ppm > 0
+            && draws.chance(
+                key,
+                "group-launch-failure",
+                0,
+                u64::from(group.launch_failure_ppm),
+            )
+        {
+            return Some("LaunchFailed");
+        }
+        self.list.iter().enumerate().find_map(|(i, f)| match f {
+            Fault::LaunchFailure {
+                machines,
+                window,
+                probability_ppm,
+            } if window.contains(now)
+                && machines.matches(catalog, at)
+                && draws.chance(key, "launch-failure", i as u64, u64::from(*probability_ppm)) =>
+            {
+                Some("LaunchFailed")
+            }
+            Fault::CapacityShortage {
+                machines,
+                window,
+                available,
+            } if window.contains(now)
+                && machines.matches(catalog, at)
+                && granted(i) >= *available =>
+            {
+                Some("InsufficientCapacity")
+            }
+            _ => None,
+        })
+    }
+    /// Indices of the capacity shortages that a machine counts against.
+    pub fn shortages<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        now: i64,
+        at: MachineAt<'a>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        self.list
+            .iter()
+            .enumerate()
+            .filter_map(move |(i, f)| match f {
+                Fault::CapacityShortage {
+                    machines, window, ..
+                } if window.contains(now) && machines.matches(catalog, at) => Some(i),
+                _ => None,
+            })
+    }
+    /// What slows a launch: (extra milliseconds, never Ready).
+    pub fn slowness(
+        &self,
+        catalog: &Catalog,
+        draws: &Draws,
+        now: i64,
+        at: MachineAt<'_>,
+        key: &str,
+    ) -> (i64, bool) {
+        self.list
+            .iter()
+            .enumerate()
+            .fold((0, false), |(extra, never), (i, f)| match f {
+                Fault::SlowNodes {
+                    machines,
+                    window,
+                    probability_ppm,
+                    extra_ms,
+                    never_ready,
+                } if window.contains(now)
+                    && machines.matches(catalog, at)
+                    && draws.chance(key, "slow-node", i as u64, u64::from(*probability_ppm)) =>
+                {
+                    (extra + extra_ms, never || *never_ready)
+                }
+                _ => (extra, never),
+            })
+    }
+    /// Whether a pod that starts now never becomes ready.
+    pub fn crash_loops(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        draws: &Draws,
+        now: i64,
+        pod: PodIdx,
+    ) -> bool {
+        self.list.iter().enumerate().any(|(i, f)| match f {
+            Fault::CrashLoop {
+                pods,
+                window,
+                probability_ppm,
+            } => {
+                window.contains(now)
+                    && pods.matches(catalog, state, pod)
+                    && draws.chance(
+                        &state.pod_text(catalog, pod),
+                        &format!("crash-loop-{i}"),
+                        u64::from(state.pods[pod].incarnation),
+                        u64::from(*probability_ppm),
+                    )
+            }
+            _ => false,
+        })
+    }
+    /// Whether the provider refuses to end a machine now.
+    pub fn deletion_refused(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        now: i64,
+        node: NodeIdx,
+    ) -> bool {
+        self.list.iter().any(|f| match f {
+            Fault::DeletionRefused { node: n, window } => {
+                window.contains(now)
+                    && n.as_deref()
+                        .is_none_or(|n| n == state.node_name(catalog, node))
+            }
+            _ => false,
+        })
+    }
+    /// Whether uncordoning a node is refused now.
+    pub fn uncordon_refused(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        now: i64,
+        node: NodeIdx,
+    ) -> bool {
+        self.list.iter().any(|f| match f {
+            Fault::UncordonRefused { node: n, window } => {
+                window.contains(now)
+                    && n.as_deref()
+                        .is_none_or(|n| n == state.node_name(catalog, node))
+            }
+            _ => false,
+        })
+    }
+}
+
+impl MachineFilter {
+    fn matches(&self, catalog: &Catalog, at: MachineAt<'_>) -> bool {
+        let group = &catalog.groups[at.group];
+        self.group
+            .as_deref()
+            .is_none_or(|g| g == catalog.text(group.id) || g == catalog.text(group.name))
+            && self.zone.as_deref().is_none_or(|z| at.zone == Some(z))
+            && self
+                .machine_type
+                .as_deref()
+                .is_none_or(|m| m == at.machine_type)
+    }
+}
+
+impl PodFilter {
+    /// Whether a pod is meant.
+    pub fn matches(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
+        let spec = &catalog.specs[state.pods[pod].spec];
+        let ns = catalog.text(catalog.namespaces[spec.namespace].name);
+        self.namespace.as_deref().is_none_or(|n| n == ns)
+            && self.match_labels.iter().all(|(k, v)| {
+                let value = catalog.names.get(k).and_then(|k| spec.labels.get(k));
+                value.is_some_and(|found| catalog.text(found) == v)
+            })
+    }
+}

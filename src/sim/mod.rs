@@ -1,0 +1,20 @@
+//! A world in VIRTUAL time: clock, event queue, kubelets, controllers, autoscalers, faults, checkers.
+//!
+//! Every actor is a value with two entry points, `on_change` (something in the cluster's state changed) and `on_timer`
+//! (a moment it asked for has come). Both get a [`Ctx`]: the time, the catalogue, the state, the event queue and the
+//! options of the run. Actors never call each other: what one does to the state reaches the others as a [`Change`],
+//! in a fixed order, within the same instant. Times are integer milliseconds since the snapshot.
+//!
+//! [`Change`]: crate::cluster::Change
+
+pub mod ctx;
+pub mod delays;
+pub mod event;
+pub mod faults;
+pub mod options;
+
+pub use ctx::Ctx;
+pub use delays::Delays;
+pub use event::{EventQueue, Timer};
+pub use faults::{Fault, Faults};
+pub use options::SimOptions;

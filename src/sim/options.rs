@@ -1,0 +1,62 @@
+//! Options of a simulated run, each with its named default.
+
+use super::delays::DelayOptions;
+use super::faults::Fault;
+use crate::cluster::RateLimit;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Options of a simulated run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimOptions {
+    /// Virtual time after which a run is ended as stuck, in milliseconds. Default 7 days.
+    pub horizon_ms: i64,
+    /// A call to the API server takes this long, one way and back, in milliseconds.
+    pub api_latency_ms: i64,
+    /// kube-controller-manager's client (upstream: 20 a second, burst 30), shared by its controllers.
+    pub controller_client: RateLimit,
+    /// kube-scheduler's client (upstream: 50 a second, burst 100); every binding is a call.
+    pub scheduler_client: RateLimit,
+    /// From a pod's change to the budget's new status, in milliseconds.
+    pub budget_latency_ms: i64,
+    /// From a pod's change to its controller's look at it, in milliseconds.
+    pub controller_latency_ms: i64,
+    /// From a cordon to the taint that follows it, in milliseconds.
+    pub taint_latency_ms: i64,
+    /// From the end of a pod's containers to the end of its object, in milliseconds.
+    pub pod_removal_ms: i64,
+    /// From the end of the last pod that uses a volume to its detachment, in milliseconds.
+    pub volume_detach_ms: i64,
+    /// From a claim's selected node to its provisioned volume, in milliseconds.
+    pub volume_provision_ms: i64,
+    /// From a node's loss to its NotReady condition, in milliseconds (upstream: node-monitor-grace-period 50 s).
+    pub node_monitor_grace_ms: i64,
+    /// Delays of pods and machines.
+    pub delays: DelayOptions,
+    /// What goes wrong, when.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        SimOptions {
+            horizon_ms: 7 * 24 * 3_600_000,
+            api_latency_ms: 5,
+            controller_client: RateLimit { qps: 20, burst: 30 },
+            scheduler_client: RateLimit {
+                qps: 50,
+                burst: 100,
+            },
+            budget_latency_ms: 5,
+            controller_latency_ms: 5,
+            taint_latency_ms: 10,
+            pod_removal_ms: 0,
+            volume_detach_ms: 2_000,
+            volume_provision_ms: 3_000,
+            node_monitor_grace_ms: 50_000,
+            delays: DelayOptions::default(),
+            faults: Vec::new(),
+        }
+    }
+}
