@@ -51,7 +51,17 @@ pub enum NodeRole {
 /// node of the snapshot has a `node_added` at `t_ms` 0 with `initial: true`, its allocatable
 /// (`cpu_milli`, `memory_bytes`, `pod_slots`) and the sums its bound pods request
 /// (`requested_cpu_milli`, `requested_memory_bytes`, `pods`). Pods pending at the start have a
-/// `pod_created` with `initial: true`. Later pod events carry the pod's own requests.
+/// `pod_created` with `initial: true`. Each budget has a `budget_changed` at `t_ms` 0 with
+/// `initial: true` and its stored status.
+///
+/// What the figures rely on: every pod event carries `pod`, `uid` and `owner` (none for stand-alone
+/// pods); the first event of a pod of the snapshot, and its `pod_terminated`, also `node`, `cpu_milli`
+/// and `memory_bytes`; `pod_created` of later pods their requests. `pod_bound` names the node.
+/// `pod_terminated` has the `reason` `Completed` or `ScaledDown` where the pod ended by itself: such a
+/// pod is not disrupted. A drain that deletes instead of evicting tells `eviction_accepted` with the
+/// reason `Deleted`. `node_launch_requested` has `group` and in `nodes` how many more are asked for
+/// (1 if absent), or names the node. `node_cordoned`, `node_drained` and `drain_failed` carry the batch
+/// that they belong to, and evictions do; `node_added` of a launched node the batch it was launched for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since the migration started.

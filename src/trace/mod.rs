@@ -1,5 +1,22 @@
 //! What HAPPENED: the events of a run and what is derived from them.
+//!
+//! [`Recorder`] collects [`Event`]s and writes them as JSON Lines, [`read_jsonl`] reads them back,
+//! [`Metrics`] is every figure that plots, CSV files and the plan's JSON show (made from the events
+//! alone), [`compare()`] lays two runs side by side in words.
 
+mod builder;
+mod capacity;
+pub mod compare;
 pub mod event;
+mod lineage;
+pub mod metrics;
+pub mod recorder;
+#[cfg(test)]
+pub(crate) mod synthetic;
+pub mod time;
 
+pub use compare::{Comparison, Difference, compare};
 pub use event::{Event, EventKind, NodeRole};
+pub use builder::MetricsBuilder;
+pub use metrics::Metrics;
+pub use recorder::{Recorder, TraceError, read_jsonl};
