@@ -6,7 +6,7 @@ use super::faults::Faults;
 use super::options::SimOptions;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, State};
-use crate::trace::Event;
+use crate::trace::Observation;
 
 /// What an actor of the simulation gets: the world it may read and change.
 pub struct Ctx<'a> {
@@ -27,7 +27,7 @@ pub struct Ctx<'a> {
     /// What goes wrong.
     pub faults: &'a Faults,
     /// Events for the trace that the state's changes cannot tell (most are derived from the changes).
-    pub events: &'a mut Vec<Event>,
+    pub events: &'a mut Vec<Observation>,
 }
 
 impl Ctx<'_> {

@@ -1,0 +1,163 @@
+//! An event as it is kept while a run goes on: indices instead of names, so that a million of them are small.
+
+use super::event::{Event, EventKind, NodeRole};
+use crate::cluster::{BudgetIdx, CPU, GroupIdx, Idx, MEMORY, NodeIdx, PodIdx, View};
+
+/// An event with indices; [`Observation::render`] gives it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Milliseconds since the migration started.
+    pub t_ms: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// Batch it belongs to, where it belongs to one.
+    pub batch: Option<u32>,
+    /// Pod.
+    pub pod: Option<PodIdx>,
+    /// Node.
+    pub node: Option<NodeIdx>,
+    /// Group.
+    pub group: Option<GroupIdx>,
+    /// Budget.
+    pub budget: Option<BudgetIdx>,
+    /// What few events have.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What few events have besides indices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in [`Event`]
+pub struct Detail {
+    pub initial: bool,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub code: Option<u16>,
+    pub outcome: Option<String>,
+    pub nodes: Option<u32>,
+    pub pods: Option<u32>,
+    pub allowed: Option<i64>,
+    pub healthy: Option<i64>,
+    pub desired: Option<i64>,
+    pub expected: Option<i64>,
+    pub requested_cpu_milli: Option<i64>,
+    pub requested_memory_bytes: Option<i64>,
+    pub role: Option<NodeRole>,
+    pub machine_type: Option<String>,
+    pub sim_only: bool,
+}
+
+impl Observation {
+    /// An observation of `kind` at `t_ms` with nothing else set.
+    pub fn new(t_ms: i64, kind: EventKind) -> Observation {
+        Observation {
+            t_ms,
+            kind,
+            batch: None,
+            pod: None,
+            node: None,
+            group: None,
+            budget: None,
+            detail: None,
+        }
+    }
+    /// With a pod.
+    pub fn pod(mut self, pod: PodIdx) -> Observation {
+        self.pod = Some(pod);
+        self
+    }
+    /// With a node.
+    pub fn node(mut self, node: impl Into<Option<NodeIdx>>) -> Observation {
+        self.node = node.into();
+        self
+    }
+    /// With a group.
+    pub fn group(mut self, group: impl Into<Option<GroupIdx>>) -> Observation {
+        self.group = group.into();
+        self
+    }
+    /// With a budget.
+    pub fn budget(mut self, budget: BudgetIdx) -> Observation {
+        self.budget = Some(budget);
+        self
+    }
+    /// With a batch.
+    pub fn batch(mut self, batch: impl Into<Option<u32>>) -> Observation {
+        self.batch = batch.into();
+        self
+    }
+    /// With details.
+    pub fn detail(mut self, detail: Detail) -> Observation {
+        self.detail = Some(Box::new(detail));
+        self
+    }
+
+    /// The event with its names, from the cluster at any later moment (indices are never reused).
+    pub fn render(&self, view: View<'_>) -> Event {
+        let View { catalog, state } = view;
+        let mut e = Event::new(u64::try_from(self.t_ms).unwrap_or(0), self.kind);
+        e.batch = self.batch;
+        if let Some(node) = self.node {
+            let n = &state.nodes[node];
+            e.node = Some(state.node_name(catalog, node).to_owned());
+            if matches!(self.kind, EventKind::NodeAdded) {
+                e.uid = Some(state.name(catalog, n.spec.uid).to_owned());
+                e.cpu_milli = Some(n.spec.allocatable(CPU));
+                e.memory_bytes = Some(n.spec.allocatable(MEMORY));
+                e.pod_slots = Some(n.spec.pod_slots);
+                e.price_micros_per_hour = n.spec.price_micros_per_hour;
+                e.group = n
+                    .group
+                    .map(|g| catalog.text(catalog.groups[g].id).to_owned());
+                e.machine_type = n
+                    .spec
+                    .machine
+                    .map(|m| catalog.text(catalog.machines[m].name))
+                    .or_else(|| {
+                        n.spec
+                            .labels
+                            .get(catalog.known.instance_type)
+                            .map(|t| catalog.text(t))
+                    })
+                    .map(str::to_owned);
+            }
+        }
+        if let Some(pod) = self.pod {
+            let p = &state.pods[pod];
+            let spec = &catalog.specs[p.spec];
+            e.pod = Some(state.pod_text(catalog, pod));
+            e.uid = Some(state.name(catalog, p.uid).to_owned());
+            e.owner = spec.owner.map(|o| catalog.owner_text(catalog.top_owner(o)));
+            let requests = spec
+                .resized
+                .as_deref()
+                .unwrap_or(&catalog.shapes[spec.shape.at()].requests);
+            e.cpu_milli = Some(requests.get(CPU));
+            e.memory_bytes = Some(requests.get(MEMORY));
+        }
+        if let Some(group) = self.group {
+            e.group = Some(catalog.text(catalog.groups[group].id).to_owned());
+        }
+        e.budget = self.budget.map(|b| catalog.budget_text(b));
+        if let Some(d) = self.detail.as_deref() {
+            e.initial = d.initial;
+            e.reason.clone_from(&d.reason);
+            e.message.clone_from(&d.message);
+            e.code = d.code;
+            e.outcome.clone_from(&d.outcome);
+            e.nodes = d.nodes;
+            e.pods = d.pods;
+            e.allowed = d.allowed;
+            e.healthy = d.healthy;
+            e.desired = d.desired;
+            e.expected = d.expected;
+            e.requested_cpu_milli = d.requested_cpu_milli;
+            e.requested_memory_bytes = d.requested_memory_bytes;
+            e.role = d.role;
+            e.sim_only = d.sim_only;
+            if let Some(machine) = &d.machine_type {
+                e.machine_type = Some(machine.clone());
+            }
+        }
+        e
+    }
+}
