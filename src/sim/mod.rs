@@ -7,12 +7,16 @@
 //!
 //! [`Change`]: crate::cluster::Change
 
+pub mod checkers;
 pub mod ctx;
 pub mod delays;
 pub mod event;
 pub mod faults;
+pub mod machines;
 pub mod options;
+pub mod volumes;
 
+pub use checkers::{Checkers, Violation};
 pub use ctx::Ctx;
 pub use delays::Delays;
 pub use event::{EventQueue, Timer};

@@ -101,7 +101,11 @@ impl MetricsBuilder {
 
     /// All figures of what was observed.
     pub fn finish(mut self) -> Metrics {
-        let end_ms = if self.finished { self.out.end_ms } else { self.last_ms };
+        let end_ms = if self.finished {
+            self.out.end_ms
+        } else {
+            self.last_ms
+        };
         self.out.end_ms = end_ms;
         let (capacity, peak) = self.ledger.finish(end_ms.max(self.last_ms));
         self.out.capacity = capacity;
@@ -110,7 +114,10 @@ impl MetricsBuilder {
         self.out.budgets = self.budgets.into_values().collect();
         for (i, node) in self.out.nodes.iter().enumerate() {
             let Some(batch) = node.batch else { continue };
-            let row = self.batches.entry(batch).or_insert_with(|| BatchRow { index: batch, ..BatchRow::default() });
+            let row = self.batches.entry(batch).or_insert_with(|| BatchRow {
+                index: batch,
+                ..BatchRow::default()
+            });
             match node.role {
                 NodeRole::New => row.new_nodes.push(i),
                 NodeRole::Old | NodeRole::Other => row.old_nodes.push(i),
@@ -123,9 +130,14 @@ impl MetricsBuilder {
         self.out.batches = self.batches.into_values().collect();
         let mut cost: Option<u128> = Some(0);
         for node in &self.out.nodes {
-            let ms = node.deleted_ms.unwrap_or(end_ms).saturating_sub(node.added_ms.max(self.out.start_ms));
+            let ms = node
+                .deleted_ms
+                .unwrap_or(end_ms)
+                .saturating_sub(node.added_ms.max(self.out.start_ms));
             *self.out.node_ms_by_side.get_mut(node.role) += ms;
-            cost = cost.zip(node.price_micros_per_hour).map(|(sum, p)| sum + u128::from(p) * u128::from(ms));
+            cost = cost
+                .zip(node.price_micros_per_hour)
+                .map(|(sum, p)| sum + u128::from(p) * u128::from(ms));
         }
         self.out.cost_micros = cost
             .filter(|_| !self.out.nodes.is_empty())
@@ -161,11 +173,17 @@ impl MetricsBuilder {
 
     /// The event's own batch, else its node's, else the one running.
     fn batch_of(&self, e: &Event, node: Option<usize>) -> Option<u32> {
-        e.batch.or_else(|| node.and_then(|n| self.out.nodes[n].batch)).or(self.current_batch)
+        e.batch
+            .or_else(|| node.and_then(|n| self.out.nodes[n].batch))
+            .or(self.current_batch)
     }
 
     fn budget_series(&mut self, name: &str) -> &mut BudgetSeries {
-        let new = || BudgetSeries { budget: name.to_owned(), refused: 0, points: Vec::new() };
+        let new = || BudgetSeries {
+            budget: name.to_owned(),
+            refused: 0,
+            points: Vec::new(),
+        };
         self.budgets.entry(name.to_owned()).or_insert_with(new)
     }
 
@@ -204,9 +222,15 @@ impl MetricsBuilder {
 
     fn node_added(&mut self, e: &Event) {
         let Some(name) = &e.node else { return };
-        let role = e.role.unwrap_or(if e.initial { NodeRole::Other } else { NodeRole::New });
+        let role = e.role.unwrap_or(if e.initial {
+            NodeRole::Other
+        } else {
+            NodeRole::New
+        });
         let requested_ms = (!e.initial).then(|| self.request_of(name, e)).flatten();
-        let batch = e.batch.or(if e.initial { None } else { self.current_batch });
+        let batch = e
+            .batch
+            .or(if e.initial { None } else { self.current_batch });
         let row = NodeRow {
             name: name.clone(),
             role,
@@ -243,7 +267,9 @@ impl MetricsBuilder {
     }
 
     fn node_event(&mut self, e: &Event) {
-        let Some(&index) = e.node.as_ref().and_then(|n| self.nodes.get(n)) else { return };
+        let Some(&index) = e.node.as_ref().and_then(|n| self.nodes.get(n)) else {
+            return;
+        };
         let row = &mut self.out.nodes[index];
         if row.role != NodeRole::New {
             row.batch = row.batch.or(e.batch);
@@ -414,8 +440,13 @@ impl MetricsBuilder {
             return;
         }
         self.free(index);
-        let by_itself = e.reason.as_ref().is_some_and(|r| ENDED_BY_ITSELF.contains(&r.as_str()));
-        let told = self.pods[index].row.is_some_and(|r| self.out.pods[r].departure != Departure::Stays);
+        let by_itself = e
+            .reason
+            .as_ref()
+            .is_some_and(|r| ENDED_BY_ITSELF.contains(&r.as_str()));
+        let told = self.pods[index]
+            .row
+            .is_some_and(|r| self.out.pods[r].departure != Departure::Stays);
         if !told && (by_itself || self.is_daemon(index)) {
             return self.ended_by_itself(index);
         }
@@ -439,14 +470,19 @@ impl MetricsBuilder {
         let pod = &mut self.pods[index];
         match (pod.phase, pod.node) {
             (Phase::Pending, _) => self.ledger.pending(-1),
-            (Phase::Bound, Some(node)) => self.ledger.request(node, -pod.cpu_milli, -pod.memory_bytes),
+            (Phase::Bound, Some(node)) => {
+                self.ledger.request(node, -pod.cpu_milli, -pod.memory_bytes)
+            }
             _ => {}
         }
         pod.phase = Phase::Gone;
     }
 
     fn is_daemon(&self, index: usize) -> bool {
-        self.pods[index].owner.as_ref().is_some_and(|o| o.starts_with("DaemonSet/"))
+        self.pods[index]
+            .owner
+            .as_ref()
+            .is_some_and(|o| o.starts_with("DaemonSet/"))
     }
 
     fn ended_by_itself(&mut self, index: usize) {
@@ -479,7 +515,11 @@ impl MetricsBuilder {
         let Some(owner) = &pod.owner else { return };
         let lineage = self.owners.entry(owner.clone()).or_default();
         lineage.forget(index);
-        let taken = lineage.lost(Loss { pod: row, name: pod.name.clone(), by_itself });
+        let taken = lineage.lost(Loss {
+            pod: row,
+            name: pod.name.clone(),
+            by_itself,
+        });
         if let Some(replacement) = taken {
             self.join(row, replacement);
         }
@@ -518,7 +558,9 @@ impl MetricsBuilder {
     }
 
     fn pod_created(&mut self, e: &Event) {
-        let Some(index) = self.add_pod(e, Phase::Pending) else { return };
+        let Some(index) = self.add_pod(e, Phase::Pending) else {
+            return;
+        };
         self.pods[index].created_ms = Some(e.t_ms);
         self.ledger.pending(1);
         if e.initial || self.is_daemon(index) {
@@ -566,7 +608,9 @@ impl MetricsBuilder {
     }
 
     fn pod_unschedulable(&mut self, e: &Event) {
-        let Some(row) = self.pod_of(e).and_then(|i| self.pods[i].predecessor) else { return };
+        let Some(row) = self.pod_of(e).and_then(|i| self.pods[i].predecessor) else {
+            return;
+        };
         let out = &mut self.out.pods[row];
         out.unschedulable += 1;
         out.unschedulable_message = e.message.clone().or_else(|| e.reason.clone());
@@ -574,7 +618,10 @@ impl MetricsBuilder {
 }
 
 fn batch_row(rows: &mut std::collections::BTreeMap<u32, BatchRow>, index: u32) -> &mut BatchRow {
-    rows.entry(index).or_insert_with(|| BatchRow { index, ..BatchRow::default() })
+    rows.entry(index).or_insert_with(|| BatchRow {
+        index,
+        ..BatchRow::default()
+    })
 }
 
 #[cfg(test)]

@@ -128,7 +128,9 @@ impl Ledger {
 
     /// `node` becomes ready or stops being so.
     pub fn node_ready(&mut self, node: usize, ready: bool) {
-        let Some(room) = self.rooms.get_mut(&node).filter(|r| r.ready != ready) else { return };
+        let Some(room) = self.rooms.get_mut(&node).filter(|r| r.ready != ready) else {
+            return;
+        };
         room.ready = ready;
         let sign = if ready { 1 } else { -1 };
         *self.now.nodes.get_mut(room.role) += sign;
@@ -140,7 +142,9 @@ impl Ledger {
     /// `node` leaves with all that was still on it.
     pub fn node_deleted(&mut self, node: usize) {
         self.node_ready(node, false);
-        let Some(room) = self.rooms.remove(&node) else { return };
+        let Some(room) = self.rooms.remove(&node) else {
+            return;
+        };
         *self.now.cpu_requested_milli.get_mut(room.role) -= room.requested_cpu_milli;
         *self.now.memory_requested_bytes.get_mut(room.role) -= room.requested_memory_bytes;
         self.now.nodes_present -= 1;
@@ -149,7 +153,9 @@ impl Ledger {
 
     /// Adds to what the pods on `node` request; nothing happens for a node that has left.
     pub fn request(&mut self, node: usize, cpu_milli: i64, memory_bytes: i64) {
-        let Some(room) = self.rooms.get_mut(&node) else { return };
+        let Some(room) = self.rooms.get_mut(&node) else {
+            return;
+        };
         room.requested_cpu_milli += cpu_milli;
         room.requested_memory_bytes += memory_bytes;
         *self.now.cpu_requested_milli.get_mut(room.role) += cpu_milli;

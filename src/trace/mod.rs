@@ -10,15 +10,15 @@ pub mod compare;
 pub mod event;
 mod lineage;
 pub mod metrics;
+pub mod observation;
 pub mod recorder;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod time;
-pub mod observation;
 
+pub use builder::MetricsBuilder;
 pub use compare::{Comparison, Difference, compare};
 pub use event::{Event, EventKind, NodeRole};
-pub use builder::MetricsBuilder;
 pub use metrics::Metrics;
-pub use recorder::{Recorder, TraceError, read_jsonl};
 pub use observation::{Detail, Observation};
+pub use recorder::{Recorder, TraceError, read_jsonl};

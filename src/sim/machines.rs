@@ -1,0 +1,226 @@
+//! Machines: from the request to the Ready node, and from the retirement to the end of the object.
+
+use super::ctx::Ctx;
+use super::event::Timer;
+use super::faults::{Component, MachineAt};
+use crate::cluster::{Effect, GroupIdx, Idx, MachineIdx, NodeIdx, NodeSpec, Sym, Taint};
+use crate::trace::{Detail, EventKind, Observation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A machine that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct LaunchRequest {
+    /// Group.
+    pub group: GroupIdx,
+    /// Machine type.
+    pub machine: MachineIdx,
+    /// Zone, if the group has zones.
+    pub zone: Option<Sym>,
+    /// Batch it is launched for.
+    pub batch: Option<u32>,
+    /// What its node offers, all but name, hostname and uid (`groups::template`).
+    pub template: NodeSpec,
+}
+
+#[derive(Clone, Debug)]
+struct Launch {
+    request: LaunchRequest,
+    key: String,
+    ready_at: i64,
+    never_ready: bool,
+    node: Option<NodeIdx>,
+    done: bool,
+}
+
+/// The provider's side: machines under way, machines being ended.
+#[derive(Clone, Debug, Default)]
+pub struct Machines {
+    launches: Vec<Launch>,
+    per_group: BTreeMap<GroupIdx, u32>,
+    granted: BTreeMap<usize, u32>,
+    retiring: BTreeSet<NodeIdx>,
+}
+
+impl Machines {
+    /// Asks the provider for a machine. Err says why it refuses (a fault of the scenario, an outage, a full group).
+    pub fn launch(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        request: LaunchRequest,
+    ) -> Result<(), &'static str> {
+        let group = &ctx.catalog.groups[request.group];
+        let nth = self.per_group.entry(request.group).or_default();
+        *nth += 1;
+        let key = format!("{}-new-{:03}", ctx.catalog.text(group.name), nth);
+        let at = MachineAt {
+            group: request.group,
+            zone: request.zone.map(|z| ctx.catalog.text(z)),
+            machine_type: ctx.catalog.text(ctx.catalog.machines[request.machine].name),
+        };
+        let observed = |kind| {
+            Observation::new(ctx.now, kind)
+                .group(request.group)
+                .batch(request.batch)
+        };
+        let machine_type = Some(at.machine_type.to_owned());
+        ctx.events
+            .push(observed(EventKind::NodeLaunchRequested).detail(Detail {
+                machine_type: machine_type.clone(),
+                message: Some(key.clone()),
+                ..Detail::default()
+            }));
+        let problem = if ctx.faults.outage(Component::Autoscaler, ctx.now).is_some() {
+            Some("ProviderUnavailable")
+        } else {
+            ctx.faults
+                .launch_problem(ctx.catalog, ctx.draws, ctx.now, at, &key, |i| {
+                    self.granted.get(&i).copied().unwrap_or(0)
+                })
+        };
+        if let Some(reason) = problem {
+            ctx.events
+                .push(observed(EventKind::NodeLaunchFailed).detail(Detail {
+                    reason: Some(reason.to_owned()),
+                    machine_type,
+                    message: Some(key),
+                    ..Detail::default()
+                }));
+            return Err(reason);
+        }
+        for shortage in ctx.faults.shortages(ctx.catalog, ctx.now, at) {
+            *self.granted.entry(shortage).or_default() += 1;
+        }
+        let (registered, ready) = ctx
+            .delays
+            .launch_ms(ctx.catalog, ctx.draws, request.group, &key);
+        let (extra, never_ready) = ctx
+            .faults
+            .slowness(ctx.catalog, ctx.draws, ctx.now, at, &key);
+        let n = self.launches.len() as u32;
+        ctx.timers
+            .schedule(ctx.now + registered + extra, Timer::Launch(n));
+        self.launches.push(Launch {
+            request,
+            key,
+            ready_at: ctx.now + ready + extra,
+            never_ready,
+            node: None,
+            done: false,
+        });
+        Ok(())
+    }
+
+    /// Machines of a group that were asked for and are not Ready yet.
+    pub fn under_way(&self, group: GroupIdx) -> u32 {
+        self.launches
+            .iter()
+            .filter(|l| !l.done && l.request.group == group)
+            .count() as u32
+    }
+    /// Machines under way that have no Node object yet, with what they will offer.
+    pub fn unregistered(&self) -> impl Iterator<Item = &LaunchRequest> {
+        self.launches
+            .iter()
+            .filter(|l| !l.done && l.node.is_none())
+            .map(|l| &l.request)
+    }
+
+    /// A machine registers: its Node object appears, not Ready.
+    pub fn register(&mut self, ctx: &mut Ctx<'_>, nth: u32) {
+        let Some(launch) = self.launches.get_mut(nth as usize) else {
+            return;
+        };
+        let mut spec = launch.request.template.clone();
+        let name = ctx.state.make_name(&launch.key);
+        spec.name = name;
+        spec.uid = ctx
+            .state
+            .make_name(&format!("sim-node-{}", ctx.state.nodes.len()));
+        spec.created = ctx.now;
+        spec.labels.set(ctx.catalog.known.hostname, name);
+        // admission plugin nodetaint: a node is born with not-ready:NoSchedule (KUBERNETES §5).
+        spec.taints.push(Taint {
+            key: ctx.catalog.known.not_ready_taint,
+            value: ctx.catalog.known.empty,
+            effect: Effect::NoSchedule,
+        });
+        let node = ctx
+            .state
+            .add_node(Arc::new(spec), Some(launch.request.group), false, ctx.now);
+        launch.node = Some(node);
+        ctx.events.push(
+            Observation::new(ctx.now, EventKind::NodeAdded)
+                .node(node)
+                .batch(launch.request.batch)
+                .detail(Detail {
+                    role: Some(crate::trace::NodeRole::New),
+                    ..Detail::default()
+                }),
+        );
+        if launch.never_ready {
+            return;
+        }
+        ctx.timers
+            .schedule(launch.ready_at.max(ctx.now), Timer::NodeReady(node));
+    }
+
+    /// A launched node becomes Ready; the node controller takes its taint away.
+    pub fn ready(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        if ctx.state.nodes[node].gone {
+            return;
+        }
+        if let Some(launch) = self.launches.iter_mut().find(|l| l.node == Some(node)) {
+            launch.done = true;
+        }
+        let key = ctx.catalog.known.not_ready_taint;
+        let taints = ctx.state.nodes[node]
+            .taints
+            .iter()
+            .copied()
+            .filter(|t| t.key != key)
+            .collect();
+        ctx.state.set_node_ready(node, true);
+        ctx.state.set_taints(node, taints);
+    }
+
+    /// Gives a machine back. Err says why the provider refuses.
+    pub fn retire(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) -> Result<(), &'static str> {
+        if ctx.state.nodes[node].gone || self.retiring.contains(&node) {
+            return Ok(());
+        }
+        if ctx.faults.outage(Component::Autoscaler, ctx.now).is_some() {
+            return Err("ProviderUnavailable");
+        }
+        if ctx
+            .faults
+            .deletion_refused(ctx.catalog, ctx.state, ctx.now, node)
+        {
+            return Err("DeletionRefused");
+        }
+        self.retiring.insert(node);
+        let delay = ctx.delays.retire_ms(ctx.draws, &ctx.node_key(node));
+        ctx.after(delay, Timer::NodeDeleted(node));
+        Ok(())
+    }
+
+    /// Whether a machine is being ended.
+    pub fn is_retiring(&self, node: NodeIdx) -> bool {
+        self.retiring.contains(&node)
+    }
+
+    /// A retired machine is gone, and with it its Node object and what still ran there.
+    pub fn deleted(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        self.retiring.remove(&node);
+        if ctx.state.nodes[node].gone {
+            return;
+        }
+        if let Some(launch) = self.launches.iter_mut().find(|l| l.node == Some(node)) {
+            launch.done = true;
+        }
+        // The cloud's node controller deletes the object; its pods go with the machine, the garbage collector
+        // removes their objects. Static pods' mirrors and DaemonSet pods go at once with their node.
+        ctx.state.remove_node(node);
+        debug_assert!(node.at() < ctx.state.nodes.len());
+    }
+}
