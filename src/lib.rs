@@ -1,7 +1,9 @@
 //! nodeferry moves a Kubernetes cluster's workloads from old nodes to new ones on a timetable it can show beforehand.
 
 pub mod cluster;
+pub mod plan;
 pub mod report;
+pub mod runner;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;

@@ -1,0 +1,397 @@
+//! The border between the batch algorithm and the world that carries it out: what goes in, what comes out.
+//!
+//! The runner has no clock, network or threads. A driver (the simulator, or a session against an API) hands it the
+//! time and a view of the cluster with every input, performs the calls it puts into the outbox, and answers each of
+//! them exactly once, at the same instant or later. Between inputs nothing happens but time: the driver calls again
+//! with [`Input::Tick`] at [`super::Runner::next_wakeup`] at the latest.
+//!
+//! **Invariants.** The view given with an answer is at least as new as the answer. A call leaves the runner only when
+//! the client's rate limit has a token for it, so a driver may perform it at once. Indices are valid within one view's
+//! lineage only; what must survive a restart is kept by name and uid.
+
+use super::outcome::{Failure, Outcome};
+use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the migration started.
+pub type Ms = i64;
+
+/// Identity of a call within a run; counted from 0 and kept across a resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub u64);
+
+/// An object of the cluster that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObjId {
+    /// Added, changed or removed.
+    Node(NodeIdx),
+    /// Added, changed or removed.
+    Pod(PodIdx),
+    /// Its `spec.replicas`.
+    Owner(crate::cluster::OwnerIdx),
+    /// Its status.
+    Budget(crate::cluster::BudgetIdx),
+}
+
+/// What is put in.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// These objects are not as they were; the view has them as they are now. One call per instant and round.
+    Changed(&'a [ObjId]),
+    /// What became of a call.
+    Answer(CallId, Answer),
+    /// The group's provider says something about a launch.
+    LaunchFailed {
+        /// The key of the [`Action::EnsureNodes`] it is about.
+        key: &'a str,
+        /// How many machines did not come.
+        count: u32,
+        /// Short cause, CamelCase (`InsufficientCapacity`, `GroupFull`).
+        reason: &'a str,
+        /// The provider's words.
+        message: &'a str,
+    },
+    /// Somebody asks the migration to stop.
+    Stop(StopMode),
+    /// Time passed.
+    Tick,
+}
+
+/// How a stop is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub struct StopMode {
+    /// Nodes that are drained already are terminated (AWS: the stop's `shouldTerminateDrainedNodes`); None: as the
+    /// migration's own option says.
+    pub terminate_drained: Option<bool>,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done (2xx): cordoned, eviction admitted (201), deletion begun, list delivered (the view is as new as it).
+    Accepted,
+    /// Refused by the API or the provider.
+    Refused {
+        /// HTTP status.
+        code: u16,
+        /// `status.reason` (`TooManyRequests`, `InternalError`, `Forbidden`) or the provider's.
+        reason: String,
+        /// `status.details.causes[0].message`, empty if none.
+        cause: String,
+        /// `status.message`.
+        message: String,
+        /// `Retry-After`, which the API sends with some 429 and 500 but not with an exhausted budget's.
+        retry_after_ms: Option<Ms>,
+    },
+    /// The object does not exist (404).
+    Gone,
+    /// An object of that name exists with another uid (409 to a precondition).
+    UidChanged,
+    /// The answer was lost, or the runner was restarted before it came: re-read, then ask again.
+    Unknown,
+    /// `GetPod`: the pod that has this namespace and name now (the one asked for, or its successor).
+    Pod(PodIdx),
+}
+
+/// A call to the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Set `spec.unschedulable`.
+    Cordon {
+        /// Which.
+        node: NodeIdx,
+    },
+    /// Clear `spec.unschedulable`.
+    Uncordon {
+        /// Which.
+        node: NodeIdx,
+    },
+    /// Add a taint to a node.
+    Taint {
+        /// Which.
+        node: NodeIdx,
+        /// The taint, in text, since the cluster's catalogue may not know its key yet.
+        taint: TaintText,
+    },
+    /// Take a taint off a node.
+    Untaint {
+        /// Which.
+        node: NodeIdx,
+        /// The taint.
+        taint: TaintText,
+    },
+    /// POST an Eviction.
+    Evict {
+        /// Which.
+        pod: PodIdx,
+        /// Send the pod's uid as a precondition; without it the eviction is by name, as `kubectl drain` does it.
+        precondition: bool,
+        /// `deleteOptions.gracePeriodSeconds` in ms; None for the pod's own.
+        grace_ms: Option<Ms>,
+    },
+    /// DELETE a pod, past its budgets.
+    DeletePod {
+        /// Which.
+        pod: PodIdx,
+        /// See `Evict`.
+        precondition: bool,
+        /// `gracePeriodSeconds` in ms; None for the pod's own.
+        grace_ms: Option<Ms>,
+    },
+    /// GET the pod of this pod's namespace and name: `Answer::Pod` or `Gone`.
+    GetPod {
+        /// Which.
+        pod: PodIdx,
+    },
+    /// List the pods of a node: `Accepted`, and the view is as new as the list.
+    ListPods {
+        /// Which.
+        node: NodeIdx,
+    },
+    /// See to it that a group has launched `total` nodes for this key (never "n more": a repeated call launches nothing
+    /// twice). `Accepted` when the request is taken; nodes appear in the view, failures come as `Input::LaunchFailed`.
+    EnsureNodes {
+        /// Deterministic key of this demand.
+        key: String,
+        /// Group.
+        group: GroupIdx,
+        /// Machine type; None for the group's choice.
+        machine: Option<MachineIdx>,
+        /// Zone; None for the provider's choice.
+        zone: Option<Sym>,
+        /// How many in all under this key.
+        total: u32,
+    },
+    /// Keep the autoscaler's hands off a group.
+    FreezeGroup {
+        /// Which.
+        group: GroupIdx,
+        /// No new nodes by the autoscaler.
+        scale_up: bool,
+        /// No removal of nodes by the autoscaler.
+        scale_down: bool,
+    },
+    /// Take a freeze back.
+    UnfreezeGroup {
+        /// Which.
+        group: GroupIdx,
+    },
+    /// Give the machine back, the group's way; the Node object goes with it.
+    RetireNode {
+        /// Which.
+        node: NodeIdx,
+    },
+}
+
+/// Which of a client's rate limiters a call goes through: client-go has one per API group (KUBERNETES §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiGroup {
+    /// Nodes, pods.
+    Core,
+    /// Evictions.
+    Policy,
+    /// The provider's API, which has no limit of ours.
+    Provider,
+}
+
+impl Action {
+    /// The API group the call goes to. Evictions are a subresource of pods, but kubectl POSTs them through the
+    /// policy/v1 client, which has its own limiter (kubectl v0.36.3 `pkg/drain/drain.go`, `EvictPod`).
+    pub fn api_group(&self) -> ApiGroup {
+        match self {
+            Action::Evict { .. } => ApiGroup::Policy,
+            Action::EnsureNodes { .. }
+            | Action::FreezeGroup { .. }
+            | Action::UnfreezeGroup { .. }
+            | Action::RetireNode { .. } => ApiGroup::Provider,
+            _ => ApiGroup::Core,
+        }
+    }
+}
+
+/// A taint as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaintText {
+    /// Key.
+    pub key: String,
+    /// Value.
+    pub value: String,
+    /// `NoSchedule`, `PreferNoSchedule`, `NoExecute`.
+    pub effect: String,
+}
+
+/// Which stream of the imitated command a line goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // named after the streams
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Something worth telling: what the trace, the reports and an operator want to know and no call shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Announcement {
+    /// The migration begins.
+    MigrationStarted {
+        /// Batches.
+        batches: u32,
+        /// Old nodes.
+        nodes: u32,
+    },
+    /// A batch begins.
+    BatchStarted {
+        /// Counted from 0.
+        batch: u32,
+        /// Its old nodes.
+        nodes: Vec<NodeIdx>,
+    },
+    /// The migration as a whole entered a state of its provider's enum (`AWAIT_REPLACEMENTS`, `IN_PROGRESS`).
+    State {
+        /// Batch, if in one.
+        batch: Option<u32>,
+        /// The provider's word.
+        state: &'static str,
+    },
+    /// An old node entered a state of its provider's enum (`TO_BE_REPLACED`, `REQUIRES_MANUAL_MIGRATION`).
+    NodeState {
+        /// Which.
+        node: NodeIdx,
+        /// The provider's word.
+        state: &'static str,
+        /// Why, where there is more to say; empty if not.
+        message: String,
+    },
+    /// A line that the imitated command prints, to the letter, without the newline.
+    Line {
+        /// Batch.
+        batch: u32,
+        /// Stream.
+        stream: Stream,
+        /// Text.
+        text: String,
+    },
+    /// All that had to leave a node has left it.
+    NodeDrained {
+        /// Batch.
+        batch: u32,
+        /// Which.
+        node: NodeIdx,
+    },
+    /// A node could not be drained.
+    DrainFailed {
+        /// Batch.
+        batch: u32,
+        /// Which.
+        node: NodeIdx,
+        /// Short cause, CamelCase.
+        reason: &'static str,
+        /// The full text, as the imitated system words it.
+        message: String,
+    },
+    /// A pod's eviction was given up, or it was deleted past its budgets.
+    PodForced {
+        /// Batch.
+        batch: u32,
+        /// Which.
+        pod: PodIdx,
+        /// Why.
+        message: String,
+    },
+    /// A batch ended.
+    BatchFinished {
+        /// Counted from 0.
+        batch: u32,
+        /// How.
+        outcome: Outcome,
+        /// Exit status of the imitated command (`kubectl drain`), where there is one.
+        exit: Option<i32>,
+        /// What went wrong, if something did.
+        failure: Option<Failure>,
+    },
+    /// The migration ended; nothing comes after it.
+    MigrationFinished {
+        /// How.
+        outcome: Outcome,
+        /// Why, unless it completed.
+        failure: Option<Failure>,
+    },
+}
+
+/// One thing that comes out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A call to perform now and to answer once.
+    Call(CallId, Action),
+    /// Something to write down.
+    Announce(Announcement),
+}
+
+/// Where the runner puts what comes out, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    /// Oldest first; the driver drains it after each call of `handle`.
+    pub items: Vec<Output>,
+}
+
+impl Outbox {
+    /// Adds an announcement.
+    pub fn announce(&mut self, announcement: Announcement) {
+        self.items.push(Output::Announce(announcement));
+    }
+    /// Adds a call.
+    pub fn call(&mut self, id: CallId, action: Action) {
+        self.items.push(Output::Call(id, action));
+    }
+    /// Takes all that is in it.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Output> {
+        self.items.drain(..)
+    }
+}
+
+/// New nodes that a batch's pods need, by group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// What to launch, in a fixed order.
+    pub launches: Vec<Launch>,
+    /// Pods for which no group, and no remaining node, would do, and why.
+    pub unplaceable: Vec<(PodIdx, String)>,
+}
+
+/// Machines of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Launch {
+    /// Group.
+    pub group: GroupIdx,
+    /// Machine type; None for the group's choice.
+    pub machine: Option<MachineIdx>,
+    /// Zone; None for the provider's choice.
+    pub zone: Option<Sym>,
+    /// How many.
+    pub count: u32,
+}
+
+/// Plans the new nodes for pods that must move; `groups` has the real one.
+pub trait Packer: Send + Sync {
+    /// What to launch so that `pods` find room once the nodes `leaving` take no more pods. `old` are all old nodes of
+    /// the migration, which are no home for a pod that moves; the free room of other nodes may be used.
+    fn pack(&self, view: crate::cluster::View<'_>, pods: &[PodIdx], old: &[NodeIdx]) -> Packing;
+    /// The group that would make a node like this one: `Default`, an id, or None with the nearest and what differs.
+    fn match_node(&self, view: crate::cluster::View<'_>, node: NodeIdx) -> Result<Option<GroupIdx>, String>;
+}
+
+/// Launches nothing: pods go to the nodes that are there, or wait for an autoscaler that sees them pending.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLaunches;
+
+impl Packer for NoLaunches {
+    fn pack(&self, _: crate::cluster::View<'_>, _: &[PodIdx], _: &[NodeIdx]) -> Packing {
+        Packing::default()
+    }
+    fn match_node(&self, _: crate::cluster::View<'_>, _: NodeIdx) -> Result<Option<GroupIdx>, String> {
+        Ok(None)
+    }
+}
