@@ -26,8 +26,16 @@ pub enum Change {
     Claim(PvcIdx),
     /// A volume.
     Volume(PvIdx),
-    /// Attachments of a node.
-    Attachments(NodeIdx),
+    /// A volume was attached to a node.
+    Attached(NodeIdx),
+    /// A volume was detached from a node.
+    Detached(NodeIdx),
+    /// The outermost hypothesis opened; if [`Change::RolledBack`] follows, what lies between never happened.
+    Supposed,
+    /// The outermost hypothesis was taken back.
+    RolledBack,
+    /// The outermost hypothesis was kept: what lies since [`Change::Supposed`] happened.
+    Kept,
 }
 
 /// What changed of a pod.
@@ -487,7 +495,7 @@ impl State {
         if !self.attachments.contains(&attachment) {
             self.attachments.push(attachment);
             self.nodes[attachment.node].version += 1;
-            self.log(Change::Attachments(attachment.node));
+            self.log(Change::Attached(attachment.node));
         }
     }
     /// Detaches a volume from a node.
@@ -496,7 +504,7 @@ impl State {
         self.attachments.retain(|a| *a != attachment);
         if self.attachments.len() != before {
             self.nodes[attachment.node].version += 1;
-            self.log(Change::Attachments(attachment.node));
+            self.log(Change::Detached(attachment.node));
         }
     }
 
@@ -504,6 +512,9 @@ impl State {
 
     /// Opens a hypothesis: what follows (bind, detach, add node, add pod; nothing else) can be rolled back.
     pub fn suppose(&mut self) -> Mark {
+        if self.hypotheses == 0 {
+            self.log(Change::Supposed);
+        }
         self.hypotheses += 1;
         Mark {
             undo: self.undo.len(),
@@ -536,12 +547,16 @@ impl State {
         }
         // Nodes and pods added by the hypothesis keep their (gone) slots: ids are never reused.
         self.hypotheses -= 1;
+        if self.hypotheses == 0 {
+            self.log(Change::RolledBack);
+        }
     }
     /// Keeps all since the mark and closes the hypothesis.
     pub fn keep(&mut self, mark: Mark) {
         self.hypotheses -= 1;
         if self.hypotheses == 0 {
             self.undo.truncate(mark.undo);
+            self.log(Change::Kept);
         }
     }
     /// Whether a hypothesis is open.
