@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod scheduler;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;
