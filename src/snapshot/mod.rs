@@ -1,1 +1,2 @@
 //! How a cluster gets IN: kubectl JSON and YAML, node groups, generators.
+pub mod generate;
