@@ -1,6 +1,7 @@
 //! nodeferry moves a Kubernetes cluster's workloads from old nodes to new ones on a timetable it can show beforehand.
 
 pub mod cluster;
+pub mod disruption;
 pub mod plan;
 pub mod report;
 pub mod runner;

@@ -1,0 +1,19 @@
+//! How Kubernetes PROTECTS: which budgets cover a pod, what a budget's status says, and what an eviction is answered.
+//!
+//! All of it is pure: [`arithmetic`] recomputes a status, [`eviction`] gives the API server's verdict from the *stored*
+//! status and carries it out, [`deletion`] is what a DELETE does to a pod, and [`controller`] says when the real
+//! disruption controller would look at which budget. Virtual time and rate limits are `sim`'s.
+
+pub mod arithmetic;
+pub mod controller;
+pub mod deletion;
+pub mod eviction;
+pub mod matching;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use arithmetic::{Computed, Tally};
+pub use controller::DisruptionController;
+pub use deletion::{Deleted, delete_pod};
+pub use eviction::{Cause, Request, Verdict, apply, evict, verdict};
+pub use matching::BudgetIndex;

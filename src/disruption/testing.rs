@@ -1,0 +1,224 @@
+//! A small world for unit tests: one namespace, owners, pods and budgets made in a line each.
+
+use crate::cluster::*;
+use std::sync::Arc;
+
+/// A catalogue being written, and then the state over it.
+pub struct World {
+    pub catalog: Catalog,
+    pub ns: NsIdx,
+    shape: ShapeIdx,
+    pods: Vec<PodSeed>,
+    statuses: Vec<BudgetStatus>,
+}
+
+struct PodSeed {
+    spec: SpecIdx,
+    phase: Phase,
+    ready: bool,
+    bound: bool,
+}
+
+impl World {
+    pub fn new() -> World {
+        let mut catalog = Catalog::new();
+        let name = catalog.names.intern("ns");
+        let ns = catalog.namespaces.push(Namespace {
+            name,
+            labels: Labels::default(),
+            terminating: false,
+        });
+        let shape = PodShape {
+            requests: Requests::default(),
+            incoming_nonzero: [0, 0],
+            priority: 0,
+            may_preempt: true,
+            node_selector: vec![],
+            node_affinity: None,
+            preferred_node_affinity: vec![],
+            affinity: vec![],
+            preferred_affinity: vec![],
+            anti_affinity: vec![],
+            preferred_anti_affinity: vec![],
+            tolerations: vec![],
+            host_ports: vec![],
+            images: vec![],
+            container_count: 1,
+            spread: vec![],
+            scheduler_name: catalog.known.default_scheduler,
+            gated: false,
+            grace_ms: 30_000,
+            restarts_always: true,
+            volumes: vec![],
+            has_resource_claims: false,
+        };
+        let shape = catalog.intern_shape(shape);
+        World {
+            catalog,
+            ns,
+            shape,
+            pods: vec![],
+            statuses: vec![],
+        }
+    }
+    pub fn sym(&mut self, text: &str) -> Sym {
+        self.catalog.names.intern(text)
+    }
+    /// An owner `kind/name`; the scale source follows from the kind.
+    pub fn owner(&mut self, kind: OwnerKind, name: &str, replicas: Option<i64>) -> OwnerIdx {
+        let (text, api) = match kind {
+            OwnerKind::Deployment => ("Deployment", "apps/v1"),
+            OwnerKind::ReplicaSet => ("ReplicaSet", "apps/v1"),
+            OwnerKind::ReplicationController => ("ReplicationController", "v1"),
+            OwnerKind::StatefulSet => ("StatefulSet", "apps/v1"),
+            OwnerKind::DaemonSet => ("DaemonSet", "apps/v1"),
+            OwnerKind::Job => ("Job", "batch/v1"),
+            OwnerKind::Node => ("Node", "v1"),
+            OwnerKind::Custom => ("Gadget", "example.com/v1"),
+        };
+        let scale = match kind {
+            OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node => ScaleSource::None,
+            _ => ScaleSource::Replicas,
+        };
+        let owner = Owner {
+            kind,
+            kind_name: self.sym(text),
+            api_version: self.sym(api),
+            namespace: self.ns,
+            name: self.sym(name),
+            uid: self.sym(&format!("uid-{name}")),
+            parent: None,
+            missing: false,
+            deleting: false,
+            replicas,
+            scale,
+            selector: Selector::Nothing,
+            min_ready_ms: 0,
+            parallel: false,
+            first_ordinal: 0,
+            job: None,
+            template: None,
+            claim_templates: vec![],
+        };
+        self.catalog.owners.push(owner)
+    }
+    /// A bound, running pod `name` with label `app=<app>`; its index is its position of asking.
+    pub fn pod(&mut self, name: &str, app: &str, owner: Option<OwnerIdx>, ready: bool) -> PodIdx {
+        let key = self.sym("app");
+        let value = self.sym(app);
+        let generate = name.rsplit_once('-').map(|(stem, _)| format!("{stem}-"));
+        let generate_name = generate.map(|g| self.sym(&g));
+        let spec = PodSpec {
+            namespace: self.ns,
+            name: self.sym(name),
+            generate_name,
+            uid: self.sym(&format!("uid-{name}")),
+            labels: Labels::new([(key, value)]),
+            annotations: vec![],
+            shape: self.shape,
+            claims: vec![],
+            owner,
+            mirror: false,
+            finalizers: vec![],
+            resized: None,
+            ordinal: name.rsplit_once('-').and_then(|(_, n)| n.parse().ok()),
+        };
+        let spec = self.catalog.specs.push(spec);
+        self.pods.push(PodSeed {
+            spec,
+            phase: Phase::Running,
+            ready,
+            bound: true,
+        });
+        PodIdx::new(self.pods.len() - 1)
+    }
+    /// Changes the last pod's phase; a pending one is not bound.
+    pub fn phase(&mut self, phase: Phase) {
+        if let Some(pod) = self.pods.last_mut() {
+            pod.phase = phase;
+            pod.bound = phase != Phase::Pending;
+        }
+    }
+    /// A budget over `app=<app>` (all pods for "*"), its generation observed.
+    pub fn budget(&mut self, name: &str, app: &str, demand: Demand) -> BudgetIdx {
+        let key = self.sym("app");
+        let value = self.sym(app);
+        let requirements = match app {
+            "*" => vec![],
+            _ => vec![Requirement {
+                key,
+                operator: Operator::In,
+                values: [value].into_iter().collect(),
+                bound: None,
+            }],
+        };
+        let budget = Budget {
+            namespace: self.ns,
+            name: self.sym(name),
+            uid: self.sym(&format!("uid-{name}")),
+            selector: Selector::All(requirements),
+            demand: Some(demand),
+            always_allow_unhealthy: false,
+            generation: 1,
+        };
+        self.statuses.push(BudgetStatus {
+            observed_generation: 1,
+            ..BudgetStatus::default()
+        });
+        self.catalog.budgets.push(budget)
+    }
+    /// The state at time 0: one ready node "n0" with all bound pods on it.
+    pub fn state(&mut self) -> State {
+        let name = self.sym("n0");
+        let node = node_spec(name, self.catalog.resources.len());
+        let mut state = State::new(&self.catalog);
+        let node = state.add_node(Arc::new(node), None, true, -1000);
+        for seed in &self.pods {
+            let spec = &self.catalog.specs[seed.spec];
+            let pod = PodState {
+                spec: seed.spec,
+                name: spec.name,
+                uid: spec.uid,
+                phase: seed.phase,
+                node: seed.bound.then_some(node),
+                ready: seed.ready,
+                ready_since: -1000,
+                created: -1000,
+                started: -1000,
+                deleting: None,
+                nominated: None,
+                unschedulable: false,
+                preempted: false,
+                restarts: 0,
+                incarnation: 0,
+                gone: false,
+            };
+            state.add_pod(&self.catalog, pod);
+        }
+        for (i, status) in self.statuses.iter().enumerate() {
+            state.set_budget(BudgetIdx::new(i), status.clone());
+        }
+        state
+    }
+}
+
+/// A node that offers 110 pods and nothing else.
+pub fn node_spec(name: Sym, dims: usize) -> NodeSpec {
+    NodeSpec {
+        name,
+        uid: name,
+        labels: Labels::default(),
+        annotations: vec![],
+        allocatable: vec![0; dims],
+        pod_slots: 110,
+        taints: vec![],
+        images: vec![],
+        attach_limits: None,
+        volumes_in_use: vec![],
+        provider_id: None,
+        kubelet_version: None,
+        created: -1000,
+        machine: None,
+        price_micros_per_hour: None,
+    }
+}
