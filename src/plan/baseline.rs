@@ -1,0 +1,132 @@
+//! What a plan was made upon: a hash per node, workload, budget and group, by which drift is found.
+
+use crate::cluster::View;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Hashes of what the plan depends on, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// SHA-256 of the dump's bytes, hexadecimal; empty if unknown.
+    pub snapshot_sha256: String,
+    /// By node name.
+    pub nodes: BTreeMap<String, String>,
+    /// By `Kind/namespace/name` of the top owners.
+    pub workloads: BTreeMap<String, String>,
+    /// By `namespace/name`.
+    pub budgets: BTreeMap<String, String>,
+    /// By group id.
+    pub groups: BTreeMap<String, String>,
+}
+
+/// Sixteen hexadecimal digits: enough to find drift, short enough to read in a diff.
+fn hash(parts: &[String]) -> String {
+    let mut h = Sha256::new();
+    for p in parts {
+        h.update((p.len() as u64).to_le_bytes());
+        h.update(p.as_bytes());
+    }
+    h.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Labels as sorted text; symbols differ between dumps.
+fn labels(view: View<'_>, labels: &crate::cluster::Labels) -> String {
+    let mut pairs: Vec<String> =
+        labels.iter().map(|(k, v)| format!("{}={}", view.catalog.text(k), view.catalog.text(v))).collect();
+    pairs.sort();
+    pairs.join(",")
+}
+
+fn amounts(view: View<'_>, amounts: &[i64]) -> String {
+    let mut parts: Vec<String> = amounts
+        .iter()
+        .enumerate()
+        .filter(|(_, a)| **a != 0)
+        .map(|(i, a)| format!("{}={a}", view.catalog.text(view.catalog.resources[i])))
+        .collect();
+    parts.sort();
+    parts.join(",")
+}
+
+fn taints(view: View<'_>, taints: &[crate::cluster::Taint]) -> String {
+    let mut parts: Vec<String> = taints
+        .iter()
+        .map(|t| format!("{}={}:{:?}", view.catalog.text(t.key), view.catalog.text(t.value), t.effect))
+        .collect();
+    parts.sort();
+    parts.join(",")
+}
+
+impl Baseline {
+    /// The baseline of a cluster. Counts of pods are not in it: they churn.
+    pub fn of(view: View<'_>, snapshot_sha256: &str) -> Baseline {
+        let (c, s) = (view.catalog, view.state);
+        let mut b = Baseline { snapshot_sha256: snapshot_sha256.into(), ..Baseline::default() };
+        for i in s.live_nodes() {
+            let n = &s.nodes[i];
+            let parts = [
+                s.name(c, n.spec.uid).to_owned(),
+                labels(view, &n.spec.labels),
+                taints(view, &n.taints),
+                amounts(view, &n.spec.allocatable),
+                n.unschedulable.to_string(),
+            ];
+            b.nodes.insert(s.node_name(c, i).to_owned(), hash(&parts));
+        }
+        for (i, o) in c.owners.entries() {
+            if o.parent.is_none() && !o.missing {
+                let parts = [c.text(o.uid).to_owned(), format!("{:?}", s.replicas[i])];
+                b.workloads.insert(c.owner_text(i), hash(&parts));
+            }
+        }
+        for (i, p) in c.budgets.entries() {
+            let parts = [c.text(p.uid).to_owned(), format!("{:?} {}", p.demand, p.generation)];
+            b.budgets.insert(c.budget_text(i), hash(&parts));
+        }
+        for g in c.groups.iter() {
+            let machines: Vec<&str> = g.machines.iter().map(|m| c.text(c.machines[*m].name)).collect();
+            let parts = [
+                labels(view, &g.labels),
+                taints(view, &g.taints),
+                machines.join(","),
+                format!("{}..{}", g.min_count, g.max_count),
+            ];
+            b.groups.insert(c.text(g.id).to_owned(), hash(&parts));
+        }
+        b
+    }
+
+    /// What differs between this and a later baseline, one line each, sorted.
+    pub fn drift(&self, now: &Baseline) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (kind, then, now) in [
+            ("node", &self.nodes, &now.nodes),
+            ("workload", &self.workloads, &now.workloads),
+            ("budget", &self.budgets, &now.budgets),
+            ("group", &self.groups, &now.groups),
+        ] {
+            for (name, hash) in then {
+                match now.get(name) {
+                    None => lines.push(format!("{kind} {name} is gone")),
+                    Some(h) if h != hash => lines.push(format!("{kind} {name} changed")),
+                    Some(_) => {}
+                }
+            }
+            lines.extend(now.keys().filter(|n| !then.contains_key(*n)).map(|n| format!("{kind} {n} is new")));
+        }
+        lines.sort();
+        lines
+    }
+
+    /// How many things it covers.
+    pub fn len(&self) -> usize {
+        self.nodes.len() + self.workloads.len() + self.budgets.len() + self.groups.len()
+    }
+    /// Whether it covers nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
