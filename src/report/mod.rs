@@ -1,1 +1,90 @@
 //! How a run is SHOWN: tables, CSV and plots, made from the trace alone.
+//!
+//! [`write_report`] is the only function here that touches files; `docs/outputs.md` describes what it writes.
+
+pub mod csv;
+pub mod format;
+pub mod svg;
+pub mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::trace::{Event, Metrics};
+
+/// One finding as files and tables show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingRow {
+    /// Stable code.
+    pub code: String,
+    /// `error`, `warning` or `info`.
+    pub severity: String,
+    /// What it is about, `Kind/namespace/name`.
+    pub object: String,
+    /// What is the matter.
+    pub message: String,
+    /// What would lift it.
+    pub remedy: String,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The directory could not be made.
+    #[error("the report's directory {} could not be created: {source}; name one that can be written to with --report", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("{} could not be written: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// Writes all CSV files and plots of a run into `dir`, which is created if it is absent; files of the
+/// same name are replaced. Returns the paths in the order in which they were written.
+///
+/// `durations_ms` are the durations of all replications in milliseconds, in any order; without one the
+/// histogram is not drawn.
+///
+/// # Errors
+/// The first directory or file that cannot be written.
+pub fn write_report(
+    events: &[Event],
+    findings: &[FindingRow],
+    durations_ms: &[u64],
+    dir: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    write_metrics(&Metrics::from_events(events), findings, durations_ms, dir)
+}
+
+/// [`write_report`] for figures made already.
+///
+/// # Errors
+/// The first directory or file that cannot be written.
+pub fn write_metrics(
+    metrics: &Metrics,
+    findings: &[FindingRow],
+    durations_ms: &[u64],
+    dir: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(dir).map_err(|source| ReportError::Directory { path: dir.to_owned(), source })?;
+    let mut files = csv::files(metrics, findings);
+    files.extend(svg::files(metrics, durations_ms));
+    let mut written = Vec::with_capacity(files.len());
+    for (name, text) in files {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|source| ReportError::File { path: path.clone(), source })?;
+        written.push(path);
+    }
+    Ok(written)
+}

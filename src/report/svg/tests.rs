@@ -1,0 +1,85 @@
+//! Plots are well-formed, the same every time, and survive runs of any shape.
+
+use super::files;
+use crate::trace::{Event, EventKind, Metrics, synthetic};
+
+/// Runs of every shape that plots must survive: ordinary, many nodes, many batches, cut off, nearly empty.
+fn runs() -> Vec<(&'static str, Vec<Event>)> {
+    let small = synthetic::small();
+    let cut = small[..small.len() / 2].to_vec();
+    let empty = vec![Event::new(0, EventKind::MigrationStarted)];
+    vec![
+        ("small", small),
+        ("large", synthetic::large()),
+        ("one-by-one", synthetic::one_by_one()),
+        ("cut", cut),
+        ("empty", empty),
+    ]
+}
+
+fn durations() -> Vec<u64> {
+    (0..200u64).map(|i| 540_000 + (i * i * 7_919) % 240_000 + (i * 104_729) % 120_000).collect()
+}
+
+/// Every tag closed in order, every attribute quoted: what an XML reader asks for.
+fn assert_well_formed(name: &str, svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    for piece in svg.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').unwrap_or_else(|| panic!("{name}: tag without end: {piece}"));
+        assert!(!text.contains('&') || text.contains(';'), "{name}: bare &: {text}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "{name}: open quote: {tag}");
+        if let Some(closing) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(closing), "{name}");
+        } else if !tag.ends_with('/') {
+            open.push(tag.split([' ', '\n']).next().unwrap_or(tag));
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?} not closed");
+    assert!(svg.starts_with("<svg ") && !svg.contains("NaN"), "{name}");
+}
+
+#[test]
+fn well_formed_and_the_same_every_time() {
+    for (run, events) in runs() {
+        let metrics = Metrics::from_events(&events);
+        let drawn = files(&metrics, &durations());
+        assert_eq!(drawn.len(), 5);
+        for (name, svg) in &drawn {
+            assert_well_formed(&format!("{run}/{name}"), svg);
+        }
+        assert_eq!(drawn, files(&Metrics::from_events(&events), &durations()), "{run}");
+    }
+}
+
+#[test]
+fn a_large_run_does_not_make_large_pictures() {
+    for (name, svg) in files(&Metrics::from_events(&synthetic::large()), &durations()) {
+        assert!(svg.len() < 200_000, "{name} has {} bytes", svg.len());
+    }
+}
+
+#[test]
+fn names_are_escaped() {
+    let mut events = synthetic::small();
+    for e in events.iter_mut().filter(|e| e.node.as_deref() == Some("old-1")) {
+        e.node = Some("<old> & \"1\"".into());
+    }
+    let drawn = files(&Metrics::from_events(&events), &[]);
+    assert!(drawn[0].1.contains("&lt;old&gt; &amp; &quot;1&quot;"));
+}
+
+#[test]
+fn no_replications_no_histogram() {
+    let drawn = files(&Metrics::from_events(&synthetic::small()), &[]);
+    assert_eq!(drawn.len(), 4);
+}
+
+/// Writes the pictures of all runs where `REPORT_PICTURES` names a directory, to be looked at.
+#[test]
+fn pictures_to_look_at() {
+    let Some(dir) = std::env::var_os("REPORT_PICTURES") else { return };
+    for (run, events) in runs() {
+        let dir = std::path::Path::new(&dir).join(run);
+        crate::report::write_report(&events, &[], &durations(), &dir).expect("the directory can be written to");
+    }
+}
