@@ -1,3 +1,19 @@
-//! How Kubernetes PLACES pods: queue, filter plugins, score plugins, sampling, preemption (kube-scheduler 1.36).
+//! How Kubernetes PLACES: the decision cycle of kube-scheduler 1.36 with its default profile, one file a plugin.
+//!
+//! Pods are compiled into classes (what the scheduler sees of them, labels projected onto keys that some selector
+//! mentions). What depends on class and node alone is kept in columns and recomputed only where a node changed; what
+//! depends on other nodes (spread, affinity) rests on counts kept from the state's change log. Pods with volumes are
+//! asked about pod by pod ([`PodPlugin`]). Nothing here binds: [`Scheduler::decide`] says where, the caller binds.
+//!
+//! Upstream paths in comments: `S/` is `pkg/scheduler`, `P/` is `S/framework/plugins`, of kubernetes v1.36.3.
 
-pub mod names;
+pub mod config;
+mod cycle;
+pub mod decision;
+pub mod plugin;
+pub mod plugins;
+
+pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
+pub use cycle::Scheduler;
+pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
+pub use plugin::{Code, Plugin, PluginSet, PodPlugin, PodView, PreFilter, Reason, Rejection};

@@ -1,0 +1,18 @@
+//! VolumeBinding.
+
+use crate::cluster::NodeIdx;
+use crate::scheduler::plugin::{Plugin, PodPlugin, PodView, PreFilter, Rejection};
+
+/// The VolumeBinding plugin.
+#[derive(Clone, Debug, Default)]
+pub struct VolumeBinding;
+
+impl PodPlugin for VolumeBinding {
+    const PLUGIN: Plugin = Plugin::VolumeBinding;
+    fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
+        PreFilter::Skip
+    }
+    fn filter(&self, _view: PodView<'_>, _node: NodeIdx) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
