@@ -1,6 +1,6 @@
 //! The scheduler's parameters, with the default profile's values.
 
-use super::plugin::{Plugin, PluginSet};
+use super::names::{PluginId, PluginSet};
 use crate::cluster::{NodeSelector, NodeSelectorTerm, WhenUnsatisfiable};
 
 /// Parameters of one profile (KubeSchedulerConfiguration as far as it decides placements).
@@ -9,7 +9,7 @@ use crate::cluster::{NodeSelector, NodeSelectorTerm, WhenUnsatisfiable};
 #[derive(Clone, Debug, PartialEq)]
 pub struct SchedulerConfig {
     /// Scoring weight of each plugin that scores, in the order in which scores are listed; 0 for not enabled.
-    pub weights: Vec<(Plugin, i64)>,
+    pub weights: Vec<(PluginId, i64)>,
     /// Plugins that filter; all by default.
     pub filters_disabled: PluginSet,
     /// `percentageOfNodesToScore`; 0 is adaptive.
@@ -80,14 +80,14 @@ impl Default for SchedulerConfig {
     fn default() -> Self {
         SchedulerConfig {
             weights: vec![
-                (Plugin::TaintToleration, 3),
-                (Plugin::NodeAffinity, 2),
-                (Plugin::NodeResourcesFit, 1),
-                (Plugin::PodTopologySpread, 2),
-                (Plugin::InterPodAffinity, 2),
-                (Plugin::DynamicResources, 2),
-                (Plugin::NodeResourcesBalancedAllocation, 1),
-                (Plugin::ImageLocality, 1),
+                (PluginId::TaintToleration, 3),
+                (PluginId::NodeAffinity, 2),
+                (PluginId::NodeResourcesFit, 1),
+                (PluginId::PodTopologySpread, 2),
+                (PluginId::InterPodAffinity, 2),
+                (PluginId::DynamicResources, 2),
+                (PluginId::NodeResourcesBalancedAllocation, 1),
+                (PluginId::ImageLocality, 1),
             ],
             filters_disabled: PluginSet::default(),
             percentage_of_nodes_to_score: 0,
@@ -108,11 +108,11 @@ impl Default for SchedulerConfig {
 
 impl SchedulerConfig {
     /// Weight of a plugin's score; 0 if it does not score.
-    pub fn weight(&self, plugin: Plugin) -> i64 {
+    pub fn weight(&self, plugin: PluginId) -> i64 {
         self.weights.iter().find(|w| w.0 == plugin).map_or(0, |w| w.1)
     }
     /// Whether a plugin filters.
-    pub fn filters(&self, plugin: Plugin) -> bool {
+    pub fn filters(&self, plugin: PluginId) -> bool {
         !self.filters_disabled.contains(plugin)
     }
     /// How many feasible nodes end the search among `nodes` nodes (S/schedule_one.go `numFeasibleNodesToFind`).

@@ -1,6 +1,7 @@
 //! What a scheduling cycle ends in, and how its failure is worded.
 
-use super::plugin::{Plugin, PluginSet, Rejection};
+use super::names::{PluginId, PluginSet};
+use super::plugin::Rejection;
 use crate::cluster::{Catalog, NodeIdx};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,7 +52,7 @@ pub struct Explanation {
     /// Feasible nodes in the order in which they were found.
     pub feasible: Vec<NodeIdx>,
     /// Normalised and weighted scores of each plugin that was not skipped, in step with `feasible`.
-    pub plugins: Vec<(Plugin, Vec<i64>)>,
+    pub plugins: Vec<(PluginId, Vec<i64>)>,
     /// Sums, in step with `feasible`.
     pub totals: Vec<i64>,
     /// The nodes with the highest sum.

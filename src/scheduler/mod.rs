@@ -10,10 +10,12 @@
 pub mod config;
 mod cycle;
 pub mod decision;
+pub mod names;
 pub mod plugin;
 pub mod plugins;
 
 pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
 pub use cycle::Scheduler;
 pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
-pub use plugin::{Code, Plugin, PluginSet, PodPlugin, PodView, PreFilter, Reason, Rejection};
+pub use names::{PluginId, PluginSet};
+pub use plugin::{Code, PodPlugin, PodView, PreFilter, Reason, Rejection};

@@ -1,70 +1,11 @@
 //! What plugins are called, what they answer, and the interface of those that are asked pod by pod.
 
 use super::config::SchedulerConfig;
+use super::names::PluginId;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, PodShape, PodSpec, ResIdx, State};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-macro_rules! plugins {
-    ($($name:ident)*) => {
-        /// A plugin of the default profile, in the order in which filters run (S/apis/config/v1/default_plugins.go, 1.36).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[repr(u8)]
-        #[allow(missing_docs)] // Kubernetes' own names
-        pub enum Plugin { $($name),* }
-
-        impl Plugin {
-            /// All plugins, in filter order.
-            pub const ALL: &'static [Plugin] = &[$(Plugin::$name),*];
-            /// Its name as the API and the logs write it.
-            pub fn name(self) -> &'static str {
-                match self { $(Plugin::$name => stringify!($name)),* }
-            }
-            /// The plugin called `name`.
-            pub fn named(name: &str) -> Option<Plugin> {
-                match name { $(stringify!($name) => Some(Plugin::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-plugins! {
-    SchedulingGates PrioritySort NodeUnschedulable NodeName TaintToleration NodeAffinity NodePorts NodeResourcesFit
-    VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity DynamicResources
-    DefaultPreemption NodeResourcesBalancedAllocation ImageLocality DefaultBinder NodeDeclaredFeatures
-}
-
-/// A set of plugins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PluginSet(u32);
-
-impl PluginSet {
-    /// Puts a plugin in.
-    pub fn insert(&mut self, plugin: Plugin) {
-        self.0 |= 1 << plugin as u32;
-    }
-    /// Whether a plugin is in it.
-    pub fn contains(self, plugin: Plugin) -> bool {
-        self.0 & (1 << plugin as u32) != 0
-    }
-    /// Whether it is empty.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-    /// Members in filter order.
-    pub fn iter(self) -> impl Iterator<Item = Plugin> {
-        Plugin::ALL.iter().copied().filter(move |p| self.contains(*p))
-    }
-}
-
-impl FromIterator<Plugin> for PluginSet {
-    fn from_iter<T: IntoIterator<Item = Plugin>>(iter: T) -> Self {
-        let mut set = PluginSet::default();
-        iter.into_iter().for_each(|p| set.insert(p));
-        set
-    }
-}
 
 /// Whether removing pods from the node could help (framework `Unschedulable`, `UnschedulableAndUnresolvable`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,7 +45,7 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// Who refuses.
-    pub plugin: Plugin,
+    pub plugin: PluginId,
     /// Whether preemption may help.
     pub code: Code,
     /// Why; Fit gives several reasons.
@@ -113,15 +54,15 @@ pub struct Rejection {
 
 impl Rejection {
     /// A refusal that preemption may lift.
-    pub fn unschedulable(plugin: Plugin, reason: &'static str) -> Rejection {
+    pub fn unschedulable(plugin: PluginId, reason: &'static str) -> Rejection {
         Rejection { plugin, code: Code::Unschedulable, reasons: smallvec![Reason::Fixed(reason)] }
     }
     /// A refusal that preemption cannot lift.
-    pub fn unresolvable(plugin: Plugin, reason: &'static str) -> Rejection {
+    pub fn unresolvable(plugin: PluginId, reason: &'static str) -> Rejection {
         Rejection { plugin, code: Code::Unresolvable, reasons: smallvec![Reason::Fixed(reason)] }
     }
     /// The same with a text made for this pod.
-    pub fn text(plugin: Plugin, code: Code, reason: impl Into<Arc<str>>) -> Rejection {
+    pub fn text(plugin: PluginId, code: Code, reason: impl Into<Arc<str>>) -> Rejection {
         Rejection { plugin, code, reasons: smallvec![Reason::Text(reason.into())] }
     }
     /// Whether preemption may help.
@@ -174,7 +115,7 @@ pub enum PreFilter {
 /// A filter that is asked pod by pod and node by node: those about volumes, whose claims differ between pods of one class.
 pub trait PodPlugin {
     /// Who it is.
-    const PLUGIN: Plugin;
+    const PLUGIN: PluginId;
     /// Prepares for one pod. What it keeps is valid until the next call or the next change of the state.
     fn pre_filter(&mut self, view: PodView<'_>) -> PreFilter;
     /// Judges a node; asked only if `pre_filter` did not skip or reject, and on nodes that all earlier plugins let pass.

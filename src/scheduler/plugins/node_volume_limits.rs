@@ -1,14 +1,14 @@
 //! NodeVolumeLimits.
 
 use crate::cluster::NodeIdx;
-use crate::scheduler::plugin::{Plugin, PodPlugin, PodView, PreFilter, Rejection};
+use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 
 /// The NodeVolumeLimits plugin.
 #[derive(Clone, Debug, Default)]
 pub struct NodeVolumeLimits;
 
 impl PodPlugin for NodeVolumeLimits {
-    const PLUGIN: Plugin = Plugin::NodeVolumeLimits;
+    const PLUGIN: PluginId = PluginId::NodeVolumeLimits;
     fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
         PreFilter::Skip
     }

@@ -1,14 +1,14 @@
 //! VolumeBinding.
 
 use crate::cluster::NodeIdx;
-use crate::scheduler::plugin::{Plugin, PodPlugin, PodView, PreFilter, Rejection};
+use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 
 /// The VolumeBinding plugin.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeBinding;
 
 impl PodPlugin for VolumeBinding {
-    const PLUGIN: Plugin = Plugin::VolumeBinding;
+    const PLUGIN: PluginId = PluginId::VolumeBinding;
     fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
         PreFilter::Skip
     }

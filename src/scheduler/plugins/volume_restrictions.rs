@@ -1,14 +1,14 @@
 //! VolumeRestrictions.
 
 use crate::cluster::NodeIdx;
-use crate::scheduler::plugin::{Plugin, PodPlugin, PodView, PreFilter, Rejection};
+use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 
 /// The VolumeRestrictions plugin.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeRestrictions;
 
 impl PodPlugin for VolumeRestrictions {
-    const PLUGIN: Plugin = Plugin::VolumeRestrictions;
+    const PLUGIN: PluginId = PluginId::VolumeRestrictions;
     fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
         PreFilter::Skip
     }

@@ -1,14 +1,14 @@
 //! VolumeZone.
 
 use crate::cluster::NodeIdx;
-use crate::scheduler::plugin::{Plugin, PodPlugin, PodView, PreFilter, Rejection};
+use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 
 /// The VolumeZone plugin.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeZone;
 
 impl PodPlugin for VolumeZone {
-    const PLUGIN: Plugin = Plugin::VolumeZone;
+    const PLUGIN: PluginId = PluginId::VolumeZone;
     fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
         PreFilter::Skip
     }
