@@ -13,6 +13,9 @@ pub mod decision;
 pub mod names;
 pub mod plugin;
 pub mod plugins;
+pub mod queue;
+#[cfg(test)]
+pub(crate) mod testbed;
 
 pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
 pub use cycle::Scheduler;

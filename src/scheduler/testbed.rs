@@ -1,0 +1,125 @@
+//! Small hand-made clusters for the tests of this room.
+
+use crate::cluster::*;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A cluster under construction: build the catalogue first (`ns`, `spec`, …), then call `start`.
+pub(crate) struct Bed {
+    pub catalog: Catalog,
+    pub state: State,
+    names: u32,
+}
+
+impl Bed {
+    pub fn new() -> Bed {
+        let mut catalog = Catalog::new();
+        let name = catalog.names.intern("default");
+        catalog.namespaces.push(Namespace { name, labels: Labels::default(), terminating: false });
+        let state = State::new(&catalog);
+        Bed { catalog, state, names: 0 }
+    }
+    pub fn sym(&mut self, text: &str) -> Sym {
+        self.catalog.names.intern(text)
+    }
+    /// A shape that asks for cpu (milli) at a priority, to be changed at will.
+    pub fn shape(&mut self, cpu: i64, priority: i32) -> PodShape {
+        let requests = Requests { amounts: if cpu > 0 { vec![(CPU, cpu)] } else { Vec::new() }, nonzero: [cpu, 200 << 20] };
+        PodShape {
+            incoming_nonzero: requests.nonzero,
+            requests,
+            priority,
+            may_preempt: true,
+            node_selector: Vec::new(),
+            node_affinity: None,
+            preferred_node_affinity: Vec::new(),
+            affinity: Vec::new(),
+            preferred_affinity: Vec::new(),
+            anti_affinity: Vec::new(),
+            preferred_anti_affinity: Vec::new(),
+            tolerations: Vec::new(),
+            host_ports: Vec::new(),
+            images: Vec::new(),
+            container_count: 1,
+            spread: Vec::new(),
+            scheduler_name: self.catalog.known.default_scheduler,
+            gated: false,
+            grace_ms: 30_000,
+            restarts_always: true,
+            volumes: Vec::new(),
+            has_resource_claims: false,
+        }
+    }
+    /// A spec of that shape in the default namespace, with labels `k=v`.
+    pub fn spec(&mut self, shape: PodShape, labels: &[(&str, &str)]) -> SpecIdx {
+        let labels = Labels::new(labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))));
+        let shape = self.catalog.intern_shape(shape);
+        let empty = self.catalog.known.empty;
+        self.catalog.specs.push(PodSpec {
+            namespace: NsIdx(0),
+            name: empty,
+            generate_name: None,
+            uid: empty,
+            labels,
+            annotations: Vec::new(),
+            shape,
+            claims: Vec::new(),
+            owner: None,
+            mirror: false,
+            finalizers: Vec::new(),
+            resized: None,
+            ordinal: None,
+        })
+    }
+    /// Rebuilds the state once the catalogue is complete.
+    pub fn start(&mut self) {
+        self.state = State::new(&self.catalog);
+    }
+    /// A ready node with cpu (milli) and 110 pods; labels besides its hostname. Names must be interned before `start`.
+    pub fn node(&mut self, name: &str, cpu: i64, labels: &[(&str, &str)]) -> NodeIdx {
+        let spec = self.node_spec(name, cpu, labels);
+        self.state.add_node(Arc::new(spec), None, true, 0)
+    }
+    pub fn node_spec(&mut self, name: &str, cpu: i64, labels: &[(&str, &str)]) -> NodeSpec {
+        let name = self.catalog.names.intern(name);
+        let mut all: Vec<(Sym, Sym)> =
+            labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))).collect();
+        all.push((self.catalog.known.hostname, name));
+        NodeSpec {
+            name,
+            uid: name,
+            labels: Labels::new(all),
+            annotations: Vec::new(),
+            allocatable: vec![cpu, 64 << 30, 64 << 30],
+            pod_slots: 110,
+            taints: Vec::new(),
+            images: Vec::new(),
+            attach_limits: None,
+            volumes_in_use: Vec::new(),
+            provider_id: None,
+            kubelet_version: None,
+            created: 0,
+            machine: None,
+            price_micros_per_hour: None,
+        }
+    }
+    /// A pending pod.
+    pub fn pod(&mut self, spec: SpecIdx, now: i64) -> PodIdx {
+        self.names += 1;
+        let name = self.state.make_name(&format!("pod-{}", self.names));
+        self.state.create_pod(&self.catalog, spec, name, now)
+    }
+    /// A running pod on a node.
+    pub fn running(&mut self, spec: SpecIdx, node: NodeIdx, started: i64) -> PodIdx {
+        let pod = self.pod(spec, started);
+        self.state.bind(&self.catalog, pod, node, started);
+        self.state.set_phase(&self.catalog, pod, Phase::Running);
+        pod
+    }
+    /// One NoSchedule taint.
+    pub fn taint(&mut self, key: &str) -> SmallVec<[Taint; 2]> {
+        let key = self.sym(key);
+        let value = self.catalog.known.empty;
+        SmallVec::from_slice(&[Taint { key, value, effect: Effect::NoSchedule }])
+    }
+}
