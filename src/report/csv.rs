@@ -13,40 +13,92 @@
 //! | `findings.csv` | finding | [`FINDINGS`] |
 
 use crate::trace::Metrics;
-use crate::trace::metrics::{BatchRow, BySide, CapacityPoint, NodeRow, PodRow};
 use crate::trace::NodeRole;
+use crate::trace::metrics::{BatchRow, BySide, CapacityPoint, NodeRow, PodRow};
 
 use super::FindingRow;
 
 /// Columns of `batches.csv`.
 pub const BATCHES: &[&str] = &[
-    "batch", "nodes", "start_ms", "end_ms", "duration_ms", "evictions", "refused", "launched", "outcome", "reason",
+    "batch",
+    "nodes",
+    "start_ms",
+    "end_ms",
+    "duration_ms",
+    "evictions",
+    "refused",
+    "launched",
+    "outcome",
+    "reason",
     "message",
 ];
 
 /// Columns of `nodes.csv`; the price in millionths of the currency unit.
 pub const NODES: &[&str] = &[
-    "node", "role", "initial", "batch", "group", "machine_type", "price_micros_per_hour", "requested_ms", "added_ms",
-    "ready_ms", "cordoned_ms", "drained_ms", "drain_failed_ms", "uncordoned_ms", "deleted_ms", "evictions", "refused",
+    "node",
+    "role",
+    "initial",
+    "batch",
+    "group",
+    "machine_type",
+    "price_micros_per_hour",
+    "requested_ms",
+    "added_ms",
+    "ready_ms",
+    "cordoned_ms",
+    "drained_ms",
+    "drain_failed_ms",
+    "uncordoned_ms",
+    "deleted_ms",
+    "evictions",
+    "refused",
     "pods_moved",
 ];
 
 /// Columns of `pods.csv`; `created_ms` to `to_node` are those of the replacement.
 pub const PODS: &[&str] = &[
-    "pod", "owner", "uid", "batch", "departure", "from_node", "evicted_ms", "terminated_ms", "refused",
-    "last_refusal", "last_refusal_budget", "replacement", "created_ms", "bound_ms", "ready_ms", "to_node",
-    "unschedulable", "unschedulable_message", "moves",
+    "pod",
+    "owner",
+    "uid",
+    "batch",
+    "departure",
+    "from_node",
+    "evicted_ms",
+    "terminated_ms",
+    "refused",
+    "last_refusal",
+    "last_refusal_budget",
+    "replacement",
+    "created_ms",
+    "bound_ms",
+    "ready_ms",
+    "to_node",
+    "unschedulable",
+    "unschedulable_message",
+    "moves",
 ];
 
 /// Columns of `capacity.csv`; CPU in thousandths of a core, memory in bytes.
 pub const CAPACITY: &[&str] = &[
     "t_ms",
-    "nodes_old", "nodes_new", "nodes_other", "nodes_present",
-    "cpu_allocatable_old_milli", "cpu_allocatable_new_milli", "cpu_allocatable_other_milli",
-    "cpu_requested_old_milli", "cpu_requested_new_milli", "cpu_requested_other_milli",
-    "memory_allocatable_old_bytes", "memory_allocatable_new_bytes", "memory_allocatable_other_bytes",
-    "memory_requested_old_bytes", "memory_requested_new_bytes", "memory_requested_other_bytes",
-    "pending_pods", "disrupted_pods",
+    "nodes_old",
+    "nodes_new",
+    "nodes_other",
+    "nodes_present",
+    "cpu_allocatable_old_milli",
+    "cpu_allocatable_new_milli",
+    "cpu_allocatable_other_milli",
+    "cpu_requested_old_milli",
+    "cpu_requested_new_milli",
+    "cpu_requested_other_milli",
+    "memory_allocatable_old_bytes",
+    "memory_allocatable_new_bytes",
+    "memory_allocatable_other_bytes",
+    "memory_requested_old_bytes",
+    "memory_requested_new_bytes",
+    "memory_requested_other_bytes",
+    "pending_pods",
+    "disrupted_pods",
 ];
 
 /// Columns of `findings.csv`.
@@ -55,11 +107,23 @@ pub const FINDINGS: &[&str] = &["code", "severity", "object", "message", "remedy
 /// All CSV files of a run: name and text.
 pub fn files(metrics: &Metrics, findings: &[FindingRow]) -> Vec<(&'static str, String)> {
     vec![
-        ("batches.csv", table(BATCHES, metrics.batches.iter().map(batch))),
+        (
+            "batches.csv",
+            table(BATCHES, metrics.batches.iter().map(batch)),
+        ),
         ("nodes.csv", table(NODES, metrics.nodes.iter().map(node))),
-        ("pods.csv", table(PODS, metrics.pods.iter().map(|p| pod(p, metrics)))),
-        ("capacity.csv", table(CAPACITY, metrics.capacity.iter().map(capacity))),
-        ("findings.csv", table(FINDINGS, findings.iter().map(finding))),
+        (
+            "pods.csv",
+            table(PODS, metrics.pods.iter().map(|p| pod(p, metrics))),
+        ),
+        (
+            "capacity.csv",
+            table(CAPACITY, metrics.capacity.iter().map(capacity)),
+        ),
+        (
+            "findings.csv",
+            table(FINDINGS, findings.iter().map(finding)),
+        ),
     ]
 }
 
@@ -132,7 +196,11 @@ fn node(n: &NodeRow) -> [String; 18] {
 }
 
 fn pod(p: &PodRow, metrics: &Metrics) -> [String; 19] {
-    let name = |node: Option<usize>| node.and_then(|n| metrics.nodes.get(n)).map_or("", |n| &n.name).to_owned();
+    let name = |node: Option<usize>| {
+        node.and_then(|n| metrics.nodes.get(n))
+            .map_or("", |n| &n.name)
+            .to_owned()
+    };
     [
         p.pod.clone(),
         text(&p.owner),
@@ -164,12 +232,38 @@ fn capacity(c: &CapacityPoint) -> [String; 19] {
     let [k, l, m] = sides(&c.memory_allocatable_bytes);
     let [n, o, p] = sides(&c.memory_requested_bytes);
     let t = i64::try_from(c.t_ms).unwrap_or(i64::MAX);
-    [t, a, b, d, c.nodes_present, e, f, g, h, i, j, k, l, m, n, o, p, c.pending_pods, c.disrupted_pods]
-        .map(|v| v.to_string())
+    [
+        t,
+        a,
+        b,
+        d,
+        c.nodes_present,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p,
+        c.pending_pods,
+        c.disrupted_pods,
+    ]
+    .map(|v| v.to_string())
 }
 
 fn finding(f: &FindingRow) -> [String; 5] {
-    [f.code.clone(), f.severity.clone(), f.object.clone(), f.message.clone(), f.remedy.clone()]
+    [
+        f.code.clone(),
+        f.severity.clone(),
+        f.object.clone(),
+        f.message.clone(),
+        f.remedy.clone(),
+    ]
 }
 
 #[cfg(test)]
@@ -190,8 +284,16 @@ mod tests {
     /// Writes each file's first lines one after the other.
     fn heads(lines: usize) -> String {
         let metrics = Metrics::from_events(&synthetic::small());
-        let head = |t: &str| t.lines().take(lines).map(|l| format!("{l}\n")).collect::<String>();
-        files(&metrics, &findings()).iter().map(|(name, t)| format!("== {name}\n{}", head(t))).collect()
+        let head = |t: &str| {
+            t.lines()
+                .take(lines)
+                .map(|l| format!("{l}\n"))
+                .collect::<String>()
+        };
+        files(&metrics, &findings())
+            .iter()
+            .map(|(name, t)| format!("== {name}\n{}", head(t)))
+            .collect()
     }
 
     #[test]

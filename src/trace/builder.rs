@@ -447,7 +447,7 @@ impl MetricsBuilder {
         let told = self.pods[index]
             .row
             .is_some_and(|r| self.out.pods[r].departure != Departure::Stays);
-        if !told && (by_itself || self.is_daemon(index)) {
+        if !told && (by_itself || self.stays_with_node(index)) {
             return self.ended_by_itself(index);
         }
         let row = self.row_of(index, e);
@@ -478,16 +478,17 @@ impl MetricsBuilder {
         pod.phase = Phase::Gone;
     }
 
-    fn is_daemon(&self, index: usize) -> bool {
+    /// DaemonSet and static pods come and go with their node: nothing replaces them elsewhere.
+    fn stays_with_node(&self, index: usize) -> bool {
         self.pods[index]
             .owner
             .as_ref()
-            .is_some_and(|o| o.starts_with("DaemonSet/"))
+            .is_some_and(|o| o.starts_with("DaemonSet/") || o.starts_with("Node/"))
     }
 
     fn ended_by_itself(&mut self, index: usize) {
         self.close_place(self.pods[index].predecessor);
-        if !self.is_daemon(index) {
+        if !self.stays_with_node(index) {
             self.tell_lineage(index, usize::MAX, true);
         }
     }
@@ -504,7 +505,7 @@ impl MetricsBuilder {
 
     /// The pod is leaving: its owner will replace it, or has done so.
     fn lose(&mut self, index: usize, row: usize, by_itself: bool) {
-        if !self.pods[index].lost && !self.is_daemon(index) {
+        if !self.pods[index].lost && !self.stays_with_node(index) {
             self.tell_lineage(index, row, by_itself);
         }
     }
@@ -543,7 +544,7 @@ impl MetricsBuilder {
     /// A pod is gone: its place is disrupted until its replacement is ready.
     fn open_place(&mut self, index: usize, row: usize) {
         self.close_place(self.pods[index].predecessor);
-        let replaceable = self.pods[index].owner.is_some() && !self.is_daemon(index);
+        let replaceable = self.pods[index].owner.is_some() && !self.stays_with_node(index);
         if replaceable && self.out.pods[row].ready_ms.is_none() && !self.open[row] {
             self.open[row] = true;
             self.ledger.disrupted(1);
@@ -563,7 +564,7 @@ impl MetricsBuilder {
         };
         self.pods[index].created_ms = Some(e.t_ms);
         self.ledger.pending(1);
-        if e.initial || self.is_daemon(index) {
+        if e.initial || self.stays_with_node(index) {
             return;
         }
         let Some(owner) = &e.owner else { return };

@@ -80,7 +80,8 @@ pub struct Event {
     /// The object's identity: the API's uid for what was in the snapshot, `sim-N` for what the simulation made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// `Kind/namespace/name` of the pod's top owner; absent for stand-alone pods.
+    /// `Kind/namespace/name` of the pod's workload: the highest of its owners of a kind that Kubernetes
+    /// itself knows (a Deployment, not the custom resource above it); absent for stand-alone pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Node group id.

@@ -7,13 +7,13 @@
 //!   other than acceptance, each retry counted.
 //! - **Moved** is a pod that the migration made leave: its eviction was accepted, or it was terminated on
 //!   a cordoned old node without having been evicted, preempted or ended by itself (its node was killed
-//!   under it). Pods of DaemonSets are not moved unless they were evicted.
+//!   under it). DaemonSet and static pods are not moved unless they were evicted.
 //! - **Replacements** are joined by owner and order (see `lineage.rs`): the runner knows no lineage.
 //! - **Moved twice** counts lineages: pods that were moved and whose predecessor under the same owner, as
 //!   joined above, had been moved earlier in the run. A lineage moved three times counts once.
 //! - **Disrupted** is a pod that was terminated and whose replacement is not ready. If the replacement is
 //!   itself terminated before it was ready, the place passes on and is still counted once. Pods without
-//!   owner, pods of DaemonSets and pods that ended by themselves (`reason` `Completed`, `Succeeded` or
+//!   owner, DaemonSet and static pods, and pods that ended by themselves (`reason` `Completed`, `Succeeded` or
 //!   `ScaledDown`) are not counted: nothing is to replace them.
 //! - **Pending** is a pod created and neither bound nor terminated.
 //! - **Node-time** runs from a node's `node_added` (or the start) to its `node_deleted` (or the end), for

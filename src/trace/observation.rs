@@ -1,7 +1,9 @@
 //! An event as it is kept while a run goes on: indices instead of names, so that a million of them are small.
 
 use super::event::{Event, EventKind, NodeRole};
-use crate::cluster::{BudgetIdx, CPU, GroupIdx, Idx, MEMORY, NodeIdx, PodIdx, View};
+use crate::cluster::{
+    BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View,
+};
 
 /// An event with indices; [`Observation::render`] gives it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +128,7 @@ impl Observation {
             let spec = &catalog.specs[p.spec];
             e.pod = Some(state.pod_text(catalog, pod));
             e.uid = Some(state.name(catalog, p.uid).to_owned());
-            e.owner = spec.owner.map(|o| catalog.owner_text(catalog.top_owner(o)));
+            e.owner = spec.owner.map(|o| catalog.owner_text(workload(catalog, o)));
             let requests = spec
                 .resized
                 .as_deref()
@@ -160,4 +162,22 @@ impl Observation {
         }
         e
     }
+}
+
+/// The workload a pod belongs to: the highest owner in its chain of a kind that Kubernetes itself knows.
+///
+/// A Deployment for the pods of its ReplicaSets, but not the custom resource above several workloads:
+/// under that, pods that do not stand for one another would be joined.
+fn workload(catalog: &Catalog, owner: OwnerIdx) -> OwnerIdx {
+    let known =
+        |o: OwnerIdx| !matches!(catalog.owners[o].kind, OwnerKind::Custom | OwnerKind::Node);
+    let mut top = owner;
+    // Owner chains are short; the bound guards against a cycle in a hand-made dump.
+    for _ in 0..16 {
+        match catalog.owners[top].parent.filter(|p| known(*p)) {
+            Some(parent) => top = parent,
+            None => break,
+        }
+    }
+    top
 }

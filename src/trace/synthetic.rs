@@ -62,6 +62,32 @@ pub(crate) fn one_by_one() -> Vec<Event> {
     events
 }
 
+/// [`small`] with all old nodes cordoned at the start.
+pub(crate) fn cordoned_first() -> Vec<Event> {
+    let mut events = small();
+    for e in events
+        .iter_mut()
+        .filter(|e| e.event == EventKind::NodeCordoned)
+    {
+        e.t_ms = 1_000;
+        e.batch = None;
+    }
+    events.sort_by_key(|e| e.t_ms);
+    events
+}
+
+/// 120 nodes in one batch, as a sliding window does it.
+pub(crate) fn one_batch() -> Vec<Event> {
+    Shape {
+        old_nodes: 120,
+        other_nodes: 0,
+        pods_per_node: 8,
+        batch_size: 120,
+        owners: 3,
+    }
+    .events()
+}
+
 /// A cheap stateless draw in `0..n` from two numbers.
 fn draw(a: u32, b: u32, n: u64) -> u64 {
     let x = (u64::from(a) << 32 | u64::from(b)).wrapping_add(0x9E37_79B9_7F4A_7C15);

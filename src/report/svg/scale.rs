@@ -42,7 +42,18 @@ const STEPS: [u64; 20] = [
 /// The round distance of time of which at most `n` fit into `range_ms`.
 pub(super) fn time_step(range_ms: u64, n: u64) -> u64 {
     let enough = |step: &u64| range_ms / step <= n;
-    STEPS.into_iter().find(enough).unwrap_or_else(|| (range_ms / n / HOUR + 1) * HOUR)
+    STEPS
+        .into_iter()
+        .find(enough)
+        .unwrap_or_else(|| (range_ms / n / HOUR + 1) * HOUR)
+}
+
+/// The round distance between ticks of which at most `n` fit into `range_ms` and that reads well in
+/// `unit`s: whole or half ones.
+pub(super) fn tick_step(range_ms: u64, n: u64, unit: u64) -> u64 {
+    let readable = |step: &u64| range_ms / step <= n && step * 2 % unit == 0;
+    let found = STEPS.into_iter().find(readable);
+    found.unwrap_or_else(|| time_step(range_ms, n))
 }
 
 /// The unit in which a range is read best, milliseconds and name.
@@ -56,14 +67,22 @@ pub(super) fn time_unit(range_ms: u64) -> (u64, &'static str) {
 
 /// A time as a bare number of `unit`s, with the decimals it needs.
 pub(super) fn in_time_units(ms: u64, unit: u64) -> String {
-    let (ms, unit) = (i64::try_from(ms).unwrap_or(i64::MAX), i64::try_from(unit).unwrap_or(i64::MAX));
+    let (ms, unit) = (
+        i64::try_from(ms).unwrap_or(i64::MAX),
+        i64::try_from(unit).unwrap_or(i64::MAX),
+    );
     format::in_units(ms, unit)
 }
 
 impl TimeScale {
     /// `start_ms..=end_ms` from pixel `x0` to pixel `x1`; an empty range is taken for one second.
     pub fn new(start_ms: u64, end_ms: u64, x0: i32, x1: i32) -> TimeScale {
-        TimeScale { start_ms, end_ms: end_ms.max(start_ms + SECOND), x0, x1 }
+        TimeScale {
+            start_ms,
+            end_ms: end_ms.max(start_ms + SECOND),
+            x0,
+            x1,
+        }
     }
 
     /// The range's ends in pixels.
@@ -87,9 +106,16 @@ impl TimeScale {
     /// Pixel and number of each tick, counted from the start.
     pub fn ticks(&self) -> Vec<(i32, String)> {
         let range = self.end_ms - self.start_ms;
-        let step = time_step(range, 12);
         let unit = time_unit(range).0;
-        (0..=range / step).map(|i| (self.x(self.start_ms + i * step), in_time_units(i * step, unit))).collect()
+        let step = tick_step(range, 12, unit);
+        (0..=range / step)
+            .map(|i| {
+                (
+                    self.x(self.start_ms + i * step),
+                    in_time_units(i * step, unit),
+                )
+            })
+            .collect()
     }
 }
 
@@ -110,20 +136,33 @@ impl ValueScale {
         let room = i64::from(((y0 - y1) / 28).max(1));
         let step = round_step(max.max(finest), finest, room);
         let max = (max.max(1) + step - 1) / step * step;
-        ValueScale { max, step, unit, y0, y1 }
+        ValueScale {
+            max,
+            step,
+            unit,
+            y0,
+            y1,
+        }
     }
 
     /// The pixel of a value; values outside stay at the edge.
     pub fn y(&self, value: i64) -> i32 {
         let v = i128::from(value.clamp(0, self.max));
         let height = i128::from(self.y0 - self.y1);
-        self.y0 - i32::try_from((v * height + i128::from(self.max) / 2) / i128::from(self.max)).unwrap_or(0)
+        self.y0
+            - i32::try_from((v * height + i128::from(self.max) / 2) / i128::from(self.max))
+                .unwrap_or(0)
     }
 
     /// Pixel and number of each tick.
     pub fn ticks(&self) -> Vec<(i32, String)> {
         (0..=self.max / self.step)
-            .map(|i| (self.y(i * self.step), format::in_units(i * self.step, self.unit)))
+            .map(|i| {
+                (
+                    self.y(i * self.step),
+                    format::in_units(i * self.step, self.unit),
+                )
+            })
             .collect()
     }
 }
@@ -136,7 +175,9 @@ fn round_step(max: i64, finest: i64, n: i64) -> i64 {
         if max / step < n + 1 {
             break;
         }
-        let Some(next) = base.checked_mul(factor) else { break };
+        let Some(next) = base.checked_mul(factor) else {
+            break;
+        };
         step = next;
     }
     step
@@ -170,7 +211,15 @@ mod tests {
 
     #[test]
     fn value_ticks_are_round() {
-        assert_eq!([round_step(7, 1, 5), round_step(23, 1, 5), round_step(60, 1, 5), round_step(999, 1, 5)], [2, 5, 20, 200]);
+        assert_eq!(
+            [
+                round_step(7, 1, 5),
+                round_step(23, 1, 5),
+                round_step(60, 1, 5),
+                round_step(999, 1, 5)
+            ],
+            [2, 5, 20, 200]
+        );
         let s = ValueScale::new(12_345, 1_000, 100, 140, 0);
         let labels: Vec<String> = s.ticks().into_iter().map(|(_, l)| l).collect();
         assert_eq!(labels, ["0", "5", "10", "15"]);

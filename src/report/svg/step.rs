@@ -16,7 +16,13 @@ pub(super) fn line(steps: impl IntoIterator<Item = Point>, x_end: i32) -> Vec<Po
                 if let Some(done) = column.take() {
                     done.draw(&mut out);
                 }
-                column = Some(Column { x, first: y, low: y, high: y, last: y });
+                column = Some(Column {
+                    x,
+                    first: y,
+                    low: y,
+                    high: y,
+                    last: y,
+                });
             }
         }
     }

@@ -13,20 +13,29 @@ fn runs() -> Vec<(&'static str, Vec<Event>)> {
         ("large", synthetic::large()),
         ("one-by-one", synthetic::one_by_one()),
         ("cut", cut),
+        ("cordoned-first", synthetic::cordoned_first()),
+        ("one-batch", synthetic::one_batch()),
         ("empty", empty),
     ]
 }
 
 fn durations() -> Vec<u64> {
-    (0..200u64).map(|i| 540_000 + (i * i * 7_919) % 240_000 + (i * 104_729) % 120_000).collect()
+    (0..200u64)
+        .map(|i| 540_000 + (i * i * 7_919) % 240_000 + (i * 104_729) % 120_000)
+        .collect()
 }
 
 /// Every tag closed in order, every attribute quoted: what an XML reader asks for.
 fn assert_well_formed(name: &str, svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     for piece in svg.split('<').skip(1) {
-        let (tag, text) = piece.split_once('>').unwrap_or_else(|| panic!("{name}: tag without end: {piece}"));
-        assert!(!text.contains('&') || text.contains(';'), "{name}: bare &: {text}");
+        let (tag, text) = piece
+            .split_once('>')
+            .unwrap_or_else(|| panic!("{name}: tag without end: {piece}"));
+        assert!(
+            !text.contains('&') || text.contains(';'),
+            "{name}: bare &: {text}"
+        );
         assert_eq!(tag.matches('"').count() % 2, 0, "{name}: open quote: {tag}");
         if let Some(closing) = tag.strip_prefix('/') {
             assert_eq!(open.pop(), Some(closing), "{name}");
@@ -47,7 +56,11 @@ fn well_formed_and_the_same_every_time() {
         for (name, svg) in &drawn {
             assert_well_formed(&format!("{run}/{name}"), svg);
         }
-        assert_eq!(drawn, files(&Metrics::from_events(&events), &durations()), "{run}");
+        assert_eq!(
+            drawn,
+            files(&Metrics::from_events(&events), &durations()),
+            "{run}"
+        );
     }
 }
 
@@ -61,7 +74,10 @@ fn a_large_run_does_not_make_large_pictures() {
 #[test]
 fn names_are_escaped() {
     let mut events = synthetic::small();
-    for e in events.iter_mut().filter(|e| e.node.as_deref() == Some("old-1")) {
+    for e in events
+        .iter_mut()
+        .filter(|e| e.node.as_deref() == Some("old-1"))
+    {
         e.node = Some("<old> & \"1\"".into());
     }
     let drawn = files(&Metrics::from_events(&events), &[]);
@@ -77,9 +93,12 @@ fn no_replications_no_histogram() {
 /// Writes the pictures of all runs where `REPORT_PICTURES` names a directory, to be looked at.
 #[test]
 fn pictures_to_look_at() {
-    let Some(dir) = std::env::var_os("REPORT_PICTURES") else { return };
+    let Some(dir) = std::env::var_os("REPORT_PICTURES") else {
+        return;
+    };
     for (run, events) in runs() {
         let dir = std::path::Path::new(&dir).join(run);
-        crate::report::write_report(&events, &[], &durations(), &dir).expect("the directory can be written to");
+        crate::report::write_report(&events, &[], &durations(), &dir)
+            .expect("the directory can be written to");
     }
 }

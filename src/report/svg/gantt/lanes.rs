@@ -1,5 +1,7 @@
 //! The Gantt plot of many nodes: a lane for each batch that shows how many of its nodes are in each state.
 
+use std::collections::BTreeMap;
+
 use super::super::canvas::{Anchor, Canvas, Ink, palette};
 use super::super::scale::TimeScale;
 use super::super::step;
@@ -33,7 +35,11 @@ pub(super) fn merge(blocks: Vec<Block<'_>>) -> Vec<Block<'_>> {
 }
 
 fn lane_height(lanes: usize) -> i32 {
-    if lanes <= 12 { 46 } else { 26 }
+    match lanes {
+        0..=2 => 160,
+        3..=12 => 46,
+        _ => 26,
+    }
 }
 
 /// Pixels that all lanes take.
@@ -42,9 +48,15 @@ pub(super) fn height(blocks: &[Block<'_>]) -> i32 {
 }
 
 /// Draws all lanes; `rows` is how many nodes they stand for.
-pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[Block<'_>], rows: usize) {
+pub(super) fn draw(
+    c: &mut Canvas<'_>,
+    time: &TimeScale,
+    m: &Metrics,
+    blocks: &[Block<'_>],
+    rows: usize,
+) {
     let note = format!(
-        "{} are more than the {MAX_NODE_ROWS} for which a row each can be read: a lane's height is how many of its nodes are in a state",
+        "{} are more than the {MAX_NODE_ROWS} for which a row each can be read: heights show how many of a lane's nodes are in a state (old below, new above), full at its peak",
         format::count(rows as u64, "node"),
     );
     c.text(&note, (20, PLOT_TOP + 4), Anchor::Start, Ink::SMALL);
@@ -67,21 +79,36 @@ fn is_new(n: &NodeRow) -> bool {
 }
 
 /// Old nodes stand on the lane's foot, new ones hang from its top half.
-fn draw_lane(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, block: &Block<'_>, (top, bottom): (i32, i32)) {
-    let (new, old): (Vec<&NodeRow>, Vec<&NodeRow>) = block.nodes.iter().copied().partition(|n| is_new(n));
-    let middle = if new.is_empty() { top } else { top + (bottom - top) * 2 / 5 };
+fn draw_lane(
+    c: &mut Canvas<'_>,
+    time: &TimeScale,
+    m: &Metrics,
+    block: &Block<'_>,
+    (top, bottom): (i32, i32),
+) {
+    let (new, old): (Vec<&NodeRow>, Vec<&NodeRow>) =
+        block.nodes.iter().copied().partition(|n| is_new(n));
+    let middle = if new.is_empty() {
+        top
+    } else {
+        top + (bottom - top) * 2 / 5
+    };
     let stack = [State::Drained, State::Draining, State::Cordoned];
     let middle_foot = if old.is_empty() { bottom } else { middle };
     draw_stack(c, time, m, &old, &stack, (middle + 1, bottom));
     draw_stack(c, time, m, &new, &[State::Launching], (top, middle_foot));
     for n in old {
         if let Some(failed) = n.drain_failed_ms {
-            c.cross((time.x(failed), (middle + bottom) / 2), 5, palette::VERMILLION);
+            c.cross(
+                (time.x(failed), (middle + bottom) / 2),
+                5,
+                palette::VERMILLION,
+            );
         }
     }
 }
 
-/// Areas upon each other: the first state at the foot, the full height is all `nodes`.
+/// Areas upon each other: the first state at the foot, the full height is the most nodes at one time.
 fn draw_stack(
     c: &mut Canvas<'_>,
     time: &TimeScale,
@@ -90,57 +117,95 @@ fn draw_stack(
     states: &[State],
     (top, bottom): (i32, i32),
 ) {
-    let all = i64::try_from(nodes.len()).unwrap_or(1).max(1);
+    let most = counts(m, nodes, states)
+        .into_iter()
+        .map(|(_, n)| n)
+        .max()
+        .unwrap_or(0);
     // From the top layer down: each is drawn down to the foot, the next one over it.
     for depth in (1..=states.len()).rev() {
-        let mut changes: Vec<(u64, i64)> = Vec::new();
-        for n in nodes {
-            for (_, from, to) in spans(n, m).into_iter().filter(|(s, ..)| states[..depth].contains(s)) {
-                changes.extend([(from, 1), (to, -1)]);
-            }
-        }
-        changes.sort_unstable();
-        let mut count = 0;
-        let mut steps = Vec::with_capacity(changes.len());
-        for (at, by) in changes {
-            count += by;
-            let pixels = i64::from(bottom - top) * count / all;
-            let least = i64::from(count > 0);
-            steps.push((time.x(at), bottom - i32::try_from(pixels.max(least)).unwrap_or(0)));
-        }
-        if let Some((x, _)) = steps.first().copied() {
-            steps.insert(0, (x, bottom));
-        }
+        let counts = counts(m, nodes, &states[..depth]);
+        let Some((first, _)) = counts.first().copied() else {
+            continue;
+        };
+        let row = |count: i64| {
+            let pixels = i64::from(bottom - top) * count / most.max(1);
+            bottom - i32::try_from(pixels.max(i64::from(count > 0))).unwrap_or(0)
+        };
+        let steps = [(time.x(first), bottom)]
+            .into_iter()
+            .chain(counts.iter().map(|(t, n)| (time.x(*t), row(*n))));
         let line = step::line(steps, i32::MIN);
         c.area(&line, bottom, states[depth - 1].color(), 1.0);
     }
 }
 
+/// How many of `nodes` are in one of `states`, from each time on (milliseconds) at which that changes.
+fn counts(m: &Metrics, nodes: &[&NodeRow], states: &[State]) -> Vec<(u64, i64)> {
+    let mut changes: BTreeMap<u64, i64> = BTreeMap::new();
+    for n in nodes {
+        for (_, from, to) in spans(n, m).into_iter().filter(|(s, ..)| states.contains(s)) {
+            *changes.entry(from).or_default() += 1;
+            *changes.entry(to).or_default() -= 1;
+        }
+    }
+    let mut count = 0;
+    changes
+        .into_iter()
+        .map(|(t, by)| {
+            count += by;
+            (t, count)
+        })
+        .collect()
+}
+
 fn captions(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
     let new = block.nodes.iter().filter(|n| is_new(n)).count();
     let old = block.nodes.len() - new;
-    let ink = Ink { bold: true, ..Ink::LABEL };
+    let ink = Ink {
+        bold: true,
+        ..Ink::LABEL
+    };
     let name = match block.batches.as_slice() {
         [] => "no batch".to_owned(),
         [b] => format!("batch {}", b.index),
         [first, .., last] => format!("batches {}–{}", first.index, last.index),
     };
     c.text(&name, (20, y), Anchor::Start, ink);
-    let sizes = if new == 0 { format!("{old} old") } else { format!("{old} old, {new} new") };
+    let sizes = if new == 0 {
+        format!("{old} old")
+    } else {
+        format!("{old} old, {new} new")
+    };
     c.text(&sizes, (X.0 - 10, y), Anchor::End, Ink::SMALL);
-    c.text(&ending(block), (X.1 + 12, y), Anchor::Start, Ink { color: palette::INK, ..Ink::SMALL });
+    c.text(
+        &ending(block),
+        (X.1 + 12, y),
+        Anchor::Start,
+        Ink {
+            color: palette::INK,
+            ..Ink::SMALL
+        },
+    );
 }
 
 /// How the lane's batches ended and how long they took from the first start to the last end.
 fn ending(block: &Block<'_>) -> String {
-    let mut outcomes: Vec<&str> =
-        block.batches.iter().map(|b| b.outcome.as_deref().unwrap_or("not finished")).collect();
+    let mut outcomes: Vec<&str> = block
+        .batches
+        .iter()
+        .map(|b| b.outcome.as_deref().unwrap_or("not finished"))
+        .collect();
     outcomes.sort_unstable();
     outcomes.dedup();
-    let worst = ["not finished", "FAILED", "STOPPED", "PARTLY_COMPLETED"].into_iter().find(|w| outcomes.contains(w));
+    let worst = ["not finished", "FAILED", "STOPPED", "PARTLY_COMPLETED"]
+        .into_iter()
+        .find(|w| outcomes.contains(w));
     let outcome = worst.or(outcomes.first().copied()).unwrap_or("");
     let start = block.batches.iter().filter_map(|b| b.start_ms).min();
     let end = block.batches.iter().filter_map(|b| b.end_ms).max();
-    let took = start.zip(end).map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
+    let took = start
+        .zip(end)
+        .map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
     format!("{outcome}{}", took.unwrap_or_default())
 }

@@ -17,7 +17,11 @@ fn block_height(block: &Block<'_>) -> i32 {
 
 /// Pixels that all blocks take.
 pub(super) fn height(blocks: &[Block<'_>]) -> i32 {
-    blocks.iter().map(|b| block_height(b) + GAP).sum::<i32>().max(40)
+    blocks
+        .iter()
+        .map(|b| block_height(b) + GAP)
+        .sum::<i32>()
+        .max(40)
 }
 
 /// Draws all blocks.
@@ -27,7 +31,12 @@ pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[
         for b in &block.batches {
             if let Some((from, to)) = batch_span(b, m) {
                 let (x0, x1) = columns(time, from, to);
-                c.rect_mix((x0, top), (x1, top + block_height(block)), palette::BAND_DARK, 0.6);
+                c.rect_mix(
+                    (x0, top),
+                    (x1, top + block_height(block)),
+                    palette::BAND_DARK,
+                    0.6,
+                );
             }
         }
         caption(c, block, top + CAPTION / 2);
@@ -40,7 +49,10 @@ pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[
 }
 
 fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
-    let ink = Ink { bold: true, ..Ink::LABEL };
+    let ink = Ink {
+        bold: true,
+        ..Ink::LABEL
+    };
     let Some(b) = block.batches.first() else {
         return c.text("no batch", (20, y), Anchor::Start, ink);
     };
@@ -51,13 +63,24 @@ fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
 /// How a batch ended and how long it took.
 fn ending(b: &BatchRow) -> String {
     let outcome = b.outcome.as_deref().unwrap_or("not finished");
-    let took = b.start_ms.zip(b.end_ms).map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
+    let took = b
+        .start_ms
+        .zip(b.end_ms)
+        .map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
     format!("{outcome}{}", took.unwrap_or_default())
 }
 
 fn row(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, n: &NodeRow, y: i32) {
     let name = format::shorten(&n.name, chars_in(X.0 - 44, 11));
-    c.text(&name, (X.0 - 10, y), Anchor::End, Ink { color: palette::INK, ..Ink::SMALL });
+    c.text(
+        &name,
+        (X.0 - 10, y),
+        Anchor::End,
+        Ink {
+            color: palette::INK,
+            ..Ink::SMALL
+        },
+    );
     for (state, from, to) in spans(n, m) {
         let (x0, x1) = columns(time, from, to);
         c.rect((x0, y - 6), (x1, y + 6), state.color());
@@ -72,7 +95,11 @@ fn row(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, n: &NodeRow, y: i32) {
     if let Some(failed) = n.drain_failed_ms {
         c.cross((time.x(failed), y), 5, palette::VERMILLION);
     }
-    let refused = if n.refused > 0 { format!(", {} refused", format::thousands(n.refused)) } else { String::new() };
+    let refused = if n.refused > 0 {
+        format!(", {} refused", format::thousands(n.refused))
+    } else {
+        String::new()
+    };
     let note = format!("{} evicted{refused}", format::thousands(n.evictions));
     c.text(&note, (X.1 + 12, y), Anchor::Start, Ink::SMALL);
 }
