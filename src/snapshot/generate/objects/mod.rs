@@ -15,19 +15,25 @@ pub(super) use pod::PodWriter;
 
 /// Hands out every object of the cluster, in the order of `kubectl get nodes,namespaces,services,pods,…`, sorted by namespace and name within a kind.
 pub(super) fn each<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<(), E>) -> Result<(), E> {
-    let mut sorted = |mut object: Value| {
-        object.sort_all_objects();
-        out(object)
-    };
-    cluster::nodes(model, &mut sorted)?;
-    cluster::namespaces(model, &mut sorted)?;
-    cluster::services(model, &mut sorted)?;
-    PodWriter::new(model).each(&mut sorted)?;
+    cluster::nodes(model, &mut sorting(out))?;
+    cluster::namespaces(model, &mut sorting(out))?;
+    cluster::services(model, &mut sorting(out))?;
+    // Pods are by far the most, and come with their keys in order.
+    PodWriter::new(model).each(out)?;
+    let mut sorted = sorting(out);
     workload::each(model, &mut sorted)?;
     budget::each(model, &mut sorted)?;
     cluster::priority_classes(model, &mut sorted)?;
     volume::each(model, &mut sorted)?;
     workload::custom(model, &mut sorted)
+}
+
+/// Brings the keys of each object into the order in which the API prints them.
+fn sorting<E>(out: &mut impl FnMut(Value) -> Result<(), E>) -> impl FnMut(Value) -> Result<(), E> {
+    |mut object: Value| {
+        object.sort_all_objects();
+        out(object)
+    }
 }
 
 /// `metadata` of an object, without labels and such.

@@ -159,14 +159,17 @@ pub(in super::super) struct PodWriter<'m, 'p> {
     frame: Option<(usize, Frame)>,
 }
 
-/// What the pods of one workload share.
+/// What the pods of one workload share, keys in order; what differs from pod to pod is null in it.
 struct Frame {
-    annotations: Map<String, Value>,
+    metadata: Map<String, Value>,
     labels: Map<String, Value>,
-    owners: Option<Value>,
     spec: Map<String, Value>,
-    generate_name: Option<String>,
 }
+
+const ORDINAL: &str = "apps.kubernetes.io/pod-index";
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+const ZONE: &str = "topology.kubernetes.io/zone";
+const REGION: &str = "topology.kubernetes.io/region";
 
 impl<'m, 'p> PodWriter<'m, 'p> {
     pub fn new(model: &'m Model<'p>) -> Self {
@@ -205,119 +208,153 @@ impl<'m, 'p> PodWriter<'m, 'p> {
 }
 
 fn frame(model: &Model<'_>, workload: &Workload) -> Frame {
-    let mut labels = template_labels(model, workload);
-    let hash = |labels: &mut Map<String, Value>, key: &str, value: &str| labels.insert(key.into(), value.into());
-    let mut generate_name = Some(format!("{}-", workload.name));
+    Frame { metadata: sorted(frame_metadata(model, workload)), labels: sorted(frame_labels(model, workload)), spec: sorted(frame_spec(model, workload)) }
+}
+
+fn sorted(map: Map<String, Value>) -> Map<String, Value> {
+    let mut value = Value::Object(map);
+    value.sort_all_objects();
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn frame_metadata(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
+    let mut meta = string_map([("namespace", &workload.namespace)]);
+    for field in ["creationTimestamp", "labels", "name", "uid"] {
+        meta.insert(field.into(), Value::Null);
+    }
+    let annotations = template_annotations(model, workload);
+    if !annotations.is_empty() {
+        meta.insert("annotations".into(), annotations.into());
+    }
+    if workload.kind == Kind::Job {
+        meta.insert("finalizers".into(), json!(["batch.kubernetes.io/job-tracking"]));
+    }
     match workload.kind {
-        Kind::Deployment => {
-            hash(&mut labels, "pod-template-hash", &workload.hash);
-            generate_name = Some(format!("{}-{}-", workload.name, workload.hash));
-        }
+        Kind::StandAlone => None,
+        Kind::Deployment => meta.insert("generateName".into(), format!("{}-{}-", workload.name, workload.hash).into()),
+        _ => meta.insert("generateName".into(), format!("{}-", workload.name).into()),
+    };
+    meta.insert("generation".into(), 1.into());
+    if let Some(owners) = owner(model, workload) {
+        meta.insert("ownerReferences".into(), owners);
+    }
+    meta
+}
+
+/// The template's labels, those that the pod's controller adds, and those of the node's place (admission plugin PodTopologyLabels, on since 1.35).
+fn frame_labels(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
+    let mut labels = template_labels(model, workload);
+    match workload.kind {
+        Kind::Deployment => labels.extend(string_map([("pod-template-hash", &workload.hash)])),
         Kind::StatefulSet | Kind::StatefulSetParallel => {
-            hash(&mut labels, "controller-revision-hash", &format!("{}-{}", workload.name, workload.hash));
+            labels.insert("controller-revision-hash".into(), format!("{}-{}", workload.name, workload.hash).into());
+            labels.insert(ORDINAL.into(), Value::Null);
+            labels.insert(POD_NAME.into(), Value::Null);
         }
-        Kind::DaemonSet => {
-            hash(&mut labels, "controller-revision-hash", &workload.hash);
-            hash(&mut labels, "pod-template-generation", "1");
-        }
-        Kind::StandAlone => generate_name = None,
+        Kind::DaemonSet => labels.extend(string_map([("controller-revision-hash", workload.hash.as_str()), ("pod-template-generation", "1")])),
         _ => {}
     }
-    Frame { annotations: template_annotations(model, workload), labels, owners: owner(model, workload), spec: frame_spec(model, workload), generate_name }
+    labels.insert(REGION.into(), model.params.region.as_str().into());
+    labels.insert(ZONE.into(), Value::Null);
+    labels
 }
 
 /// The template's spec with what admission and the pod's controller add to it.
 fn frame_spec(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
     let mut spec = template_spec(model, workload);
-    spec.insert("enableServiceLinks".into(), true.into());
-    spec.insert("preemptionPolicy".into(), "PreemptLowerPriority".into());
-    spec.insert("priority".into(), workload.shape.priority.map_or(0, |priority| priority.class().1).into());
-    let mut all = tolerations(model, workload);
-    let seconds = if workload.kind == Kind::DaemonSet { None } else { Some(300) };
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let mut toleration = json!({"effect": "NoExecute", "key": key, "operator": "Exists"});
-        if let Some(seconds) = seconds {
-            toleration["tolerationSeconds"] = seconds.into();
-        }
-        all.push(toleration);
-    }
+    let mut set = |key: &str, value: Value| spec.insert(key.into(), value);
+    set("enableServiceLinks", true.into());
+    set("nodeName", Value::Null);
+    set("preemptionPolicy", "PreemptLowerPriority".into());
+    set("priority", workload.shape.priority.map_or(0, |priority| priority.class().1).into());
+    set("tolerations", pod_tolerations(model, workload).into());
     if workload.kind == Kind::DaemonSet {
-        for what in ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"] {
-            all.push(json!({"effect": "NoSchedule", "key": format!("node.kubernetes.io/{what}"), "operator": "Exists"}));
-        }
-    }
-    spec.insert("tolerations".into(), all.into());
-    spec
-}
-
-fn pod_metadata(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Map<String, Value> {
-    let mut meta = Map::new();
-    let mut set = |key: &str, value: Value| meta.insert(key.into(), value);
-    if !frame.annotations.is_empty() {
-        set("annotations", frame.annotations.clone().into());
-    }
-    set("creationTimestamp", timestamp(pod.created).into());
-    if pod.state == PodState::Terminating {
-        // Told to go ten seconds ago; the API stores when it will be killed.
-        let grace = u64::from(model.params.grace_seconds);
-        set("deletionGracePeriodSeconds", grace.into());
-        set("deletionTimestamp", timestamp(NOW - 10 + grace).into());
-    }
-    if workload.kind == Kind::Job {
-        set("finalizers", json!(["batch.kubernetes.io/job-tracking"]));
-    }
-    if let Some(prefix) = &frame.generate_name {
-        set("generateName", prefix.as_str().into());
-    }
-    set("generation", if pod.state == PodState::Terminating { 2 } else { 1 }.into());
-    set("labels", pod_labels(model, workload, pod, frame).into());
-    set("name", pod.name.as_str().into());
-    set("namespace", workload.namespace.as_str().into());
-    if let Some(owners) = &frame.owners {
-        set("ownerReferences", owners.clone());
-    }
-    set("uid", uid(&model.draws, "Pod", &format!("{}/{}", workload.namespace, pod.name)).into());
-    meta
-}
-
-/// Those of the frame, the ordinal's, and those of the node's place (admission plugin PodTopologyLabels, on since 1.35).
-fn pod_labels(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Map<String, Value> {
-    let mut labels = frame.labels.clone();
-    if workload.kind.stateful() {
-        let ordinal = pod.name.rsplit('-').next().unwrap_or_default();
-        labels.insert("apps.kubernetes.io/pod-index".into(), ordinal.into());
-        labels.insert("statefulset.kubernetes.io/pod-name".into(), pod.name.as_str().into());
-    }
-    if let Some(node) = pod.node {
-        labels.insert("topology.kubernetes.io/region".into(), model.params.region.as_str().into());
-        labels.insert("topology.kubernetes.io/zone".into(), model.zones[model.nodes[node].zone].as_str().into());
-    }
-    labels
-}
-
-fn pod_spec(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Map<String, Value> {
-    let mut spec = frame.spec.clone();
-    if let Some(node) = pod.node {
-        let name = &model.nodes[node].name;
-        spec.insert("nodeName".into(), name.as_str().into());
-        if workload.kind == Kind::DaemonSet {
-            let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]});
-            let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}});
-            spec.insert("affinity".into(), affinity);
-        }
+        set("affinity", Value::Null);
     }
     if workload.kind.stateful() {
-        spec.insert("hostname".into(), pod.name.as_str().into());
-        spec.insert("subdomain".into(), workload.name.as_str().into());
+        set("hostname", Value::Null);
+        set("subdomain", workload.name.as_str().into());
     }
     if workload.shape.volume_gib.is_some() {
-        let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": format!("data-{}", pod.name)}});
+        let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": null}});
         match spec.get_mut("volumes").and_then(Value::as_array_mut) {
             Some(volumes) => volumes.insert(0, claim),
             None => {
                 spec.insert("volumes".into(), json!([claim]));
             }
         }
+    }
+    spec
+}
+
+/// The template's tolerations and those that admission (DefaultTolerationSeconds) or the DaemonSet controller adds.
+fn pod_tolerations(model: &Model<'_>, workload: &Workload) -> Vec<Value> {
+    let daemon = workload.kind == Kind::DaemonSet;
+    let mut all = tolerations(model, workload);
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let mut toleration = json!({"effect": "NoExecute", "key": key, "operator": "Exists"});
+        if !daemon {
+            toleration["tolerationSeconds"] = 300.into();
+        }
+        all.push(toleration);
+    }
+    if daemon {
+        for what in ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"] {
+            all.push(json!({"effect": "NoSchedule", "key": format!("node.kubernetes.io/{what}"), "operator": "Exists"}));
+        }
+    }
+    all
+}
+
+fn pod_metadata(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Value {
+    let mut meta = frame.metadata.clone();
+    meta["creationTimestamp"] = timestamp(pod.created).into();
+    meta["labels"] = pod_labels(model, workload, pod, frame).into();
+    meta["name"] = pod.name.as_str().into();
+    meta["uid"] = uid(&model.draws, "Pod", &format!("{}/{}", workload.namespace, pod.name)).into();
+    if pod.state == PodState::Terminating {
+        // Told to go ten seconds ago; the API stores when it will be killed.
+        let grace = u64::from(model.params.grace_seconds);
+        meta.insert("deletionGracePeriodSeconds".into(), grace.into());
+        meta.insert("deletionTimestamp".into(), timestamp(NOW - 10 + grace).into());
+        meta["generation"] = 2.into();
+        return sorted(meta).into();
+    }
+    meta.into()
+}
+
+fn pod_labels(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Map<String, Value> {
+    let mut labels = frame.labels.clone();
+    if workload.kind.stateful() {
+        labels[ORDINAL] = pod.name.rsplit('-').next().unwrap_or_default().into();
+        labels[POD_NAME] = pod.name.as_str().into();
+    }
+    match pod.node {
+        Some(node) => labels[ZONE] = model.zones[model.nodes[node].zone].as_str().into(),
+        None => labels.retain(|label, _| label != ZONE && label != REGION),
+    }
+    labels
+}
+
+fn pod_spec(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) -> Map<String, Value> {
+    let mut spec = frame.spec.clone();
+    match pod.node {
+        Some(node) => spec["nodeName"] = model.nodes[node].name.as_str().into(),
+        None => spec.retain(|field, _| field != "nodeName"),
+    }
+    if workload.kind == Kind::DaemonSet {
+        let name = pod.node.map_or("", |node| &model.nodes[node].name);
+        let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]});
+        spec["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}});
+    }
+    if workload.kind.stateful() {
+        spec["hostname"] = pod.name.as_str().into();
+    }
+    if workload.shape.volume_gib.is_some() {
+        spec["volumes"][0]["persistentVolumeClaim"]["claimName"] = format!("data-{}", pod.name).into();
     }
     spec
 }
@@ -341,8 +378,9 @@ fn status(model: &Model<'_>, workload: &Workload, pod: &Pod) -> Value {
         for condition in [&mut ready, &mut containers_ready] {
             condition["status"] = "False".into();
             condition["lastTransitionTime"] = crashed_at.as_str().into();
-            condition["reason"] = "ContainersNotReady".into();
             condition["message"] = "containers with unready status: [main]".into();
+            condition["reason"] = "ContainersNotReady".into();
+            condition.sort_all_objects();
         }
     } else if !model.pod_ready(pod) {
         // The node lifecycle controller takes Ready away and leaves the rest as the kubelet last said it.
