@@ -62,6 +62,11 @@ fn owned_by(api_version: &str, kind: &str, name: &str, uid: &str) -> Value {
     json!([{"apiVersion": api_version, "blockOwnerDeletion": true, "controller": true, "kind": kind, "name": name, "uid": uid}])
 }
 
+/// An object of values that are moved in; `json!` would copy each.
+fn fields<const N: usize>(pairs: [(&str, Value); N]) -> Value {
+    Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
 fn string_map<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.into(), Value::String(value.into()))).collect()
 }

@@ -6,7 +6,7 @@ use super::super::model::{Apart, Kind, Mark, Model, Pod, PodState, Pool, Shape, 
 use super::super::names::{NOW, timestamp};
 use super::cluster::{cpu, memory};
 use super::workload::owner;
-use super::{string_map, uid};
+use super::{fields, string_map, uid};
 
 /// The labels of a workload's template: its own and those that its controller adds.
 pub(super) fn template_labels(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
@@ -197,13 +197,13 @@ impl<'m, 'p> PodWriter<'m, 'p> {
             self.frame = Some((index, frame(model, workload)));
         }
         let Some((_, frame)) = &self.frame else { return Value::Null };
-        json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": pod_metadata(model, workload, pod, frame),
-            "spec": pod_spec(model, workload, pod, frame),
-            "status": status(model, workload, pod),
-        })
+        fields([
+            ("apiVersion", "v1".into()),
+            ("kind", "Pod".into()),
+            ("metadata", pod_metadata(model, workload, pod, frame)),
+            ("spec", pod_spec(model, workload, pod, frame).into()),
+            ("status", status(model, workload, pod)),
+        ])
     }
 }
 
@@ -347,8 +347,9 @@ fn pod_spec(model: &Model<'_>, workload: &Workload, pod: &Pod, frame: &Frame) ->
     }
     if workload.kind == Kind::DaemonSet {
         let name = pod.node.map_or("", |node| &model.nodes[node].name);
-        let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]});
-        spec["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}});
+        spec["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]},
+        ]}}});
     }
     if workload.kind.stateful() {
         spec["hostname"] = pod.name.as_str().into();
@@ -370,7 +371,9 @@ fn status(model: &Model<'_>, workload: &Workload, pod: &Pod) -> Value {
     let started = model.ready_at(workload, pod);
     let crashed = pod.state == PodState::CrashLooping;
     let (scheduled, ready_at) = (timestamp(pod.created), timestamp(started));
-    let condition = |kind: &str, since: &str| json!({"lastProbeTime": null, "lastTransitionTime": since, "status": "True", "type": kind});
+    let condition = |kind: &str, since: &str| {
+        fields([("lastProbeTime", Value::Null), ("lastTransitionTime", since.into()), ("status", "True".into()), ("type", kind.into())])
+    };
     let mut ready = condition("Ready", &ready_at);
     let mut containers_ready = condition("ContainersReady", &ready_at);
     if crashed {
@@ -387,16 +390,20 @@ fn status(model: &Model<'_>, workload: &Workload, pod: &Pod) -> Value {
         ready["status"] = "False".into();
         ready["lastTransitionTime"] = timestamp(NOW - 60).into();
     }
-    json!({
-        "conditions": [
-            condition("PodReadyToStartContainers", &scheduled), condition("Initialized", &scheduled), ready, containers_ready,
-            condition("PodScheduled", &scheduled),
-        ],
-        "containerStatuses": [container_status(crashed, &ready_at)],
-        "phase": "Running",
-        "qosClass": "Burstable",
-        "startTime": scheduled,
-    })
+    let conditions = vec![
+        condition("PodReadyToStartContainers", &scheduled),
+        condition("Initialized", &scheduled),
+        ready,
+        containers_ready,
+        condition("PodScheduled", &scheduled),
+    ];
+    fields([
+        ("conditions", conditions.into()),
+        ("containerStatuses", vec![container_status(crashed, &ready_at)].into()),
+        ("phase", "Running".into()),
+        ("qosClass", "Burstable".into()),
+        ("startTime", scheduled.into()),
+    ])
 }
 
 fn container_status(crashed: bool, started_at: &str) -> Value {
