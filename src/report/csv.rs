@@ -46,6 +46,7 @@ pub const NODES: &[&str] = &[
     "added_ms",
     "ready_ms",
     "cordoned_ms",
+    "first_eviction_ms",
     "drained_ms",
     "drain_failed_ms",
     "uncordoned_ms",
@@ -172,7 +173,7 @@ pub fn role(role: NodeRole) -> &'static str {
     }
 }
 
-fn node(n: &NodeRow) -> [String; 18] {
+fn node(n: &NodeRow) -> [String; 19] {
     [
         n.name.clone(),
         role(n.role).to_owned(),
@@ -185,6 +186,7 @@ fn node(n: &NodeRow) -> [String; 18] {
         n.added_ms.to_string(),
         opt(n.ready_ms),
         opt(n.cordoned_ms),
+        opt(n.first_eviction_ms),
         opt(n.drained_ms),
         opt(n.drain_failed_ms),
         opt(n.uncordoned_ms),

@@ -243,6 +243,7 @@ impl MetricsBuilder {
             added_ms: e.t_ms,
             ready_ms: e.initial.then_some(e.t_ms),
             cordoned_ms: None,
+            first_eviction_ms: None,
             drained_ms: None,
             drain_failed_ms: None,
             uncordoned_ms: None,
@@ -392,7 +393,9 @@ impl MetricsBuilder {
             batch_row(&mut self.batches, batch).evictions += 1;
         }
         if let Some(node) = node {
-            self.out.nodes[node].evictions += 1;
+            let node = &mut self.out.nodes[node];
+            node.evictions += 1;
+            node.first_eviction_ms.get_or_insert(e.t_ms);
         }
         let out = &mut self.out.pods[row];
         out.batch = e.batch.or(out.batch);
@@ -411,7 +414,9 @@ impl MetricsBuilder {
             batch_row(&mut self.batches, batch).refused += 1;
         }
         if let Some(node) = node {
-            self.out.nodes[node].refused += 1;
+            let node = &mut self.out.nodes[node];
+            node.refused += 1;
+            node.first_eviction_ms.get_or_insert(e.t_ms);
         }
         if let Some(budget) = &e.budget {
             self.budget_series(budget).refused += 1;

@@ -176,6 +176,8 @@ pub struct NodeRow {
     pub ready_ms: Option<u64>,
     /// When it was first cordoned.
     pub cordoned_ms: Option<u64>,
+    /// When an eviction of one of its pods was first answered.
+    pub first_eviction_ms: Option<u64>,
     /// When its last pod to be moved was gone.
     pub drained_ms: Option<u64>,
     /// When its drain was given up.

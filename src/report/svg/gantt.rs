@@ -25,9 +25,9 @@ const PLOT_TOP: i32 = TOP + 34;
 /// A node's state as the plot tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Cordoned, its batch not begun.
+    /// Cordoned, no eviction asked for yet.
     Cordoned,
-    /// Its pods leave.
+    /// From the first eviction asked for to the last pod gone.
     Draining,
     /// Empty, not deleted yet.
     Drained,
@@ -54,7 +54,7 @@ impl State {
 
     fn name(self) -> &'static str {
         match self {
-            State::Cordoned => "cordoned, waiting",
+            State::Cordoned => "cordoned, no eviction yet",
             State::Draining => "draining",
             State::Drained => "drained, until deleted",
             State::Launching => "new node: launch until ready",
@@ -154,13 +154,11 @@ fn spans(n: &NodeRow, m: &Metrics) -> Vec<(State, u64, u64)> {
     let Some(cordoned) = n.cordoned_ms else {
         return Vec::new();
     };
-    let batch = n
-        .batch
-        .and_then(|b| m.batches.binary_search_by_key(&b, |row| row.index).ok());
-    let batch_start = batch.map_or(Some(cordoned), |b| m.batches[b].start_ms);
     let given_up = n.drain_failed_ms.or(n.uncordoned_ms);
     let done = n.drained_ms.or(given_up).unwrap_or(end);
-    let begun = batch_start.map_or(done, |s| s.max(cordoned)).min(done);
+    let begun = n
+        .first_eviction_ms
+        .map_or(done, |t| t.max(cordoned).min(done));
     let mut spans = vec![
         (State::Cordoned, cordoned, begun),
         (State::Draining, begun, done),
