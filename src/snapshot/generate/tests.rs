@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::cluster::draw::Draws;
 
 use super::{BudgetMix, GenerateError, GenerateParams, Range, SpecialPool, Trap, TrapKind, WorkloadMix, generate, names, write_list};
 
@@ -112,20 +115,23 @@ fn a_trap_with_pods_changes_nothing_else() {
 
 #[test]
 fn owners_resolve_and_uids_are_unique() {
-    let objects = generate(&with_traps(rich(2), &all_traps())).unwrap();
+    owners_resolve(&generate(&with_traps(rich(2), &all_traps())).unwrap());
+}
+
+fn owners_resolve(objects: &[Value]) {
     let mut uids = BTreeMap::new();
-    for object in &objects {
+    for object in objects {
         assert!(uids.insert(text(object, "/metadata/uid"), key(object)).is_none(), "two objects have one uid: {:?}", key(object));
     }
-    assert_eq!(by_key(&objects).len(), objects.len(), "two objects have one name");
-    for object in &objects {
+    assert_eq!(by_key(objects).len(), objects.len(), "two objects have one name");
+    for object in objects {
         for owner in list(object, "/metadata/ownerReferences") {
             let (kind, _, name) = &uids[text(owner, "/uid")];
             assert_eq!((text(owner, "/kind"), text(owner, "/name")), (kind.as_str(), name.as_str()));
         }
     }
-    let claims = by_key(&objects);
-    for volume in of_kind(&objects, "PersistentVolume") {
+    let claims = by_key(objects);
+    for volume in of_kind(objects, "PersistentVolume") {
         let claim = &volume["spec"]["claimRef"];
         let found = claims[&("PersistentVolumeClaim".into(), text(claim, "/namespace").into(), text(claim, "/name").into())];
         assert_eq!((found["metadata"]["uid"].clone(), text(found, "/spec/volumeName")), (claim["uid"].clone(), text(volume, "/metadata/name")));
@@ -135,9 +141,14 @@ fn owners_resolve_and_uids_are_unique() {
 #[test]
 fn every_pod_fits_its_node() {
     let objects = generate(&with_traps(rich(3), &all_traps())).unwrap();
-    let nodes: BTreeMap<&str, &Value> = of_kind(&objects, "Node").into_iter().map(|node| (text(node, "/metadata/name"), node)).collect();
+    assert_eq!(overcommitted(&objects), 2, "only the traps are overcommitted");
+}
+
+/// Checks that every pod may be where it is; the number of nodes whose pods request more cpu than there is.
+fn overcommitted(objects: &[Value]) -> u32 {
+    let nodes: BTreeMap<&str, &Value> = of_kind(objects, "Node").into_iter().map(|node| (text(node, "/metadata/name"), node)).collect();
     let mut used: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    for pod in of_kind(&objects, "Pod") {
+    for pod in of_kind(objects, "Pod") {
         let Some(node) = nodes.get(text(pod, "/spec/nodeName")) else {
             assert!(text(pod, "/metadata/name").starts_with("trap-pending-pod-"));
             continue;
@@ -161,7 +172,7 @@ fn every_pod_fits_its_node() {
         overcommitted += u32::from(sums[0] > room[0]);
         assert!((1..4).all(|what| sums[what] <= room[what]), "{name}: {sums:?} of {room:?}");
     }
-    assert_eq!(overcommitted, 2, "only the traps are overcommitted");
+    overcommitted
 }
 
 #[test]
@@ -341,3 +352,48 @@ fn parameters_read_from_yaml() {
     assert_eq!("huge_pod=3".parse(), Ok(Trap { trap: TrapKind::HugePod, count: 3 }));
     assert!("hug_pod".parse::<Trap>().unwrap_err().contains("no trap is called \"hug_pod\""));
 }
+
+#[test]
+fn clusters_of_any_shape_hold_together() {
+    let draws = Draws::new(11);
+    for nth in 0..60 {
+        let draw = |what: &str, low, high| draws.between("shape", what, nth, low, high);
+        let percent = |what: &str| u32::try_from(draw(what, 0, 100)).unwrap();
+        let mut params = GenerateParams {
+            seed: nth,
+            nodes: u32::try_from(draw("nodes", 1, 25)).unwrap(),
+            new_nodes: u32::try_from(draw("new", 0, 5)).unwrap(),
+            zones: u32::try_from(draw("zones", 1, 5)).unwrap(),
+            fill_percent: Some(percent("fill")),
+            replicas: Range { min: 1, max: draw("replicas", 1, 40) },
+            spread_percent: percent("spread"),
+            anti_affinity_percent: percent("apart"),
+            node_selector_percent: percent("selector"),
+            zonal_volume_percent: percent("volumes"),
+            attach_limit: u32::try_from(draw("attach", 0, 20)).unwrap(),
+            daemon_sets: u32::try_from(draw("daemons", 0, 4)).unwrap(),
+            ..rich(nth)
+        };
+        // Some shapes are too full for some traps; they must say so and nothing else.
+        let trap = TrapKind::ALL[nth as usize % TrapKind::ALL.len()];
+        params.traps = vec![Trap { trap, count: 1 }];
+        match generate(&params) {
+            Ok(objects) => {
+                owners_resolve(&objects);
+                assert_eq!(overcommitted(&objects), u32::from(trap == TrapKind::OvercommittedNode), "{nth}");
+            }
+            Err(error) => assert!(matches!(error, GenerateError::NoRoom { .. }), "{nth}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn the_bytes_are_fixed_across_machines_and_builds() {
+    // Golden: when this changes on purpose, so do all scenarios with a generated cluster.
+    let mut bytes = Vec::new();
+    write_list(&with_traps(rich(1), &all_traps()), &mut bytes).unwrap();
+    let digest: String = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, GOLDEN);
+}
+
+const GOLDEN: &str = "5fb90c59587fcf76";

@@ -77,8 +77,8 @@ fn status(model: &Model<'_>, index: usize, node: &Node) -> Value {
         map
     };
     // The machine itself: whole cores and GiB, of which the kubelet and the system keep a part.
-    let capacity = amounts(node.room.cpu_millis.div_ceil(1000).to_string(), format!("{}Gi", node.room.memory_mib.div_ceil(1024)), "128Gi");
-    let allocatable = amounts(cpu(node.offered_cpu_millis()), format!("{}Mi", node.room.memory_mib), "112Gi");
+    let capacity = amounts(node.room.cpu_millis.div_ceil(1000).to_string(), memory(node.room.memory_mib.div_ceil(1024) * 1024), "128Gi");
+    let allocatable = amounts(cpu(node.offered_cpu_millis()), memory(node.room.memory_mib), "112Gi");
     json!({
         "addresses": [
             {"address": format!("10.{}.{}.{}", 64 + (index >> 16), (index >> 8) & 255, index & 255), "type": "InternalIP"},
@@ -120,7 +120,12 @@ pub(super) fn cpu(millis: u64) -> String {
 
 /// Memory as the API writes it: the largest binary unit that divides it.
 pub(super) fn memory(mib: u64) -> String {
-    if mib % 1024 == 0 { format!("{}Gi", mib / 1024) } else { format!("{mib}Mi") }
+    match mib {
+        0 => "0".into(),
+        _ if mib % (1024 * 1024) == 0 => format!("{}Ti", mib / (1024 * 1024)),
+        _ if mib % 1024 == 0 => format!("{}Gi", mib / 1024),
+        _ => format!("{mib}Mi"),
+    }
 }
 
 pub(super) fn namespaces<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<(), E>) -> Result<(), E> {

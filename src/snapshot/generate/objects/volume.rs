@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::model::{Model, Node, Pod, Workload};
 use super::super::names::{CLUSTER_CREATED, timestamp};
+use super::cluster::memory;
 use super::{metadata, object_uid, workloads};
 
 /// One bound volume.
@@ -66,7 +67,7 @@ pub(super) fn claim_template(model: &Model<'_>, gib: u64) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
         "spec": {
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": format!("{gib}Gi")}},
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": memory(gib * 1024)}},
             "storageClassName": &model.params.storage_class, "volumeMode": "Filesystem",
         },
         "status": {"phase": "Pending"},
@@ -82,7 +83,7 @@ fn claim(model: &Model<'_>, volume: &Volume<'_>) -> Value {
     });
     meta["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
     meta["labels"] = json!({"app": &volume.workload.name});
-    let size = format!("{}Gi", volume.gib);
+    let size = memory(volume.gib * 1024);
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta,
         "spec": {
@@ -102,7 +103,7 @@ fn persistent_volume(model: &Model<'_>, volume: &Volume<'_>) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta,
         "spec": {
-            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": format!("{}Gi", volume.gib)},
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": memory(volume.gib * 1024)},
             "claimRef": {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": &volume.claim, "namespace": &volume.workload.namespace, "uid": &volume.claim_uid,
             },
