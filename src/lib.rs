@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod disruption;
+pub mod groups;
 pub mod plan;
 pub mod report;
 pub mod runner;

@@ -116,8 +116,6 @@ pub struct State {
     pub claims: Arena<PvcIdx, PvcState>,
     /// Volumes attached to nodes, sorted by nothing but age.
     pub attachments: Vec<Attachment>,
-    /// The same by node.
-    attached: Vec<Vec<PvIdx>>,
     /// Sums of requests of the pods that occupy each node: `requested[node * dims + resource]`.
     requested: Vec<i64>,
     /// Sums of the scorer's non-zero requests.
@@ -148,6 +146,23 @@ impl State {
             dims: catalog.resources.len(),
             base_names: catalog.names.len(),
             ..State::default()
+        }
+    }
+
+    /// Takes note that the catalogue has new strings or resources: node groups were read or inferred after the cluster.
+    ///
+    /// Only before a run: once a name was made, its symbol stands where the catalogue's new ones would.
+    pub fn catalog_grew(&mut self, catalog: &Catalog) {
+        debug_assert!(self.extra_names.is_empty(), "the catalogue grew during a run");
+        self.base_names = catalog.names.len();
+        let (old, new) = (self.dims, catalog.resources.len());
+        if new > old {
+            let mut wider = vec![0; self.nodes.len() * new];
+            for (row, sums) in wider.chunks_mut(new).zip(self.requested.chunks(old.max(1))) {
+                row[..old].copy_from_slice(sums);
+            }
+            self.requested = wider;
+            self.dims = new;
         }
     }
 
@@ -494,12 +509,7 @@ impl State {
     }
     /// Attaches a volume to a node, if it is not yet.
     pub fn attach(&mut self, attachment: Attachment) {
-        let node = attachment.node.at();
-        if self.attached.len() <= node {
-            self.attached.resize(node + 1, Vec::new());
-        }
-        if !self.attached[node].contains(&attachment.volume) {
-            self.attached[node].push(attachment.volume);
+        if !self.attachments.contains(&attachment) {
             self.attachments.push(attachment);
             self.nodes[attachment.node].version += 1;
             self.log(Change::Attached(attachment.node));
@@ -507,16 +517,12 @@ impl State {
     }
     /// Detaches a volume from a node.
     pub fn detach_volume(&mut self, attachment: Attachment) {
-        let volumes = self.attached.get_mut(attachment.node.at());
-        let Some(volumes) = volumes.filter(|v| v.contains(&attachment.volume)) else { return };
-        volumes.retain(|v| *v != attachment.volume);
+        let before = self.attachments.len();
         self.attachments.retain(|a| *a != attachment);
-        self.nodes[attachment.node].version += 1;
-        self.log(Change::Detached(attachment.node));
-    }
-    /// Volumes attached to a node, oldest attachment first.
-    pub fn attached(&self, node: NodeIdx) -> &[PvIdx] {
-        self.attached.get(node.at()).map_or(&[], |v| v)
+        if self.attachments.len() != before {
+            self.nodes[attachment.node].version += 1;
+            self.log(Change::Detached(attachment.node));
+        }
     }
 
     // --- hypotheses ---

@@ -139,6 +139,7 @@ impl Machines {
             .make_name(&format!("sim-node-{}", ctx.state.nodes.len()));
         spec.created = ctx.now;
         spec.labels.set(ctx.catalog.known.hostname, name);
+        crate::groups::template::name_labels(&mut spec.labels, name);
         // admission plugin nodetaint: a node is born with not-ready:NoSchedule (KUBERNETES §5).
         spec.taints.push(Taint {
             key: ctx.catalog.known.not_ready_taint,

@@ -11,7 +11,6 @@ mod spread;
 mod volumes;
 
 use super::event::ClusterEvent;
-pub(crate) use volumes::disks_conflict;
 use crate::cluster::{Catalog, PodIdx, State};
 use crate::scheduler::names::PluginId;
 

@@ -1,0 +1,25 @@
+//! Which node a group WOULD make: templates, matching, bin-packing, limits, headroom, prices, inference.
+//!
+//! A [`Templates`] is made once per cluster: one entry for each group × machine type × zone, with everything that a
+//! decision about a node that does not exist yet needs. [`pack`] turns pods into launches upon it, [`matching`] says
+//! which group a node or a pod belongs to and why not, [`infer`] reads groups off a dump that came without any.
+
+pub mod builtin;
+pub mod eligible;
+pub mod headroom;
+pub mod infer;
+pub mod limits;
+pub mod matching;
+pub mod pack;
+pub mod price;
+pub mod template;
+pub mod volumes;
+
+pub use eligible::Refusal;
+pub use infer::{assign_groups, infer_groups};
+pub use matching::{Difference, GroupMatch, match_by_pods, match_node};
+pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};
+pub use template::{Template, Templates};
+
+#[cfg(test)]
+pub(crate) mod tests;

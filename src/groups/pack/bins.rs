@@ -1,0 +1,91 @@
+//! Room on nodes that exist or are being launched.
+
+use super::classes::specs_conflict;
+use super::{Packer, take, times};
+use crate::cluster::*;
+
+/// Puts waiting pods onto existing nodes that are ready, schedulable and not excluded; returns how many.
+///
+/// First fit in order of nodes; what the scheduler will then choose may differ, the room does not.
+pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
+    let view = packer.view;
+    let mut placed = 0;
+    let usable = |n: &NodeIdx| {
+        let node = &view.state.nodes[*n];
+        node.ready && !node.unschedulable && !packer.excluded.contains(n.at())
+    };
+    let nodes: Vec<NodeIdx> = view.state.live_nodes().filter(usable).collect();
+    let mut free: Vec<Vec<i64>> = nodes.iter().map(|n| packer.classes.dims.existing(view, *n)).collect();
+    let mut guests: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for class in 0..packer.classes.len() {
+        for (i, node) in nodes.iter().enumerate() {
+            let waiting = packer.classes.remaining(class);
+            if waiting == 0 {
+                break;
+            }
+            let mut fits = times(&free[i], packer.classes.demand(class)).min(waiting);
+            if fits == 0 || !accepts(packer, class, *node) {
+                continue;
+            }
+            fits = fits.min(by_conflicts(packer, class, *node, &guests[i]));
+            if fits > 0 {
+                take(&mut free[i], packer.classes.demand(class), fits);
+                guests[i].push(class);
+                packer.classes.place(class, fits);
+                placed += fits;
+            }
+        }
+    }
+    placed
+}
+
+/// Whether labels, taints and volumes let a class onto an existing node.
+fn accepts(packer: &Packer<'_>, class: usize, node: NodeIdx) -> bool {
+    let view = packer.view;
+    let state = &view.state.nodes[node];
+    let shape = packer.classes.shape(view, class);
+    let labels = &state.spec.labels;
+    shape.node_selector.iter().all(|(k, v)| labels.get(*k) == Some(*v))
+        && shape.node_affinity.as_ref().is_none_or(|a| a.matches(labels, state.spec.name, &view.catalog.names))
+        && shape.first_untolerated(&state.taints).is_none()
+        && packer.classes.volumes(class).refusal(view, labels, state.spec.name).is_none()
+}
+
+/// How many of a class conflicts leave room for: 0 beside an enemy, 1 if it is its own.
+fn by_conflicts(packer: &Packer<'_>, class: usize, node: NodeIdx, guests: &[usize]) -> u32 {
+    let enemies = packer.classes.conflicts(class);
+    if enemies.is_empty() {
+        return u32::MAX;
+    }
+    let spec = packer.classes.spec(class);
+    let pods = &packer.view.state.nodes[node].pods;
+    let resident = pods.iter().any(|p| specs_conflict(packer.view.catalog, spec, packer.view.state.pods[*p].spec));
+    if resident || guests.iter().any(|g| enemies.contains(g)) {
+        return 0;
+    }
+    if enemies.contains(&class) { 1 } else { u32::MAX }
+}
+
+/// Puts waiting pods onto nodes whose launch is under way; returns how many.
+pub(crate) fn use_in_flight(packer: &mut Packer<'_>) -> u32 {
+    let mut placed = 0;
+    for launch in packer.options.in_flight.clone() {
+        let range = packer.templates.range(launch.group);
+        let same = |t: &usize| {
+            let t = &packer.templates.all()[*t];
+            t.machine == launch.machine && t.zone == launch.zone
+        };
+        let Some(template) = range.clone().find(same) else { continue };
+        for _ in 0..launch.count {
+            let fill = super::fill::fill(packer, template, None);
+            if fill.is_empty() {
+                break;
+            }
+            for (class, n) in fill.classes {
+                packer.classes.place(class, n);
+                placed += n;
+            }
+        }
+    }
+    placed
+}

@@ -1,0 +1,41 @@
+//! What a node costs.
+
+use crate::cluster::{MachineType, NodeGroup};
+
+/// Millionths in one currency unit.
+pub const MICROS: u64 = 1_000_000;
+
+/// The price of a node of a group, millionths of a currency unit per hour; None where unknown.
+///
+/// Where the group mixes spot and on-demand, the average by its share (MIGRATIONS §1: spot 100 % on AWS by default).
+pub fn price_of(group: &NodeGroup, machine: &MachineType) -> Option<u64> {
+    let spot = u64::from(group.spot_percent.unwrap_or(0).min(100));
+    match (machine.spot_price_micros_per_hour, machine.price_micros_per_hour) {
+        (Some(s), Some(od)) => Some((s * spot + od * (100 - spot)) / 100),
+        (Some(s), None) if spot == 100 => Some(s),
+        (_, od) => od,
+    }
+}
+
+/// The cost of a price over a time, in millionths of a currency unit, rounded down.
+pub fn cost_micros(price_micros_per_hour: u64, ms: u64) -> u64 {
+    u64::try_from(u128::from(price_micros_per_hour) * u128::from(ms) / 3_600_000).unwrap_or(u64::MAX)
+}
+
+/// Millionths from a decimal price as JSON and YAML give it (`0.0271`); None if negative, not finite or above a million.
+pub fn micros(price: f64) -> Option<u64> {
+    (price.is_finite() && (0.0..=1e6).contains(&price)).then(|| libm::round(price * MICROS as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_integers() {
+        assert_eq!(micros(0.027_147_483_648), Some(27_147));
+        assert_eq!(micros(-1.0), None);
+        assert_eq!(micros(f64::NAN), None);
+        assert_eq!(cost_micros(3_600_000, 1_000), 1_000);
+    }
+}
