@@ -39,12 +39,12 @@ pub fn delete_pod(
         return Deleted::NotFound;
     }
     let grace = grace_ms(catalog, state, pod, asked_grace_ms);
-    if grace == 0 && !has_blocking_finalizer(catalog, state, pod) {
-        state.remove_pod(catalog, pod);
-        return Deleted::Gone;
-    }
     state.set_deleting(pod, now, grace);
-    Deleted::Terminating
+    if grace > 0 || has_blocking_finalizer(catalog, state, pod) {
+        return Deleted::Terminating;
+    }
+    state.remove_pod(catalog, pod);
+    Deleted::Gone
 }
 
 /// Whether a finalizer holds the object after its containers have stopped. The Job controller removes its own tracking

@@ -8,11 +8,14 @@
 //! [`Change`]: crate::cluster::Change
 
 pub mod checkers;
+pub mod controllers;
 pub mod ctx;
 pub mod delays;
 pub mod event;
 pub mod faults;
+pub mod kubelet;
 pub mod machines;
+pub mod node_lifecycle;
 pub mod options;
 pub mod volumes;
 

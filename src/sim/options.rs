@@ -14,7 +14,7 @@ pub struct SimOptions {
     pub horizon_ms: i64,
     /// A call to the API server takes this long, one way and back, in milliseconds.
     pub api_latency_ms: i64,
-    /// kube-controller-manager's client (upstream: 20 a second, burst 30), shared by its controllers.
+    /// The client of each controller of kube-controller-manager (upstream: 20 a second, burst 30; each has its own limiter).
     pub controller_client: RateLimit,
     /// kube-scheduler's client (upstream: 50 a second, burst 100); every binding is a call.
     pub scheduler_client: RateLimit,

@@ -1,0 +1,327 @@
+//! The controllers that keep workloads whole, one file a kind.
+//!
+//! Each kind's file decides, purely, what its controller would do about one owner ([`Sync`]); the queue, the expectations
+//! and the rate-limited client are here and the same for all. A controller wakes for events alone, so an owner that had
+//! fewer or more pods than it wants when the snapshot was taken stays so until something of it changes, as in a
+//! cluster that has come to rest.
+
+mod client;
+mod daemonset;
+mod job;
+mod memory;
+mod names;
+mod ranking;
+mod replicaset;
+mod statefulset;
+
+use super::ctx::Ctx;
+use super::event::Timer;
+use super::options::SimOptions;
+use crate::cluster::{
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SpecIdx, State,
+    Sym,
+};
+use crate::disruption::delete_pod;
+use client::Client;
+use memory::Memory;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Most pods created or deleted by one look (replicaset `BurstReplicas`, job `MaxPodCreateDeletePerSync`).
+pub const BURST: usize = 500;
+/// The Job controller gathers events for so long (job `SyncJobBatchPeriod`).
+pub const JOB_BATCH_MS: i64 = 1_000;
+
+/// What a controller does to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Creates a clone of what `spec` was.
+    Create {
+        /// What it is created as.
+        spec: SpecIdx,
+        /// Its name; None for a generated one.
+        name: Option<Sym>,
+        /// The node a DaemonSet made it for.
+        node: Option<NodeIdx>,
+    },
+    /// Deletes a pod, with its own grace.
+    Delete(PodIdx),
+}
+
+/// What a controller decided about an owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sync {
+    /// Calls, in order.
+    pub actions: Vec<Action>,
+    /// Calls go out in batches of 1, 2, 4 …, each after the one before (`slowStartBatch`); else all at once.
+    pub slow_start: bool,
+    /// When to look again without an event.
+    pub again_at: Option<i64>,
+}
+
+impl Sync {
+    fn create(&mut self, spec: SpecIdx, name: Option<Sym>) {
+        self.actions.push(Action::Create {
+            spec,
+            name,
+            node: None,
+        });
+    }
+}
+
+/// All workload controllers of a cluster.
+#[derive(Clone, Debug)]
+pub struct Controllers {
+    memories: Vec<Memory>,
+    clients: BTreeMap<OwnerKind, Client>,
+    daemon_sets: Vec<OwnerIdx>,
+    /// DaemonSets whose pod found no room on a node.
+    starved: BTreeMap<NodeIdx, BTreeSet<OwnerIdx>>,
+    writes: BTreeMap<u64, (OwnerIdx, Action)>,
+    next_write: u64,
+}
+
+impl Controllers {
+    /// The controllers as they stand when the snapshot was taken: nothing to do.
+    pub fn new(catalog: &Catalog, state: &State, options: &SimOptions) -> Controllers {
+        let kinds = [
+            OwnerKind::Deployment,
+            OwnerKind::ReplicaSet,
+            OwnerKind::ReplicationController,
+            OwnerKind::StatefulSet,
+            OwnerKind::DaemonSet,
+            OwnerKind::Job,
+            OwnerKind::Custom,
+        ];
+        let client = |kind| (kind, Client::new(options.controller_client));
+        let daemon = |i: &OwnerIdx| catalog.owners[*i].kind == OwnerKind::DaemonSet;
+        Controllers {
+            memories: memory::all(catalog, state),
+            clients: kinds.into_iter().map(client).collect(),
+            daemon_sets: catalog.owners.indices().filter(daemon).collect(),
+            starved: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            next_write: 0,
+        }
+    }
+
+    /// Nothing is pending when a run begins.
+    pub fn begin(&mut self, _ctx: &mut Ctx<'_>) {}
+
+    /// Wakes the owners that a change concerns.
+    pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
+        match change {
+            Change::Pod(pod, what) => self.pod_changed(ctx, pod, what),
+            Change::Owner(owner) => self.enqueue(ctx, owner),
+            Change::Node(node, what) if what != NodeChange::Removed => {
+                for i in 0..self.daemon_sets.len() {
+                    self.wake_daemon(ctx, self.daemon_sets[i], node);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A look at an owner is due, or a call reaches the API server.
+    pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
+        match timer {
+            Timer::Owner(owner) => {
+                let due = &mut self.memories[crate::cluster::Idx::at(owner)].due;
+                if due.is_some_and(|at| at <= ctx.now) {
+                    *due = None;
+                    self.look(ctx, owner);
+                }
+            }
+            Timer::ControllerWrite(n) => self.write(ctx, n),
+            _ => {}
+        }
+    }
+
+    fn memory(&mut self, owner: OwnerIdx) -> &mut Memory {
+        &mut self.memories[crate::cluster::Idx::at(owner)]
+    }
+
+    fn pod_changed(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx, what: PodChange) {
+        let relevant = matches!(
+            what,
+            PodChange::Added
+                | PodChange::Phase(_)
+                | PodChange::Ready
+                | PodChange::Deleting
+                | PodChange::Removed
+        );
+        if !relevant {
+            return;
+        }
+        let node = ctx.state.pods[pod].node;
+        if let (PodChange::Removed | PodChange::Phase(_), Some(node)) = (what, node) {
+            for owner in self.starved.remove(&node).unwrap_or_default() {
+                self.wake_daemon(ctx, owner, node);
+            }
+        }
+        let Some(owner) = ctx.catalog.specs[ctx.state.pods[pod].spec].owner else {
+            return;
+        };
+        match ctx.catalog.owners[owner].kind {
+            OwnerKind::Node => return,
+            OwnerKind::DaemonSet => {
+                if let Some(node) = node {
+                    self.memory(owner).nodes.insert(node);
+                }
+            }
+            OwnerKind::Job => {
+                let (catalog, now) = (ctx.catalog, ctx.now);
+                let pods = &ctx.state.pods[pod];
+                job::note(catalog, self.memory(owner), owner, pod, pods, now);
+            }
+            _ => {}
+        }
+        self.enqueue(ctx, owner);
+    }
+
+    fn wake_daemon(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, node: NodeIdx) {
+        self.memory(owner).nodes.insert(node);
+        self.enqueue(ctx, owner);
+    }
+
+    fn enqueue(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        let delay = match ctx.catalog.owners[owner].kind {
+            OwnerKind::Job => JOB_BATCH_MS,
+            _ => ctx.options.controller_latency_ms,
+        };
+        self.enqueue_at(ctx, owner, ctx.now + delay);
+    }
+
+    /// The queue keeps one entry an owner, the earliest (client-go delaying queue).
+    fn enqueue_at(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, at: i64) {
+        let memory = self.memory(owner);
+        if memory.due.is_none_or(|due| at < due) {
+            memory.due = Some(at);
+            ctx.timers.schedule(at, Timer::Owner(owner));
+        }
+    }
+
+    /// One sync of an owner. While calls of the last one are under way its expectations are not met and nothing is
+    /// decided; the last of them enqueues it again.
+    fn look(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        let index = crate::cluster::Idx::at(owner);
+        if self.memories[index].under_way > 0 {
+            return;
+        }
+        let memory = &mut self.memories[index];
+        let (catalog, state) = (ctx.catalog, &*ctx.state);
+        let sync = match catalog.owners[owner].kind {
+            OwnerKind::Node => return,
+            OwnerKind::StatefulSet => statefulset::sync(catalog, state, memory, owner, ctx.now),
+            OwnerKind::Job => job::sync(catalog, state, memory, owner, ctx.now),
+            OwnerKind::DaemonSet => daemonset::sync(catalog, state, memory, owner),
+            OwnerKind::Deployment
+            | OwnerKind::ReplicaSet
+            | OwnerKind::ReplicationController
+            | OwnerKind::Custom => replicaset::sync(catalog, state, memory, owner),
+        };
+        if let Some(at) = sync.again_at {
+            self.enqueue_at(ctx, owner, at.max(ctx.now + 1));
+        }
+        let memory = &mut self.memories[index];
+        memory.batch = if sync.slow_start { 1 } else { BURST };
+        memory.plan = VecDeque::from(sync.actions);
+        self.send_batch(ctx, owner);
+        self.report_status(ctx, owner);
+    }
+
+    /// Sends the next batch of an owner's calls, each when the client's limiter lets it go.
+    fn send_batch(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        let kind = ctx.catalog.owners[owner].kind;
+        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let Some(client) = self.clients.get_mut(&kind) else {
+            return;
+        };
+        let n = memory.batch.min(memory.plan.len());
+        memory.batch = memory.batch.saturating_mul(2);
+        memory.under_way = n as u32;
+        for action in memory.plan.drain(..n) {
+            let at = client.call(ctx.now) + ctx.options.api_latency_ms;
+            self.writes.insert(self.next_write, (owner, action));
+            ctx.timers
+                .schedule(at, Timer::ControllerWrite(self.next_write));
+            self.next_write += 1;
+        }
+    }
+
+    /// A status that changed costs a call of the same client.
+    fn report_status(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        let status = memory::status(ctx.state, owner);
+        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        if memory.status != status {
+            memory.status = status;
+            if let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind) {
+                client.call(ctx.now);
+            }
+        }
+    }
+
+    fn write(&mut self, ctx: &mut Ctx<'_>, n: u64) {
+        let Some((owner, action)) = self.writes.remove(&n) else {
+            return;
+        };
+        match action {
+            Action::Delete(pod) => {
+                delete_pod(ctx.catalog, ctx.state, pod, ctx.now, None);
+            }
+            Action::Create { spec, name, node } => self.create(ctx, owner, spec, name, node),
+        }
+        // "SuccessfulCreate", "SuccessfulDelete": events go through the same client.
+        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        if memory.may_send_event(ctx.now)
+            && let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind)
+        {
+            client.call(ctx.now);
+        }
+        memory.under_way = memory.under_way.saturating_sub(1);
+        if memory.under_way == 0 {
+            if memory.plan.is_empty() {
+                self.enqueue(ctx, owner);
+            } else {
+                self.send_batch(ctx, owner);
+            }
+        }
+    }
+
+    fn create(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        owner: OwnerIdx,
+        spec: SpecIdx,
+        name: Option<Sym>,
+        node: Option<NodeIdx>,
+    ) {
+        let namespace = ctx.catalog.specs[spec].namespace;
+        if ctx.catalog.namespaces[namespace].terminating {
+            return;
+        }
+        if let Some(node) = node
+            && !daemonset::fits(ctx.catalog, ctx.state, spec, node)
+        {
+            // The real pod waits as pending for this one node; here it is created when something leaves the node.
+            self.starved.entry(node).or_default().insert(owner);
+            return;
+        }
+        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let name = match name {
+            Some(name) => name,
+            None => {
+                let text = names::generate(ctx, owner, spec, &mut memory.named);
+                ctx.state.make_name(&text)
+            }
+        };
+        let pod = ctx.state.create_pod(ctx.catalog, spec, name, ctx.now);
+        if let Some(node) = node {
+            // The scheduler would place it by its affinity to the node's name; nobody else can.
+            ctx.state.bind(ctx.catalog, pod, node, ctx.now);
+            ctx.after(0, Timer::Bound(pod));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Names of generated pods.
+
+use super::super::ctx::Ctx;
+use crate::cluster::{OwnerIdx, SpecIdx};
+
+/// Upstream's alphabet: no vowels, no characters that look alike (apimachinery util/rand `alphanums`).
+const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+/// Characters appended (apiserver storage/names `randomLength`).
+const RANDOM_LENGTH: usize = 5;
+/// Longest base (storage/names `MaxGeneratedNameLength`).
+const LONGEST_BASE: usize = 63 - RANDOM_LENGTH;
+
+/// A name for a pod of `owner`: its generateName (or `owner-`) and five characters drawn for the n-th pod that the
+/// owner makes; drawn again while a live pod of the owner bears it.
+pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, named: &mut u64) -> String {
+    let base = match ctx.catalog.specs[spec].generate_name {
+        Some(base) => ctx.catalog.text(base).to_owned(),
+        None => format!("{}-", ctx.catalog.text(ctx.catalog.owners[owner].name)),
+    };
+    let base = base.get(..LONGEST_BASE).unwrap_or(&base);
+    let key = ctx.catalog.owner_text(owner);
+    // The API server itself tries eight times; a sixth clash in a row does not happen.
+    for _ in 0..8 {
+        let draw = ctx.draws.u64(&key, "pod-name", *named);
+        *named += 1;
+        let name = format!("{base}{}", suffix(draw));
+        let taken = |p: &crate::cluster::PodIdx| {
+            ctx.state.name(ctx.catalog, ctx.state.pods[*p].name) == name
+        };
+        if !ctx.state.owned[owner].iter().any(taken) {
+            return name;
+        }
+    }
+    format!("{base}{}", suffix(*named))
+}
+
+fn suffix(mut draw: u64) -> String {
+    (0..RANDOM_LENGTH)
+        .map(|_| {
+            let c = ALPHABET[(draw % 27) as usize];
+            draw /= 27;
+            char::from(c)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_use_upstreams_alphabet() {
+        assert_eq!(suffix(0), "bbbbb");
+        assert_eq!(suffix(26), "9bbbb");
+        assert_eq!(suffix(27), "bcbbb");
+        assert!(suffix(u64::MAX).bytes().all(|c| ALPHABET.contains(&c)));
+    }
+}

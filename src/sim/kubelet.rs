@@ -1,0 +1,180 @@
+//! The kubelets: containers start, become ready, stop within their grace, and the object goes.
+
+use super::ctx::Ctx;
+use super::event::Timer;
+use crate::cluster::{Change, NodeChange, NodeIdx, Phase, PodChange, PodIdx};
+use crate::disruption::deletion::has_blocking_finalizer;
+use std::collections::BTreeSet;
+
+/// A pod of the snapshot that has tried to start for longer than this stays as it is: broken, not slow (a Deployment
+/// gives up waiting after as long, apps/v1 defaulting of `progressDeadlineSeconds`).
+pub const START_PATIENCE_MS: i64 = 600_000;
+
+/// All kubelets of a cluster.
+///
+/// A bound pod is Running and Ready a start delay after its volumes are mounted; one that crash-loops is Running and
+/// never Ready. A deleted pod's containers stop after its stop delay, at the end of its grace at the latest (SIGKILL);
+/// then its phase is terminal, and the object goes `pod_removal_ms` later unless a finalizer holds it
+/// (pkg/kubelet/kubelet_pods.go, pkg/kubelet/status). A node that is not Ready or is lost starts and stops nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Kubelet {
+    lost: BTreeSet<NodeIdx>,
+    waiting: BTreeSet<PodIdx>,
+}
+
+impl Kubelet {
+    /// Goes on with what the snapshot shows under way.
+    pub fn begin(&mut self, ctx: &mut Ctx<'_>) {
+        for pod in ctx.state.live_pods().collect::<Vec<_>>() {
+            let p = &ctx.state.pods[pod];
+            if p.node.is_none() || p.phase.is_terminal() {
+                continue;
+            }
+            if p.deleting.is_some() {
+                self.stop(ctx, pod);
+            } else if !p.ready && p.restarts == 0 && ctx.now - p.started <= START_PATIENCE_MS {
+                let rest = p.started + start_ms(ctx, pod) - ctx.now;
+                self.start_in(ctx, pod, rest.max(0));
+            }
+        }
+    }
+
+    /// A pod was bound and its volumes are mounted.
+    pub fn start(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let delay = start_ms(ctx, pod);
+        self.start_in(ctx, pod, delay);
+    }
+
+    /// A node stops answering for good.
+    pub fn lose(&mut self, _ctx: &mut Ctx<'_>, node: NodeIdx) {
+        self.lost.insert(node);
+    }
+
+    /// Sees deletions, and nodes that become ready.
+    pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
+        match change {
+            Change::Pod(pod, PodChange::Deleting) => self.stop(ctx, pod),
+            Change::Pod(pod, PodChange::Removed) => {
+                self.waiting.remove(&pod);
+            }
+            Change::Node(node, NodeChange::Ready) if self.answers(ctx, node) => {
+                for pod in ctx.state.nodes[node].pods.clone() {
+                    if ctx.state.pods[pod].deleting.is_some() {
+                        self.stop(ctx, pod);
+                    } else if self.waiting.remove(&pod) {
+                        self.start(ctx, pod);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A moment has come: ready, stopped, removed or finished.
+    pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
+        match timer {
+            Timer::PodReady(pod) => self.ready(ctx, pod),
+            Timer::PodStopped(pod) => self.stopped(ctx, pod),
+            Timer::PodRemoved(pod) => self.removed(ctx, pod),
+            Timer::PodFinished(pod) => self.finished(ctx, pod),
+            _ => {}
+        }
+    }
+
+    fn answers(&self, ctx: &Ctx<'_>, node: NodeIdx) -> bool {
+        let n = &ctx.state.nodes[node];
+        n.ready && !n.gone && !self.lost.contains(&node)
+    }
+
+    /// Whether the pod is on a node whose kubelet answers.
+    fn reached(&self, ctx: &Ctx<'_>, pod: PodIdx) -> bool {
+        let p = &ctx.state.pods[pod];
+        !p.gone && p.node.is_some_and(|n| self.answers(ctx, n))
+    }
+
+    fn start_in(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx, delay_ms: i64) {
+        let p = &ctx.state.pods[pod];
+        if p.gone || p.deleting.is_some() || p.phase.is_terminal() {
+            return;
+        }
+        if self.reached(ctx, pod) {
+            ctx.after(delay_ms, Timer::PodReady(pod));
+        } else {
+            self.waiting.insert(pod);
+        }
+    }
+
+    fn ready(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let p = &ctx.state.pods[pod];
+        if p.deleting.is_some() || p.phase.is_terminal() || !self.reached(ctx, pod) {
+            return;
+        }
+        let crashes = ctx
+            .faults
+            .crash_loops(ctx.catalog, ctx.state, ctx.draws, ctx.now, pod);
+        ctx.state.set_phase(ctx.catalog, pod, Phase::Running);
+        if !crashes {
+            ctx.state.set_ready(pod, true, ctx.now);
+        }
+    }
+
+    /// Plans the end of a deleted pod. Containers that never ran need no time to stop.
+    fn stop(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        self.waiting.remove(&pod);
+        let p = &ctx.state.pods[pod];
+        let Some(deletion) = p.deleting else { return };
+        if !self.reached(ctx, pod) {
+            return;
+        }
+        let grace = (deletion.deadline - deletion.asked).max(0);
+        let stop = match p.phase {
+            Phase::Pending => 0,
+            _ => ctx
+                .delays
+                .stop_ms(ctx.catalog, ctx.state, ctx.draws, pod)
+                .clamp(0, grace),
+        };
+        let at = (deletion.asked + stop).max(ctx.now);
+        ctx.timers.schedule(at, Timer::PodStopped(pod));
+    }
+
+    fn stopped(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        if ctx.state.pods[pod].deleting.is_none() || !self.reached(ctx, pod) {
+            return;
+        }
+        let restarts_always = ctx.catalog.shape(ctx.state.pods[pod].spec).restarts_always;
+        if !ctx.state.pods[pod].phase.is_terminal() {
+            // What is stopped by a signal has not done its work; a server that is stopped exits cleanly.
+            let phase = match restarts_always {
+                true => Phase::Succeeded,
+                false => Phase::Failed,
+            };
+            ctx.state.set_ready(pod, false, ctx.now);
+            ctx.state.set_phase(ctx.catalog, pod, phase);
+        }
+        match ctx.options.pod_removal_ms {
+            0 => self.removed(ctx, pod),
+            later => ctx.after(later, Timer::PodRemoved(pod)),
+        }
+    }
+
+    fn removed(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        if self.reached(ctx, pod) && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
+            ctx.state.remove_pod(ctx.catalog, pod);
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let p = &ctx.state.pods[pod];
+        if p.deleting.is_none() && p.phase == Phase::Running && self.reached(ctx, pod) {
+            ctx.state.set_ready(pod, false, ctx.now);
+            ctx.state.set_phase(ctx.catalog, pod, Phase::Succeeded);
+        }
+    }
+}
+
+fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
+    ctx.delays
+        .start_ms(ctx.catalog, ctx.state, ctx.draws, pod)
+        .max(0)
+}

@@ -1,0 +1,256 @@
+//! What happens to nodes and to pods because of their nodes: taints, taint evictions, collection of orphans.
+
+use super::ctx::Ctx;
+use super::event::Timer;
+use crate::cluster::{Change, Effect, NodeChange, NodeIdx, Phase, PodIdx, PodShape, Sym, Taint};
+use crate::disruption::{delete_pod, deletion::has_blocking_finalizer};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+
+/// The garbage collector runs this often (pkg/controller/podgc `gcCheckPeriod`).
+pub const GC_PERIOD_MS: i64 = 20_000;
+/// A missing node's pods are left alone for so long (podgc `quarantineTime`).
+pub const QUARANTINE_MS: i64 = 40_000;
+/// Between two nodes of a zone that get a NoExecute taint: `--node-eviction-rate` 0.1 a second.
+const EVICTION_SPACING_MS: i64 = 10_000;
+/// The same in a zone of more than 50 nodes of which 55 % are away: `--secondary-node-eviction-rate` 0.01.
+const SECONDARY_SPACING_MS: i64 = 100_000;
+/// `--large-cluster-size-threshold`: smaller zones evict nothing while partially away.
+const LARGE_ZONE: usize = 50;
+
+/// Node lifecycle, taint eviction and pod garbage collection (pkg/controller/{nodelifecycle,tainteviction,podgc}, 1.36).
+#[derive(Clone, Debug, Default)]
+pub struct NodeLifecycle {
+    /// Lost nodes and the moment at which each is found not to answer.
+    lost: BTreeMap<NodeIdx, i64>,
+    /// When each node found away gets its NoExecute taint; None if its zone's state forbids it.
+    no_execute: BTreeMap<NodeIdx, Option<i64>>,
+    /// When each zone may taint its next node.
+    next_in_zone: BTreeMap<Option<Sym>, i64>,
+    /// When each pod on a tainted node is evicted.
+    evictions: BTreeMap<PodIdx, i64>,
+    /// Deleted nodes whose pods remain, and when they may be collected.
+    quarantine: BTreeMap<NodeIdx, Option<i64>>,
+    collecting: bool,
+}
+
+/// When a pod leaves a node with these taints: None if it may stay, else after so many milliseconds
+/// (tainteviction `getMinTolerationTime` over the tolerations that are used).
+pub fn evicted_after_ms(shape: &PodShape, taints: &[Taint]) -> Option<i64> {
+    let mut after: Option<i64> = None;
+    for taint in taints.iter().filter(|t| t.effect == Effect::NoExecute) {
+        match shape.tolerations.iter().find(|t| t.tolerates(taint)) {
+            None => return Some(0),
+            Some(toleration) => {
+                if let Some(seconds) = toleration.seconds {
+                    let ms = seconds.max(0).saturating_mul(1000);
+                    after = Some(after.map_or(ms, |a| a.min(ms)));
+                }
+            }
+        }
+    }
+    after
+}
+
+impl NodeLifecycle {
+    /// Goes on with what the snapshot shows: cordons not yet tainted, NoExecute taints, pods of nodes that are gone.
+    pub fn begin(&mut self, ctx: &mut Ctx<'_>) {
+        for node in ctx.state.live_nodes().collect::<Vec<_>>() {
+            if ctx.state.nodes[node].unschedulable != self.is_cordon_tainted(ctx, node) {
+                ctx.after(ctx.options.taint_latency_ms, Timer::Taint(node));
+            }
+            self.plan_evictions(ctx, node);
+        }
+    }
+
+    /// A node stops answering for good: it is found out after the monitor's grace.
+    pub fn lose(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        let at = ctx.now + ctx.options.node_monitor_grace_ms;
+        self.lost.insert(node, at);
+        ctx.timers.schedule(at, Timer::Taint(node));
+    }
+
+    /// Sees cordons, taints and nodes that vanish.
+    pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
+        match change {
+            Change::Node(node, NodeChange::Unschedulable) => {
+                ctx.after(ctx.options.taint_latency_ms, Timer::Taint(node));
+            }
+            Change::Node(node, NodeChange::Taints) => self.plan_evictions(ctx, node),
+            Change::Node(node, NodeChange::Removed) => {
+                self.quarantine.insert(node, None);
+                if !self.collecting {
+                    self.collecting = true;
+                    let next = (ctx.now.div_euclid(GC_PERIOD_MS) + 1) * GC_PERIOD_MS;
+                    ctx.timers.schedule(next, Timer::PodGc);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A moment has come: to taint, to evict, to collect.
+    pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
+        match timer {
+            Timer::Taint(node) if !ctx.state.nodes[node].gone => self.taint(ctx, node),
+            Timer::TaintEviction(pod) => self.evict(ctx, pod),
+            Timer::PodGc => self.collect(ctx),
+            _ => {}
+        }
+    }
+
+    fn is_cordon_tainted(&self, ctx: &Ctx<'_>, node: NodeIdx) -> bool {
+        let key = ctx.catalog.known.unschedulable_taint;
+        ctx.state.nodes[node].taints.iter().any(|t| t.key == key)
+    }
+
+    fn taint(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        if self.lost.get(&node).is_some_and(|at| *at <= ctx.now) && ctx.state.nodes[node].ready {
+            self.found_away(ctx, node);
+        }
+        let known = ctx.catalog.known;
+        let managed = [known.unschedulable_taint, known.unreachable_taint];
+        let n = &ctx.state.nodes[node];
+        let mut taints: SmallVec<[Taint; 2]> = n
+            .taints
+            .iter()
+            .filter(|t| !managed.contains(&t.key))
+            .copied()
+            .collect();
+        let mut add = |key: Sym, effect: Effect| {
+            taints.push(Taint {
+                key,
+                value: known.empty,
+                effect,
+            });
+        };
+        if n.unschedulable {
+            add(known.unschedulable_taint, Effect::NoSchedule);
+        }
+        if self.lost.contains_key(&node) && !n.ready {
+            add(known.unreachable_taint, Effect::NoSchedule);
+            let due = self.no_execute.get(&node).copied().flatten();
+            if due.is_some_and(|at| at <= ctx.now) {
+                add(known.unreachable_taint, Effect::NoExecute);
+            }
+        }
+        ctx.state.set_taints(node, taints);
+    }
+
+    /// The monitor's grace is over: the node is not Ready, nor are its pods (`MarkPodsNotReady`), and its NoExecute
+    /// taint waits for its zone's turn.
+    fn found_away(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        ctx.state.set_node_ready(node, false);
+        for pod in ctx.state.nodes[node].pods.clone() {
+            ctx.state.set_ready(pod, false, ctx.now);
+        }
+        let zone = zone_of(ctx, node);
+        let due = spacing_ms(ctx, zone).map(|spacing| {
+            let next = self.next_in_zone.entry(zone).or_insert(ctx.now);
+            let at = (*next).max(ctx.now);
+            *next = at + spacing;
+            at
+        });
+        self.no_execute.insert(node, due);
+        if let Some(at) = due {
+            ctx.timers.schedule(at, Timer::Taint(node));
+        }
+    }
+
+    fn plan_evictions(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        let n = &ctx.state.nodes[node];
+        if n.taints.iter().all(|t| t.effect != Effect::NoExecute) {
+            return;
+        }
+        for pod in n.pods.clone() {
+            let shape = ctx.catalog.shape(ctx.state.pods[pod].spec);
+            let Some(after) = evicted_after_ms(shape, &ctx.state.nodes[node].taints) else {
+                continue;
+            };
+            let at = ctx.now + after;
+            if self.evictions.get(&pod).is_none_or(|known| at < *known) {
+                self.evictions.insert(pod, at);
+                ctx.timers.schedule(at, Timer::TaintEviction(pod));
+            }
+        }
+    }
+
+    /// Deletes a pod whose time on a tainted node is over; budgets are not asked.
+    fn evict(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        if self.evictions.get(&pod).is_none_or(|at| *at > ctx.now) {
+            return;
+        }
+        self.evictions.remove(&pod);
+        let p = &ctx.state.pods[pod];
+        let Some(node) = p.node.filter(|_| !p.gone && p.deleting.is_none()) else {
+            return;
+        };
+        let taints = &ctx.state.nodes[node].taints;
+        if evicted_after_ms(ctx.catalog.shape(p.spec), taints).is_some() {
+            delete_pod(ctx.catalog, ctx.state, pod, ctx.now, None);
+        }
+    }
+
+    /// One run of the garbage collector: pods of nodes that are gone for longer than the quarantine are removed by force.
+    fn collect(&mut self, ctx: &mut Ctx<'_>) {
+        let mut kept = BTreeMap::new();
+        for (node, due) in std::mem::take(&mut self.quarantine) {
+            let pods = ctx.state.nodes[node].pods.clone();
+            match due {
+                _ if pods.is_empty() => {}
+                Some(at) if at <= ctx.now => {
+                    for pod in pods {
+                        self.remove_orphan(ctx, pod);
+                    }
+                }
+                known => {
+                    kept.insert(node, known.or(Some(ctx.now + QUARANTINE_MS)));
+                }
+            }
+        }
+        self.quarantine = kept;
+        self.collecting = !self.quarantine.is_empty();
+        if self.collecting {
+            ctx.after(GC_PERIOD_MS, Timer::PodGc);
+        }
+    }
+
+    fn remove_orphan(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        ctx.state.set_ready(pod, false, ctx.now);
+        ctx.state.set_phase(ctx.catalog, pod, Phase::Failed);
+        ctx.state.set_deleting(pod, ctx.now, 0);
+        if !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
+            ctx.state.remove_pod(ctx.catalog, pod);
+        }
+    }
+}
+
+fn zone_of(ctx: &Ctx<'_>, node: NodeIdx) -> Option<Sym> {
+    let labels = &ctx.state.nodes[node].spec.labels;
+    labels
+        .get(ctx.catalog.known.zone)
+        .or_else(|| labels.get(ctx.catalog.known.zone_beta))
+}
+
+/// How far apart a zone's nodes are tainted now; None if not at all (`ComputeZoneState`, `handleDisruption`: evictions
+/// stop when every zone is fully away, and in small zones that are partially away).
+fn spacing_ms(ctx: &Ctx<'_>, zone: Option<Sym>) -> Option<i64> {
+    let (mut all, mut away, mut any_ready) = (0_usize, 0_usize, false);
+    for node in ctx.state.live_nodes() {
+        let ready = ctx.state.nodes[node].ready;
+        any_ready |= ready;
+        if zone_of(ctx, node) == zone {
+            all += 1;
+            away += usize::from(!ready);
+        }
+    }
+    if !any_ready {
+        return None;
+    }
+    let partially = away > 2 && away < all && away * 100 >= all * 55;
+    match partially {
+        false => Some(EVICTION_SPACING_MS),
+        true if all > LARGE_ZONE => Some(SECONDARY_SPACING_MS),
+        true => None,
+    }
+}
