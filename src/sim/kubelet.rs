@@ -178,3 +178,73 @@ fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
         .start_ms(ctx.catalog, ctx.state, ctx.draws, pod)
         .max(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disruption::testing::World;
+    use crate::sim::faults::{Fault, PodFilter, Window};
+    use crate::sim::testing::Bench;
+
+    #[test]
+    fn a_pod_stops_after_its_delay_but_never_after_its_grace() {
+        let mut w = World::new();
+        let slow = w.pod("slow", "x", None, true);
+        let hasty = w.pod("hasty", "x", None, true);
+        let mut b = Bench::new(w);
+        b.delete(slow);
+        crate::disruption::delete_pod(&b.catalog, &mut b.state, hasty, 0, Some(300));
+        b.run_to(300);
+        assert_eq!(
+            (b.state.pods[slow].gone, b.state.pods[hasty].gone),
+            (false, true)
+        );
+        b.run_to(1_000);
+        assert!(b.state.pods[slow].gone);
+        assert_eq!(b.state.pods[slow].phase, Phase::Succeeded);
+    }
+
+    #[test]
+    fn a_young_pod_goes_on_starting_and_an_old_one_stays_broken() {
+        let mut w = World::new();
+        let young = w.pod("young", "x", None, false);
+        let old = w.pod("old", "x", None, false);
+        let mut b = Bench::new(w);
+        b.state.pods[old].started = -START_PATIENCE_MS - 1;
+        let mut state = b.state.clone();
+        std::mem::swap(&mut b.state, &mut state);
+        b.run_to(5_000);
+        assert!(b.state.pods[young].ready);
+        // started 1 s before the snapshot, ready 2 s after its start
+        assert_eq!(b.state.pods[young].ready_since, 1_000);
+    }
+
+    #[test]
+    fn a_crash_looping_pod_runs_and_is_never_ready() {
+        let mut w = World::new();
+        let pod = w.pod("p", "x", None, false);
+        w.phase(Phase::Pending);
+        let mut b = Bench::new(w);
+        b.fault(Fault::CrashLoop {
+            pods: PodFilter::default(),
+            window: Window::default(),
+            probability_ppm: 1_000_000,
+        });
+        b.run_to(60_000);
+        let p = &b.state.pods[pod];
+        assert_eq!((p.phase, p.ready), (Phase::Running, false));
+    }
+
+    #[test]
+    fn a_finalizer_holds_the_object_of_a_stopped_pod() {
+        let mut w = World::new();
+        let pod = w.pod("p", "x", None, true);
+        let hold = w.sym("example.com/hold");
+        w.catalog.specs[crate::cluster::SpecIdx(0)].finalizers = vec![hold];
+        let mut b = Bench::new(w);
+        b.delete(pod);
+        b.run_to(60_000);
+        let p = &b.state.pods[pod];
+        assert_eq!((p.gone, p.phase), (false, Phase::Succeeded));
+    }
+}

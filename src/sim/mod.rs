@@ -17,6 +17,8 @@ pub mod kubelet;
 pub mod machines;
 pub mod node_lifecycle;
 pub mod options;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod volumes;
 
 pub use checkers::{Checkers, Violation};

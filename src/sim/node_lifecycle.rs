@@ -254,3 +254,86 @@ fn spacing_ms(ctx: &Ctx<'_>, zone: Option<Sym>) -> Option<i64> {
         true => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Toleration, WellKnown};
+    use crate::disruption::testing::World;
+    use crate::sim::testing::Bench;
+
+    fn toleration(key: Sym, seconds: Option<i64>) -> Toleration {
+        Toleration {
+            key: Some(key),
+            value: None,
+            effect: Some(Effect::NoExecute),
+            seconds,
+        }
+    }
+
+    fn taint(known: &WellKnown, key: Sym) -> Taint {
+        Taint {
+            key,
+            value: known.empty,
+            effect: Effect::NoExecute,
+        }
+    }
+
+    #[test]
+    fn the_least_of_the_tolerations_that_are_used_counts() {
+        let w = World::new();
+        let known = w.catalog.known;
+        let mut shape = w.catalog.shapes[0].clone();
+        let both = [
+            taint(&known, known.not_ready_taint),
+            taint(&known, known.zone),
+        ];
+        assert_eq!(evicted_after_ms(&shape, &[]), None);
+        assert_eq!(evicted_after_ms(&shape, &both), Some(0));
+        shape.tolerations = vec![
+            toleration(known.not_ready_taint, Some(300)),
+            toleration(known.zone, None),
+            toleration(known.region, Some(1)),
+        ];
+        assert_eq!(evicted_after_ms(&shape, &both), Some(300_000));
+        assert_eq!(evicted_after_ms(&shape, &both[1..]), None);
+    }
+
+    #[test]
+    fn a_cordon_is_tainted_shortly_after_and_untainted_with_it() {
+        let mut b = Bench::new(World::new());
+        b.uncordon(NodeIdx(0), true);
+        b.run_to(9);
+        assert_eq!(b.state.nodes[NodeIdx(0)].taints.len(), 0);
+        b.run_to(10);
+        assert_eq!(b.state.nodes[NodeIdx(0)].taints.len(), 1);
+        b.uncordon(NodeIdx(0), false);
+        b.run_to(20);
+        assert_eq!(b.state.nodes[NodeIdx(0)].taints.len(), 0);
+    }
+
+    #[test]
+    fn a_lost_nodes_pods_are_unready_then_deleted_then_stuck_until_the_node_goes() {
+        let mut w = World::new();
+        let rs = w.owner(crate::cluster::OwnerKind::ReplicaSet, "r", Some(1));
+        let pod = w.pod("r-1", "x", Some(rs), true);
+        let mut b = Bench::new(w);
+        let spare = b.node("n1");
+        b.lose(NodeIdx(0));
+        b.run_to(49_999);
+        assert!(b.state.pods[pod].ready, "nobody knows yet");
+        b.run_to(50_000);
+        assert!(!b.state.pods[pod].ready);
+        assert_eq!(b.state.nodes[NodeIdx(0)].taints.len(), 2);
+        // No toleration in this world: at once, without asking a budget.
+        assert!(b.state.pods[pod].deleting.is_some());
+        b.run_to(100_000);
+        assert!(!b.state.pods[pod].gone, "no kubelet ends it");
+        assert_eq!(b.state.nodes[spare].pods.len(), 1, "its replacement runs");
+        b.state.remove_node(NodeIdx(0));
+        b.run_to(159_999);
+        assert!(!b.state.pods[pod].gone);
+        b.run_to(160_000);
+        assert!(b.state.pods[pod].gone, "20 s grid, 40 s quarantine");
+    }
+}
