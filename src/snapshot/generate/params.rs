@@ -145,6 +145,7 @@ impl Default for GenerateParams {
 /// A machine type by what its nodes offer to pods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "GenerateMachine")]
 pub struct Machine {
     /// The machine type (label `node.kubernetes.io/instance-type`).
     pub name: String,
@@ -258,6 +259,7 @@ impl Default for BudgetMix {
 /// Bounds of a draw, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GenerateRange")]
 pub struct Range {
     /// The least.
     pub min: u64,
