@@ -397,6 +397,16 @@ impl State {
             self.log(Change::Pod(pod, PodChange::Unbound(node)));
         }
     }
+    /// Puts a pod back that the same hypothesis took away; within a hypothesis only.
+    pub fn reattach(&mut self, catalog: &Catalog, pod: PodIdx, node: NodeIdx) {
+        debug_assert!(self.hypotheses > 0 && self.pods[pod].node.is_none());
+        self.pods[pod].node = Some(node);
+        if self.pods[pod].occupies() {
+            self.charge(catalog, pod, node, 1);
+        }
+        self.undo.push(Undo::Bind(pod));
+        self.log(Change::Pod(pod, PodChange::Bound));
+    }
     /// Sets a pod's phase; a terminal one frees its node's resources.
     pub fn set_phase(&mut self, catalog: &Catalog, pod: PodIdx, phase: Phase) {
         let before = self.pods[pod].phase;

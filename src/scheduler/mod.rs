@@ -13,6 +13,7 @@ pub mod decision;
 pub mod names;
 pub mod plugin;
 pub mod plugins;
+pub mod preemption;
 pub mod queue;
 #[cfg(test)]
 pub(crate) mod testbed;

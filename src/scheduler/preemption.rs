@@ -1,0 +1,315 @@
+//! Preemption: which pods of lower priority would have to go, and where, so that a pod fits (`S/framework/preemption`,
+//! `P/defaultpreemption/default_preemption.go`).
+//!
+//! [`preempt`] tries it out on hypotheses and changes nothing; [`nominate`] writes the nomination down. Deleting the victims (DELETE
+//! with their full grace, budgets not asked) is the caller's.
+//!
+//! Where the real one depends on luck ([ND] in KUBERNETES §1.9): the node at which the dry run starts is the caller's draw; of equal
+//! candidates the first by node index is chosen, and [`Candidate::tied`] names them all.
+
+use super::config::SchedulerConfig;
+use super::decision::{Failure, histogram};
+use super::names::PluginId;
+use super::plugin::Rejection;
+use super::Scheduler;
+use crate::cluster::{BudgetIdx, Catalog, NodeIdx, NsIdx, PodIdx, State};
+use rustc_hash::FxHashMap;
+
+#[cfg(test)]
+mod tests;
+
+/// Nodes that were not tried.
+const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
+/// Nodes without pods of lower priority.
+const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
+/// What DynamicResources says to a pod without claims before preemption is asked.
+const NO_CLAIMS: &str = "no new claims to deallocate";
+
+/// Runs the filters for a pod on one node as the state stands, pods nominated to it taken into account
+/// (`RunFilterPluginsWithNominatedPods`).
+pub trait NodeCheck {
+    /// # Errors
+    /// The first refusal.
+    fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection>;
+}
+
+impl NodeCheck for Scheduler {
+    fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
+        Scheduler::check(self, catalog, state, pod, node)
+    }
+}
+
+/// What preemption comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preemption {
+    /// The pod may not preempt, for this reason. Its nomination stays as it is.
+    NotEligible(&'static str),
+    /// No node would do, in these words. Its nomination is cleared.
+    NoCandidate(String),
+    /// These pods should go. The pod is nominated to the node and tried again when they are gone.
+    Candidate(Candidate),
+}
+
+/// A node with the pods that would have to leave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The node.
+    pub node: NodeIdx,
+    /// Those to delete, the most important first; some may already be terminating.
+    pub victims: Vec<PodIdx>,
+    /// How many of them leave against a budget.
+    pub violations: usize,
+    /// All nodes that are as good by every criterion, this one included, by index.
+    pub tied: Vec<NodeIdx>,
+}
+
+impl Preemption {
+    /// What PostFilter adds to the message of the PodScheduled condition; empty if it succeeded.
+    pub fn post_filter(&self, config: &SchedulerConfig) -> String {
+        let text = match self {
+            Preemption::NotEligible(text) => *text,
+            Preemption::NoCandidate(text) => text,
+            Preemption::Candidate(_) => return String::new(),
+        };
+        if config.filters(PluginId::DynamicResources) {
+            format!("{NO_CLAIMS}, preemption: {text}")
+        } else {
+            format!("preemption: {text}")
+        }
+    }
+    /// The candidate, if there is one.
+    pub fn candidate(&self) -> Option<&Candidate> {
+        match self {
+            Preemption::Candidate(candidate) => Some(candidate),
+            _ => None,
+        }
+    }
+}
+
+/// Looks for pods whose removal would let `pod` in, after a cycle that ended in `failure` (not for a cluster without nodes).
+///
+/// `offset(n)` draws where among `n` nodes the dry run starts; it matters only where more than 100 nodes are tried.
+/// The state is as before when it returns.
+pub fn preempt(
+    check: &mut impl NodeCheck,
+    config: &SchedulerConfig,
+    catalog: &Catalog,
+    state: &mut State,
+    pod: PodIdx,
+    failure: &Failure,
+    offset: &mut dyn FnMut(usize) -> usize,
+) -> Preemption {
+    if let Some(reason) = not_eligible(catalog, state, pod, failure) {
+        return Preemption::NotEligible(reason);
+    }
+    let nodes = failure.preemptible(state.live_nodes());
+    let (candidates, statuses) = dry_run(check, config, catalog, state, pod, &nodes, offset);
+    if candidates.is_empty() {
+        let absent = Rejection::unresolvable(PluginId::DefaultPreemption, NOT_HELPFUL);
+        let parts = histogram(catalog, statuses.iter(), Some(&absent), failure.nodes);
+        return Preemption::NoCandidate(format!("0/{} nodes are available: {}.", failure.nodes, parts.join(", ")));
+    }
+    Preemption::Candidate(choose(catalog, state, candidates))
+}
+
+/// Nominates the pod to the candidate's node; pods of lower priority that were nominated there no longer are
+/// (`getLowerPriorityNominatedPods`, `clearNominatedNodeName`). Returns the victims still to be deleted, and marks them as preempted.
+pub fn nominate(catalog: &Catalog, state: &mut State, pod: PodIdx, candidate: &Candidate) -> Vec<PodIdx> {
+    let priority = priority(catalog, state, pod);
+    let lesser: Vec<PodIdx> = state
+        .live_pods()
+        .filter(|p| *p != pod && state.pods[*p].nominated == Some(candidate.node) && state.pods[*p].node.is_none())
+        .filter(|p| self::priority(catalog, state, *p) < priority)
+        .collect();
+    for other in lesser {
+        state.nominate(other, None);
+    }
+    state.nominate(pod, Some(candidate.node));
+    let alive = candidate.victims.iter().copied().filter(|v| !state.pods[*v].gone && state.pods[*v].deleting.is_none());
+    let alive: Vec<PodIdx> = alive.collect();
+    for victim in &alive {
+        state.pods[*victim].preempted = true;
+    }
+    alive
+}
+
+fn priority(catalog: &Catalog, state: &State, pod: PodIdx) -> i32 {
+    catalog.shape(state.pods[pod].spec).priority
+}
+
+/// `status.startTime`, which has whole seconds.
+fn start_seconds(state: &State, pod: PodIdx) -> i64 {
+    state.pods[pod].started.div_euclid(1_000)
+}
+
+/// Sorts by `MoreImportantPod`: priority, then age; equal ones in order of creation.
+fn sort_by_importance(catalog: &Catalog, state: &State, pods: &mut [PodIdx]) {
+    pods.sort_by_key(|p| (-i64::from(priority(catalog, state, *p)), start_seconds(state, *p), *p));
+}
+
+/// `PodEligibleToPreemptOthers`.
+fn not_eligible(catalog: &Catalog, state: &State, pod: PodIdx, failure: &Failure) -> Option<&'static str> {
+    if !catalog.shape(state.pods[pod].spec).may_preempt {
+        return Some("not eligible due to preemptionPolicy=Never.");
+    }
+    let nominated = state.pods[pod].nominated?;
+    // A node that was not judged counts as one where nothing helps.
+    if state.nodes[nominated].gone || !failure.status(nominated).is_some_and(Rejection::is_resolvable) {
+        return None;
+    }
+    let mine = priority(catalog, state, pod);
+    let leaving = |p: &PodIdx| {
+        let other = &state.pods[*p];
+        priority(catalog, state, *p) < mine && other.deleting.is_some() && other.preempted
+    };
+    let waits = state.nodes[nominated].pods.iter().any(leaving);
+    waits.then_some("not eligible due to a terminating pod on the nominated node.")
+}
+
+/// A node that would do, before the choice.
+struct Way {
+    node: NodeIdx,
+    victims: Vec<PodIdx>,
+    violations: usize,
+}
+
+/// `DryRunPreemption` over the nodes, from the drawn one on, until there are enough candidates.
+fn dry_run(
+    check: &mut impl NodeCheck,
+    config: &SchedulerConfig,
+    catalog: &Catalog,
+    state: &mut State,
+    pod: PodIdx,
+    nodes: &[NodeIdx],
+    offset: &mut dyn FnMut(usize) -> usize,
+) -> (Vec<Way>, Vec<Rejection>) {
+    let (mut candidates, mut statuses) = (Vec::new(), Vec::new());
+    if nodes.is_empty() {
+        return (candidates, statuses);
+    }
+    let enough = enough_candidates(config, nodes.len());
+    let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
+    let budgets = Budgets::new(catalog);
+    let mut harmless = 0;
+    for i in 0..nodes.len() {
+        let node = nodes[(start + i) % nodes.len()];
+        match victims_on(check, catalog, state, pod, node, &budgets) {
+            Ok(option) => {
+                harmless += usize::from(option.violations == 0);
+                candidates.push(option);
+                if harmless > 0 && candidates.len() >= enough {
+                    break;
+                }
+            }
+            Err(rejection) => statuses.push(rejection),
+        }
+    }
+    (candidates, statuses)
+}
+
+/// `calculateNumCandidates`.
+fn enough_candidates(config: &SchedulerConfig, nodes: usize) -> usize {
+    let share = nodes as i64 * config.min_candidate_nodes_percentage / 100;
+    (share.max(config.min_candidate_nodes_absolute).max(0) as usize).min(nodes)
+}
+
+/// `SelectVictimsOnNode`: takes all pods of lower priority off, and if the pod fits then, puts back as many as it can, those that a
+/// budget protects first.
+fn victims_on(
+    check: &mut impl NodeCheck,
+    catalog: &Catalog,
+    state: &mut State,
+    pod: PodIdx,
+    node: NodeIdx,
+    budgets: &Budgets,
+) -> Result<Way, Rejection> {
+    let mine = priority(catalog, state, pod);
+    let mut potential: Vec<PodIdx> =
+        state.nodes[node].pods.iter().copied().filter(|p| priority(catalog, state, *p) < mine).collect();
+    if potential.is_empty() {
+        return Err(Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS));
+    }
+    sort_by_importance(catalog, state, &mut potential);
+    let mark = state.suppose();
+    for victim in &potential {
+        state.detach(catalog, *victim);
+    }
+    let result = check.check(catalog, state, pod, node).map(|()| {
+        let (violating, others) = budgets.split(catalog, state, &potential);
+        let mut victims = Vec::new();
+        let mut violations = 0;
+        for (i, victim) in violating.iter().chain(&others).enumerate() {
+            let inner = state.suppose();
+            state.reattach(catalog, *victim, node);
+            if check.check(catalog, state, pod, node).is_ok() {
+                state.keep(inner);
+            } else {
+                state.rollback(catalog, inner);
+                victims.push(*victim);
+                violations += usize::from(i < violating.len());
+            }
+        }
+        sort_by_importance(catalog, state, &mut victims);
+        Way { node, victims, violations }
+    });
+    state.rollback(catalog, mark);
+    result
+}
+
+/// `pickOneNodeForPreemption`.
+fn choose(catalog: &Catalog, state: &State, mut candidates: Vec<Way>) -> Candidate {
+    candidates.sort_by_key(|c| c.node);
+    let merit = |c: &Way| {
+        let top = c.victims.first().map_or(i64::MIN, |v| i64::from(priority(catalog, state, *v)));
+        let sum: i64 = c.victims.iter().map(|v| i64::from(priority(catalog, state, *v)) + (1 << 31)).sum();
+        let of_top = c.victims.iter().filter(|v| i64::from(priority(catalog, state, **v)) == top);
+        let earliest = of_top.map(|v| start_seconds(state, *v)).min().unwrap_or(i64::MIN);
+        (c.violations, top, sum, c.victims.len(), -earliest)
+    };
+    let merits: Vec<_> = candidates.iter().map(merit).collect();
+    let best = merits.iter().enumerate().min_by_key(|(i, m)| (**m, *i)).map_or(0, |(i, _)| i);
+    let tied = (0..merits.len()).filter(|i| merits[*i] == merits[best]).map(|i| candidates[i].node).collect();
+    let chosen = candidates.swap_remove(best);
+    Candidate { node: chosen.node, victims: chosen.victims, violations: chosen.violations, tied }
+}
+
+/// Budgets by namespace.
+struct Budgets {
+    by_namespace: FxHashMap<NsIdx, Vec<BudgetIdx>>,
+}
+
+impl Budgets {
+    fn new(catalog: &Catalog) -> Budgets {
+        let mut by_namespace: FxHashMap<NsIdx, Vec<BudgetIdx>> = FxHashMap::default();
+        for (index, budget) in catalog.budgets.entries() {
+            // Unlike the eviction API, preemption takes a selector without requirements to match nothing.
+            if !budget.selector.is_empty() {
+                by_namespace.entry(budget.namespace).or_default().push(index);
+            }
+        }
+        Budgets { by_namespace }
+    }
+    /// `filterPodsWithPDBViolation`: those whose removal, one after the other, a budget would not allow, and the others, each in the order given.
+    fn split(&self, catalog: &Catalog, state: &State, pods: &[PodIdx]) -> (Vec<PodIdx>, Vec<PodIdx>) {
+        let mut left: FxHashMap<BudgetIdx, i64> = FxHashMap::default();
+        pods.iter().partition(|pod| {
+            let spec = &catalog.specs[state.pods[**pod].spec];
+            if spec.labels.is_empty() {
+                return false;
+            }
+            let mut violated = false;
+            for index in self.by_namespace.get(&spec.namespace).into_iter().flatten() {
+                let status = &state.budgets[*index];
+                let matches = catalog.budgets[*index].selector.matches(&spec.labels, &catalog.names);
+                // A pod that the API server is already disrupting costs nothing more.
+                if !matches || status.disrupted.iter().any(|(p, _)| p == *pod) {
+                    continue;
+                }
+                let left = left.entry(*index).or_insert(status.allowed);
+                *left -= 1;
+                violated |= *left < 0;
+            }
+            violated
+        })
+    }
+}

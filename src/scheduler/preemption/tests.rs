@@ -1,0 +1,189 @@
+//! Preemption by rule, with a filter that knows cpu only; upstream's cases are in `default_preemption_test.go`.
+
+use super::*;
+use crate::cluster::{Amount, Budget, BudgetStatus, CPU, Demand, Operator, Phase, Requirement, Selector, SpecIdx};
+use crate::scheduler::testbed::Bed;
+use crate::scheduler::{Code, PluginSet, Reason};
+use smallvec::smallvec;
+
+/// Fit on cpu, and nothing else.
+struct CpuOnly;
+
+impl NodeCheck for CpuOnly {
+    fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
+        let wanted = catalog.shape(state.pods[pod].spec).requests.get(CPU);
+        if state.requested(node)[0] + wanted <= state.nodes[node].spec.allocatable(CPU) {
+            return Ok(());
+        }
+        Err(Rejection { plugin: PluginId::NodeResourcesFit, code: Code::Unschedulable, reasons: smallvec![Reason::Insufficient(CPU)] })
+    }
+}
+
+/// A failure in which every node lacks cpu.
+fn failure(bed: &Bed) -> Failure {
+    let refusal =
+        Rejection { plugin: PluginId::NodeResourcesFit, code: Code::Unschedulable, reasons: smallvec![Reason::Insufficient(CPU)] };
+    let statuses: Vec<_> = bed.state.live_nodes().map(|n| (n, refusal.clone())).collect();
+    Failure {
+        nodes: statuses.len(),
+        statuses,
+        rejectors: PluginSet::of(&[PluginId::NodeResourcesFit]),
+        ..Failure::default()
+    }
+}
+
+fn run(bed: &mut Bed, pod: PodIdx) -> Preemption {
+    let failure = failure(bed);
+    let before = format!("{:?}", bed.state.nodes.iter().map(|n| n.pods.len()).collect::<Vec<_>>());
+    let config = SchedulerConfig::default();
+    let out = preempt(&mut CpuOnly, &config, &bed.catalog, &mut bed.state, pod, &failure, &mut |_| 0);
+    assert_eq!(before, format!("{:?}", bed.state.nodes.iter().map(|n| n.pods.len()).collect::<Vec<_>>()));
+    out
+}
+
+/// Specs of 400m at priorities 0, 5, 10 (labelled app=a) and a preemptor of 600m at 100.
+fn bed() -> (Bed, [SpecIdx; 3], SpecIdx) {
+    let mut bed = Bed::new();
+    let specs = [0, 5, 10].map(|priority| {
+        let shape = bed.shape(400, priority);
+        bed.spec(shape, &[("app", "a")])
+    });
+    let shape = bed.shape(600, 100);
+    let preemptor = bed.spec(shape, &[]);
+    (bed, specs, preemptor)
+}
+
+#[test]
+fn as_many_as_possible_are_spared_the_most_important_first() {
+    let (mut bed, [low, mid, high], preemptor) = bed();
+    bed.start();
+    let node = bed.node("n1", 1400, &[]);
+    let (_h, m, l) = (bed.running(high, node, 0), bed.running(mid, node, 0), bed.running(low, node, 0));
+    let pod = bed.pod(preemptor, 0);
+    let out = run(&mut bed, pod);
+    let candidate = out.candidate().expect("one node");
+    assert_eq!((candidate.node, candidate.victims.as_slice(), candidate.violations), (node, &[l][..], 0));
+    assert!(bed.state.pods[m].node.is_some());
+}
+
+#[test]
+fn of_equal_priority_the_younger_goes() {
+    let (mut bed, [low, ..], preemptor) = bed();
+    bed.start();
+    let node = bed.node("n1", 1000, &[]);
+    let (young, old) = (bed.running(low, node, 9_000), bed.running(low, node, 1_000));
+    let pod = bed.pod(preemptor, 10_000);
+    assert_eq!(run(&mut bed, pod).candidate().map(|c| c.victims.clone()), Some(vec![young]));
+    assert!(bed.state.pods[old].node.is_some());
+}
+
+#[test]
+fn the_node_whose_worst_victim_matters_least() {
+    let (mut bed, [low, mid, _], preemptor) = bed();
+    bed.start();
+    let (one, two) = (bed.node("n1", 800, &[]), bed.node("n2", 800, &[]));
+    bed.running(mid, one, 0);
+    bed.running(mid, one, 0);
+    // Two victims of priority 0 are better than one of priority 5.
+    bed.running(low, two, 0);
+    bed.running(low, two, 0);
+    let pod = bed.pod(preemptor, 0);
+    let out = run(&mut bed, pod);
+    let candidate = out.candidate().expect("two nodes");
+    assert_eq!((candidate.node, candidate.tied.as_slice()), (two, &[two][..]));
+}
+
+#[test]
+fn equal_nodes_are_told_and_the_later_start_wins() {
+    let (mut bed, [low, ..], preemptor) = bed();
+    bed.start();
+    let nodes = [bed.node("n1", 800, &[]), bed.node("n2", 800, &[]), bed.node("n3", 800, &[])];
+    for (node, start) in nodes.into_iter().zip([1_000, 5_000, 5_400]) {
+        bed.running(low, node, start);
+    }
+    let pod = bed.pod(preemptor, 10_000);
+    let out = run(&mut bed, pod);
+    let candidate = out.candidate().expect("three nodes");
+    assert_eq!((candidate.node, candidate.tied.as_slice()), (nodes[1], &nodes[1..]));
+}
+
+fn budget(bed: &mut Bed, selector: Selector) -> BudgetIdx {
+    let name = bed.sym("b");
+    bed.catalog.budgets.push(Budget {
+        namespace: NsIdx(0),
+        name,
+        uid: name,
+        selector,
+        demand: Some(Demand::MinAvailable(Amount::Count(1))),
+        always_allow_unhealthy: false,
+        generation: 1,
+    })
+}
+
+#[test]
+fn budgets_are_asked_but_an_empty_selector_matches_nothing() {
+    for (empty, expected) in [(false, 1), (true, 0)] {
+        let (mut bed, [low, mid, _], preemptor) = bed();
+        let (key, value) = (bed.sym("app"), bed.sym("a"));
+        let requirement = Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
+        let index = budget(&mut bed, Selector::All(if empty { Vec::new() } else { vec![requirement] }));
+        bed.start();
+        bed.state.set_budget(index, BudgetStatus { allowed: 0, ..BudgetStatus::default() });
+        let node = bed.node("n1", 800, &[]);
+        bed.running(low, node, 0);
+        let spared = bed.running(mid, node, 0);
+        let pod = bed.pod(preemptor, 0);
+        let out = run(&mut bed, pod);
+        let candidate = out.candidate().expect("one node");
+        // 600m beside 400m never fit on 800m: both go, both against the budget.
+        assert_eq!((candidate.victims.len(), candidate.violations), (2, expected * 2));
+        assert_eq!(candidate.victims[0], spared);
+    }
+}
+
+#[test]
+fn what_is_said_where_nothing_helps() {
+    let (mut bed, [low, _, high], preemptor) = bed();
+    let never = {
+        let mut shape = bed.shape(600, 100);
+        shape.may_preempt = false;
+        bed.spec(shape, &[])
+    };
+    let huge = {
+        let shape = bed.shape(5000, 100);
+        bed.spec(shape, &[])
+    };
+    bed.start();
+    let node = bed.node("n1", 800, &[]);
+    bed.node("n2", 500, &[]);
+    let running = bed.running(high, node, 0);
+    let config = SchedulerConfig::default();
+
+    let pod = bed.pod(never, 0);
+    let text = run(&mut bed, pod).post_filter(&config);
+    assert_eq!(text, "no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.");
+
+    let pod = bed.pod(low, 0);
+    let text = run(&mut bed, pod).post_filter(&config);
+    assert_eq!(
+        text,
+        "no new claims to deallocate, preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
+    );
+
+    let pod = bed.pod(huge, 0);
+    let text = run(&mut bed, pod).post_filter(&config);
+    assert_eq!(
+        text,
+        "no new claims to deallocate, preemption: 0/2 nodes are available: 1 Insufficient cpu, 1 No preemption victims found for incoming pod."
+    );
+
+    // A preemptor waits while its victim leaves.
+    let pod = bed.pod(preemptor, 0);
+    let out = run(&mut bed, pod);
+    let candidate = out.candidate().expect("one node").clone();
+    assert_eq!(nominate(&bed.catalog, &mut bed.state, pod, &candidate), [running]);
+    bed.state.set_deleting(running, 0, 30_000);
+    assert_eq!(run(&mut bed, pod), Preemption::NotEligible("not eligible due to a terminating pod on the nominated node."));
+    bed.state.set_phase(&bed.catalog, running, Phase::Succeeded);
+    assert!(nominate(&bed.catalog, &mut bed.state, pod, &candidate).is_empty());
+}
