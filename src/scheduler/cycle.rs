@@ -1,23 +1,111 @@
-//! The scheduling cycle.
+//! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
-use super::config::SchedulerConfig;
-use super::decision::Decision;
-use super::plugin::Rejection;
-use crate::cluster::{Catalog, NodeIdx, PodIdx, State};
+use super::class::{Class, Classes, Resolved, Sight, refusal};
+use super::config::{SchedulerConfig, TieBreak};
+use super::decision::{Decision, Explanation, Failure, Verdict};
+use super::index::Index;
+use super::names::{PluginId, PluginSet};
+use super::plugin::{Code, PodPlugin, PodView, PreFilter, Rejection};
+use super::plugins::inter_pod_affinity as ipa;
+use super::plugins::normalize::by_highest;
+use super::plugins::pod_topology_spread as pts;
+use super::plugins::{
+    balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
+};
+use super::plugins::{
+    node_volume_limits::NodeVolumeLimits, volume_binding::VolumeBinding, volume_restrictions::VolumeRestrictions,
+    volume_zone::VolumeZone,
+};
+use super::tie::preorder_first;
+use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, State};
+use std::sync::Arc;
 
 /// The scheduler's derived knowledge of a state: classes, columns, counts.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     config: SchedulerConfig,
-    cursor: u64,
+    resolved: Resolved,
+    index: Index,
+    classes: Classes,
+    volumes: Volumes,
+    next_start: usize,
+    scratch: Scratch,
+}
+
+/// Buffers kept from cycle to cycle.
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    feasible: Vec<NodeIdx>,
+    totals: Vec<i64>,
+    column: Vec<i64>,
+    spread: pts::Scratch,
+}
+
+/// The plugins that look at pods one by one, and which of them run for the pod at hand.
+#[derive(Clone, Debug, Default)]
+struct Volumes {
+    restrictions: VolumeRestrictions,
+    limits: NodeVolumeLimits,
+    binding: VolumeBinding,
+    zone: VolumeZone,
+    runs: PluginSet,
+    prepared: Option<PodIdx>,
+}
+
+/// What came of the steps before nodes are looked at.
+enum Prepared {
+    /// Go on, with these nodes only if given (sorted), narrowed by these plugins.
+    Go(Option<Vec<NodeIdx>>, PluginSet),
+    /// No node will do.
+    Rejected(Rejection, PluginSet),
+}
+
+impl Volumes {
+    fn prepare(&mut self, view: PodView<'_>, mut each: impl FnMut(PluginId, PreFilter) -> bool) {
+        fn one<P: PodPlugin>(plugin: &mut P, view: PodView<'_>, runs: &mut PluginSet, each: &mut impl FnMut(PluginId, PreFilter) -> bool) -> bool {
+            if !view.config.filters(P::PLUGIN) {
+                return true;
+            }
+            let answer = plugin.pre_filter(view);
+            if matches!(answer, PreFilter::Run | PreFilter::Narrow(_)) {
+                runs.insert(P::PLUGIN);
+            }
+            each(P::PLUGIN, answer)
+        }
+        self.runs = PluginSet::default();
+        self.prepared = Some(view.pod);
+        let runs = &mut self.runs;
+        let _ = one(&mut self.restrictions, view, runs, &mut each)
+            && one(&mut self.limits, view, runs, &mut each)
+            && one(&mut self.binding, view, runs, &mut each)
+            && one(&mut self.zone, view, runs, &mut each);
+    }
+    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+        fn one<P: PodPlugin>(plugin: &P, view: PodView<'_>, node: NodeIdx, runs: PluginSet) -> Result<(), Rejection> {
+            if runs.contains(P::PLUGIN) { plugin.filter(view, node) } else { Ok(()) }
+        }
+        one(&self.restrictions, view, node, self.runs)?;
+        one(&self.limits, view, node, self.runs)?;
+        one(&self.binding, view, node, self.runs)?;
+        one(&self.zone, view, node, self.runs)
+    }
 }
 
 impl Scheduler {
     /// A scheduler that has seen all of `state`.
     pub fn new(catalog: &Catalog, state: &State, config: SchedulerConfig) -> Scheduler {
-        let mut scheduler = Scheduler { config, cursor: 0 };
-        scheduler.sync(catalog, state);
-        scheduler
+        let resolved = Resolved::new(catalog, &config);
+        let mut index = Index::new(catalog, state);
+        index.order.refresh();
+        Scheduler {
+            config,
+            resolved,
+            index,
+            classes: Classes::default(),
+            volumes: Volumes::default(),
+            next_start: 0,
+            scratch: Scratch::default(),
+        }
     }
     /// The parameters.
     pub fn config(&self) -> &SchedulerConfig {
@@ -25,15 +113,29 @@ impl Scheduler {
     }
     /// Up to where the change log was read; the log may be forgotten up to here.
     pub fn cursor(&self) -> u64 {
-        self.cursor
+        self.index.cursor()
+    }
+    /// Pods nominated to a node, in the order of their nomination.
+    pub fn nominated(&self, node: NodeIdx) -> &[PodIdx] {
+        self.index.nominated.get(&node).map_or(&[], |p| p)
+    }
+    /// All nodes in the order in which they are looked at, as of the last sync.
+    pub fn nodes(&self) -> &[NodeIdx] {
+        self.index.order.list()
     }
     /// Reads the change log from where it was left. [`Scheduler::decide`] and [`Scheduler::check`] do so themselves.
-    pub fn sync(&mut self, _catalog: &Catalog, state: &State) {
-        self.cursor = state.cursor();
+    pub fn sync(&mut self, catalog: &Catalog, state: &State) {
+        if !self.index.sync(catalog, state) {
+            // A selector mentions a label key that none did before: what labels were projected onto no longer tells pods apart.
+            self.index = Index::new(catalog, state);
+            self.classes = Classes::default();
+            self.resolved = Resolved::new(catalog, &self.config);
+        }
+        self.index.order.refresh();
     }
     /// Runs one cycle for a pending pod. Binds nothing; the state is as before when it returns (hypotheses are taken back).
     ///
-    /// `tie(n)` draws one of `n` equally good nodes; it is asked only with [`super::TieBreak::Uniform`].
+    /// `tie(n)` draws one of `n` equally good nodes; it is asked only with [`TieBreak::Uniform`].
     pub fn decide(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize) -> Decision {
         self.run(catalog, state, pod, tie, false)
     }
@@ -41,17 +143,396 @@ impl Scheduler {
     pub fn explain(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize) -> Decision {
         self.run(catalog, state, pod, tie, true)
     }
-    fn run(&mut self, catalog: &Catalog, state: &mut State, _pod: PodIdx, _tie: &mut dyn FnMut(usize) -> usize, _explain: bool) -> Decision {
+    fn run(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize, explain: bool) -> Decision {
         self.sync(catalog, state);
-        Decision { verdict: super::Verdict::Unschedulable(Default::default()), feasible: 0, evaluated: 0, explanation: None }
+        if self.index.order.list().is_empty() {
+            return failed(Failure::default(), 0);
+        }
+        let class = self.class(catalog, state, pod);
+        if let Some(decision) = self.still_failing(class, state, pod) {
+            return decision;
+        }
+        let (narrowed, narrowers) = match self.prepare(catalog, state, pod, class) {
+            Prepared::Go(nodes, by) => (nodes, by),
+            Prepared::Rejected(rejection, by) => {
+                let rejectors = by.iter().chain(by.is_empty().then_some(rejection.plugin)).collect();
+                let nodes = self.index.order.list().len();
+                return failed(Failure { nodes, pre_filter: Some(rejection), rejectors, ..Failure::default() }, 0);
+            }
+        };
+        if let Some(node) = state.pods[pod].nominated.filter(|n| self.index.is_listed(*n)) {
+            if self.check_prepared(catalog, state, pod, node).is_ok() {
+                return chosen(node, 1, 1);
+            }
+        }
+        self.search(catalog, state, pod, class, narrowed, narrowers, tie, explain)
+    }
+    /// The class of a pod, its columns and terms up to date.
+    fn class(&mut self, catalog: &Catalog, state: &State, pod: PodIdx) -> usize {
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let id = self.classes.of_spec(sight, &mut self.index, state.pods[pod].spec) as usize;
+        let class = &mut self.classes.all[id];
+        let ident = &self.index.idents.all[class.ident as usize];
+        class.terms.catch_up(&self.index.carriers, ident, &self.config, &catalog.names);
+        if class.named.is_none() {
+            class.refresh(sight, &self.index);
+        }
+        id
+    }
+    /// The class's last failure, if nothing has changed since that could lift it.
+    fn still_failing(&mut self, class: usize, state: &State, pod: PodIdx) -> Option<Decision> {
+        let class = &self.classes.all[class];
+        let (generation, looked, failure) = class.failed.as_ref()?;
+        let own = class.has_volumes || !self.index.nominated.is_empty() || state.pods[pod].nominated.is_some();
+        if own || *generation != self.index.generation {
+            return None;
+        }
+        self.next_start = (self.next_start + looked) % self.index.order.list().len();
+        Some(Decision { verdict: Verdict::Unschedulable(failure.clone()), feasible: 0, evaluated: *looked, explanation: None })
+    }
+    /// PreFilter (S/framework/runtime `RunPreFilterPlugins`), in plugin order.
+    fn prepare(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, class: usize) -> Prepared {
+        let class = &self.classes.all[class];
+        let mut narrowed: Option<Vec<NodeIdx>> = None;
+        let mut narrowers = PluginSet::default();
+        let mut rejected: Option<Rejection> = None;
+        let mut stop: Option<Prepared> = None;
+        let mut each = |plugin: PluginId, answer: PreFilter| -> bool {
+            match answer {
+                PreFilter::Skip | PreFilter::Run => true,
+                PreFilter::Reject(rejection) if rejection.code == Code::Unresolvable => {
+                    stop = Some(Prepared::Rejected(rejection, PluginSet::default()));
+                    false
+                }
+                PreFilter::Reject(rejection) => {
+                    rejected = Some(rejection);
+                    true
+                }
+                PreFilter::Narrow(nodes) => {
+                    narrowers.insert(plugin);
+                    let both = match narrowed.take() {
+                        None => nodes,
+                        Some(before) => before.into_iter().filter(|n| nodes.contains(n)).collect(),
+                    };
+                    narrowed = Some(both);
+                    true
+                }
+            }
+        };
+        let filters = self.config.filters(PluginId::NodeAffinity);
+        if let Some(names) = class.named.as_ref().filter(|_| filters) {
+            if names.is_empty() {
+                let conflict = Rejection::unresolvable(PluginId::NodeAffinity, node_affinity::REASON_CONFLICT);
+                return Prepared::Rejected(conflict, PluginSet::default());
+            }
+            let mut nodes: Vec<NodeIdx> = names.iter().filter_map(|n| self.index.by_name.get(n).copied()).collect();
+            nodes.sort_unstable();
+            each(PluginId::NodeAffinity, PreFilter::Narrow(nodes));
+        }
+        if class.has_volumes {
+            let view = PodView { catalog, state, config: &self.config, pod };
+            self.volumes.prepare(view, each);
+        } else {
+            self.volumes.runs = PluginSet::default();
+            self.volumes.prepared = Some(pod);
+        }
+        match (stop, rejected) {
+            (Some(stopped), _) => stopped,
+            (None, Some(rejection)) => Prepared::Rejected(rejection, PluginSet::default()),
+            (None, None) => Prepared::Go(narrowed, narrowers),
+        }
     }
     /// Runs the filters for one node as the state stands (also within a hypothesis), pods nominated to it taken into
     /// account (`RunFilterPluginsWithNominatedPods`). For preemption's dry run.
     ///
     /// # Errors
     /// The first refusal.
-    pub fn check(&mut self, catalog: &Catalog, state: &mut State, _pod: PodIdx, _node: NodeIdx) -> Result<(), Rejection> {
+    pub fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
         self.sync(catalog, state);
-        Ok(())
+        if self.volumes.prepared != Some(pod) {
+            let class = self.class(catalog, state, pod);
+            if let Prepared::Rejected(rejection, _) = self.prepare(catalog, state, pod, class) {
+                return Err(rejection);
+            }
+        }
+        self.check_prepared(catalog, state, pod, node)
+    }
+    /// Twice where pods of no lower priority are nominated to the node: as if they were there, then as it is.
+    fn check_prepared(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
+        let yielding = self.yields_to(catalog, state, pod, node);
+        if !yielding.is_empty() {
+            let mark = state.suppose();
+            let started: Vec<i64> = yielding.iter().map(|p| state.pods[*p].started).collect();
+            for other in &yielding {
+                state.bind(catalog, *other, node, state.pods[*other].started);
+            }
+            self.sync(catalog, state);
+            let answer = self.filter(catalog, state, pod, node);
+            state.rollback(catalog, mark);
+            for (other, started) in yielding.iter().zip(started) {
+                state.pods[*other].started = started;
+            }
+            self.sync(catalog, state);
+            answer?;
+        }
+        self.filter(catalog, state, pod, node)
+    }
+    /// Pods nominated to a node that a pod must leave room for.
+    fn yields_to(&self, catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx) -> Vec<PodIdx> {
+        let priority = |p: PodIdx| catalog.shape(state.pods[p].spec).priority;
+        let mine = priority(pod);
+        let others = self.nominated(node).iter().copied();
+        others.filter(|p| *p != pod && state.pods[*p].node.is_none() && priority(*p) >= mine).collect()
+    }
+    /// All filters on one node, without columns; the first refusal with its reasons.
+    fn filter(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let id = self.classes.of_spec(sight, &mut self.index, state.pods[pod].spec) as usize;
+        let class = &mut self.classes.all[id];
+        let ident = &self.index.idents.all[class.ident as usize];
+        class.terms.catch_up(&self.index.carriers, ident, &self.config, &catalog.names);
+        let class = &self.classes.all[id];
+        let (spread, affinity) = self.cross_node(class);
+        self.first_refusal(sight, pod, class, node, &spread, &affinity).map_or(Ok(()), Err)
+    }
+    fn cross_node(&self, class: &Class) -> (Vec<pts::HardCheck<'_>>, ipa::Checks<'_>) {
+        let spread = match self.config.filters(PluginId::PodTopologySpread) {
+            true => pts::checks(&class.rows, &self.index.counts, &self.index.topology),
+            false => Vec::new(),
+        };
+        let affinity = match self.config.filters(PluginId::InterPodAffinity) {
+            true => ipa::checks(&class.terms, &self.index.counts, &self.index.carriers, &self.index.topology),
+            false => ipa::Checks::default(),
+        };
+        (spread, affinity)
+    }
+    /// Why a node is refused, in filter order, with reasons.
+    fn first_refusal(
+        &self, sight: Sight<'_>, pod: PodIdx, class: &Class, node: NodeIdx, spread: &[pts::HardCheck<'_>], affinity: &ipa::Checks<'_>,
+    ) -> Option<Rejection> {
+        let shape = &sight.catalog.shapes[class.shape.at()];
+        if let Some(plugin) = refusal(sight, shape, node) {
+            return Some(local_rejection(sight, plugin, class, node));
+        }
+        let view = PodView { catalog: sight.catalog, state: sight.state, config: &self.config, pod };
+        let volumes = if class.has_volumes { self.volumes.filter(view, node).err() } else { None };
+        volumes.or_else(|| pts::rejection(spread, node)).or_else(|| affinity.rejection(node))
+    }
+    /// Looks for feasible nodes and takes the best.
+    #[allow(clippy::too_many_arguments)] // one cycle's context, used in this one place
+    fn search(
+        &mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, class: usize, narrowed: Option<Vec<NodeIdx>>, narrowers: PluginSet,
+        tie: &mut dyn FnMut(usize) -> usize, explain: bool,
+    ) -> Decision {
+        let overlay = self.nominated_overlay(catalog, state, pod);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let looked = self.scan(catalog, state, pod, class, narrowed.as_deref(), &overlay, &mut scratch.feasible);
+        let all = self.index.order.list().len();
+        self.next_start = (self.next_start + looked) % all;
+        let feasible = scratch.feasible.len();
+        let decision = match scratch.feasible[..] {
+            [] => {
+                let failure = Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
+                self.classes.all[class].failed = Some((self.index.generation, looked, failure.clone()));
+                Decision { verdict: Verdict::Unschedulable(failure), feasible, evaluated: looked, explanation: None }
+            }
+            [only] => chosen(only, 1, looked),
+            _ => {
+                let explanation = self.score(catalog, state, class, &mut scratch, explain);
+                let pick = match self.config.tie_break {
+                    TieBreak::Preorder => preorder_first(&scratch.totals),
+                    TieBreak::Uniform => uniform(&scratch.totals, tie),
+                };
+                Decision { explanation, ..chosen(scratch.feasible[pick], feasible, looked) }
+            }
+        };
+        self.scratch = scratch;
+        decision
+    }
+    /// Nodes with nominated pods that this pod must yield to, with what the double filtering says of them.
+    fn nominated_overlay(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx) -> Vec<(NodeIdx, Option<Rejection>)> {
+        if self.index.nominated.is_empty() {
+            return Vec::new();
+        }
+        let nodes: Vec<NodeIdx> = self.index.nominated.keys().copied().filter(|n| self.index.is_listed(*n)).collect();
+        let mut overlay = Vec::new();
+        for node in nodes {
+            if !self.yields_to(catalog, state, pod, node).is_empty() {
+                overlay.push((node, self.check_prepared(catalog, state, pod, node).err()));
+            }
+        }
+        overlay
+    }
+    /// Filters nodes from where the last cycle stopped until enough are feasible; returns how many were looked at.
+    #[allow(clippy::too_many_arguments)] // as above
+    fn scan(
+        &mut self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize, narrowed: Option<&[NodeIdx]>, overlay: &[(NodeIdx, Option<Rejection>)],
+        feasible: &mut Vec<NodeIdx>,
+    ) -> usize {
+        feasible.clear();
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let class = &self.classes.all[id];
+        let shape = &catalog.shapes[class.shape.at()];
+        let nodes = narrowed.unwrap_or(self.index.order.list());
+        if nodes.is_empty() {
+            return 0;
+        }
+        let enough = self.config.nodes_to_find(nodes.len());
+        let (spread, affinity) = self.cross_node(class);
+        let view = PodView { catalog, state, config: &self.config, pod };
+        let use_columns = class.named.is_none();
+        let local = |node: NodeIdx| match use_columns {
+            true => class.columns.fail[node.at()] == 0,
+            false => refusal(sight, shape, node).is_none(),
+        };
+        let start = self.next_start % nodes.len();
+        let mut looked = 0;
+        for node in nodes[start..].iter().chain(&nodes[..start]).copied() {
+            let fits = match overlay.iter().find(|o| o.0 == node) {
+                Some((_, verdict)) => verdict.is_none(),
+                None => {
+                    local(node)
+                        && (!class.has_volumes || self.volumes.filter(view, node).is_ok())
+                        && spread.iter().all(|c| c.objection(node).is_none())
+                        && affinity.admits(node)
+                }
+            };
+            if fits {
+                if feasible.len() == enough {
+                    break;
+                }
+                feasible.push(node);
+            }
+            looked += 1;
+        }
+        looked
+    }
+    /// The second pass: why each node was refused.
+    #[allow(clippy::too_many_arguments)] // as above
+    fn failure(
+        &self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize, narrowed: Option<&[NodeIdx]>, narrowers: PluginSet,
+        mut overlay: Vec<(NodeIdx, Option<Rejection>)>,
+    ) -> Failure {
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let class = &self.classes.all[id];
+        let (spread, affinity) = self.cross_node(class);
+        let all = self.index.order.list();
+        let mut statuses = Vec::with_capacity(all.len());
+        for node in narrowed.unwrap_or(all).iter().copied() {
+            let doubled = overlay.iter_mut().find(|o| o.0 == node).and_then(|o| o.1.take());
+            let status = doubled.or_else(|| self.first_refusal(sight, pod, class, node, &spread, &affinity));
+            statuses.extend(status.map(|s| (node, s)));
+        }
+        statuses.sort_by_key(|s| s.0);
+        let absent = narrowed.map(|_| {
+            let names = narrowers.iter().map(|p| p.name()).collect::<Vec<_>>().join(" ");
+            let first = narrowers.iter().next().unwrap_or(PluginId::NodeAffinity);
+            Rejection::text(first, Code::Unresolvable, format!("node(s) didn't satisfy plugin(s) [{names}]"))
+        });
+        let rejectors = statuses.iter().map(|s| s.1.plugin).chain(narrowers.iter()).collect();
+        Failure { nodes: all.len(), pre_filter: None, statuses, absent, rejectors }
+    }
+    /// Scores the feasible nodes into `scratch.totals`.
+    fn score(&self, catalog: &Catalog, state: &State, id: usize, scratch: &mut Scratch, explain: bool) -> Option<Box<Explanation>> {
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let class = &self.classes.all[id];
+        let Scratch { feasible, totals, column, spread } = scratch;
+        let mut explanation = explain.then(Box::<Explanation>::default);
+        totals.clear();
+        totals.resize(feasible.len(), 0);
+        for (plugin, weight) in self.config.weights.iter().filter(|w| w.1 > 0) {
+            if !self.score_one(*plugin, sight, class, feasible, spread, column) {
+                continue;
+            }
+            totals.iter_mut().zip(&*column).for_each(|(total, score)| *total += weight * score);
+            if let Some(explanation) = &mut explanation {
+                explanation.plugins.push((*plugin, column.iter().map(|s| s * weight).collect()));
+            }
+        }
+        if let Some(explanation) = &mut explanation {
+            let best = totals.iter().max().copied();
+            explanation.best = feasible.iter().zip(&*totals).filter(|n| Some(*n.1) == best).map(|n| *n.0).collect();
+            explanation.feasible.clone_from(feasible);
+            explanation.totals.clone_from(totals);
+        }
+        explanation
+    }
+    /// One plugin's normalised scores. False if it is skipped for this class.
+    fn score_one(
+        &self, plugin: PluginId, sight: Sight<'_>, class: &Class, feasible: &[NodeIdx], scratch: &mut pts::Scratch, out: &mut Vec<i64>,
+    ) -> bool {
+        let shape = &sight.catalog.shapes[class.shape.at()];
+        let index = &self.index;
+        let node = |n: NodeIdx| &sight.state.nodes[n];
+        let mut fill = |score: &dyn Fn(NodeIdx) -> i64| {
+            out.clear();
+            out.extend(feasible.iter().map(|n| score(*n)));
+        };
+        match plugin {
+            PluginId::TaintToleration => {
+                fill(&|n| i64::from(taint_toleration::raw_score(shape, node(n))));
+                by_highest(out, true);
+            }
+            PluginId::NodeAffinity if Class::prefers_nodes(sight, shape) => {
+                let (own, added) = (&shape.preferred_node_affinity, &self.config.added_preferred);
+                fill(&|n| node_affinity::raw_score(own, added, node(n), &sight.catalog.names));
+                by_highest(out, false);
+            }
+            PluginId::NodeResourcesFit => {
+                fill(&|n| node_resources_fit::score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
+            }
+            PluginId::NodeResourcesBalancedAllocation if class.balances(sight, shape) => {
+                fill(&|n| balanced_allocation::score(shape, &sight.resolved.balanced, n, node(n), sight.state));
+            }
+            PluginId::ImageLocality => {
+                let mut images = Vec::new();
+                index.images.column(shape, sight.state.nodes.len(), &mut images);
+                fill(&|n| images.get(n.at()).copied().unwrap_or(0));
+            }
+            PluginId::PodTopologySpread => {
+                return pts::score(&class.rows, &index.counts, &index.topology, feasible, scratch, out);
+            }
+            PluginId::InterPodAffinity => {
+                return ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, &self.config, feasible, out);
+            }
+            PluginId::DynamicResources => fill(&|_| 0),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The words of a plugin that looks at class and node alone.
+fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: NodeIdx) -> Rejection {
+    let shape = &sight.catalog.shapes[class.shape.at()];
+    let n = &sight.state.nodes[node];
+    match plugin {
+        PluginId::NodeUnschedulable => Rejection::unresolvable(plugin, node_unschedulable::REASON),
+        PluginId::TaintToleration => Rejection::unresolvable(plugin, taint_toleration::REASON),
+        PluginId::NodeAffinity => {
+            let enforced = node_affinity::admits_enforced(sight.config.added_affinity.as_ref(), n, &sight.catalog.names);
+            let words = if enforced { node_affinity::REASON } else { node_affinity::REASON_ENFORCED };
+            Rejection::unresolvable(plugin, words)
+        }
+        PluginId::NodePorts => Rejection::unschedulable(plugin, node_ports::REASON),
+        _ => node_resources_fit::rejection(&shape.requests, node, n, sight.state),
+    }
+}
+
+fn chosen(node: NodeIdx, feasible: usize, evaluated: usize) -> Decision {
+    Decision { verdict: Verdict::Node(node), feasible, evaluated, explanation: None }
+}
+
+fn failed(failure: Failure, evaluated: usize) -> Decision {
+    Decision { verdict: Verdict::Unschedulable(Arc::new(failure)), feasible: 0, evaluated, explanation: None }
+}
+
+/// One of the best, by the caller's draw.
+fn uniform(totals: &[i64], tie: &mut dyn FnMut(usize) -> usize) -> usize {
+    let best = totals.iter().max();
+    let ties: Vec<usize> = (0..totals.len()).filter(|i| Some(&totals[*i]) == best).collect();
+    match ties[..] {
+        [only] => only,
+        _ => ties[tie(ties.len()) % ties.len()],
     }
 }

@@ -7,16 +7,24 @@
 //!
 //! Upstream paths in comments: `S/` is `pkg/scheduler`, `P/` is `S/framework/plugins`, of kubernetes v1.36.3.
 
+mod carriers;
+mod class;
 pub mod config;
+mod counts;
 mod cycle;
 pub mod decision;
+mod ident;
+mod index;
 pub mod names;
+mod node_order;
 pub mod plugin;
 pub mod plugins;
 pub mod preemption;
 pub mod queue;
 #[cfg(test)]
 pub(crate) mod testbed;
+mod tie;
+mod topology;
 
 pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
 pub use cycle::Scheduler;

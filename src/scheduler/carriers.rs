@@ -1,0 +1,83 @@
+//! Affinity terms that placed pods carry, and how many pods carry each in each domain.
+
+use super::topology::{TopoKey, Topology};
+use crate::cluster::{Idx, NodeIdx, PodShape, PodTerm, ShapeIdx, State};
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+/// What a term does to the pods it selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Required anti-affinity: keeps them out of the domain.
+    Anti,
+    /// Required affinity: draws them by the profile's `hardPodAffinityWeight`.
+    Affinity,
+    /// Preferred: draws them by its weight, or repels them if negative.
+    Preferred(i32),
+}
+
+/// Pods that carry one term.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    /// The term's key.
+    pub key: TopoKey,
+    /// Pods carrying it in each domain.
+    pub counts: Vec<u32>,
+    /// Pods carrying it in any domain.
+    pub total: u64,
+}
+
+/// All terms that were ever carried.
+#[derive(Clone, Debug, Default)]
+pub struct Carriers {
+    all: IndexMap<(PodTerm, Role), Carrier, FxBuildHasher>,
+    of_shape: Vec<Option<Box<[u32]>>>,
+}
+
+impl Carriers {
+    /// How many terms there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+    /// A term with its role and carriers.
+    pub fn get(&self, carrier: u32) -> (&PodTerm, Role, &Carrier) {
+        let (key, carrier) = self.all.get_index(carrier as usize).expect("an index that `change` handed out");
+        (&key.0, key.1, carrier)
+    }
+    /// Pods of a shape came to a node (+1) or left it (-1).
+    pub fn change(&mut self, index: ShapeIdx, shape: &PodShape, node: NodeIdx, delta: i64, topology: &mut Topology, state: &State) {
+        if self.of_shape.len() <= index.at() {
+            self.of_shape.resize(index.at() + 1, None);
+        }
+        if self.of_shape[index.at()].is_none() {
+            self.of_shape[index.at()] = Some(self.compile(shape, topology, state));
+        }
+        for id in self.of_shape[index.at()].iter().flatten() {
+            let carrier = &mut self.all[*id as usize];
+            let Some(domain) = topology.domain(carrier.key, node) else { continue };
+            if carrier.counts.len() <= domain {
+                carrier.counts.resize(domain + 1, 0);
+            }
+            carrier.counts[domain] = (i64::from(carrier.counts[domain]) + delta).max(0) as u32;
+            carrier.total = (carrier.total as i64 + delta).max(0) as u64;
+        }
+    }
+    fn compile(&mut self, shape: &PodShape, topology: &mut Topology, state: &State) -> Box<[u32]> {
+        let anti = shape.anti_affinity.iter().map(|t| (t, Role::Anti));
+        let affinity = shape.affinity.iter().map(|t| (t, Role::Affinity));
+        let preferred = shape.preferred_affinity.iter().map(|(w, t)| (t, Role::Preferred(*w)));
+        let repelled = shape.preferred_anti_affinity.iter().map(|(w, t)| (t, Role::Preferred(-*w)));
+        anti.chain(affinity)
+            .chain(preferred)
+            .chain(repelled)
+            .map(|(term, role)| {
+                let key = topology.key(term.topology_key, state);
+                let fresh = || Carrier { key, counts: Vec::new(), total: 0 };
+                let entry = self.all.entry((term.clone(), role));
+                let id = entry.index() as u32;
+                entry.or_insert_with(fresh);
+                id
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,302 @@
+//! Pods that the scheduler cannot tell apart, and what it knows of each node for them.
+
+use super::config::SchedulerConfig;
+use super::decision::Failure;
+use super::index::Index;
+use super::names::PluginId;
+use super::plugins::node_resources_fit::ScoredResources;
+use super::plugins::pod_topology_spread::{Compiler, Rows, default_constraints};
+use super::plugins::inter_pod_affinity::Terms;
+use super::plugins::{balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration};
+use crate::cluster::{Catalog, Idx, NodeIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What tells two classes apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ClassKey {
+    shape: ShapeIdx,
+    ident: u32,
+    defaults: Vec<SpreadConstraint>,
+}
+
+/// A class.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// What its pods ask for.
+    pub shape: ShapeIdx,
+    /// What selectors see of them.
+    pub ident: u32,
+    /// Nodes that required affinity names; None for any.
+    pub named: Option<Vec<Sym>>,
+    /// Its pods must be asked about one by one.
+    pub has_volumes: bool,
+    /// Spread constraints.
+    pub rows: Rows,
+    /// Affinity terms.
+    pub terms: Terms,
+    /// What depends on the class and one node.
+    pub columns: Columns,
+    /// Its last failure, with the index's generation and how many nodes were looked at.
+    pub failed: Option<(u64, usize, Arc<Failure>)>,
+}
+
+/// What depends on the class and one node alone, by node index.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    cursor: u64,
+    started: bool,
+    seen: Vec<u32>,
+    static_seen: Vec<u32>,
+    static_fail: Vec<u8>,
+    /// The first plugin that refuses the node as [`refusal`] has it; 0 for none.
+    pub fail: Vec<u8>,
+    /// Fit and balance, weighted.
+    pub absolute: Vec<i32>,
+    /// Untolerated PreferNoSchedule taints.
+    pub taints: Vec<u8>,
+    /// Whether any node ever had such a taint.
+    pub any_taints: bool,
+    /// Weights of matching preferred node affinity; empty if the class has none.
+    pub preferred: Vec<i32>,
+    /// Image scores; empty if no node has any of the images.
+    pub images: Vec<i64>,
+    images_of: Option<u64>,
+}
+
+/// Pod classes by what they were made from.
+#[derive(Clone, Debug, Default)]
+pub struct Classes {
+    /// The classes.
+    pub all: Vec<Class>,
+    ids: FxHashMap<ClassKey, u32>,
+    of_spec: Vec<u32>,
+}
+
+/// Parameters resolved against the catalogue.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    /// Fit's resources.
+    pub fit: ScoredResources,
+    /// Balanced allocation's.
+    pub balanced: ScoredResources,
+}
+
+impl Resolved {
+    /// Resolves names of resources.
+    pub fn new(catalog: &Catalog, config: &SchedulerConfig) -> Resolved {
+        Resolved {
+            fit: ScoredResources::resolve(catalog, config.fit_resources.iter().map(|(n, w)| (n.as_str(), *w))),
+            balanced: ScoredResources::resolve(catalog, config.balanced_resources.iter().map(|n| (n.as_str(), 1))),
+        }
+    }
+}
+
+/// What judging nodes for a class needs to see.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// Catalogue.
+    pub catalog: &'a Catalog,
+    /// State.
+    pub state: &'a State,
+    /// Parameters.
+    pub config: &'a SchedulerConfig,
+    /// Parameters, resolved.
+    pub resolved: &'a Resolved,
+}
+
+impl Classes {
+    /// The class of pods made from a spec.
+    pub fn of_spec(&mut self, sight: Sight<'_>, index: &mut Index, spec: SpecIdx) -> u32 {
+        if let Some(known) = self.of_spec.get(spec.at()).filter(|c| **c != u32::MAX) {
+            return *known;
+        }
+        let catalog = sight.catalog;
+        let counts = &index.counts;
+        let ident = index.idents.of_spec(catalog, spec, |ident| counts.introduce(ident, &catalog.names));
+        let pod = &catalog.specs[spec];
+        let shape = &catalog.shapes[pod.shape.at()];
+        let defaults = match shape.spread.is_empty() {
+            true => default_constraints(catalog, sight.config, pod, &index.idents.all[ident as usize]),
+            false => Vec::new(),
+        };
+        let has_volumes = has_volumes(pod, shape);
+        let key = ClassKey { shape: pod.shape, ident, defaults };
+        // A class with volumes is made for each set of constraints too: only the volume plugins look at the pod itself.
+        let id = match self.ids.get(&key) {
+            Some(id) => *id,
+            None => {
+                let class = compile(sight, index, &key, has_volumes);
+                self.all.push(class);
+                let id = self.all.len() as u32 - 1;
+                self.ids.insert(key, id);
+                id
+            }
+        };
+        if self.of_spec.len() <= spec.at() {
+            self.of_spec.resize(catalog.specs.len(), u32::MAX);
+        }
+        self.of_spec[spec.at()] = id;
+        id
+    }
+}
+
+/// Whether volumes can decide where a pod runs.
+fn has_volumes(pod: &PodSpec, shape: &PodShape) -> bool {
+    let decides = |v: &Volume| matches!(v, Volume::Claim(_) | Volume::Disk { .. } | Volume::CsiInline(_));
+    !pod.claims.is_empty() || shape.volumes.iter().any(decides)
+}
+
+fn compile(sight: Sight<'_>, index: &mut Index, key: &ClassKey, has_volumes: bool) -> Class {
+    let shape = &sight.catalog.shapes[key.shape.at()];
+    let mut compiler = Compiler {
+        catalog: sight.catalog,
+        state: sight.state,
+        config: sight.config,
+        topology: &mut index.topology,
+        idents: &mut index.idents,
+        counts: &mut index.counts,
+    };
+    Class {
+        shape: key.shape,
+        ident: key.ident,
+        named: node_affinity::named_nodes(shape.node_affinity.as_ref()),
+        has_volumes,
+        rows: compiler.rows(shape, key.ident, &key.defaults),
+        terms: compiler.terms(shape, key.ident),
+        columns: Columns::default(),
+        failed: None,
+    }
+}
+
+/// The first plugin that refuses a node for what the node is.
+fn static_refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
+    let n = &sight.state.nodes[node];
+    let (config, catalog) = (sight.config, sight.catalog);
+    let enforced = || node_affinity::admits_enforced(config.added_affinity.as_ref(), n, &catalog.names);
+    if config.filters(PluginId::NodeUnschedulable) && !node_unschedulable::admits(shape, n, &catalog.known) {
+        Some(PluginId::NodeUnschedulable)
+    } else if config.filters(PluginId::TaintToleration) && !taint_toleration::admits(shape, n) {
+        Some(PluginId::TaintToleration)
+    } else if config.filters(PluginId::NodeAffinity) && !(enforced() && node_affinity::admits(shape, n, &catalog.names)) {
+        Some(PluginId::NodeAffinity)
+    } else {
+        None
+    }
+}
+
+/// The first plugin that refuses a node for the pods on it.
+fn dynamic_refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
+    let n = &sight.state.nodes[node];
+    if sight.config.filters(PluginId::NodePorts) && !node_ports::admits(shape, n, sight.catalog, sight.state) {
+        Some(PluginId::NodePorts)
+    } else if sight.config.filters(PluginId::NodeResourcesFit)
+        && !node_resources_fit::admits(&shape.requests, node, n, sight.state)
+    {
+        Some(PluginId::NodeResourcesFit)
+    } else {
+        None
+    }
+}
+
+/// The first plugin that refuses a node, of those that look at class and node alone.
+pub fn refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
+    static_refusal(sight, shape, node).or_else(|| dynamic_refusal(sight, shape, node))
+}
+
+fn code(plugin: Option<PluginId>) -> u8 {
+    plugin.map_or(0, |p| p as u8 + 1)
+}
+
+/// Fit and balance of a node, weighted.
+fn absolute(sight: Sight<'_>, shape: &PodShape, node: NodeIdx, balance: bool) -> i32 {
+    let n = &sight.state.nodes[node];
+    let config = sight.config;
+    let mut sum = 0;
+    let fit = config.weight(PluginId::NodeResourcesFit);
+    if fit > 0 {
+        sum += fit * node_resources_fit::score(shape, &sight.resolved.fit, config, node, n, sight.state);
+    }
+    if balance {
+        let weight = config.weight(PluginId::NodeResourcesBalancedAllocation);
+        sum += weight * balanced_allocation::score(shape, &sight.resolved.balanced, node, n, sight.state);
+    }
+    sum as i32
+}
+
+impl Class {
+    /// Whether balance is scored for its pods.
+    pub fn balances(&self, sight: Sight<'_>, shape: &PodShape) -> bool {
+        sight.config.weight(PluginId::NodeResourcesBalancedAllocation) > 0
+            && !balanced_allocation::skips(shape, &sight.resolved.balanced)
+    }
+    /// Whether preferred node affinity is scored for its pods.
+    pub fn prefers_nodes(sight: Sight<'_>, shape: &PodShape) -> bool {
+        sight.config.weight(PluginId::NodeAffinity) > 0
+            && (!shape.preferred_node_affinity.is_empty() || !sight.config.added_preferred.is_empty())
+    }
+    /// Brings the columns up to date where nodes changed.
+    pub fn refresh(&mut self, sight: Sight<'_>, index: &Index) {
+        let shape = &sight.catalog.shapes[self.shape.at()];
+        let balance = self.balances(sight, shape);
+        let prefers = Class::prefers_nodes(sight, shape);
+        self.columns.reserve(sight.state.nodes.len(), prefers);
+        let dirty = index.dirty_since(self.columns.cursor).filter(|_| self.columns.started);
+        match dirty {
+            Some(nodes) if nodes.len() <= sight.state.nodes.len() => {
+                nodes.iter().for_each(|n| self.columns.update(sight, index, shape, balance, *n));
+            }
+            _ => index.order.list().iter().for_each(|n| self.columns.update(sight, index, shape, balance, *n)),
+        }
+        self.columns.cursor = index.dirty_cursor();
+        self.columns.started = true;
+        if self.columns.images_of != Some(index.nodes_generation) {
+            self.columns.images_of = Some(index.nodes_generation);
+            if sight.config.weight(PluginId::ImageLocality) > 0 {
+                index.images.column(shape, sight.state.nodes.len(), &mut self.columns.images);
+            }
+        }
+    }
+}
+
+impl Columns {
+    fn reserve(&mut self, nodes: usize, prefers: bool) {
+        if self.seen.len() < nodes {
+            self.seen.resize(nodes, u32::MAX);
+            self.static_seen.resize(nodes, u32::MAX);
+            self.static_fail.resize(nodes, 0);
+            self.fail.resize(nodes, 0);
+            self.absolute.resize(nodes, 0);
+            self.taints.resize(nodes, 0);
+            if prefers {
+                self.preferred.resize(nodes, 0);
+            }
+        }
+    }
+    fn update(&mut self, sight: Sight<'_>, index: &Index, shape: &PodShape, balance: bool, node: NodeIdx) {
+        let i = node.at();
+        let version = sight.state.nodes[node].version;
+        if self.seen[i] == version {
+            return;
+        }
+        self.seen[i] = version;
+        if self.static_seen[i] != index.static_epoch[i] {
+            self.static_seen[i] = index.static_epoch[i];
+            let n = &sight.state.nodes[node];
+            self.static_fail[i] = code(static_refusal(sight, shape, node));
+            self.taints[i] = taint_toleration::raw_score(shape, n).min(255) as u8;
+            self.any_taints |= self.taints[i] > 0;
+            if !self.preferred.is_empty() {
+                let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
+                self.preferred[i] = node_affinity::raw_score(own, added, n, &sight.catalog.names) as i32;
+            }
+        }
+        self.fail[i] = match self.static_fail[i] {
+            0 => code(dynamic_refusal(sight, shape, node)),
+            fails => fails,
+        };
+        if self.fail[i] == 0 {
+            self.absolute[i] = absolute(sight, shape, node, balance);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Which pods selectors cannot tell apart: same namespace, same labels under every key that some selector mentions.
+
+use crate::cluster::{Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SpecIdx, Sym};
+use crate::cluster::Idx;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+
+/// A kind of pod as selectors see it.
+#[derive(Clone, Debug)]
+pub struct Ident {
+    /// Namespace.
+    pub namespace: NsIdx,
+    /// Labels under mentioned keys.
+    pub labels: Labels,
+    /// How many such pods are on each node: all, and those not being deleted.
+    pub nodes: IndexMap<NodeIdx, [u32; 2], FxBuildHasher>,
+    /// Matchers that select these pods.
+    pub matchers: Vec<u32>,
+}
+
+/// All kinds of pods.
+#[derive(Clone, Debug, Default)]
+pub struct Idents {
+    /// The kinds.
+    pub all: Vec<Ident>,
+    /// Kinds by namespace.
+    pub by_namespace: Vec<Vec<u32>>,
+    keys: FxHashSet<Sym>,
+    ids: FxHashMap<(NsIdx, Labels), u32>,
+    of_spec: Vec<u32>,
+    shapes_read: usize,
+    owners_read: usize,
+}
+
+impl Idents {
+    /// Reads the keys that selectors of the catalogue mention. True if there are new ones: what was projected is void then.
+    pub fn read_keys(&mut self, catalog: &Catalog) -> bool {
+        let before = self.keys.len();
+        if self.shapes_read == 0 && self.owners_read == 0 {
+            for service in &catalog.services {
+                self.keys.extend(service.selector.iter().flat_map(|s| s.iter()).map(|p| p.0));
+            }
+        }
+        for shape in catalog.shapes.iter().skip(self.shapes_read) {
+            selectors(shape).for_each(|s| mention(&mut self.keys, s));
+        }
+        for owner in catalog.owners.iter().skip(self.owners_read) {
+            if matches!(owner.kind, OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::StatefulSet) {
+                mention(&mut self.keys, &owner.selector);
+            }
+        }
+        self.shapes_read = catalog.shapes.len();
+        self.owners_read = catalog.owners.len();
+        self.keys.len() != before
+    }
+    /// The kind of pods made from a spec; `made` is told of a new kind.
+    pub fn of_spec(&mut self, catalog: &Catalog, spec: SpecIdx, made: impl FnOnce(&mut Ident)) -> u32 {
+        if let Some(known) = self.of_spec.get(spec.at()).filter(|i| **i != u32::MAX) {
+            return *known;
+        }
+        let id = self.intern(&catalog.specs[spec], made);
+        if self.of_spec.len() <= spec.at() {
+            self.of_spec.resize(catalog.specs.len(), u32::MAX);
+        }
+        self.of_spec[spec.at()] = id;
+        id
+    }
+    fn intern(&mut self, spec: &PodSpec, made: impl FnOnce(&mut Ident)) -> u32 {
+        let labels = Labels::new(spec.labels.iter().filter(|(k, _)| self.keys.contains(k)));
+        let key = (spec.namespace, labels);
+        if let Some(id) = self.ids.get(&key) {
+            return *id;
+        }
+        let id = self.all.len() as u32;
+        let mut ident =
+            Ident { namespace: key.0, labels: key.1.clone(), nodes: IndexMap::default(), matchers: Vec::new() };
+        made(&mut ident);
+        self.all.push(ident);
+        if self.by_namespace.len() <= key.0.at() {
+            self.by_namespace.resize(key.0.at() + 1, Vec::new());
+        }
+        self.by_namespace[key.0.at()].push(id);
+        self.ids.insert(key, id);
+        id
+    }
+}
+
+/// Every pod selector of a shape.
+fn selectors(shape: &PodShape) -> impl Iterator<Item = &Selector> {
+    let required = shape.affinity.iter().chain(&shape.anti_affinity);
+    let preferred = shape.preferred_affinity.iter().chain(&shape.preferred_anti_affinity).map(|t| &t.1);
+    required.chain(preferred).map(|t| &t.selector).chain(shape.spread.iter().map(|c| &c.selector))
+}
+
+fn mention(keys: &mut FxHashSet<Sym>, selector: &Selector) {
+    if let Selector::All(requirements) = selector {
+        keys.extend(requirements.iter().map(|r| r.key));
+    }
+}

@@ -1,0 +1,214 @@
+//! InterPodAffinity: which pods want to be together, and which apart (P/interpodaffinity).
+
+use super::pod_topology_spread::Compiler;
+use crate::cluster::{Idx, NodeIdx, PodShape, PodTerm};
+use crate::scheduler::carriers::{Carriers, Role};
+use crate::scheduler::counts::{Counter, Counts, EligibilityKey, MatcherKey, Namespaces, domain_at, term_matches};
+use crate::scheduler::ident::Ident;
+use crate::scheduler::topology::{TopoKey, Topology};
+use crate::scheduler::{PluginId, Rejection, SchedulerConfig};
+
+/// Words for required affinity.
+pub const REASON_AFFINITY: &str = "node(s) didn't match pod affinity rules";
+/// Words for the pod's own anti-affinity.
+pub const REASON_ANTI: &str = "node(s) didn't match pod anti-affinity rules";
+/// Words for the anti-affinity of pods that are there.
+pub const REASON_EXISTING: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
+
+/// A class's terms, with their counts.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Counters of pods that meet all required terms, one for each term's key.
+    affinity: Vec<u32>,
+    /// The pod meets its own required terms.
+    affine_to_itself: bool,
+    anti: Vec<u32>,
+    /// Counters of preferred terms with weights, negative for anti-affinity.
+    preferred: Vec<(u32, i64)>,
+    /// Terms of placed pods that keep this class out.
+    repelling: Vec<u32>,
+    /// Terms of placed pods that draw or repel it, with weights.
+    drawing: Vec<(u32, i64)>,
+    carriers_seen: usize,
+}
+
+impl Compiler<'_> {
+    /// Compiles a class's terms.
+    pub fn terms(&mut self, shape: &PodShape, ident: u32) -> Terms {
+        let all = |term: &PodTerm| (term.selector.clone(), Namespaces::of(term));
+        let together: Vec<_> = shape.affinity.iter().map(all).collect();
+        let kind = self.idents.all[ident as usize].clone();
+        let names = &self.catalog.names;
+        Terms {
+            affine_to_itself: shape.affinity.iter().all(|t| term_matches(t, &kind, names)),
+            affinity: shape.affinity.iter().map(|t| self.counter(together.clone(), t)).collect(),
+            anti: shape.anti_affinity.iter().map(|t| self.counter(vec![all(t)], t)).collect(),
+            preferred: {
+                let drawn = shape.preferred_affinity.iter().map(|(w, t)| (i64::from(*w), t));
+                let repelled = shape.preferred_anti_affinity.iter().map(|(w, t)| (-i64::from(*w), t));
+                drawn.chain(repelled).map(|(w, t)| (self.counter(vec![all(t)], t), w)).collect()
+            },
+            ..Terms::default()
+        }
+    }
+    fn counter(&mut self, terms: Vec<(crate::cluster::Selector, Namespaces)>, term: &PodTerm) -> u32 {
+        let names = &self.catalog.names;
+        let key = self.topology.key(term.topology_key, self.state);
+        let matcher = self.counts.matcher_of(MatcherKey { terms, live_only: false }, self.idents, names);
+        self.counts.counter_of(matcher, key, EligibilityKey::default(), self.topology, self.state, names)
+    }
+}
+
+impl Terms {
+    /// Takes note of terms that pods carry since it last looked.
+    pub fn catch_up(&mut self, carriers: &Carriers, ident: &Ident, config: &SchedulerConfig, names: &crate::cluster::Interner) {
+        for id in self.carriers_seen..carriers.len() {
+            let (term, role, _) = carriers.get(id as u32);
+            if !term_matches(term, ident, names) {
+                continue;
+            }
+            match role {
+                Role::Anti => self.repelling.push(id as u32),
+                Role::Affinity if config.hard_pod_affinity_weight > 0 => {
+                    self.drawing.push((id as u32, config.hard_pod_affinity_weight));
+                }
+                Role::Affinity => {}
+                Role::Preferred(weight) => self.drawing.push((id as u32, i64::from(weight))),
+            }
+        }
+        self.carriers_seen = carriers.len();
+    }
+    /// Whether placements of other pods cannot matter to this class's filter now.
+    pub fn is_inert(&self, carriers: &Carriers) -> bool {
+        self.affinity.is_empty() && self.anti.is_empty() && self.repelling.iter().all(|c| carriers.get(*c).2.total == 0)
+    }
+}
+
+/// One domain table with counts: a domain counts if it holds a pod.
+struct Table<'a> {
+    of: &'a [u32],
+    counts: &'a [u32],
+}
+
+impl Table<'_> {
+    fn holds(&self, node: NodeIdx) -> Option<bool> {
+        domain_at(self.of, node).map(|d| self.counts.get(d).copied().unwrap_or(0) > 0)
+    }
+}
+
+/// The terms made ready for one cycle.
+#[derive(Default)]
+pub struct Checks<'a> {
+    affinity: Vec<Table<'a>>,
+    /// No pod anywhere meets the required terms, but the pod itself does: any node with the keys will do.
+    first_of_its_kind: bool,
+    anti: Vec<Table<'a>>,
+    repelling: Vec<Table<'a>>,
+}
+
+/// Makes the terms ready for one cycle.
+pub fn checks<'a>(terms: &Terms, counts: &'a Counts, carriers: &'a Carriers, topology: &'a Topology) -> Checks<'a> {
+    let table = |key: TopoKey, counts: &'a [u32]| Table { of: &topology.domains(key).of, counts };
+    let of = |id: &u32| {
+        let counter: &'a Counter = counts.counter(*id);
+        table(counter.key, &counter.counts)
+    };
+    let lonely = terms.affinity.iter().all(|c| counts.counter(*c).total == 0);
+    let repelling = terms.repelling.iter().map(|c| carriers.get(*c).2).filter(|c| c.total > 0);
+    Checks {
+        affinity: terms.affinity.iter().map(of).collect(),
+        first_of_its_kind: lonely && terms.affine_to_itself,
+        anti: terms.anti.iter().map(of).collect(),
+        repelling: repelling.map(|c| table(c.key, &c.counts)).collect(),
+    }
+}
+
+impl Checks<'_> {
+    /// Whether no node can be refused.
+    pub fn is_empty(&self) -> bool {
+        self.affinity.is_empty() && self.anti.is_empty() && self.repelling.is_empty()
+    }
+    /// Whether a node lets the pod pass.
+    pub fn admits(&self, node: NodeIdx) -> bool {
+        self.meets_affinity(node)
+            && !self.anti.iter().any(|t| t.holds(node) == Some(true))
+            && !self.repelling.iter().any(|t| t.holds(node) == Some(true))
+    }
+    /// `satisfyPodAffinity`.
+    fn meets_affinity(&self, node: NodeIdx) -> bool {
+        let mut all_hold = true;
+        for table in &self.affinity {
+            match table.holds(node) {
+                None => return false,
+                Some(holds) => all_hold &= holds,
+            }
+        }
+        all_hold || self.first_of_its_kind
+    }
+    /// Why a node is refused, if it is.
+    pub fn rejection(&self, node: NodeIdx) -> Option<Rejection> {
+        let me = PluginId::InterPodAffinity;
+        if !self.meets_affinity(node) {
+            Some(Rejection::unresolvable(me, REASON_AFFINITY))
+        } else if self.anti.iter().any(|t| t.holds(node) == Some(true)) {
+            Some(Rejection::unschedulable(me, REASON_ANTI))
+        } else if self.repelling.iter().any(|t| t.holds(node) == Some(true)) {
+            Some(Rejection::unschedulable(me, REASON_EXISTING))
+        } else {
+            None
+        }
+    }
+}
+
+/// Normalised scores of the feasible nodes. False if the plugin has nothing to say: no term meets a pod.
+pub fn score(
+    terms: &Terms, counts: &Counts, carriers: &Carriers, topology: &Topology, config: &SchedulerConfig, feasible: &[NodeIdx], out: &mut Vec<i64>,
+) -> bool {
+    if config.ignore_preferred_terms_of_existing_pods && terms.preferred.is_empty() {
+        return false;
+    }
+    let own = terms.preferred.iter().map(|(c, weight)| (counts.counter(*c), *weight));
+    let own = own.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts[..], weight));
+    let theirs = terms.drawing.iter().map(|(c, weight)| (carriers.get(*c).2, *weight));
+    let theirs = theirs.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts[..], weight));
+    let mut any = false;
+    out.clear();
+    out.resize(feasible.len(), 0);
+    for (key, counts, weight) in own.chain(theirs) {
+        any = true;
+        let of = &topology.domains(key).of;
+        for (sum, node) in out.iter_mut().zip(feasible) {
+            let domain = of.get(node.at()).copied().unwrap_or(u32::MAX) as usize;
+            *sum += weight * i64::from(counts.get(domain).copied().unwrap_or(0));
+        }
+    }
+    if any {
+        normalize(out);
+    }
+    any
+}
+
+/// P/interpodaffinity/scoring.go `NormalizeScore`, in floats as there.
+fn normalize(scores: &mut [i64]) {
+    let least = scores.iter().copied().min().unwrap_or(0);
+    let span = scores.iter().copied().max().unwrap_or(0) - least;
+    for score in scores {
+        let share = if span > 0 { 100.0 * ((*score - least) as f64 / span as f64) } else { 0.0 };
+        *score = share as i64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_the_extremes() {
+        let mut scores = [-5, 0, 10];
+        normalize(&mut scores);
+        assert_eq!(scores, [0, 33, 100]);
+        let mut equal = [7, 7];
+        normalize(&mut equal);
+        assert_eq!(equal, [0, 0]);
+    }
+}

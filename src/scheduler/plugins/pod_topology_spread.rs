@@ -1,0 +1,271 @@
+//! PodTopologySpread: how evenly pods lie over domains (P/podtopologyspread).
+
+use crate::cluster::{
+    Catalog, Idx, NodeIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint, State, Sym,
+    WhenUnsatisfiable,
+};
+use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, domain_at};
+use crate::scheduler::ident::{Ident, Idents};
+use crate::scheduler::topology::{NO_DOMAIN, TopoKey, Topology};
+use crate::scheduler::{DefaultSpread, PluginId, Rejection, SchedulerConfig};
+use smallvec::smallvec;
+
+/// Words for too large a skew.
+pub const REASON_SKEW: &str = "node(s) didn't match pod topology spread constraints";
+/// Words for a node without the label.
+pub const REASON_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
+
+/// A constraint of a class, with its counts.
+#[derive(Clone, Debug)]
+pub struct Row {
+    key: TopoKey,
+    is_hostname: bool,
+    max_skew: i64,
+    /// 1 if the pod counts for itself.
+    own: i64,
+    min_domains: i64,
+    counter: u32,
+    matcher: u32,
+}
+
+/// A class's constraints.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// `DoNotSchedule`.
+    pub hard: Vec<Row>,
+    /// `ScheduleAnyway`.
+    pub soft: Vec<Row>,
+    /// Nodes that lack one of the soft keys are ignored; not so under the system's defaults.
+    pub all_keys: bool,
+}
+
+/// What compiling constraints needs to intern its questions.
+pub struct Compiler<'a> {
+    /// Catalogue.
+    pub catalog: &'a Catalog,
+    /// State, for nodes' labels.
+    pub state: &'a State,
+    /// Parameters.
+    pub config: &'a SchedulerConfig,
+    /// Domains.
+    pub topology: &'a mut Topology,
+    /// Kinds of pods.
+    pub idents: &'a mut Idents,
+    /// Counts.
+    pub counts: &'a mut Counts,
+}
+
+/// The constraints that hold for pods without their own: the profile's, with the selector of the pod's services and owner.
+pub fn default_constraints(catalog: &Catalog, config: &SchedulerConfig, spec: &PodSpec, ident: &Ident) -> Vec<SpreadConstraint> {
+    let make = |max_skew, topology_key, when, selector: &Selector| SpreadConstraint {
+        max_skew,
+        topology_key,
+        when,
+        selector: selector.clone(),
+        min_domains: 1,
+        honor_node_affinity: true,
+        honor_node_taints: false,
+    };
+    let Some(selector) = default_selector(catalog, spec, ident) else { return Vec::new() };
+    let soft = WhenUnsatisfiable::ScheduleAnyway;
+    match &config.default_spread {
+        DefaultSpread::System => {
+            vec![make(3, catalog.known.hostname, soft, &selector), make(5, catalog.known.zone, soft, &selector)]
+        }
+        DefaultSpread::List(list) => {
+            // A key that no string of the cluster equals is on no node; the symbol past all others stands for it.
+            let key = |text: &str| catalog.names.get(text).unwrap_or(Sym(u32::MAX));
+            list.iter().map(|c| make(c.max_skew, key(&c.topology_key), c.when, &selector)).collect()
+        }
+    }
+}
+
+/// P/helper/spread.go `DefaultSelector`; None if it has no requirement.
+fn default_selector(catalog: &Catalog, spec: &PodSpec, ident: &Ident) -> Option<Selector> {
+    let equals = |(key, value)| Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
+    let mut requirements: Vec<Requirement> = Vec::new();
+    for service in catalog.services.iter().filter(|s| s.namespace == spec.namespace) {
+        if let Some(selector) = &service.selector {
+            if selector.iter().all(|(k, v)| ident.labels.get(k) == Some(v)) {
+                requirements.extend(selector.iter().map(equals));
+            }
+        }
+    }
+    if let Some(owner) = spec.owner.map(|o| &catalog.owners[o]).filter(|o| !o.missing) {
+        let counts = matches!(owner.kind, OwnerKind::ReplicationController | OwnerKind::ReplicaSet | OwnerKind::StatefulSet);
+        if let (true, Selector::All(own)) = (counts, &owner.selector) {
+            requirements.extend(own.iter().cloned());
+        }
+    }
+    requirements.sort_by(|a, b| (a.key, &a.values).cmp(&(b.key, &b.values)));
+    requirements.dedup();
+    (!requirements.is_empty()).then_some(Selector::All(requirements))
+}
+
+impl Compiler<'_> {
+    /// Compiles a class's constraints, `defaults` if it has none of its own.
+    pub fn rows(&mut self, shape: &PodShape, ident: u32, defaults: &[SpreadConstraint]) -> Rows {
+        let own = !shape.spread.is_empty();
+        let constraints = if own { &shape.spread[..] } else { defaults };
+        let all_keys = own || self.config.default_spread != DefaultSpread::System;
+        let of = |when| constraints.iter().filter(move |c| c.when == when);
+        Rows {
+            hard: self.list(shape, ident, of(WhenUnsatisfiable::DoNotSchedule).collect(), true),
+            soft: self.list(shape, ident, of(WhenUnsatisfiable::ScheduleAnyway).collect(), all_keys),
+            all_keys,
+        }
+    }
+    fn list(&mut self, shape: &PodShape, ident: u32, constraints: Vec<&SpreadConstraint>, all_keys: bool) -> Vec<Row> {
+        let keys: Vec<TopoKey> = constraints.iter().map(|c| self.topology.key(c.topology_key, self.state)).collect();
+        let mut required = if all_keys { keys.clone() } else { Vec::new() };
+        required.sort_unstable();
+        required.dedup();
+        let names = &self.catalog.names;
+        let mut rows = Vec::new();
+        for (constraint, key) in constraints.into_iter().zip(keys) {
+            let kind = &self.idents.all[ident as usize];
+            let namespace = Namespaces::These(vec![kind.namespace]);
+            let own = i64::from(constraint.selector.matches(&kind.labels, names));
+            // An empty selector counts no pods (`countPodsMatchSelector`) though it matches the pod itself.
+            let selector = if constraint.selector.is_empty() { Selector::Nothing } else { constraint.selector.clone() };
+            let matcher = MatcherKey { terms: vec![(selector, namespace)], live_only: true };
+            let matcher = self.counts.matcher_of(matcher, self.idents, names);
+            let policy =
+                EligibilityKey::of(shape, constraint.honor_node_affinity, constraint.honor_node_taints, required.clone());
+            let counter = self.counts.counter_of(matcher, key, policy, self.topology, self.state, names);
+            rows.push(Row {
+                key,
+                is_hostname: constraint.topology_key == self.catalog.known.hostname,
+                max_skew: constraint.max_skew,
+                own,
+                min_domains: constraint.min_domains,
+                counter,
+                matcher,
+            });
+        }
+        rows
+    }
+}
+
+/// A hard constraint made ready for one cycle.
+pub struct HardCheck<'a> {
+    of: &'a [u32],
+    counts: &'a [u32],
+    /// Most pods a domain may have.
+    limit: i64,
+}
+
+impl HardCheck<'_> {
+    /// What the constraint says of a node: None for no objection, else whether the label is there.
+    pub fn objection(&self, node: NodeIdx) -> Option<bool> {
+        match domain_at(self.of, node) {
+            None => Some(false),
+            Some(domain) => {
+                let count = self.counts.get(domain).copied().unwrap_or(0);
+                (i64::from(count) > self.limit).then_some(true)
+            }
+        }
+    }
+}
+
+/// Hard constraints made ready for one cycle.
+pub fn checks<'a>(rows: &Rows, counts: &'a Counts, topology: &'a Topology) -> Vec<HardCheck<'a>> {
+    let ready = |row: &Row| {
+        let counter = counts.counter(row.counter);
+        let least = if (counter.domains as i64) < row.min_domains { 0 } else { i64::from(counter.min()) };
+        HardCheck { of: &topology.domains(row.key).of, counts: &counter.counts, limit: row.max_skew - row.own + least }
+    };
+    rows.hard.iter().map(ready).collect()
+}
+
+/// Why a node is refused, if it is.
+pub fn rejection(checks: &[HardCheck<'_>], node: NodeIdx) -> Option<Rejection> {
+    checks.iter().find_map(|c| c.objection(node)).map(|has_label| match has_label {
+        true => Rejection::unschedulable(PluginId::PodTopologySpread, REASON_SKEW),
+        false => Rejection::unresolvable(PluginId::PodTopologySpread, REASON_LABEL),
+    })
+}
+
+/// Room for one cycle's scores, kept to spare allocations.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    seen: Vec<bool>,
+    ignored: Vec<bool>,
+    raw: Vec<i64>,
+}
+
+/// Normalised scores of the feasible nodes. False if the plugin has nothing to say.
+pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[NodeIdx], scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+    if rows.soft.is_empty() {
+        return false;
+    }
+    let tables: Vec<&[u32]> = rows.soft.iter().map(|r| &topology.domains(r.key).of[..]).collect();
+    let of = |table: &[u32], node: NodeIdx| table.get(node.at()).copied().unwrap_or(NO_DOMAIN);
+    scratch.ignored.clear();
+    scratch.ignored.extend(feasible.iter().map(|n| rows.all_keys && tables.iter().any(|t| of(t, *n) == NO_DOMAIN)));
+    let ignored = scratch.ignored.iter().filter(|i| **i).count();
+
+    let mut sums = vec![0.0_f64; feasible.len()];
+    for (row, table) in rows.soft.iter().zip(&tables) {
+        let size = if row.is_hostname {
+            feasible.len() - ignored
+        } else {
+            distinct(table, topology.domains(row.key).len, feasible, &scratch.ignored, &mut scratch.seen)
+        };
+        let weight = libm::log((size + 2) as f64);
+        let base = (row.max_skew - 1) as f64;
+        let counter = counts.counter(row.counter);
+        let nodes = &counts.matcher(row.matcher).nodes;
+        for (sum, node) in sums.iter_mut().zip(feasible) {
+            let domain = of(table, *node);
+            if domain == NO_DOMAIN {
+                continue;
+            }
+            let count =
+                if row.is_hostname { nodes.get(node.at()).copied().unwrap_or(0) } else { counter.count(domain as usize) };
+            *sum += f64::from(count) * weight + base;
+        }
+    }
+    scratch.raw.clear();
+    scratch.raw.extend(sums.iter().map(|s| s.round() as i64));
+    normalize(&scratch.raw, &scratch.ignored, out);
+    true
+}
+
+/// Number of distinct domains among the nodes that are not ignored; nodes without the key share one (`node.Labels[key]` is "").
+fn distinct(table: &[u32], domains: usize, feasible: &[NodeIdx], ignored: &[bool], seen: &mut Vec<bool>) -> usize {
+    seen.clear();
+    seen.resize(domains + 1, false);
+    for (node, _) in feasible.iter().zip(ignored).filter(|n| !n.1) {
+        let domain = domain_at(table, *node).unwrap_or(domains);
+        seen[domain] = true;
+    }
+    seen.iter().filter(|s| **s).count()
+}
+
+/// P/podtopologyspread/scoring.go `NormalizeScore`.
+fn normalize(raw: &[i64], ignored: &[bool], out: &mut Vec<i64>) {
+    let counted = || raw.iter().zip(ignored).filter(|s| !s.1).map(|s| *s.0);
+    let least = counted().min().unwrap_or(i64::MAX);
+    let most = counted().max().unwrap_or(0).max(0);
+    out.clear();
+    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| match (ignored, most) {
+        (true, _) => 0,
+        (false, 0) => 100,
+        (false, most) => 100 * (most + least - score) / most,
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_emptiest_domain_scores_highest() {
+        let mut out = Vec::new();
+        normalize(&[2, 6, 4, 0], &[false, false, false, true], &mut out);
+        assert_eq!(out, [100, 33, 66, 0]);
+        normalize(&[0, 0], &[false, false], &mut out);
+        assert_eq!(out, [100, 100]);
+    }
+}

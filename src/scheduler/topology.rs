@@ -1,0 +1,76 @@
+//! Domains: nodes grouped by the value of a label key.
+
+use crate::cluster::{Idx, Labels, NodeIdx, State, Sym};
+use rustc_hash::FxHashMap;
+
+/// The domain of a node that lacks the key.
+pub const NO_DOMAIN: u32 = u32::MAX;
+
+/// A label key that some rule groups nodes by, as a position in [`Topology`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopoKey(pub u32);
+
+/// One key's domains.
+#[derive(Clone, Debug)]
+pub struct Domains {
+    /// The label key.
+    pub key: Sym,
+    /// Domain of each node by index, [`NO_DOMAIN`] where it lacks the key.
+    pub of: Vec<u32>,
+    /// How many distinct values were ever seen.
+    pub len: usize,
+    ids: FxHashMap<Sym, u32>,
+}
+
+impl Domains {
+    fn add_node(&mut self, node: NodeIdx, labels: &Labels) {
+        if self.of.len() <= node.at() {
+            self.of.resize(node.at() + 1, NO_DOMAIN);
+        }
+        if let Some(value) = labels.get(self.key) {
+            let next = self.len as u32;
+            let id = *self.ids.entry(value).or_insert(next);
+            self.len = self.len.max(id as usize + 1);
+            self.of[node.at()] = id;
+        }
+    }
+}
+
+/// The domains of every key that was asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Topology {
+    tables: Vec<Domains>,
+    keys: FxHashMap<Sym, TopoKey>,
+}
+
+impl Topology {
+    /// The position of a key; its domains are read off all nodes when it is new.
+    pub fn key(&mut self, key: Sym, state: &State) -> TopoKey {
+        if let Some(known) = self.keys.get(&key) {
+            return *known;
+        }
+        let index = TopoKey(self.tables.len() as u32);
+        let mut table = Domains { key, of: Vec::new(), len: 0, ids: FxHashMap::default() };
+        for (node, n) in state.nodes.entries() {
+            table.add_node(node, &n.spec.labels);
+        }
+        self.tables.push(table);
+        self.keys.insert(key, index);
+        index
+    }
+    /// Reads a new node's labels.
+    pub fn add_node(&mut self, node: NodeIdx, labels: &Labels) {
+        self.tables.iter_mut().for_each(|t| t.add_node(node, labels));
+    }
+    /// One key's domains.
+    pub fn domains(&self, key: TopoKey) -> &Domains {
+        &self.tables[key.0 as usize]
+    }
+    /// The domain of a node under a key.
+    pub fn domain(&self, key: TopoKey, node: NodeIdx) -> Option<usize> {
+        match self.tables[key.0 as usize].of.get(node.at()) {
+            None | Some(&NO_DOMAIN) => None,
+            Some(domain) => Some(*domain as usize),
+        }
+    }
+}
