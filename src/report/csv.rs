@@ -285,7 +285,7 @@ mod tests {
 
     /// Writes each file's first lines one after the other.
     fn heads(lines: usize) -> String {
-        let metrics = Metrics::from_events(&synthetic::small());
+        let metrics = Metrics::from_events(synthetic::small());
         let head = |t: &str| {
             t.lines()
                 .take(lines)
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_row_has_every_column() {
-        let metrics = Metrics::from_events(&synthetic::small());
+        let metrics = Metrics::from_events(synthetic::small());
         for (name, text) in files(&metrics, &findings()) {
             let mut reader = csv::Reader::from_reader(text.as_bytes());
             let columns = reader.headers().expect("a header").len();

@@ -66,7 +66,7 @@ fn well_formed_and_the_same_every_time() {
 
 #[test]
 fn a_large_run_does_not_make_large_pictures() {
-    for (name, svg) in files(&Metrics::from_events(&synthetic::large()), &durations()) {
+    for (name, svg) in files(&Metrics::from_events(synthetic::large()), &durations()) {
         assert!(svg.len() < 200_000, "{name} has {} bytes", svg.len());
     }
 }
@@ -86,7 +86,7 @@ fn names_are_escaped() {
 
 #[test]
 fn no_replications_no_histogram() {
-    let drawn = files(&Metrics::from_events(&synthetic::small()), &[]);
+    let drawn = files(&Metrics::from_events(synthetic::small()), &[]);
     assert_eq!(drawn.len(), 4);
 }
 

@@ -290,7 +290,7 @@ fn cost_is_unknown_with_one_unknown_price() {
 
 #[test]
 fn a_whole_run_adds_up() {
-    let m = Metrics::from_events(&synthetic::small());
+    let m = Metrics::from_events(synthetic::small());
     assert_eq!((m.batches.len(), m.nodes.len(), m.pods.len()), (5, 22, 60));
     assert_eq!((m.evictions, m.pods_moved, m.pods_moved_twice), (60, 60, 0));
     assert_eq!(m.batches.iter().map(|b| b.evictions).sum::<u64>(), 60);
@@ -327,9 +327,9 @@ fn a_whole_run_adds_up() {
 
 #[test]
 fn large_and_failed_runs_add_up() {
-    let m = Metrics::from_events(&synthetic::large());
+    let m = Metrics::from_events(synthetic::large());
     assert_eq!((m.batches.len(), m.evictions), (10, 15_000));
-    let m = Metrics::from_events(&synthetic::one_by_one());
+    let m = Metrics::from_events(synthetic::one_by_one());
     assert_eq!(m.outcome.as_deref(), Some("FAILED"));
     assert_eq!(
         m.nodes

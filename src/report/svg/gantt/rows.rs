@@ -1,5 +1,7 @@
 //! The Gantt plot of few nodes: a row each, in blocks by batch.
 
+use std::collections::BTreeSet;
+
 use super::super::canvas::{Anchor, Canvas, Ink, chars_in, palette};
 use super::super::scale::TimeScale;
 use super::{Block, PLOT_TOP, X, batch_span, columns, spans};
@@ -26,6 +28,7 @@ pub(super) fn height(blocks: &[Block<'_>]) -> i32 {
 
 /// Draws all blocks.
 pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[Block<'_>]) {
+    let names = Names::of(blocks);
     let mut top = PLOT_TOP;
     for block in blocks {
         for b in &block.batches {
@@ -42,10 +45,48 @@ pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[
         caption(c, block, top + CAPTION / 2);
         for (i, n) in block.nodes.iter().enumerate() {
             let y = top + CAPTION + ROW * i32::try_from(i).unwrap_or(0) + ROW / 2;
+            c.text(&names.name(n), (X.0 - 10, y), Anchor::End, NAME);
             row(c, time, m, n, y);
         }
         top += block_height(block) + GAP;
     }
+}
+
+const NAME: Ink = Ink {
+    color: palette::INK,
+    ..Ink::SMALL
+};
+
+/// How nodes are named in the rows.
+enum Names {
+    /// By what is before the first dot: enough to tell them apart.
+    Host,
+    /// By all of it.
+    Whole,
+}
+
+impl Names {
+    fn of(blocks: &[Block<'_>]) -> Names {
+        let all = || blocks.iter().flat_map(|b| &b.nodes);
+        let hosts: BTreeSet<&str> = all().map(|n| host(&n.name)).collect();
+        if hosts.len() == all().count() {
+            Names::Host
+        } else {
+            Names::Whole
+        }
+    }
+
+    fn name(&self, n: &NodeRow) -> String {
+        let name = match self {
+            Names::Host => host(&n.name),
+            Names::Whole => &n.name,
+        };
+        format::shorten(name, chars_in(X.0 - 44, NAME.size))
+    }
+}
+
+fn host(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(host, _)| host)
 }
 
 fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
@@ -71,16 +112,6 @@ fn ending(b: &BatchRow) -> String {
 }
 
 fn row(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, n: &NodeRow, y: i32) {
-    let name = format::shorten(&n.name, chars_in(X.0 - 44, 11));
-    c.text(
-        &name,
-        (X.0 - 10, y),
-        Anchor::End,
-        Ink {
-            color: palette::INK,
-            ..Ink::SMALL
-        },
-    );
     for (state, from, to) in spans(n, m) {
         let (x0, x1) = columns(time, from, to);
         c.rect((x0, y - 6), (x1, y + 6), state.color());
