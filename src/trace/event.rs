@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What kind of thing happened; the wire form is snake_case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the names are the documentation; README's table explains each
+#[allow(missing_docs)] // the names are the documentation; the table in docs/outputs.md explains each
 pub enum EventKind {
     MigrationStarted,
     BatchStarted,

@@ -20,6 +20,8 @@
 //!   every node of the cluster, ready or not; **cost** is that time at the node's price, and unknown as
 //!   soon as one node's price is.
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 
 use super::builder::MetricsBuilder;
@@ -74,12 +76,18 @@ pub struct Metrics {
 
 impl Metrics {
     /// Makes every figure in one pass over `events`, which are in order of time.
-    pub fn from_events(events: &[Event]) -> Metrics {
+    pub fn from_events(events: impl IntoIterator<Item = impl Borrow<Event>>) -> Metrics {
         let mut builder = MetricsBuilder::default();
         for event in events {
-            builder.observe(event);
+            builder.observe(event.borrow());
         }
         builder.finish()
+    }
+
+    /// Names of the nodes that a row's indices stand for.
+    pub fn node_names(&self, nodes: &[usize]) -> Vec<&str> {
+        let named = nodes.iter().filter_map(|n| self.nodes.get(*n));
+        named.map(|n| n.name.as_str()).collect()
     }
 
     /// How long the run took, milliseconds.

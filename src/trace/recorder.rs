@@ -1,5 +1,6 @@
 //! Collects events in memory and carries them to and from JSON Lines.
 
+use std::borrow::Borrow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use super::event::Event;
@@ -55,11 +56,17 @@ impl From<Vec<Event>> for Recorder {
 }
 
 /// Writes `events` as JSON Lines: one JSON object a line, each line ended by `\n`; `w` is flushed.
-pub fn write_jsonl(events: &[Event], mut w: impl Write) -> io::Result<()> {
+///
+/// Takes events by reference or as they are made, so that a run kept as observations is named and written
+/// one line at a time.
+pub fn write_jsonl(
+    events: impl IntoIterator<Item = impl Borrow<Event>>,
+    mut w: impl Write,
+) -> io::Result<()> {
     let mut line = Vec::with_capacity(256);
     for event in events {
         line.clear();
-        serde_json::to_writer(&mut line, event)?;
+        serde_json::to_writer(&mut line, event.borrow())?;
         line.push(b'\n');
         w.write_all(&line)?;
     }
@@ -176,6 +183,11 @@ mod tests {
             .expect("a Vec takes everything");
         let back = read_jsonl(bytes.as_slice()).expect("what was written can be read");
         assert_eq!(back, recorder.events());
+        let figures = crate::trace::Metrics::from_events(&back);
+        assert_eq!(
+            figures,
+            crate::trace::Metrics::from_events(recorder.events())
+        );
     }
 
     #[test]

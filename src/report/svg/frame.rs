@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::canvas::{Anchor, Canvas, Ink, palette, text_width};
+use super::canvas::{Anchor, Canvas, Ink, chars_in, palette, text_width};
 use super::scale::{TimeScale, ValueScale};
 use crate::report::format;
 use crate::trace::Metrics;
@@ -15,6 +15,7 @@ pub(super) const TOP: i32 = 66;
 /// Title, and a line of what it is about.
 pub(super) fn title(c: &mut Canvas<'_>, title: &str, subtitle: &str) {
     c.text(title, (20, 24), Anchor::Start, Ink::TITLE);
+    let subtitle = &format::shorten(subtitle, chars_in(WIDTH - 40, 12));
     c.text(
         subtitle,
         (20, 48),

@@ -18,7 +18,7 @@ pub const MAX_NODE_ROWS: usize = 60;
 pub const MAX_LANES: usize = 36;
 
 /// Where the time axis lies: names are left of it, notes right of it.
-const X: (i32, i32) = (230, WIDTH - 210);
+const X: (i32, i32) = (230, WIDTH - 244);
 /// First row of the plot area.
 const PLOT_TOP: i32 = TOP + 34;
 

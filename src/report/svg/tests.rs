@@ -16,7 +16,30 @@ fn runs() -> Vec<(&'static str, Vec<Event>)> {
         ("cordoned-first", synthetic::cordoned_first()),
         ("one-batch", synthetic::one_batch()),
         ("empty", empty),
+        ("long-names", long_names()),
     ]
+}
+
+/// A run whose names and words are as long as they get.
+fn long_names() -> Vec<Event> {
+    let mut events = synthetic::small();
+    for e in &mut events {
+        if let Some(node) = &mut e.node {
+            *node = format!("ip-10-0-112-{node}.eu-central-1.compute.internal");
+        }
+        if let Some(budget) = &mut e.budget {
+            *budget = format!(
+                "a-very-long-namespace-of-some-team-{budget}-with-a-name-that-somebody-generated-and-nobody-read-aloud-ever-since-it-was-written"
+            );
+        }
+        if e.outcome.is_some() {
+            e.outcome = Some("PARTLY_COMPLETED".into());
+            e.reason = Some("BatchHealthyPercentageBelowThresholdAfterReplacementNodesWereLaunchedAndTheDrainingTimeoutHadPassed".into());
+            e.t_ms *= 30;
+        }
+    }
+    events.sort_by_key(|e| e.t_ms);
+    events
 }
 
 fn durations() -> Vec<u64> {
