@@ -16,6 +16,7 @@ pub mod labels;
 pub mod node;
 pub mod owner;
 pub mod pod;
+pub mod quantity;
 pub mod rate_limit;
 pub mod state;
 pub mod taint;
@@ -35,6 +36,7 @@ pub use pod::{
     ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests,
     SpreadConstraint, Volume, WhenUnsatisfiable,
 };
+pub use quantity::{Quantity, QuantityError};
 pub use rate_limit::{RateLimit, TokenBucket};
 pub use state::{Change, Mark, NodeChange, PodChange, State};
 pub use taint::{Effect, Taint, Toleration};

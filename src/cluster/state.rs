@@ -149,7 +149,7 @@ impl State {
         }
     }
 
-    /// Takes note that the catalogue has new strings or resources: node groups were read or inferred after the cluster.
+    /// Takes note that the catalogue has new strings, resources, owners, budgets or claims: node groups were read or inferred after the cluster.
     ///
     /// Only before a run: once a name was made, its symbol stands where the catalogue's new ones would.
     pub fn catalog_grew(&mut self, catalog: &Catalog) {
@@ -164,6 +164,21 @@ impl State {
             self.requested = wider;
             self.dims = new;
         }
+        for owner in catalog.owners.iter().skip(self.replicas.len()) {
+            self.replicas.push(owner.replicas);
+            self.owned.push(Vec::new());
+        }
+        for _ in self.budgets.len()..catalog.budgets.len() {
+            self.budgets.push(BudgetStatus::default());
+        }
+        for _ in self.claims.len()..catalog.claims.len() {
+            self.claims.push(PvcState::default());
+        }
+    }
+
+    /// Whether names were made already, after which the catalogue must not grow.
+    pub fn has_made_names(&self) -> bool {
+        !self.extra_names.is_empty()
     }
 
     // --- names ---

@@ -1,2 +1,143 @@
 //! How a cluster gets IN: kubectl JSON and YAML, node groups, generators.
+//!
+//! [`read_paths`] loads and decodes; [`Snapshot::from_sources`] and [`Snapshot::from_objects`] decode what somebody
+//! else loaded and do no I/O. What matters and cannot be read or is not modelled is a finding, never silence.
+//!
+//! Order: nodes by name (as a scheduler that just started lists them), everything else as the input has it.
+//! Time: milliseconds since the snapshot's moment, which is the latest moment that the input mentions.
+
+mod budgets;
+mod builder;
+mod decoder;
+pub mod delays;
+pub mod diagnostics;
+mod document;
+pub mod error;
 pub mod generate;
+mod nodes;
+mod owners;
+mod pods;
+mod requests;
+mod shape;
+pub mod source;
+pub mod time;
+mod volumes;
+mod wire;
+
+pub use decoder::Decoder;
+pub use delays::{StartDelays, StartSample};
+pub use diagnostics::strict_violations;
+pub use error::ReadError;
+pub use source::Source;
+
+use crate::cluster::*;
+use builder::{Builder, Lookup};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A cluster as it was read.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The cluster at the snapshot's moment.
+    pub cluster: Cluster,
+    /// What was noticed, sorted by severity, code, then order of appearance.
+    pub findings: Vec<Finding>,
+    /// SHA-256 in hex of the unpacked input, sources one after another: what `cat FILES | sha256sum` prints.
+    pub sha256: String,
+    /// How many objects of each kind were read.
+    pub counts: BTreeMap<String, usize>,
+    /// How many objects of kinds that are not read (`Widget.example.com`).
+    pub unknown: BTreeMap<String, usize>,
+    /// Start delays measured from the pods.
+    pub delays: StartDelays,
+    lookup: Lookup,
+}
+
+/// Reads files, directories and standard input (`-`) into one snapshot.
+pub fn read_paths(paths: &[PathBuf]) -> Result<Snapshot, ReadError> {
+    Snapshot::from_sources(&source::load(paths)?)
+}
+
+impl Snapshot {
+    /// Decodes sources that are loaded already; pure.
+    pub fn from_sources(sources: &[Source]) -> Result<Snapshot, ReadError> {
+        let mut hash = Sha256::new();
+        let mut texts = Vec::with_capacity(sources.len());
+        for source in sources {
+            hash.update(&source.bytes);
+            let text = std::str::from_utf8(&source.bytes)
+                .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?;
+            if text.trim().is_empty() {
+                return Err(ReadError::EmptyFile { file: source.name.clone() });
+            }
+            let text = text.trim_start_matches('\u{feff}');
+            let yaml = match document::is_json(text) {
+                true => None,
+                false => Some(document::yaml_values(&source.name, text)?),
+            };
+            texts.push((source.name.as_str(), text, yaml));
+        }
+        let mut decoder = Decoder::new();
+        for (name, text, yaml) in &texts {
+            match yaml {
+                Some(values) => decoder.add_values(name, values)?,
+                None => decoder.add_json(name, text)?,
+            }
+        }
+        decoder.finish(hex(&hash.finalize()))
+    }
+
+    /// Decodes objects that somebody else made (each an object or a List); pure. The hash is that of their JSON texts.
+    pub fn from_objects(objects: &[Value]) -> Result<Snapshot, ReadError> {
+        let mut hash = Sha256::new();
+        for object in objects {
+            hash.update(object.to_string().as_bytes());
+        }
+        let mut decoder = Decoder::new();
+        decoder.add_values("objects", objects)?;
+        decoder.finish(hex(&hash.finalize()))
+    }
+
+    /// Adds recorded pods to the catalogue without putting them into the state, so that they can be replayed.
+    ///
+    /// Returns their specs and the states the API gave them, in order. Must come before the state has made names.
+    pub fn decode_pods<'v>(
+        &mut self,
+        pods: impl IntoIterator<Item = &'v Value>,
+    ) -> Result<Vec<(SpecIdx, PodState)>, ReadError> {
+        if self.cluster.state.has_made_names() {
+            return Err(ReadError::TooLate);
+        }
+        let mut builder = Builder {
+            catalog: std::mem::take(Arc::make_mut(&mut self.cluster.catalog)),
+            lookup: std::mem::take(&mut self.lookup),
+            ..Builder::default()
+        };
+        // A pod of the recording may be one of the dump too; here each is wanted.
+        builder.lookup.pod_uids.clear();
+        let taken = builder.catalog.taken_unix_ms;
+        let mut decoded = Vec::new();
+        let mut failed = None;
+        for pod in pods {
+            match decoder::decode_pod(&mut builder, pod) {
+                Ok(Some(read)) => decoded.push((read.state.spec, decoder::since(taken, read.state))),
+                Ok(None) => {}
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
+            }
+        }
+        self.lookup = builder.lookup;
+        self.cluster.catalog = Arc::new(builder.catalog);
+        self.cluster.state.catalog_grew(&self.cluster.catalog);
+        failed.map_or(Ok(decoded), Err)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

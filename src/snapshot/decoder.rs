@@ -1,0 +1,469 @@
+//! From items to a cluster: kinds are decoded in an order in which each finds what it refers to.
+
+use super::Snapshot;
+use super::budgets::ReadStatus;
+use super::builder::{Builder, Lookup};
+use super::delays::StartDelays;
+use super::diagnostics::kind_text;
+use super::document::{self, Item, Raw};
+use super::error::ReadError;
+use super::nodes::ReadNode;
+use super::owners::{Custom, Customs, group};
+use super::pods::ReadPod;
+use super::volumes::ReadClaim;
+use super::wire::{Bare, node, pod, policy, storage, workload};
+use crate::cluster::*;
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Gathers objects and makes a [`Snapshot`] of them; pure.
+///
+/// Texts and values are borrowed until [`finish`](Decoder::finish), which decodes each item once, typed.
+#[derive(Default)]
+pub struct Decoder<'a> {
+    sources: Vec<String>,
+    by_kind: FxHashMap<&'static str, Vec<Item<'a>>>,
+    others: Vec<Item<'a>>,
+    counts: BTreeMap<String, usize>,
+    unknown: BTreeMap<String, usize>,
+}
+
+/// Kinds that are decoded, with their group.
+const KNOWN: &[(&str, &str)] = &[
+    ("", "Node"),
+    ("", "Namespace"),
+    ("", "Service"),
+    ("", "Pod"),
+    ("", "ReplicationController"),
+    ("", "PersistentVolumeClaim"),
+    ("", "PersistentVolume"),
+    ("", "LimitRange"),
+    ("", "ResourceQuota"),
+    ("apps", "Deployment"),
+    ("apps", "ReplicaSet"),
+    ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("batch", "Job"),
+    ("policy", "PodDisruptionBudget"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("storage.k8s.io", "StorageClass"),
+    ("storage.k8s.io", "CSINode"),
+    ("storage.k8s.io", "CSIDriver"),
+    ("storage.k8s.io", "VolumeAttachment"),
+    ("storage.k8s.io", "CSIStorageCapacity"),
+    ("node.k8s.io", "RuntimeClass"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("autoscaling.k8s.io", "VerticalPodAutoscaler"),
+    ("resource.k8s.io", "ResourceClaim"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+];
+
+fn known(api_version: &str, kind: &str) -> Option<&'static str> {
+    let group = match group(api_version) {
+        "extensions" => "apps",
+        g => g,
+    };
+    KNOWN.iter().find(|(g, k)| *k == kind && *g == group).map(|(_, k)| *k)
+}
+
+/// What has been read and waits for the catalogue to be complete.
+#[derive(Default)]
+struct Read {
+    nodes: Vec<ReadNode>,
+    pods: Vec<ReadPod>,
+    budgets: Vec<ReadStatus>,
+    claims: Vec<ReadClaim>,
+    volumes: Vec<Arc<Pv>>,
+    attachments: Vec<(Sym, Sym)>,
+}
+
+impl<'a> Decoder<'a> {
+    /// An empty one.
+    pub fn new() -> Decoder<'a> {
+        Decoder::default()
+    }
+
+    /// Adds JSON or YAML text. `values` keeps what YAML was parsed to; it must outlive the decoder.
+    pub fn add_json(&mut self, name: &str, text: &'a str) -> Result<(), ReadError> {
+        let items = document::json_items(name, self.sources.len(), text)?;
+        self.sources.push(name.into());
+        self.add_items(items);
+        Ok(())
+    }
+
+    /// Adds values, each an object or a List.
+    pub fn add_values(&mut self, name: &str, values: &'a [Value]) -> Result<(), ReadError> {
+        let items = document::value_items(name, self.sources.len(), values)?;
+        self.sources.push(name.into());
+        self.add_items(items);
+        Ok(())
+    }
+
+    fn add_items(&mut self, items: Vec<Item<'a>>) {
+        for item in items {
+            match known(&item.api_version, &item.kind) {
+                Some(kind) => {
+                    *count(&mut self.counts, kind) += 1;
+                    self.by_kind.entry(kind).or_default().push(item);
+                }
+                None => {
+                    let group = group(&item.api_version);
+                    let name = if group.is_empty() { item.kind.to_string() } else { format!("{}.{group}", &*item.kind) };
+                    *count(&mut self.unknown, &name) += 1;
+                    self.others.push(item);
+                }
+            }
+        }
+    }
+
+    /// Decodes everything. `sha256` is the snapshot's identity (see [`Snapshot::sha256`]).
+    pub fn finish(mut self, sha256: String) -> Result<Snapshot, ReadError> {
+        let mut b = Builder::default();
+        b.lookup.kinds = KNOWN.iter().map(|(_, k)| *k).filter(|k| self.by_kind.contains_key(k)).collect();
+        let mut read = Read::default();
+        let others = std::mem::take(&mut self.others);
+        let customs = self.customs(&others)?;
+        self.read_shared(&mut b)?;
+        self.read_nodes(&mut b, &mut read)?;
+        self.read_storage(&mut b, &mut read)?;
+        self.read_owners(&mut b)?;
+        self.each(&mut b, "PodDisruptionBudget", |b, o: policy::Budget<'_>, _| read.budgets.extend(b.read_budget(&o)))?;
+        self.each(&mut b, "Pod", |b, o: pod::Pod<'_>, _| read.pods.extend(b.read_pod(&customs, &o)))?;
+        self.notice_unmodelled(&mut b)?;
+        notice_missing(&mut b);
+        Ok(assemble(b, read, sha256, self.counts, self.unknown))
+    }
+
+    /// Decodes each item of a kind and hands it on.
+    fn each<T: Deserialize<'a>>(
+        &self,
+        builder: &mut Builder,
+        kind: &str,
+        mut take: impl FnMut(&mut Builder, T, &Item<'a>),
+    ) -> Result<(), ReadError> {
+        for item in self.by_kind.get(kind).map_or(&[][..], |v| v) {
+            take(builder, self.decode(item)?, item);
+        }
+        Ok(())
+    }
+
+    fn decode<T: Deserialize<'a>>(&self, item: &Item<'a>) -> Result<T, ReadError> {
+        item.raw.decode().map_err(|(path, problem)| {
+            let name = item.raw.decode::<Bare<'_>>().map(|b| b.metadata).unwrap_or_default();
+            let ns = name.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
+            ReadError::Field {
+                file: self.sources[item.source].clone(),
+                item: format!("{} ({} {ns}{})", item.place, &*item.kind, &*name.name),
+                path,
+                problem,
+            }
+        })
+    }
+
+    fn customs(&self, others: &[Item<'a>]) -> Result<Customs<'a>, ReadError> {
+        let mut customs = Customs::default();
+        for item in others {
+            // An object of a kind we do not know may look any way it likes.
+            let Ok(Bare { metadata: meta }) = item.raw.decode::<Bare<'_>>() else { continue };
+            let custom = Custom { raw: item.raw, deleting: meta.deletion_timestamp.is_some() };
+            customs.by_uid.entry(meta.uid.to_string()).or_insert(custom);
+        }
+        let none = &mut Builder::default();
+        self.each(none, "CustomResourceDefinition", |_, d: workload::Definition<'_>, _| {
+            let path = |v: &workload::Version<'_>| {
+                let scale = v.subresources.as_ref().and_then(|s| s.scale.as_ref());
+                (v.name.to_string(), scale.map(|s| s.spec_replicas_path.to_string()))
+            };
+            let key = format!("{}/{}", &*d.spec.group, &*d.spec.names.kind);
+            customs.definitions.insert(key, d.spec.versions.iter().map(path).collect());
+        })?;
+        Ok(customs)
+    }
+
+    /// Namespaces and what templates refer to.
+    fn read_shared(&self, b: &mut Builder) -> Result<(), ReadError> {
+        self.each(b, "Namespace", |b, o: node::Namespace<'_>, _| b.read_namespace(&o))?;
+        if !b.lookup.kinds.contains("Namespace") {
+            // Namespace selectors must see all of them before the first pod is read.
+            for kind in ["Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"] {
+                self.each(b, kind, |b, o: Bare<'_>, _| {
+                    b.namespace(o.metadata.ns());
+                })?;
+            }
+        }
+        self.each(b, "PriorityClass", |b, o: policy::PriorityClass<'_>, _| b.read_priority_class(&o))?;
+        self.each(b, "RuntimeClass", |b, o: policy::RuntimeClass<'_>, _| b.read_runtime_class(&o))?;
+        self.each(b, "LimitRange", |b, o: policy::LimitRange<'_>, _| b.read_limit_range(&o))?;
+        self.each(b, "Service", |b, o: policy::Service<'_>, _| b.read_service(&o))
+    }
+
+    /// Nodes in the order of their names, whatever the order of the input: it is how a scheduler that just started
+    /// lists them (KUBERNETES §6 trap 2); the order in which a running one saw them come is nowhere written.
+    fn read_nodes(&self, b: &mut Builder, read: &mut Read) -> Result<(), ReadError> {
+        self.each(b, "Node", |b, o: node::Node<'_>, _| {
+            if &*o.status.node_info.operating_system == "windows" {
+                b.notices.note("node-windows", || Builder::object("Node", &o.metadata), "the node runs Windows");
+            }
+            let node = b.read_node(&o);
+            read.nodes.push(node);
+        })?;
+        let text = |s: Sym| b.catalog.names.text(s).unwrap_or("");
+        read.nodes.sort_by(|x, y| text(x.spec.name).cmp(text(y.spec.name)));
+        read.nodes.dedup_by(|later, first| later.spec.name == first.spec.name);
+        for (i, node) in read.nodes.iter().enumerate() {
+            b.lookup.nodes.insert(node.spec.name, NodeIdx::new(i));
+        }
+        self.each(b, "CSINode", |b, o: storage::CsiNode<'_>, _| {
+            let limits = b.attach_limits(&o);
+            let node = b.catalog.names.get(&o.metadata.name).and_then(|n| b.lookup.nodes.get(&n));
+            if let Some(node) = node {
+                read.nodes[node.at()].spec.attach_limits = Some(limits);
+            }
+        })
+    }
+
+    fn read_storage(&self, b: &mut Builder, read: &mut Read) -> Result<(), ReadError> {
+        self.each(b, "StorageClass", |b, o: storage::Class<'_>, _| b.read_class(&o))?;
+        self.each(b, "CSIDriver", |b, o: storage::Driver<'_>, _| b.read_driver(&o))?;
+        self.each(b, "PersistentVolume", |b, o: storage::Volume<'_>, _| read.volumes.extend(b.read_volume(&o)))?;
+        self.each(b, "PersistentVolumeClaim", |b, o: storage::Claim<'_>, _| read.claims.extend(b.read_claim(&o)))?;
+        self.each(b, "VolumeAttachment", |b, o: storage::VolumeAttachment<'_>, _| {
+            if let Some(volume) = b.sym_opt(o.spec.source.persistent_volume_name.as_deref()) {
+                let node = b.sym(&o.spec.node_name);
+                read.attachments.push((volume, node));
+            }
+        })
+    }
+
+    fn read_owners(&self, b: &mut Builder) -> Result<(), ReadError> {
+        for kind in ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"] {
+            self.each(b, kind, |b, o: workload::Workload<'_>, item| {
+                b.read_workload(&item.api_version, kind, &o);
+                if kind == "ReplicaSet" {
+                    b.link_parent(kind, &o);
+                }
+            })?;
+        }
+        self.each(b, "ReplicationController", |b, o: workload::ReplicationController<'_>, item| {
+            b.read_replication_controller(&item.api_version, &o);
+        })
+    }
+
+    /// Objects that influence a real migration and are only noticed.
+    fn notice_unmodelled(&self, b: &mut Builder) -> Result<(), ReadError> {
+        for (kind, code) in [
+            ("ResourceQuota", "resource-quota"),
+            ("LimitRange", "limit-range"),
+            ("HorizontalPodAutoscaler", "horizontal-autoscaler"),
+            ("VerticalPodAutoscaler", "vertical-autoscaler"),
+            ("CSIStorageCapacity", "storage-capacity"),
+            ("ResourceClaim", "resource-claims"),
+            ("MutatingWebhookConfiguration", "webhook"),
+            ("ValidatingWebhookConfiguration", "webhook"),
+        ] {
+            self.each(b, kind, |b, o: Bare<'_>, _| b.notices.note(code, || Builder::object(kind, &o.metadata), ""))?;
+        }
+        Ok(())
+    }
+}
+
+fn count<'m>(counts: &'m mut BTreeMap<String, usize>, key: &str) -> &'m mut usize {
+    if !counts.contains_key(key) {
+        counts.insert(key.to_owned(), 0);
+    }
+    counts.get_mut(key).expect("just inserted")
+}
+
+/// Kinds that are needed, or referred to, and of which the dump holds nothing.
+fn notice_missing(b: &mut Builder) {
+    let has = |kind: &str| b.lookup.kinds.contains(kind);
+    let mut missing: Vec<(&'static str, &'static str)> = Vec::new();
+    for (kind, code) in [
+        ("Node", "no-nodes-in-dump"),
+        ("Pod", "no-pods-in-dump"),
+        ("PodDisruptionBudget", "no-budgets-in-dump"),
+        ("Service", "no-services-in-dump"),
+        ("Namespace", "no-namespaces-in-dump"),
+    ] {
+        if !has(kind) {
+            missing.push((kind, code));
+        }
+    }
+    for (kind, code) in [
+        (OwnerKind::ReplicaSet, "no-replicasets-in-dump"),
+        (OwnerKind::Deployment, "no-deployments-in-dump"),
+        (OwnerKind::StatefulSet, "no-statefulsets-in-dump"),
+        (OwnerKind::DaemonSet, "no-daemonsets-in-dump"),
+        (OwnerKind::Job, "no-jobs-in-dump"),
+        (OwnerKind::ReplicationController, "no-replication-controllers-in-dump"),
+    ] {
+        if !has(kind_text(kind)) && b.catalog.owners.iter().any(|o| o.kind == kind) {
+            missing.push((kind_text(kind), code));
+        }
+    }
+    let mounts = b.catalog.specs.iter().any(|s| !s.claims.is_empty());
+    let bound = b.lookup.volumes.is_empty() && !b.catalog.claims.is_empty();
+    let classes = b.catalog.claims.iter().any(|c| c.class.is_some_and(|c| c != b.catalog.known.empty));
+    let customs = b.catalog.owners.iter().any(|o| o.scale == ScaleSource::Unknown);
+    for (applies, kind, code) in [
+        (mounts, "PersistentVolumeClaim", "no-claims-in-dump"),
+        (mounts, "CSINode", "no-csinodes-in-dump"),
+        (mounts, "VolumeAttachment", "no-attachments-in-dump"),
+        (bound, "PersistentVolume", "no-volumes-in-dump"),
+        (classes, "StorageClass", "no-storage-classes-in-dump"),
+        (customs, "CustomResourceDefinition", "no-api-definitions-in-dump"),
+    ] {
+        if applies && !has(kind) {
+            missing.push((kind, code));
+        }
+    }
+    for (kind, code) in missing {
+        b.notices.note(code, || kind.to_owned(), "");
+    }
+}
+
+/// Makes the cluster once the catalogue is complete.
+fn assemble(
+    mut b: Builder,
+    read: Read,
+    sha256: String,
+    counts: BTreeMap<String, usize>,
+    unknown: BTreeMap<String, usize>,
+) -> Snapshot {
+    let taken = b.latest;
+    b.catalog.taken_unix_ms = taken;
+    let mut state = State::new(&b.catalog);
+    for node in read.nodes {
+        let created = node.spec.created - taken;
+        let spec = Arc::new(NodeSpec { created, ..node.spec });
+        let index = state.add_node(spec, None, node.ready, created);
+        state.set_unschedulable(index, node.unschedulable);
+    }
+    let mut samples = Vec::new();
+    for pod in read.pods {
+        samples.extend(pod.started);
+        let state_of = since(taken, pod.state);
+        let spec = &b.catalog.specs[state_of.spec];
+        let key = (spec.namespace, state_of.name);
+        let index = state.add_pod(&b.catalog, state_of);
+        b.lookup.pods.insert(key, index);
+    }
+    set_volumes(&b.lookup, &mut state, &read.volumes, &read.claims, &read.attachments);
+    for (i, stored) in read.budgets.into_iter().enumerate() {
+        let index = BudgetIdx::new(i);
+        let ns = b.catalog.budgets[index].namespace;
+        let mut status = stored.status;
+        for (pod, at) in stored.disrupted {
+            if let Some(pod) = b.lookup.pods.get(&(ns, pod)) {
+                status.disrupted.push((*pod, at - taken));
+            }
+        }
+        status.disrupted.sort_unstable();
+        state.set_budget(index, status);
+    }
+    notice_state(&mut b, &state);
+    let cursor = state.cursor();
+    state.forget_changes(cursor);
+    let findings = b.notices.findings();
+    Snapshot {
+        cluster: Cluster { catalog: Arc::new(b.catalog), state },
+        findings,
+        sha256,
+        counts,
+        unknown,
+        delays: StartDelays::from_samples(&samples),
+        lookup: b.lookup,
+    }
+}
+
+/// A pod's state with times since the snapshot.
+pub(super) fn since(taken: i64, mut pod: PodState) -> PodState {
+    for t in [&mut pod.created, &mut pod.started, &mut pod.ready_since] {
+        *t -= taken;
+    }
+    if let Some(d) = &mut pod.deleting {
+        d.asked -= taken;
+        d.deadline -= taken;
+    }
+    pod
+}
+
+fn set_volumes(lookup: &Lookup, state: &mut State, volumes: &[Arc<Pv>], claims: &[ReadClaim], attached: &[(Sym, Sym)]) {
+    for volume in volumes {
+        let claim = volume.claim_ref.and_then(|c| lookup.claims.get(&c).copied());
+        state.add_volume(volume.clone(), claim);
+    }
+    for (i, claim) in claims.iter().enumerate() {
+        let volume = claim.volume.and_then(|v| lookup.volumes.get(&v).copied());
+        state.set_claim(
+            PvcIdx::new(i),
+            PvcState {
+                volume,
+                volume_missing: claim.volume.is_some() && volume.is_none(),
+                bind_completed: claim.bind_completed,
+                selected_node: claim.selected_node.and_then(|n| lookup.nodes.get(&n).copied()),
+                gone: false,
+            },
+        );
+    }
+    for (volume, node) in attached {
+        if let (Some(volume), Some(node)) = (lookup.volumes.get(volume), lookup.nodes.get(node)) {
+            state.attach(Attachment { volume: *volume, node: *node });
+        }
+    }
+}
+
+/// Conditions that the cluster is in already.
+fn notice_state(b: &mut Builder, state: &State) {
+    let (catalog, notices) = (&b.catalog, &mut b.notices);
+    for (i, node) in state.nodes.entries() {
+        let object = || format!("Node/{}", catalog.text(node.spec.name));
+        if !node.ready {
+            notices.note("node-not-ready", object, "");
+        }
+        if node.unschedulable {
+            notices.note("node-cordoned", object, "");
+        }
+        let requested = state.requested(i).iter().enumerate();
+        let over = |(r, sum): (usize, &i64)| *sum > node.spec.allocatable(ResIdx::new(r)) && *sum > 0;
+        let slots = node.spec.pod_slots;
+        if requested.clone().any(over) || node.pods.len() as i64 > slots {
+            let names: Vec<&str> = requested
+                .filter(|(r, s)| over((*r, s)))
+                .map(|(r, _)| catalog.text(catalog.resources[r]))
+                .collect();
+            let what = if names.is_empty() { "pods".to_owned() } else { names.join(", ") };
+            notices.note("node-overcommitted", object, &format!("its pods request more {what} than it offers"));
+        }
+    }
+    for (i, budget) in catalog.budgets.entries() {
+        let status = &state.budgets[i];
+        let object = || format!("PodDisruptionBudget/{}", catalog.budget_text(i));
+        if status.observed_generation < budget.generation {
+            let detail = format!("generation {} is stored, {} was observed", budget.generation, status.observed_generation);
+            notices.note("budget-stale", object, &detail);
+        }
+        if let Some(message) = &status.sync_failed {
+            notices.note("budget-sync-failed", object, message);
+        }
+    }
+    for ns in catalog.namespaces.iter().filter(|n| n.terminating) {
+        notices.note("namespace-terminating", || format!("Namespace/{}", catalog.text(ns.name)), "");
+    }
+}
+
+/// Decodes one pod that was recorded apart from the dump.
+pub(super) fn decode_pod(builder: &mut Builder, pod: &Value) -> Result<Option<ReadPod>, ReadError> {
+    let pod: pod::Pod<'_> = Raw::Value(pod).decode().map_err(|(path, problem)| ReadError::Field {
+        file: "recorded pod".into(),
+        item: pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without name").into(),
+        path,
+        problem,
+    })?;
+    Ok(builder.read_pod(&Customs::default(), &pod))
+}

@@ -1,0 +1,311 @@
+//! What was noticed while reading: every code, what it means, what it may change, what lifts it.
+//!
+//! One table for text, JSON, `--strict` and `docs/findings.md`.
+
+use super::builder::Builder;
+use super::wire::pod as wire;
+use super::wire::condition;
+use crate::cluster::*;
+use rustc_hash::FxHashMap;
+
+/// What kind of notice a code is; `--strict` is about the first two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It influences real clusters and is not modelled.
+    NotModelled,
+    /// The dump lacks something that is needed, so that "none" cannot be told from "not asked for".
+    Missing,
+    /// The cluster is so already; the model starts from it.
+    Condition,
+    /// Something in the input is odd.
+    Input,
+}
+
+/// A code and all there is to say about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Diagnostic {
+    /// Stable, kebab-case.
+    pub code: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// What kind of notice.
+    pub class: Class,
+    /// What is so.
+    pub meaning: &'static str,
+    /// What it may change in the prediction.
+    pub effect: &'static str,
+    /// What lifts it.
+    pub remedy: &'static str,
+}
+
+macro_rules! table {
+    ($($code:literal $severity:ident $class:ident: $meaning:literal; $effect:literal; $remedy:literal)*) => {
+        /// Every code the reader can give, by name.
+        pub const TABLE: &[Diagnostic] = &[$(Diagnostic {
+            code: $code, severity: Severity::$severity, class: Class::$class,
+            meaning: $meaning, effect: $effect, remedy: $remedy,
+        }),*];
+    };
+}
+
+table! {
+    "budget-invalid" Warning Input: "a budget's selector or amount cannot be parsed";
+        "it fails to sync, so that evictions under it are refused"; "mend the budget"
+    "budget-stale" Info Condition: "a budget's stored status is older than its spec";
+        "evictions under it are refused with 429 until the controller has caught up"; "nothing, it catches up by itself; if it does not, look at the disruption controller"
+    "budget-sync-failed" Warning Condition: "the disruption controller could not compute a budget";
+        "evictions under it are refused"; "see the condition's message; a budget over pods of Jobs, DaemonSets or owners without /scale cannot use percentages or maxUnavailable"
+    "claim-finalizer" Info Condition: "a claim has finalizers besides kubernetes.io/pvc-protection";
+        "a deleted claim may stay"; "check who removes the finalizer"
+    "claim-missing" Warning Condition: "a pod mounts a claim that the dump lacks";
+        "a replacement of the pod cannot be scheduled"; "create the claim, or dump persistentvolumeclaims of all namespaces"
+    "crash-looping" Warning NotModelled: "a container is in CrashLoopBackOff";
+        "the simulated replacement becomes ready, the real one may not"; "mend the workload, or add a crash-loop fault for it to the scenario"
+    "duplicate-object" Info Input: "an object is in the input twice";
+        "the first is used"; "give each object once"
+    "ephemeral-claim" Warning NotModelled: "a pod has a generic ephemeral volume";
+        "its claim is made anew for each replacement; provisioning time is the scenario's"; "set a delay for provisioning in the scenario"
+    "horizontal-autoscaler" Warning NotModelled: "a HorizontalPodAutoscaler scales a workload";
+        "replica counts are taken as constant during the migration"; "pause autoscaling, or expect counts to change"
+    "init-container-waits" Info NotModelled: "a pod has been in its init containers when the dump was made";
+        "it is taken to become ready after the usual start delay"; "let it finish first"
+    "limit-range" Info NotModelled: "a LimitRange constrains a namespace";
+        "defaults are applied to templates; minimum, maximum and ratios are not checked"; "none needed if the pods of the dump were admitted under it"
+    "namespace-terminating" Warning Condition: "a namespace is being deleted";
+        "its pods go, and no replacements are created there"; "wait until it is gone"
+    "no-api-definitions-in-dump" Warning Missing: "custom resources own pods, but the dump has no customresourcedefinitions";
+        "whether their budgets can be computed (/scale) cannot be told"; "add customresourcedefinitions to the dump"
+    "no-attachments-in-dump" Info Missing: "volumes of CSI drivers are in use, but the dump has no volumeattachments";
+        "volumes still being detached are not counted against attach limits"; "add volumeattachments to the dump"
+    "no-budgets-in-dump" Warning Missing: "the dump has no budgets: was the kind asked for?";
+        "every eviction is granted at once"; "add poddisruptionbudgets to the dump; if there are none, this can be ignored"
+    "no-claims-in-dump" Warning Missing: "pods mount claims, but the dump has no persistentvolumeclaims: was the kind asked for?";
+        "volumes do not tie pods to zones"; "add persistentvolumeclaims to the dump"
+    "no-csinodes-in-dump" Warning Missing: "pods mount claims, but the dump has no csinodes: was the kind asked for?";
+        "no attach limit is checked"; "add csinodes to the dump"
+    "no-daemonsets-in-dump" Warning Missing: "pods are owned by DaemonSets, but the dump has none of them: was the kind asked for?";
+        "drains refuse their pods, and new nodes are not charged with them"; "add daemonsets to the dump"
+    "no-deployments-in-dump" Warning Missing: "ReplicaSets are owned by Deployments, but the dump has none of them: was the kind asked for?";
+        "budgets over them cannot be computed"; "add deployments to the dump"
+    "no-jobs-in-dump" Warning Missing: "pods are owned by Jobs, but the dump has none of them: was the kind asked for?";
+        "evicted pods of Jobs are not replaced"; "add jobs to the dump"
+    "no-namespaces-in-dump" Info Missing: "the dump has no namespaces: was the kind asked for?";
+        "namespace selectors of pod affinity see only the label with the name"; "add namespaces to the dump"
+    "no-nodes-in-dump" Error Missing: "the dump has no nodes: was the kind asked for?";
+        "there is nothing to migrate"; "add nodes to the dump"
+    "no-pods-in-dump" Warning Missing: "the dump has no pods: was the kind asked for (with -A)?";
+        "every node looks empty"; "add pods of all namespaces to the dump"
+    "no-priority-classes-in-dump" Info Missing: "templates name priority classes, but the dump has none: was the kind asked for?";
+        "pods made from templates have priority 0"; "add priorityclasses to the dump"
+    "no-replicasets-in-dump" Warning Missing: "pods are owned by ReplicaSets, but the dump has none of them: was the kind asked for?";
+        "evicted pods are not replaced, and budgets over them cannot be computed"; "add replicasets to the dump"
+    "no-replication-controllers-in-dump" Warning Missing: "pods are owned by ReplicationControllers, but the dump has none of them: was the kind asked for?";
+        "evicted pods are not replaced"; "add replicationcontrollers to the dump"
+    "no-services-in-dump" Warning Missing: "the dump has no services: was the kind asked for?";
+        "the scheduler's default spreading sees no Service selectors, which changes scores"; "add services to the dump"
+    "no-statefulsets-in-dump" Warning Missing: "pods are owned by StatefulSets, but the dump has none of them: was the kind asked for?";
+        "evicted pods are not replaced"; "add statefulsets to the dump"
+    "no-storage-classes-in-dump" Warning Missing: "claims name storage classes, but the dump has none: was the kind asked for?";
+        "claims that are not bound yet cannot be scheduled"; "add storageclasses to the dump"
+    "no-volumes-in-dump" Warning Missing: "claims are bound, but the dump has no persistentvolumes: was the kind asked for?";
+        "volumes do not tie pods to zones"; "add persistentvolumes to the dump"
+    "node-cordoned" Info Condition: "a node is cordoned already";
+        "nothing is placed there"; "uncordon it if it shall take pods"
+    "node-missing" Warning Input: "a pod is bound to a node that the dump lacks";
+        "the pod is read as not bound"; "dump nodes and pods at the same time; a pod of a vanished node is removed by pod garbage collection"
+    "node-not-ready" Warning Condition: "a node is not Ready";
+        "its pods cannot stop gracefully, and nothing is placed there"; "repair or remove the node first"
+    "node-overcommitted" Info Condition: "pods on a node request more than it offers";
+        "nothing is placed there until some have gone"; "none needed"
+    "node-windows" Warning NotModelled: "a node or pod runs Windows";
+        "placement is modelled, its start and stop behaviour is not"; "give delays for its groups"
+    "other-scheduler" Warning NotModelled: "a pod names another scheduler";
+        "it is placed by the default rules"; "expect other placements for it"
+    "owner-missing" Warning Condition: "a pod's controller is not in the dump";
+        "nobody replaces the pod once it is evicted, and budgets over it fail to sync"; "find out what became of the controller; dump its kind if it was left out"
+    "owner-custom" Info NotModelled: "pods are owned by a custom resource";
+        "a stand-in controller replaces its pods at once"; "expect the operator's own order and speed"
+    "pod-finalizer" Warning Condition: "a pod has finalizers";
+        "its object may outlive its containers, which delays StatefulSets and drains"; "check who removes the finalizer"
+    "pod-gated" Info Condition: "a pod has scheduling gates";
+        "it is never scheduled during the run"; "remove the gates, or ignore it"
+    "pod-resize-pending" Info Condition: "an in-place resize of a pod is not finished";
+        "the pod is charged with the larger amount"; "let it finish first"
+    "pod-terminating" Info Condition: "a pod is being deleted already";
+        "it goes at its deadline at the latest"; "none needed"
+    "pods-restarting" Info Condition: "a pod's containers have restarted before";
+        "its start delay is not used as a sample"; "none needed"
+    "resource-claims" Warning NotModelled: "a pod uses dynamic resource allocation";
+        "its devices are not looked at when it is placed"; "check by hand that the new nodes have such devices"
+    "resource-quota" Warning NotModelled: "a ResourceQuota limits a namespace";
+        "the old and the new pod exist together for a while; a real quota may refuse the new one"; "leave room for a surge in the quota"
+    "storage-capacity" Warning NotModelled: "a CSI driver publishes storage capacity";
+        "a new volume may be placed where there is no room"; "expect placements to differ for unbound claims"
+    "vertical-autoscaler" Warning NotModelled: "a VerticalPodAutoscaler changes requests when pods are created";
+        "replacements are taken to ask for what their predecessors asked for"; "set its mode to Off or Initial during the migration"
+    "webhook" Info NotModelled: "an admission webhook is configured";
+        "a webhook may change or refuse pods and evictions; if its own pods move, creating pods may fail"; "check the failurePolicy of webhooks whose pods are moved"
+}
+
+/// The entry of a code.
+pub fn diagnostic(code: &str) -> Option<&'static Diagnostic> {
+    TABLE.iter().find(|d| d.code == code)
+}
+
+/// The findings that `--strict` makes errors: what is not modelled, and what the dump lacks, from warnings up.
+pub fn strict_violations(findings: &[Finding]) -> Vec<&Finding> {
+    let counts = |f: &&Finding| {
+        f.severity <= Severity::Warning
+            && diagnostic(&f.code).is_some_and(|d| matches!(d.class, Class::NotModelled | Class::Missing))
+    };
+    findings.iter().filter(counts).collect()
+}
+
+/// Objects listed one by one per code; the rest is only counted.
+const LISTED: usize = 20;
+
+/// Notices gathered while reading, by code in the order of the table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notices {
+    /// Per code: the listed ones as (object, detail), and how many there are in all.
+    codes: FxHashMap<&'static str, (Vec<(String, String)>, usize)>,
+}
+
+impl Notices {
+    /// Notes that a code applies to an object. The object's text is only made while it is still listed.
+    pub(crate) fn note(&mut self, code: &'static str, object: impl FnOnce() -> String, detail: &str) {
+        debug_assert!(diagnostic(code).is_some(), "{code} is not in the table");
+        let (listed, count) = self.codes.entry(code).or_default();
+        *count += 1;
+        if listed.len() < LISTED {
+            listed.push((object(), detail.to_owned()));
+        }
+    }
+    /// The findings, sorted by severity, code and object.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for d in TABLE {
+            let Some((listed, count)) = self.codes.get(d.code) else { continue };
+            for (object, detail) in listed {
+                let message = if detail.is_empty() { d.meaning } else { detail };
+                findings.push(Finding::new(d.severity, d.code, object, format!("{message}: {}", d.effect), d.remedy));
+            }
+            if *count > listed.len() {
+                let kind = listed[0].0.split('/').next().unwrap_or("");
+                let more = count - listed.len();
+                let message = format!("and {more} more ({count} in all), {}: {}", d.meaning, d.effect);
+                findings.push(Finding::new(d.severity, d.code, format!("{kind}/*"), message, d.remedy));
+            }
+        }
+        findings.sort_by(|a, b| (a.severity, &a.code).cmp(&(b.severity, &b.code)));
+        findings
+    }
+}
+
+impl Builder {
+    pub(crate) fn notice_owner(&mut self, owner: &Owner) {
+        let object = || {
+            let text = |s| self.catalog.text(s);
+            format!("{}/{}/{}", text(owner.kind_name), text(self.catalog.namespaces[owner.namespace].name), text(owner.name))
+        };
+        if owner.kind == OwnerKind::Custom {
+            self.notices.note("owner-custom", object, "it is a custom resource that owns pods");
+        } else if owner.missing && self.lookup.kinds.contains(kind_text(owner.kind)) {
+            self.notices.note("owner-missing", object, "pods name it as their controller, but it does not exist");
+        }
+    }
+
+    pub(crate) fn notice_pod(&mut self, pod: &wire::Pod<'_>, spec: &PodSpec) {
+        let meta = &pod.metadata;
+        let object = || Builder::object("Pod", meta);
+        let terminal = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let shape = &self.catalog.shapes[spec.shape.at()];
+        let notices = &mut self.notices;
+        if shape.scheduler_name != self.catalog.known.default_scheduler && !terminal {
+            let name = pod.spec.scheduler_name.as_deref().unwrap_or("");
+            notices.note("other-scheduler", object, &format!("it names the scheduler {name}"));
+        }
+        if shape.has_resource_claims {
+            notices.note("resource-claims", object, "");
+        }
+        if shape.gated {
+            notices.note("pod-gated", object, "");
+        }
+        if !spec.finalizers.is_empty() {
+            let names: Vec<&str> = meta.finalizers.iter().map(|f| &**f).collect();
+            // Every Job tracks its pods by a finalizer of its own, and takes it off once it has counted them.
+            if names != ["batch.kubernetes.io/job-tracking"] {
+                notices.note("pod-finalizer", object, &format!("it has the finalizers {}", names.join(", ")));
+            }
+        }
+        if condition(&pod.status.conditions, "PodResizePending").is_some_and(|c| c.holds())
+            || condition(&pod.status.conditions, "PodResizeInProgress").is_some_and(|c| c.holds())
+        {
+            notices.note("pod-resize-pending", object, "");
+        }
+        if meta.deletion_timestamp.is_some() {
+            notices.note("pod-terminating", object, "");
+        }
+        if pod.spec.os.as_ref().is_some_and(|os| &*os.name == "windows") {
+            notices.note("node-windows", object, "the pod runs Windows");
+        }
+        if spec.claims.iter().any(|c| c.ephemeral) {
+            notices.note("ephemeral-claim", object, "");
+        }
+        if !terminal && self.lookup.kinds.contains("PersistentVolumeClaim") {
+            if let Some(claim) = spec.claims.iter().find(|c| c.claim.is_none()) {
+                let name = self.catalog.names.text(claim.name).unwrap_or("?");
+                notices.note("claim-missing", object, &format!("it mounts the claim {name}, which does not exist"));
+            }
+        }
+        let statuses = || pod.status.container_statuses.iter().chain(pod.status.init_container_statuses.iter());
+        let loops = |s: &wire::ContainerStatus<'_>| {
+            let waiting = s.state.as_ref().and_then(|s| s.waiting.as_ref());
+            waiting.is_some_and(|w| w.reason.as_deref() == Some("CrashLoopBackOff"))
+        };
+        if statuses().any(loops) {
+            notices.note("crash-looping", object, "");
+        } else if statuses().any(|s| s.restart_count > 0) && !terminal {
+            notices.note("pods-restarting", object, "");
+        }
+    }
+}
+
+/// The kind as Kubernetes writes it.
+pub(crate) fn kind_text(kind: OwnerKind) -> &'static str {
+    match kind {
+        OwnerKind::Deployment => "Deployment",
+        OwnerKind::ReplicaSet => "ReplicaSet",
+        OwnerKind::ReplicationController => "ReplicationController",
+        OwnerKind::StatefulSet => "StatefulSet",
+        OwnerKind::DaemonSet => "DaemonSet",
+        OwnerKind::Job => "Job",
+        OwnerKind::Node => "Node",
+        OwnerKind::Custom => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_kebab_case() {
+        for (i, d) in TABLE.iter().enumerate() {
+            assert!(TABLE[..i].iter().all(|o| o.code != d.code), "{} twice", d.code);
+            assert!(d.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", d.code);
+        }
+    }
+
+    #[test]
+    fn many_objects_of_one_code_are_listed_up_to_a_bound() {
+        let mut notices = Notices::default();
+        for i in 0..25 {
+            notices.note("pod-gated", || format!("Pod/a/{i}"), "");
+        }
+        let findings = notices.findings();
+        assert_eq!(findings.len(), LISTED + 1);
+        assert_eq!(findings[LISTED].object, "Pod/*");
+        assert!(findings[LISTED].message.starts_with("and 5 more (25 in all)"), "{}", findings[LISTED].message);
+    }
+}

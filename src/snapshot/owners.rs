@@ -1,0 +1,383 @@
+//! Controllers: those the dump holds, and those only named by their pods.
+
+use super::builder::{Builder, Priority, RuntimeDefaults};
+use super::document::Raw;
+use super::wire::pod::{Container, PodTemplate, Resources, Toleration as WireToleration};
+use super::wire::scalar::{Map, Text};
+use super::wire::{Meta, OwnerReference, workload as wire};
+use crate::cluster::*;
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Custom resources of the dump, to be looked up when a pod names one as its owner.
+#[derive(Default)]
+pub(crate) struct Customs<'a> {
+    pub(crate) by_uid: FxHashMap<String, Custom<'a>>,
+    /// `group/Kind` → path of `spec.replicas` by version; None where a version has no `/scale`.
+    pub(crate) definitions: FxHashMap<String, Vec<(String, Option<String>)>>,
+}
+
+/// A custom resource not decoded beyond its metadata.
+pub(crate) struct Custom<'a> {
+    pub(crate) raw: Raw<'a>,
+    pub(crate) deleting: bool,
+}
+
+/// The kind of a controller from its group and kind.
+pub(crate) fn owner_kind(api_version: &str, kind: &str) -> OwnerKind {
+    match (group(api_version), kind) {
+        ("apps" | "extensions", "Deployment") => OwnerKind::Deployment,
+        ("apps" | "extensions", "ReplicaSet") => OwnerKind::ReplicaSet,
+        ("apps", "StatefulSet") => OwnerKind::StatefulSet,
+        ("apps" | "extensions", "DaemonSet") => OwnerKind::DaemonSet,
+        ("", "ReplicationController") => OwnerKind::ReplicationController,
+        ("batch", "Job") => OwnerKind::Job,
+        ("", "Node") => OwnerKind::Node,
+        _ => OwnerKind::Custom,
+    }
+}
+
+/// The group of an `apiVersion`; "" for the core group.
+pub(crate) fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(g, _)| g)
+}
+
+fn scale_of(kind: OwnerKind) -> ScaleSource {
+    match kind {
+        OwnerKind::Deployment
+        | OwnerKind::ReplicaSet
+        | OwnerKind::ReplicationController
+        | OwnerKind::StatefulSet => ScaleSource::Replicas,
+        OwnerKind::DaemonSet | OwnerKind::Job | OwnerKind::Node => ScaleSource::None,
+        OwnerKind::Custom => ScaleSource::Unknown,
+    }
+}
+
+impl Builder {
+    /// Adds an owner and its names.
+    fn add_owner(&mut self, owner: Owner) -> OwnerIdx {
+        let (uid, key) = (owner.uid, (owner.kind_name, owner.namespace, owner.name));
+        let index = self.catalog.owners.push(owner);
+        if uid != self.catalog.known.empty {
+            self.lookup.owners.insert(uid, index);
+        }
+        self.lookup.owner_names.insert(key, index);
+        index
+    }
+
+    /// An owner of which only names are known.
+    fn bare_owner(&mut self, api_version: &str, kind_name: &str, ns: NsIdx, name: &str, uid: &str) -> Owner {
+        let kind = owner_kind(api_version, kind_name);
+        Owner {
+            kind,
+            kind_name: self.sym(kind_name),
+            api_version: self.sym(api_version),
+            namespace: ns,
+            name: self.sym(name),
+            uid: self.sym(uid),
+            parent: None,
+            missing: false,
+            deleting: false,
+            replicas: None,
+            scale: scale_of(kind),
+            selector: Selector::Nothing,
+            min_ready_ms: 0,
+            parallel: false,
+            first_ordinal: 0,
+            job: None,
+            template: None,
+            claim_templates: Vec::new(),
+        }
+    }
+
+    fn is_known(&mut self, kind: &str, meta: &Meta<'_>) -> bool {
+        let key = (self.sym(kind), self.namespace(meta.ns()), self.sym(&meta.name));
+        self.lookup.owner_names.contains_key(&key)
+    }
+
+    pub(crate) fn read_workload(&mut self, api_version: &str, kind: &str, w: &wire::Workload<'_>) {
+        if self.is_known(kind, &w.metadata) {
+            return;
+        }
+        let ns = self.namespace(w.metadata.ns());
+        self.saw(w.metadata.created_ms());
+        let mut owner = self.bare_owner(api_version, kind, ns, &w.metadata.name, &w.metadata.uid);
+        let spec = &w.spec;
+        owner.deleting = w.metadata.deletion_timestamp.is_some();
+        owner.selector = self.selector(spec.selector.as_ref());
+        owner.min_ready_ms = spec.min_ready_seconds.saturating_mul(1000);
+        if owner.scale == ScaleSource::Replicas {
+            owner.replicas = Some(spec.replicas.unwrap_or(1));
+        }
+        owner.parallel = spec.pod_management_policy.as_deref() == Some("Parallel");
+        owner.first_ordinal = spec.ordinals.as_ref().map_or(0, |o| o.start);
+        owner.claim_templates =
+            spec.volume_claim_templates.iter().map(|c| self.catalog.names.intern(&c.metadata.name)).collect();
+        if owner.kind == OwnerKind::Job {
+            owner.job = Some(job(w));
+        }
+        let kind = owner.kind;
+        let index = self.add_owner(owner);
+        if let Some(template) = &spec.template {
+            let spec = self.template(template, ns, index, kind);
+            self.catalog.owners[index].template = Some(spec);
+        }
+    }
+
+    pub(crate) fn read_replication_controller(&mut self, api_version: &str, rc: &wire::ReplicationController<'_>) {
+        let kind = "ReplicationController";
+        if self.is_known(kind, &rc.metadata) {
+            return;
+        }
+        let ns = self.namespace(rc.metadata.ns());
+        let mut owner = self.bare_owner(api_version, kind, ns, &rc.metadata.name, &rc.metadata.uid);
+        owner.deleting = rc.metadata.deletion_timestamp.is_some();
+        owner.replicas = Some(rc.spec.replicas.unwrap_or(1));
+        owner.selector = self.map_selector(rc.spec.selector.as_ref());
+        owner.min_ready_ms = rc.spec.min_ready_seconds.saturating_mul(1000);
+        let index = self.add_owner(owner);
+        if let Some(template) = &rc.spec.template {
+            let spec = self.template(template, ns, index, OwnerKind::ReplicationController);
+            self.catalog.owners[index].template = Some(spec);
+        }
+    }
+
+    /// Links a ReplicaSet to its Deployment. Other controllers of controllers (operators) are not followed: what they
+    /// would do is theirs to know.
+    pub(crate) fn link_parent(&mut self, kind: &str, w: &wire::Workload<'_>) {
+        let Some(parent) = w.metadata.controller() else { return };
+        if owner_kind(&parent.api_version, &parent.kind) != OwnerKind::Deployment {
+            return;
+        }
+        let ns = self.namespace(w.metadata.ns());
+        let key = (self.sym(kind), ns, self.sym(&w.metadata.name));
+        let Some(child) = self.lookup.owner_names.get(&key).copied() else { return };
+        let parent = self.owner(&Customs::default(), parent, ns);
+        self.catalog.owners[child].parent = Some(parent);
+    }
+
+    /// The owner that a reference names, made (as missing, or from a custom resource) if new.
+    pub(crate) fn owner(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, ns: NsIdx) -> OwnerIdx {
+        let uid = self.sym(&reference.uid);
+        if let Some(owner) = self.lookup.owners.get(&uid) {
+            return *owner;
+        }
+        // The uid decides: an owner of the same name made anew is another. Hand-made dumps may have no uids.
+        if reference.uid.is_empty() {
+            let key = (self.sym(&reference.kind), ns, self.sym(&reference.name));
+            if let Some(owner) = self.lookup.owner_names.get(&key) {
+                return *owner;
+            }
+        }
+        let mut owner = self.bare_owner(&reference.api_version, &reference.kind, ns, &reference.name, &reference.uid);
+        if owner.kind == OwnerKind::Custom {
+            self.read_custom(customs, reference, &mut owner);
+        } else {
+            owner.missing = owner.kind != OwnerKind::Node;
+        }
+        self.notice_owner(&owner);
+        self.add_owner(owner)
+    }
+
+    fn read_custom(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, owner: &mut Owner) {
+        let key = format!("{}/{}", group(&reference.api_version), &*reference.kind);
+        let version = reference.api_version.rsplit('/').next().unwrap_or("");
+        let path = customs.definitions.get(&key).map(|versions| {
+            versions.iter().find(|v| v.0 == version).or(versions.first()).and_then(|v| v.1.clone())
+        });
+        owner.scale = match &path {
+            None => ScaleSource::Unknown,
+            Some(None) => ScaleSource::None,
+            Some(Some(_)) => ScaleSource::Replicas,
+        };
+        let Some(custom) = customs.by_uid.get(&*reference.uid) else {
+            owner.missing = true;
+            return;
+        };
+        owner.deleting = custom.deleting;
+        let path = path.flatten().unwrap_or_else(|| ".spec.replicas".into());
+        owner.replicas = custom.raw.decode::<Value>().ok().and_then(|v| at_path(&v, &path));
+        if owner.scale == ScaleSource::Replicas {
+            // `/scale` reads a count that is not there as 0.
+            owner.replicas = Some(owner.replicas.unwrap_or(0));
+        }
+    }
+
+    /// A pod template as a spec: what the API server and the admission plugins would add is added, as far as the dump
+    /// tells (KUBERNETES §6 trap 6). Replacements are clones of live pods; this is for pods that have none.
+    fn template(&mut self, template: &PodTemplate<'_>, ns: NsIdx, owner: OwnerIdx, kind: OwnerKind) -> SpecIdx {
+        let labels = self.labels(&template.metadata.labels);
+        let mut shaped = self.shape(&template.spec, ns, &labels, "");
+        let shape = &mut shaped.shape;
+        let given = &template.spec;
+        shape.requests = self.admitted_requests(template, ns);
+        let class = given.priority_class_name.as_deref().filter(|c| !c.is_empty());
+        if given.priority.is_none() {
+            let priority = self.priority(class);
+            shape.priority = priority.value;
+            shape.may_preempt &= priority.may_preempt;
+        }
+        let runtime = given.runtime_class_name.as_deref().and_then(|c| self.catalog.names.get(c));
+        if let Some(runtime) = runtime.and_then(|c| self.lookup.runtime_classes.get(&c)).cloned() {
+            shape.node_selector.extend(runtime.node_selector.iter().copied());
+            shape.tolerations.extend(runtime.tolerations.iter().copied());
+        }
+        if kind == OwnerKind::DaemonSet {
+            self.daemon_tolerations(&mut shape.tolerations, given.host_network == Some(true));
+        }
+        self.default_tolerations(&mut shape.tolerations);
+        let shape = self.catalog.intern_shape(shaped.shape);
+        let annotations = self.annotations(&template.metadata);
+        self.catalog.specs.push(PodSpec {
+            namespace: ns,
+            name: self.catalog.known.empty,
+            generate_name: None,
+            uid: self.catalog.known.empty,
+            labels,
+            annotations,
+            shape,
+            claims: shaped.claims,
+            owner: Some(owner),
+            mirror: false,
+            finalizers: Vec::new(),
+            resized: None,
+            ordinal: None,
+        })
+    }
+
+    /// What a pod made from a template would ask for: limits stand in for requests, then limit ranges, then overhead.
+    fn admitted_requests(&mut self, template: &PodTemplate<'_>, ns: NsIdx) -> Requests {
+        let mut spec = super::wire::pod::PodSpec {
+            resources: template.spec.resources.clone(),
+            overhead: template.spec.overhead.clone(),
+            ..Default::default()
+        };
+        let empty = Vec::new();
+        let defaults = self.lookup.limit_defaults.get(&ns).unwrap_or(&empty);
+        spec.containers.0 = template.spec.containers.iter().map(|c| admit(c, defaults)).collect();
+        spec.init_containers.0 = template.spec.init_containers.iter().map(|c| admit(c, defaults)).collect();
+        let runtime = template.spec.runtime_class_name.as_deref().and_then(|c| self.catalog.names.get(c));
+        if let Some(runtime) = runtime.and_then(|c| self.lookup.runtime_classes.get(&c)) {
+            spec.overhead =
+                Map(runtime.overhead.iter().map(|(n, q)| (Text(Cow::Owned(n.clone())), *q)).collect());
+        }
+        super::requests::from_spec(&mut self.catalog, &spec)
+    }
+
+    fn priority(&mut self, class: Option<&str>) -> Priority {
+        let none = Priority { value: 0, may_preempt: true };
+        match class {
+            // Built in; `kubectl get priorityclasses` shows them, but a dump may lack the kind.
+            Some("system-node-critical") => Priority { value: 2_000_001_000, may_preempt: true },
+            Some("system-cluster-critical") => Priority { value: 2_000_000_000, may_preempt: true },
+            Some(class) => {
+                let class = self.sym(class);
+                self.lookup.priorities.get(&class).copied().unwrap_or(none)
+            }
+            None => self.lookup.default_priority.unwrap_or(none),
+        }
+    }
+
+    /// What the DaemonSet controller adds (kubernetes v1.36.3 `controller/daemon/util` `AddOrUpdateDaemonPodTolerations`).
+    fn daemon_tolerations(&mut self, tolerations: &mut Vec<Toleration>, host_network: bool) {
+        for (key, effect) in [
+            ("not-ready", Effect::NoExecute),
+            ("unreachable", Effect::NoExecute),
+            ("disk-pressure", Effect::NoSchedule),
+            ("memory-pressure", Effect::NoSchedule),
+            ("pid-pressure", Effect::NoSchedule),
+            ("unschedulable", Effect::NoSchedule),
+        ] {
+            self.add_toleration(tolerations, key, effect, None);
+        }
+        if host_network {
+            self.add_toleration(tolerations, "network-unavailable", Effect::NoSchedule, None);
+        }
+    }
+
+    /// What admission adds: five minutes on a node that is not ready or unreachable (`DefaultTolerationSeconds`).
+    fn default_tolerations(&mut self, tolerations: &mut Vec<Toleration>) {
+        for key in ["not-ready", "unreachable"] {
+            let sym = self.sym(&format!("node.kubernetes.io/{key}"));
+            let taint = Taint { key: sym, value: self.catalog.known.empty, effect: Effect::NoExecute };
+            let tolerated = tolerations.iter().any(|t| {
+                t.key.is_none_or(|k| k == taint.key) && t.effect.is_none_or(|e| e == taint.effect)
+            });
+            if !tolerated {
+                self.add_toleration(tolerations, key, Effect::NoExecute, Some(300));
+            }
+        }
+    }
+
+    fn add_toleration(&mut self, to: &mut Vec<Toleration>, key: &str, effect: Effect, seconds: Option<i64>) {
+        let key = Some(self.sym(&format!("node.kubernetes.io/{key}")));
+        let new = Toleration { key, value: None, effect: Some(effect), seconds };
+        if !to.contains(&new) {
+            to.push(new);
+        }
+    }
+
+    pub(crate) fn runtime_tolerations(&mut self, list: &[WireToleration<'_>]) -> Vec<Toleration> {
+        list.iter().map(|t| self.toleration(t)).collect()
+    }
+    pub(crate) fn read_runtime_class(&mut self, class: &super::wire::policy::RuntimeClass<'_>) {
+        let name = self.sym(&class.metadata.name);
+        let overhead = class.overhead.iter().flat_map(|o| o.pod_fixed.iter()).map(|(n, q)| (n.to_string(), *q));
+        let mut defaults = RuntimeDefaults { overhead: overhead.collect(), ..Default::default() };
+        if let Some(scheduling) = &class.scheduling {
+            defaults.node_selector = self.pairs(&scheduling.node_selector);
+            defaults.tolerations = self.runtime_tolerations(&scheduling.tolerations);
+        }
+        self.lookup.runtime_classes.insert(name, defaults.into());
+    }
+}
+
+/// A container of a template with the requests it would have after admission; only what requests are made of.
+fn admit<'c>(c: &Container<'c>, defaults: &[(String, Quantity)]) -> Container<'c> {
+    let mut requests = c.resources.requests.0.clone();
+    let mut add = |name: &str, quantity: Quantity| {
+        if !requests.iter().any(|(n, _)| &**n == name) {
+            requests.push((Text(Cow::Owned(name.to_owned())), quantity));
+        }
+    };
+    c.resources.limits.iter().for_each(|(name, q)| add(name, *q));
+    defaults.iter().for_each(|(name, q)| add(name, *q));
+    Container {
+        restart_policy: c.restart_policy.clone(),
+        resources: Resources { requests: Map(requests), limits: Map::default() },
+        ..Container::default()
+    }
+}
+
+fn job(w: &wire::Workload<'_>) -> JobSpec {
+    let spec = &w.spec;
+    let ignores = |r: &wire::FailureRule<'_>| {
+        &*r.action == "Ignore" && r.on_pod_conditions.iter().any(|c| &*c.kind == "DisruptionTarget")
+    };
+    let rules = spec.pod_failure_policy.as_ref().map(|p| &p.rules);
+    // With a failure policy, `Failed` is the default and the only value allowed.
+    let replace_only_failed = spec.pod_replacement_policy.as_deref().map_or(rules.is_some(), |p| p == "Failed");
+    let ended = |c: &super::wire::Condition<'_>| matches!(&*c.kind, "Complete" | "Failed") && c.holds();
+    JobSpec {
+        parallelism: spec.parallelism.unwrap_or(1),
+        completions: match (spec.completions, spec.parallelism) {
+            (Some(n), _) => Some(n),
+            (None, Some(_)) => None,
+            (None, None) => Some(1),
+        },
+        backoff_limit: spec.backoff_limit.unwrap_or(6),
+        replace_only_failed,
+        ignores_disruption: rules.is_some_and(|r| r.iter().any(ignores)),
+        suspended: spec.suspend,
+        indexed: spec.completion_mode.as_deref() == Some("Indexed"),
+        succeeded: w.status.succeeded,
+        failed: w.status.failed,
+        finished: w.status.conditions.iter().any(ended),
+    }
+}
+
+/// The number under a path such as `.spec.replicas`.
+fn at_path(value: &Value, path: &str) -> Option<i64> {
+    path.trim_start_matches('.').split('.').try_fold(value, |v, key| v.get(key))?.as_i64()
+}

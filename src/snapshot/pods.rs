@@ -1,0 +1,146 @@
+//! Pods: what they were created as, and how they are now.
+
+use super::builder::Builder;
+use super::delays::StartSample;
+use super::owners::Customs;
+use super::requests;
+use super::wire::condition;
+use super::wire::pod as wire;
+use crate::cluster::*;
+
+/// A pod read: its spec is in the catalogue, its state still has times since 1970.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadPod {
+    pub(crate) state: PodState,
+    pub(crate) started: Option<StartSample>,
+}
+
+impl Builder {
+    /// Reads a pod; None for one that was there already (the same uid in two files).
+    pub(crate) fn read_pod(&mut self, customs: &Customs<'_>, pod: &wire::Pod<'_>) -> Option<ReadPod> {
+        let meta = &pod.metadata;
+        let uid = self.sym(&meta.uid);
+        if !meta.uid.is_empty() && !self.lookup.pod_uids.insert(uid) {
+            self.notices.note("duplicate-object", || Builder::object("Pod", meta), "it is in the input twice; the first is used");
+            return None;
+        }
+        let ns = self.namespace(meta.ns());
+        let name = self.sym(&meta.name);
+        let node = pod.spec.node_name.as_deref().filter(|n| !n.is_empty());
+        let node = node.and_then(|n| self.node_of(n, pod));
+        let mut labels = self.labels(&meta.labels);
+        if node.is_some() {
+            // Binding copies the node's topology onto the pod (PodTopologyLabels admission); a clone starts without.
+            labels.remove(self.catalog.known.zone);
+            labels.remove(self.catalog.known.region);
+        }
+        let shaped = self.shape(&pod.spec, ns, &labels, &meta.name);
+        let resized = requests::resized(&mut self.catalog, pod, &shaped.shape.requests);
+        let owner = meta.controller().map(|r| self.owner(customs, r, ns));
+        let shape = self.catalog.intern_shape(shaped.shape);
+        let mirror = meta.annotations.get("kubernetes.io/config.mirror").is_some();
+        let spec = PodSpec {
+            namespace: ns,
+            name,
+            generate_name: self.sym_opt(meta.generate_name.as_deref()),
+            uid,
+            labels,
+            annotations: self.annotations(meta),
+            shape,
+            claims: shaped.claims,
+            owner,
+            mirror,
+            finalizers: meta.finalizers.iter().map(|f| self.catalog.names.intern(f)).collect(),
+            resized,
+            ordinal: self.ordinal(pod, owner),
+        };
+        self.notice_pod(pod, &spec);
+        let spec = self.catalog.specs.push(spec);
+        let state = self.pod_state(pod, spec, name, uid, node);
+        let started = self.start_sample(pod, &state, owner, mirror);
+        Some(ReadPod { state, started })
+    }
+
+    fn node_of(&mut self, name: &str, pod: &wire::Pod<'_>) -> Option<NodeIdx> {
+        let found = self.catalog.names.get(name).and_then(|n| self.lookup.nodes.get(&n).copied());
+        if found.is_none() {
+            let detail = format!("it is bound to node {name}, which the dump lacks; it is read as not bound");
+            self.notices.note("node-missing", || Builder::object("Pod", &pod.metadata), &detail);
+        }
+        found
+    }
+
+    /// The ordinal of a StatefulSet's pod, or the completion index of an indexed Job's.
+    fn ordinal(&mut self, pod: &wire::Pod<'_>, owner: Option<OwnerIdx>) -> Option<u32> {
+        let owner = &self.catalog.owners[owner?];
+        match owner.kind {
+            OwnerKind::StatefulSet => pod.metadata.name.rsplit_once('-').and_then(|(_, n)| n.parse().ok()),
+            OwnerKind::Job => {
+                pod.metadata.annotations.get("batch.kubernetes.io/job-completion-index").and_then(|n| n.parse().ok())
+            }
+            _ => None,
+        }
+    }
+
+    fn pod_state(&mut self, pod: &wire::Pod<'_>, spec: SpecIdx, name: Sym, uid: Sym, node: Option<NodeIdx>) -> PodState {
+        let (meta, status) = (&pod.metadata, &pod.status);
+        let ready = condition(&status.conditions, "Ready");
+        let scheduled = condition(&status.conditions, "PodScheduled");
+        let preempted = condition(&status.conditions, "DisruptionTarget");
+        let created = meta.created_ms();
+        let at = |c: Option<&super::wire::Condition<'_>>| c.and_then(|c| c.last_transition_time).map(|t| t.0);
+        let started = status.start_time.map(|t| t.0).or(at(scheduled)).unwrap_or(created);
+        let deleting = meta.deletion_timestamp.map(|t| {
+            let grace = meta.deletion_grace_period_seconds.unwrap_or(0).saturating_mul(1000);
+            Deletion { asked: t.0 - grace, deadline: t.0 }
+        });
+        self.saw(created.max(started).max(deleting.map_or(0, |d| d.asked)));
+        for c in status.conditions.iter() {
+            self.saw(c.last_transition_time.map_or(0, |t| t.0));
+        }
+        let statuses = || status.container_statuses.iter().chain(status.init_container_statuses.iter());
+        for state in statuses().filter_map(|s| s.state.as_ref()) {
+            let running = state.running.as_ref().and_then(|r| r.started_at);
+            let ended = state.terminated.as_ref().and_then(|t| t.finished_at);
+            self.saw(running.max(ended).map_or(0, |t| t.0));
+        }
+        let nominated = status.nominated_node_name.as_deref().and_then(|n| self.catalog.names.get(n));
+        PodState {
+            spec,
+            name,
+            uid,
+            phase: match status.phase.as_deref() {
+                Some("Running") => Phase::Running,
+                Some("Succeeded") => Phase::Succeeded,
+                Some("Failed") => Phase::Failed,
+                Some("Unknown") => Phase::Unknown,
+                _ => Phase::Pending,
+            },
+            node,
+            ready: ready.is_some_and(|c| c.holds()),
+            ready_since: at(ready).unwrap_or(created),
+            created,
+            started,
+            deleting,
+            nominated: nominated.and_then(|n| self.lookup.nodes.get(&n).copied()),
+            unschedulable: scheduled.is_some_and(|c| &*c.status == "False" && c.because("Unschedulable")),
+            preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
+            restarts: u32::try_from(statuses().map(|s| s.restart_count.max(0)).sum::<i64>()).unwrap_or(u32::MAX),
+            gone: false,
+        }
+    }
+
+    /// How long the pod took from scheduled to ready, if it tells.
+    fn start_sample(&self, pod: &wire::Pod<'_>, state: &PodState, owner: Option<OwnerIdx>, mirror: bool) -> Option<StartSample> {
+        let moment = |kind: &str| {
+            let c = condition(&pod.status.conditions, kind).filter(|c| c.holds())?;
+            c.last_transition_time.map(|t| t.0)
+        };
+        if mirror || state.node.is_none() || state.phase != Phase::Running {
+            return None;
+        }
+        let (scheduled, ready) = (moment("PodScheduled")?, moment("Ready")?);
+        let owner = owner.map(|o| self.catalog.top_owner(o));
+        Some(StartSample { owner, ms: ready - scheduled, restarted: state.restarts > 0 })
+    }
+}

@@ -1,0 +1,124 @@
+//! Budgets, services, priority and runtime classes, limit ranges as the API writes them.
+
+use super::pod::{ResourceList, Toleration};
+use super::scalar::{IntOrString, List, Map, Pairs, Text, Time};
+use super::selector::LabelSelector;
+use super::{Condition, Meta};
+use serde::Deserialize;
+
+/// `policy/v1.PodDisruptionBudget`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Budget<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: BudgetSpec<'a>,
+    pub status: BudgetStatus<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BudgetSpec<'a> {
+    pub min_available: Option<IntOrString>,
+    pub max_unavailable: Option<IntOrString>,
+    #[serde(borrow)]
+    pub selector: Option<LabelSelector<'a>>,
+    pub unhealthy_pod_eviction_policy: Option<Text<'a>>,
+}
+
+/// Its status.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BudgetStatus<'a> {
+    pub disruptions_allowed: i64,
+    pub current_healthy: i64,
+    pub desired_healthy: i64,
+    pub expected_pods: i64,
+    pub observed_generation: i64,
+    #[serde(borrow)]
+    pub disrupted_pods: Map<'a, Option<Time>>,
+    pub conditions: List<Condition<'a>>,
+}
+
+/// `v1.Service`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Service<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: ServiceSpec<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceSpec<'a> {
+    #[serde(borrow)]
+    pub selector: Option<Pairs<'a>>,
+}
+
+/// `scheduling.k8s.io/v1.PriorityClass`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PriorityClass<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub value: i32,
+    pub global_default: bool,
+    pub preemption_policy: Option<Text<'a>>,
+}
+
+/// `node.k8s.io/v1.RuntimeClass`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RuntimeClass<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub overhead: Option<Overhead<'a>>,
+    pub scheduling: Option<Scheduling<'a>>,
+}
+
+/// `overhead`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Overhead<'a> {
+    #[serde(borrow)]
+    pub pod_fixed: ResourceList<'a>,
+}
+
+/// `scheduling`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Scheduling<'a> {
+    #[serde(borrow)]
+    pub node_selector: Pairs<'a>,
+    pub tolerations: List<Toleration<'a>>,
+}
+
+/// `v1.LimitRange`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LimitRange<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: LimitRangeSpec<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LimitRangeSpec<'a> {
+    #[serde(borrow)]
+    pub limits: List<Limit<'a>>,
+}
+
+/// One of its limits.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Limit<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    pub default_request: ResourceList<'a>,
+    pub default: ResourceList<'a>,
+}

@@ -1,0 +1,144 @@
+//! Controllers of pods as the API writes them.
+
+use super::pod::PodTemplate;
+use super::scalar::{List, Pairs, Text};
+use super::selector::LabelSelector;
+use super::{Bare, Condition, Meta};
+use serde::Deserialize;
+
+/// A Deployment, ReplicaSet, StatefulSet, DaemonSet or Job: their fields of one name mean the same.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Workload<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: WorkloadSpec<'a>,
+    pub status: WorkloadStatus<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadSpec<'a> {
+    pub replicas: Option<i64>,
+    #[serde(borrow)]
+    pub selector: Option<LabelSelector<'a>>,
+    pub min_ready_seconds: i64,
+    pub template: Option<PodTemplate<'a>>,
+    pub pod_management_policy: Option<Text<'a>>,
+    pub ordinals: Option<Ordinals>,
+    pub volume_claim_templates: List<Bare<'a>>,
+    pub parallelism: Option<i64>,
+    pub completions: Option<i64>,
+    pub backoff_limit: Option<i64>,
+    pub pod_replacement_policy: Option<Text<'a>>,
+    pub pod_failure_policy: Option<FailurePolicy<'a>>,
+    pub suspend: bool,
+    pub completion_mode: Option<Text<'a>>,
+}
+
+/// StatefulSet `spec.ordinals`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ordinals {
+    pub start: u32,
+}
+
+/// Job `spec.podFailurePolicy`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FailurePolicy<'a> {
+    #[serde(borrow)]
+    pub rules: List<FailureRule<'a>>,
+}
+
+/// One of its rules.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FailureRule<'a> {
+    #[serde(borrow)]
+    pub action: Text<'a>,
+    pub on_pod_conditions: List<Condition<'a>>,
+}
+
+/// Its status, as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WorkloadStatus<'a> {
+    pub succeeded: i64,
+    pub failed: i64,
+    #[serde(borrow)]
+    pub conditions: List<Condition<'a>>,
+}
+
+/// A ReplicationController, whose selector is a plain map.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ReplicationController<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: ReplicationControllerSpec<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ReplicationControllerSpec<'a> {
+    pub replicas: Option<i64>,
+    #[serde(borrow)]
+    pub selector: Option<Pairs<'a>>,
+    pub min_ready_seconds: i64,
+    pub template: Option<PodTemplate<'a>>,
+}
+
+/// `apiextensions.k8s.io/v1.CustomResourceDefinition`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Definition<'a> {
+    #[serde(borrow)]
+    pub metadata: Meta<'a>,
+    pub spec: DefinitionSpec<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DefinitionSpec<'a> {
+    #[serde(borrow)]
+    pub group: Text<'a>,
+    pub names: Names<'a>,
+    pub versions: List<Version<'a>>,
+}
+
+/// Its names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Names<'a> {
+    #[serde(borrow)]
+    pub kind: Text<'a>,
+}
+
+/// One of its versions.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Version<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    pub subresources: Option<Subresources<'a>>,
+}
+
+/// The subresources of a version.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Subresources<'a> {
+    #[serde(borrow)]
+    pub scale: Option<ScalePaths<'a>>,
+}
+
+/// Where `/scale` finds the replica count.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ScalePaths<'a> {
+    #[serde(borrow)]
+    pub spec_replicas_path: Text<'a>,
+}
