@@ -122,6 +122,7 @@ impl Builder {
             created,
             started,
             deleting,
+            incarnation: 0,
             nominated: nominated.and_then(|n| self.lookup.nodes.get(&n).copied()),
             unschedulable: scheduled.is_some_and(|c| &*c.status == "False" && c.because("Unschedulable")),
             preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
