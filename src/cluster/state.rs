@@ -116,6 +116,8 @@ pub struct State {
     pub claims: Arena<PvcIdx, PvcState>,
     /// Volumes attached to nodes, sorted by nothing but age.
     pub attachments: Vec<Attachment>,
+    /// The same by node.
+    attached: Vec<Vec<PvIdx>>,
     /// Sums of requests of the pods that occupy each node: `requested[node * dims + resource]`.
     requested: Vec<i64>,
     /// Sums of the scorer's non-zero requests.
@@ -534,7 +536,12 @@ impl State {
     }
     /// Attaches a volume to a node, if it is not yet.
     pub fn attach(&mut self, attachment: Attachment) {
-        if !self.attachments.contains(&attachment) {
+        let node = attachment.node.at();
+        if self.attached.len() <= node {
+            self.attached.resize(node + 1, Vec::new());
+        }
+        if !self.attached[node].contains(&attachment.volume) {
+            self.attached[node].push(attachment.volume);
             self.attachments.push(attachment);
             self.nodes[attachment.node].version += 1;
             self.log(Change::Attached(attachment.node));
@@ -542,12 +549,16 @@ impl State {
     }
     /// Detaches a volume from a node.
     pub fn detach_volume(&mut self, attachment: Attachment) {
-        let before = self.attachments.len();
+        let volumes = self.attached.get_mut(attachment.node.at());
+        let Some(volumes) = volumes.filter(|v| v.contains(&attachment.volume)) else { return };
+        volumes.retain(|v| *v != attachment.volume);
         self.attachments.retain(|a| *a != attachment);
-        if self.attachments.len() != before {
-            self.nodes[attachment.node].version += 1;
-            self.log(Change::Detached(attachment.node));
-        }
+        self.nodes[attachment.node].version += 1;
+        self.log(Change::Detached(attachment.node));
+    }
+    /// Volumes attached to a node, oldest attachment first.
+    pub fn attached(&self, node: NodeIdx) -> &[PvIdx] {
+        self.attached.get(node.at()).map_or(&[], |v| v)
     }
 
     // --- hypotheses ---

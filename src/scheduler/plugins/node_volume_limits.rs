@@ -1,18 +1,143 @@
-//! NodeVolumeLimits.
+//! NodeVolumeLimits: a CSI driver attaches only so many volumes to a node (`P/nodevolumelimits/csi.go`).
 
-use crate::cluster::NodeIdx;
+use crate::cluster::{Catalog, ClaimRef, NodeIdx, PodIdx, PvIdx, PvcIdx, State, Sym, Volume};
+use crate::scheduler::plugin::Code;
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
+use smallvec::SmallVec;
+
+/// `ErrReasonMaxVolumeCountExceeded`.
+const TOO_MANY: &str = "node(s) exceed max volume count";
+
+/// What makes two volumes one (`getVolumeUniqueName`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity {
+    /// A volume by its handle.
+    Handle(Sym),
+    /// A volume without a handle.
+    Volume(PvIdx),
+    /// A claim that has no volume yet.
+    Claim(PvcIdx),
+    /// A legacy disk named by the pod itself.
+    Disk(Sym),
+}
+
+/// A volume that counts, with its driver.
+type Counted = (Sym, Identity);
 
 /// The NodeVolumeLimits plugin.
 #[derive(Clone, Debug, Default)]
-pub struct NodeVolumeLimits;
+pub struct NodeVolumeLimits {
+    wanted: SmallVec<[Counted; 4]>,
+}
+
+/// The CSI driver that took over an in-tree plugin (csi-translation-lib), or the name itself.
+fn csi_driver(catalog: &Catalog, name: Sym) -> Option<Sym> {
+    let csi = match catalog.text(name) {
+        "kubernetes.io/aws-ebs" | "aws-ebs" => "ebs.csi.aws.com",
+        "kubernetes.io/gce-pd" | "gce-pd" => "pd.csi.storage.gke.io",
+        "kubernetes.io/azure-disk" => "disk.csi.azure.com",
+        "kubernetes.io/azure-file" => "file.csi.azure.com",
+        "kubernetes.io/cinder" => "cinder.csi.openstack.org",
+        "kubernetes.io/vsphere-volume" => "csi.vsphere.vmware.com",
+        "kubernetes.io/portworx-volume" => "pxd.portworx.com",
+        _ => return Some(name),
+    };
+    // A driver that no object names has no limit anywhere.
+    catalog.names.get(csi)
+}
+
+/// `getCSIDriverInfo`: None for what is not attached by a CSI driver.
+fn of_claim(catalog: &Catalog, state: &State, claim: &ClaimRef) -> Option<Counted> {
+    let index = claim.claim.filter(|c| !state.claims[*c].gone)?;
+    if let Some(volume) = state.claims[index].volume {
+        return of_volume(catalog, state, volume);
+    }
+    // Unbound, or bound to a volume that cannot be found: the class tells the driver (`getCSIDriverInfoFromSC`).
+    let name = catalog.claims[index].class.filter(|c| *c != catalog.known.empty)?;
+    let class = catalog.classes.iter().find(|c| c.name == name)?;
+    Some((csi_driver(catalog, class.provisioner)?, Identity::Claim(index)))
+}
+
+fn of_volume(catalog: &Catalog, state: &State, volume: PvIdx) -> Option<Counted> {
+    let pv = &state.volumes[volume];
+    let driver = csi_driver(catalog, pv.driver?)?;
+    Some((driver, pv.handle.map_or(Identity::Volume(volume), Identity::Handle)))
+}
+
+/// `filterAttachableVolumes`: the volumes of a pod that count, each once.
+fn of_pod(catalog: &Catalog, state: &State, pod: PodIdx, out: &mut SmallVec<[Counted; 4]>) {
+    let spec = &catalog.specs[state.pods[pod].spec];
+    for volume in &catalog.shape(state.pods[pod].spec).volumes {
+        let counted = match volume {
+            Volume::Claim(nth) => spec.claims.get(*nth as usize).and_then(|c| of_claim(catalog, state, c)),
+            Volume::Disk { kind, id, .. } if is_migrated(catalog, *kind) => {
+                csi_driver(catalog, *kind).map(|driver| (driver, Identity::Disk(*id)))
+            }
+            _ => None,
+        };
+        if let Some(counted) = counted.filter(|c| !out.contains(c)) {
+            out.push(counted);
+        }
+    }
+}
+
+/// `IsInlineMigratable`, of the kinds that a pod can name itself.
+fn is_migrated(catalog: &Catalog, kind: Sym) -> bool {
+    matches!(catalog.text(kind), "gce-pd" | "aws-ebs")
+}
 
 impl PodPlugin for NodeVolumeLimits {
     const PLUGIN: PluginId = PluginId::NodeVolumeLimits;
-    fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
-        PreFilter::Skip
+
+    fn pre_filter(&mut self, view: PodView<'_>) -> PreFilter {
+        self.wanted.clear();
+        let asks = view.shape().volumes.iter().any(|v| match v {
+            Volume::Claim(_) => true,
+            Volume::Disk { kind, .. } => is_migrated(view.catalog, *kind),
+            _ => false,
+        });
+        if !asks {
+            return PreFilter::Skip;
+        }
+        of_pod(view.catalog, view.state, view.pod, &mut self.wanted);
+        PreFilter::Run
     }
-    fn filter(&self, _view: PodView<'_>, _node: NodeIdx) -> Result<(), Rejection> {
+
+    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+        let (catalog, state) = (view.catalog, view.state);
+        if let Some(missing) = view.spec().claims.iter().find(|c| c.claim.is_none_or(|c| state.claims[c].gone)) {
+            let namespace = catalog.text(catalog.namespaces[view.spec().namespace].name);
+            let name = catalog.text(missing.name);
+            let text = format!("looking up PVC {namespace}/{name}: persistentvolumeclaim {name:?} not found");
+            return Err(Rejection::text(Self::PLUGIN, Code::Unresolvable, text));
+        }
+        let Some(limits) = &state.nodes[node].spec.attach_limits else { return Ok(()) };
+        let limit = |driver: Sym| limits.iter().find(|l| l.driver == driver).and_then(|l| l.count);
+        if !self.wanted.iter().any(|(driver, _)| limit(*driver).is_some()) {
+            return Ok(());
+        }
+        let mut used: SmallVec<[Counted; 4]> = SmallVec::new();
+        for pod in &state.nodes[node].pods {
+            of_pod(catalog, state, *pod, &mut used);
+        }
+        // Attachments that no pod there uses count too: a detach under way still takes its slot. A volume that the pod
+        // itself brings and that is such an attachment counts twice, as upstream has it.
+        let attached: SmallVec<[Counted; 8]> = state
+            .attached(node)
+            .iter()
+            .filter_map(|v| of_volume(catalog, state, *v))
+            .filter(|v| !used.contains(v))
+            .collect();
+        for (i, (driver, _)) in self.wanted.iter().enumerate() {
+            let first_of_driver = !self.wanted[..i].iter().any(|(d, _)| d == driver);
+            let Some(limit) = limit(*driver).filter(|_| first_of_driver) else { continue };
+            let of_driver = |v: &&Counted| v.0 == *driver;
+            let new = self.wanted.iter().filter(of_driver).filter(|v| !used.contains(v)).count();
+            let now = used.iter().filter(of_driver).count() + attached.iter().filter(of_driver).count();
+            if new > 0 && (now + new) as i64 > limit {
+                return Err(Rejection::unschedulable(Self::PLUGIN, TOO_MANY));
+            }
+        }
         Ok(())
     }
 }

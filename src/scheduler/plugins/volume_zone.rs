@@ -1,18 +1,112 @@
-//! VolumeZone.
+//! VolumeZone: a volume's zone and region labels must match the node's (`P/volumezone/volume_zone.go`).
 
-use crate::cluster::NodeIdx;
+use crate::cluster::{Catalog, NodeIdx, PvcState, Sym};
+use crate::scheduler::plugin::Code;
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
+use smallvec::SmallVec;
+
+/// `ErrReasonConflict`.
+const CONFLICT: &str = "node(s) had no available volume zone";
+
+/// A label of a volume with the values it allows.
+#[derive(Clone, Debug)]
+struct Topology {
+    key: Sym,
+    values: SmallVec<[Sym; 2]>,
+}
 
 /// The VolumeZone plugin.
 #[derive(Clone, Debug, Default)]
-pub struct VolumeZone;
+pub struct VolumeZone {
+    topologies: Vec<Topology>,
+}
+
+/// `topologyLabels`, in upstream's order.
+fn labels(catalog: &Catalog) -> [Sym; 4] {
+    let known = &catalog.known;
+    [known.zone_beta, known.region_beta, known.zone, known.region]
+}
+
+/// `LabelZonesToSet`: values joined by `__`; None if one is empty. A value that no label has is left out.
+fn zones(catalog: &Catalog, value: Sym) -> Option<SmallVec<[Sym; 2]>> {
+    let text = catalog.names.text(value)?;
+    let mut out = SmallVec::new();
+    for part in text.split("__") {
+        let part = part.trim();
+        if part.is_empty() {
+            return None;
+        }
+        out.extend(catalog.names.get(part));
+    }
+    Some(out)
+}
+
+impl VolumeZone {
+    fn reject(text: String) -> PreFilter {
+        PreFilter::Reject(Rejection::text(Self::PLUGIN, Code::Unresolvable, text))
+    }
+    /// What an unbound claim means: nothing if it waits for its first consumer.
+    fn unbound(view: &PodView<'_>, class: Option<Sym>) -> Option<PreFilter> {
+        let class = class.filter(|c| *c != view.catalog.known.empty);
+        let Some(class) = class else {
+            return Some(Self::reject("PersistentVolumeClaim had no pv name and storageClass name".into()));
+        };
+        match view.catalog.classes.iter().find(|c| c.name == class) {
+            None => {
+                let name = view.catalog.text(class);
+                Some(Self::reject(format!("storageclass.storage.k8s.io {name:?} not found")))
+            }
+            Some(class) if class.waits_for_consumer => None,
+            Some(_) => Some(Self::reject("PersistentVolume had no name".into())),
+        }
+    }
+}
 
 impl PodPlugin for VolumeZone {
     const PLUGIN: PluginId = PluginId::VolumeZone;
-    fn pre_filter(&mut self, _view: PodView<'_>) -> PreFilter {
-        PreFilter::Skip
+
+    fn pre_filter(&mut self, view: PodView<'_>) -> PreFilter {
+        self.topologies.clear();
+        for claim in view.spec().claims.iter().filter(|c| !c.ephemeral) {
+            let Some(index) = claim.claim.filter(|c| !view.state.claims[*c].gone) else {
+                let name = view.catalog.text(claim.name);
+                return Self::reject(format!("persistentvolumeclaim {name:?} not found"));
+            };
+            let volume = match &view.state.claims[index] {
+                PvcState { volume: Some(volume), .. } => *volume,
+                PvcState { volume_missing: true, .. } => return Self::reject("persistentvolume not found".into()),
+                _ => match Self::unbound(&view, view.catalog.claims[index].class) {
+                    Some(rejection) => return rejection,
+                    None => continue,
+                },
+            };
+            let volume = &view.state.volumes[volume];
+            for key in labels(view.catalog) {
+                if let Some(values) = volume.labels.get(key).and_then(|v| zones(view.catalog, v)) {
+                    self.topologies.push(Topology { key, values });
+                }
+            }
+        }
+        if self.topologies.is_empty() { PreFilter::Skip } else { PreFilter::Run }
     }
-    fn filter(&self, _view: PodView<'_>, _node: NodeIdx) -> Result<(), Rejection> {
+
+    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+        let known = &view.catalog.known;
+        let node_labels = &view.state.nodes[node].spec.labels;
+        if labels(view.catalog).iter().all(|key| node_labels.get(*key).is_none()) {
+            return Ok(());
+        }
+        for topology in &self.topologies {
+            let general = match topology.key {
+                k if k == known.zone_beta => known.zone,
+                k if k == known.region_beta => known.region,
+                k => k,
+            };
+            let value = node_labels.get(topology.key).or_else(|| node_labels.get(general));
+            if !value.is_some_and(|v| topology.values.contains(&v)) {
+                return Err(Rejection::unresolvable(Self::PLUGIN, CONFLICT));
+            }
+        }
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod spread;
 mod volumes;
 
 use super::event::ClusterEvent;
+pub(crate) use volumes::disks_conflict;
 use crate::cluster::{Catalog, PodIdx, State};
 use crate::scheduler::names::PluginId;
 
