@@ -11,7 +11,7 @@ use super::nodes::ReadNode;
 use super::owners::{Custom, Customs, group};
 use super::pods::ReadPod;
 use super::volumes::ReadClaim;
-use super::wire::{Bare, node, pod, policy, storage, workload};
+use super::wire::{Bare, Named, node, pod, policy, storage, workload};
 use crate::cluster::*;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
 
     fn decode<T: Deserialize<'a>>(&self, item: &Item<'a>) -> Result<T, ReadError> {
         item.raw.decode().map_err(|(path, problem)| {
-            let name = item.raw.decode::<Bare<'_>>().map(|b| b.metadata).unwrap_or_default();
+            let name = item.raw.decode::<Named<'_>>().map(|b| b.metadata).unwrap_or_default();
             let ns = name.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
             ReadError::Field {
                 file: self.sources[item.source].clone(),
