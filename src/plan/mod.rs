@@ -1,9 +1,19 @@
 //! What we INTEND: which nodes together, how a batch goes, what stands in the way.
 
 pub mod baseline;
+pub mod batcher;
+pub mod bounds;
 pub mod document;
 pub mod options;
+pub mod preflight;
+pub mod select;
+#[cfg(test)]
+mod tests;
 
 pub use baseline::Baseline;
+pub use batcher::batches;
+pub use bounds::{Bound, LeastDelays, lower_bound};
 pub use document::{Guards, Intent, NodeId, PLAN_VERSION, Plan};
 pub use options::Options;
+pub use preflight::{Facts, preflight};
+pub use select::select;

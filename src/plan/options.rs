@@ -308,8 +308,6 @@ pub struct OceanOptions {
     pub new_nodes_timeout_ms: i64,
     /// How long to wait for evicted pods to be scheduled and ready, in ms (C). Default 20 min.
     pub pods_timeout_ms: i64,
-    /// How long to wait for old nodes to be gone, in ms (C). Default 10 min.
-    pub termination_timeout_ms: i64,
     /// How long the whole migration may take before it ends with "technical timeout", in ms (C); None for no limit
     /// but the horizon. Default None.
     pub technical_timeout_ms: Option<i64>,
@@ -333,7 +331,6 @@ impl Default for OceanOptions {
             draining_timeout_ms: 300 * SECOND,
             new_nodes_timeout_ms: 15 * MINUTE,
             pods_timeout_ms: 20 * MINUTE,
-            termination_timeout_ms: 10 * MINUTE,
             technical_timeout_ms: None,
             connectivity_timeout_ms: 5 * MINUTE,
             controller_reports: true,
@@ -410,20 +407,23 @@ pub struct Options {
     pub unscheduled_at_start: Option<UnscheduledAtStart>,
     /// Old nodes are terminated once empty. Default true, but false for kubectl-drain, which only empties them.
     pub terminate_nodes: Option<bool>,
+    /// How long to wait for terminated nodes to be gone, in ms (C). Default 10 min.
+    pub termination_timeout_ms: i64,
     /// A first, small batch. Default none.
     pub canary: Option<Canary>,
     /// Wait between batches, in ms. Default 0.
     pub soak_ms: i64,
     /// Spans in which batches may start. Default always.
     pub windows: Vec<Window>,
-    /// The autoscaler may add nodes to groups that old nodes belong to. Default false.
+    /// The autoscaler may add nodes to groups that old nodes belong to. Default true: nobody stops it.
     pub source_groups_may_grow: bool,
     /// When the run is given up, in ms. Default 24 h.
     pub horizon_ms: i64,
     /// Stop is asked for at this moment, in ms. Default never.
     pub stop_at_ms: Option<i64>,
-    /// Limits of the client that carries it out, per API group. Default kubectl's 5 a second, 10 at once.
-    pub client: RateLimit,
+    /// Limits of the client that carries it out, per API group. Default for kubectl-drain kubectl's 5 a second and 10
+    /// at once, for the others 50 and 100 (C; their controllers are not published).
+    pub client: Option<RateLimit>,
     /// Parameters of `kubectl-drain`.
     pub kubectl_drain: KubectlDrainOptions,
     /// Parameters of `ocean-aws` and `ocean-azure`.
@@ -443,13 +443,14 @@ impl Default for Options {
             cordon: CordonWhen::default(),
             unscheduled_at_start: None,
             terminate_nodes: None,
+            termination_timeout_ms: 10 * MINUTE,
             canary: None,
             soak_ms: 0,
             windows: Vec::new(),
-            source_groups_may_grow: false,
+            source_groups_may_grow: true,
             horizon_ms: 24 * 60 * MINUTE,
             stop_at_ms: None,
-            client: RateLimit { qps: 5, burst: 10 },
+            client: None,
             kubectl_drain: KubectlDrainOptions::default(),
             ocean: OceanOptions::default(),
             surge: SurgeOptions::default(),
@@ -468,6 +469,13 @@ impl Options {
             UnscheduledAtStart::Refuse
         } else {
             UnscheduledAtStart::Ignore
+        })
+    }
+    /// The client's limits, the procedure's default if not given.
+    pub fn client(&self) -> RateLimit {
+        self.client.unwrap_or(match self.procedure {
+            ProcedureKind::KubectlDrain => RateLimit { qps: 5, burst: 10 },
+            _ => RateLimit { qps: 50, burst: 100 },
         })
     }
     /// How many nodes a batch has, the procedure's default if not given.
@@ -493,7 +501,9 @@ impl Options {
         }
         range("horizon_ms", self.horizon_ms, 1, 366 * day, " ms");
         range("soak_ms", self.soak_ms, 0, 366 * day, " ms");
-        range("client.burst", i64::from(self.client.burst), i64::from(self.client.qps > 0), 1_000_000, "");
+        if let Some(c) = self.client {
+            range("client.burst", i64::from(c.burst), i64::from(c.qps > 0), 1_000_000, "");
+        }
         if let Some(c) = self.canary {
             range("canary.nodes", i64::from(c.nodes), 1, i64::from(u32::MAX), "");
             range("canary.soak_ms", c.soak_ms, 0, 366 * day, " ms");
@@ -507,7 +517,7 @@ impl Options {
         for (name, v) in [
             ("ocean.new_nodes_timeout_ms", o.new_nodes_timeout_ms),
             ("ocean.pods_timeout_ms", o.pods_timeout_ms),
-            ("ocean.termination_timeout_ms", o.termination_timeout_ms),
+            ("termination_timeout_ms", self.termination_timeout_ms),
             ("ocean.connectivity_timeout_ms", o.connectivity_timeout_ms),
         ] {
             range(name, v, SECOND, 366 * day, " ms");

@@ -13,7 +13,7 @@ use super::outcome::{Failure, Outcome};
 use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since the migration started.
+/// Milliseconds since the snapshot, which is also when a simulated migration starts.
 pub type Ms = i64;
 
 /// Identity of a call within a run; counted from 0 and kept across a resume.
@@ -193,6 +193,8 @@ pub enum ApiGroup {
     Core,
     /// Evictions.
     Policy,
+    /// DaemonSets, which kubectl looks up.
+    Apps,
     /// The provider's API, which has no limit of ours.
     Provider,
 }
@@ -273,6 +275,13 @@ pub enum Announcement {
         stream: Stream,
         /// Text.
         text: String,
+    },
+    /// The imitated command returned; the batch goes on until its workloads are whole.
+    CommandReturned {
+        /// Batch.
+        batch: u32,
+        /// Its exit status.
+        exit: i32,
     },
     /// All that had to leave a node has left it.
     NodeDrained {

@@ -1,67 +1,597 @@
 //! How a plan is CARRIED OUT: the batch state machine, its procedures, and why it ends.
+//!
+//! [`Runner`] is the one state machine behind both worlds, simulated and live. It sees what the API could show, puts
+//! out calls and announcements, and keeps in [`Progress`] all that a restart needs.
 
+mod client;
+mod context;
 pub mod interface;
+mod kubectl_drain;
+mod ocean;
 pub mod outcome;
+pub mod packing;
+mod procedure;
+pub mod progress;
+pub mod refs;
+mod retire;
+mod surge;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod whole;
 
 pub use interface::*;
-pub use outcome::{Failure, Outcome};
+pub use outcome::{Failure, Outcome, Reason};
+pub use packing::GroupsPacker;
+pub use progress::{BatchReport, Fate, Progress};
 
 use crate::cluster::View;
-use crate::plan::Intent;
-use serde::{Deserialize, Serialize};
+use crate::plan::options::{CordonWhen, UnscheduledAtStart};
+use crate::plan::{Intent, NodeId};
+use client::{Ask, Client};
+use context::Cx;
+use procedure::{End, ProcedureState};
+use progress::{Common, OldNode, Phase};
+use refs::{N, Tables};
 use std::sync::Arc;
 
-/// How far a run is: with the plan and a fresh list of the cluster it can be resumed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Progress {
-    /// Set once the migration has ended.
-    pub outcome: Option<Outcome>,
-    /// Why, unless it completed.
-    pub failure: Option<Failure>,
-}
+/// How long the closing may take before it ends regardless (C).
+const CLOSING_MS: Ms = 120_000;
+/// Refused or lost calls of the closing are repeated after so long (C).
+const CLOSING_RETRY_MS: Ms = 5000;
 
 /// The batch algorithm as a state machine.
 pub struct Runner {
+    intent: Arc<Intent>,
+    packer: Arc<dyn Packer>,
     progress: Progress,
+    tables: Tables,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("progress", &self.progress).finish_non_exhaustive()
+    }
 }
 
 impl Runner {
     /// A run of `intent` that has not begun; it begins at the first input.
     ///
     /// # Errors
-    /// Says which node of the plan the cluster lacks.
-    pub fn new(_intent: Arc<Intent>, _view: View<'_>, _packer: Arc<dyn Packer>) -> Result<Runner, String> {
-        Ok(Runner { progress: Progress { outcome: None, failure: None } })
+    /// Says which nodes of the plan the cluster lacks, or which parameter is out of range.
+    pub fn new(intent: Arc<Intent>, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
+        intent.resolve(view)?;
+        let problems = intent.options.problems();
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        let node_ids: Vec<NodeId> = intent.batches.iter().flatten().cloned().collect();
+        let mut starts = vec![0u32];
+        for b in &intent.batches {
+            starts.push(starts[starts.len() - 1] + b.len() as u32);
+        }
+        let nodes = node_ids.iter().map(|_| OldNode { fate: Fate::Waiting, cordoned: false, why: String::new() }).collect();
+        let common = Common {
+            client: Client::new(intent.options.client()),
+            node_ids,
+            nodes,
+            starts,
+            pod_ids: Vec::new(),
+            marks: Vec::new(),
+            reports: Vec::new(),
+            batch: 0,
+            demands: Vec::new(),
+            groups: Vec::new(),
+            pending_at_start: Default::default(),
+            known_nodes: Default::default(),
+            stop: None,
+            unreachable_since: None,
+            began: 0,
+            concluding: None,
+            not_uncordoned: Vec::new(),
+        };
+        let progress =
+            Progress { now: 0, phase: Phase::NotBegun, common, procedure: None, outcome: None, failure: None };
+        Self::resume(intent, progress, view, packer)
     }
+
     /// Goes on from `progress` over a fresh view. Answers to the calls of [`Runner::open_calls`] may still come; a
     /// driver that lost them feeds `Answer::Unknown` for each.
     ///
     /// # Errors
-    /// Says what of the plan the cluster lacks.
+    /// Says if the progress is not of this plan.
     pub fn resume(
-        _intent: Arc<Intent>,
+        intent: Arc<Intent>,
         progress: Progress,
-        _view: View<'_>,
-        _packer: Arc<dyn Packer>,
+        view: View<'_>,
+        packer: Arc<dyn Packer>,
     ) -> Result<Runner, String> {
-        Ok(Runner { progress })
+        if !intent.batches.iter().flatten().eq(progress.common.node_ids.iter()) {
+            return Err("the progress is of another plan: its old nodes are not those of the plan's batches".into());
+        }
+        let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
+        tables.owners = whole::Counts::resolve(view, &progress.common.marks);
+        Ok(Runner { intent, packer, progress, tables })
     }
-    /// Takes an input at `now`, which never goes back, and puts calls and announcements into `out`.
-    pub fn handle(&mut self, _now: Ms, _view: View<'_>, _input: Input<'_>, _out: &mut Outbox) {}
-    /// When the driver must call again at the latest; None if the runner only waits for the world (or has ended).
-    pub fn next_wakeup(&self) -> Option<Ms> {
-        None
-    }
+
     /// How far it is.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
-    /// Calls that are under way and unanswered, in order.
+    /// Calls that left and are unanswered, in order.
     pub fn open_calls(&self) -> Vec<CallId> {
-        Vec::new()
+        self.progress.common.client.open.keys().copied().collect()
     }
     /// The outcome, once it has ended.
     pub fn outcome(&self) -> Option<Outcome> {
         self.progress.outcome
     }
+
+    /// When the driver must call again at the latest; None if the runner only waits for the world (or has ended).
+    pub fn next_wakeup(&self) -> Option<Ms> {
+        let p = &self.progress;
+        if p.outcome.is_some() {
+            return None;
+        }
+        let o = &self.intent.options;
+        let phase = match p.phase {
+            Phase::NotBegun => Some(p.now),
+            Phase::Between { until } => Some(until),
+            Phase::Closing { since } => Some(since + CLOSING_MS),
+            Phase::Batch => p.procedure.as_ref().and_then(|s| s.next_wakeup(p.now)),
+            Phase::CordonAll | Phase::Ended => None,
+        };
+        let stop = o.stop_at_ms.filter(|_| p.common.stop.is_none());
+        let limits = [stop, Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
+        p.common.client.next_at().into_iter().chain(phase).chain(limits.into_iter().flatten()).min().map(|t| t.max(p.now))
+    }
+
+    /// Takes an input at `now`, which never goes back, and puts calls and announcements into `out`.
+    pub fn handle(&mut self, now: Ms, view: View<'_>, input: Input<'_>, out: &mut Outbox) {
+        if self.progress.outcome.is_some() {
+            return;
+        }
+        let now = now.max(self.progress.now);
+        self.progress.now = now;
+        if self.progress.phase == Phase::NotBegun {
+            self.begin(now, view, out);
+        }
+        match input {
+            Input::Changed(objects) => self.changed(now, view, objects, out),
+            Input::Answer(id, answer) => self.answered(now, view, id, answer, out),
+            Input::LaunchFailed { key, count, reason, message } => {
+                if let Some(d) = self.progress.common.demands.iter_mut().find(|d| d.key == key) {
+                    d.trouble = format!("{count} x {}: {reason}: {message}", d.group);
+                }
+            }
+            Input::Stop(mode) => {
+                self.progress.common.stop.get_or_insert(mode);
+            }
+            Input::Tick => {}
+        }
+        if self.intent.options.stop_at_ms.is_some_and(|t| now >= t) {
+            self.progress.common.stop.get_or_insert(StopMode { terminate_drained: None });
+        }
+        if now >= self.intent.options.horizon_ms && !matches!(self.progress.phase, Phase::Closing { .. } | Phase::Ended) {
+            let cause = self.horizon_cause(now, view, out);
+            self.conclude(now, view, Some((Reason::Horizon, cause)), out);
+        }
+        self.advance(now, view, out);
+        self.flush(now, view, out);
+    }
+
+    /// Goes as far as it can at this moment.
+    fn advance(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        // Each round changes the phase or ends; batches are finite, and so is this.
+        for _ in 0..=2 * self.progress.common.batches() + 8 {
+            let before = (self.progress.phase, self.progress.common.batch);
+            match self.progress.phase {
+                Phase::CordonAll if self.progress.common.client.is_idle() => {
+                    self.progress.phase = Phase::Between { until: self.batch_may_start(now) };
+                }
+                Phase::Between { until } if until <= now => self.next_batch(now, view, out),
+                Phase::Between { .. } if self.progress.common.stop.is_some() => {
+                    self.conclude(now, view, Some((Reason::Stopped, String::new())), out);
+                }
+                Phase::Batch => self.step_batch(now, view, out),
+                Phase::Closing { since } => {
+                    let idle = self.progress.common.client.is_idle();
+                    if idle || now >= since + CLOSING_MS {
+                        self.end(now, view, out);
+                    }
+                }
+                _ => {}
+            }
+            if (self.progress.phase, self.progress.common.batch) == before || self.progress.outcome.is_some() {
+                break;
+            }
+        }
+    }
+
+    /// Runs `f` with a procedure's context.
+    fn with<R>(&mut self, now: Ms, view: View<'_>, out: &mut Outbox, f: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+        let mut cx = Cx {
+            now,
+            view,
+            options: &self.intent.options,
+            packer: &*self.packer,
+            common: &mut self.progress.common,
+            tables: &mut self.tables,
+            out,
+        };
+        f(&mut cx)
+    }
+
+    // --- the beginning ---
+
+    fn begin(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let intent = self.intent.clone();
+        let (batches, nodes) = (self.progress.common.batches(), self.progress.common.nodes.len() as u32);
+        out.announce(Announcement::MigrationStarted { batches, nodes });
+        self.progress.common.began = now;
+        let pending: Vec<_> = view
+            .state
+            .live_pods()
+            .filter(|p| {
+                let p = &view.state.pods[*p];
+                p.unschedulable && p.node.is_none() && p.is_active()
+            })
+            .collect();
+        let uid = |p: &crate::cluster::PodIdx| view.state.name(view.catalog, view.state.pods[*p].uid).to_owned();
+        self.progress.common.pending_at_start = pending.iter().map(uid).collect();
+        if intent.options.unscheduled() == UnscheduledAtStart::Refuse && !pending.is_empty() {
+            let mut names: Vec<String> = pending.iter().map(|p| view.state.pod_text(view.catalog, *p)).collect();
+            names.sort();
+            let cause = format!("{} unschedulable before the start: {}", count(names.len(), "pod"), names.join(", "));
+            return self.conclude(now, view, Some((Reason::UnscheduledAtStart, cause)), out);
+        }
+        if let Some((reason, cause)) = self.with(now, view, out, ocean::refuse_start) {
+            return self.conclude(now, view, Some((reason, cause)), out);
+        }
+        self.freeze(now, view, out);
+        self.progress.phase = Phase::CordonAll;
+        if intent.options.cordon == CordonWhen::AllFirst {
+            self.with(now, view, out, |cx| {
+                for n in (0..cx.common.nodes.len() as u32).map(N) {
+                    let valid = cx.common.nodes[n.at()].fate != Fate::Invalid;
+                    if valid && cx.node(n).is_some_and(|i| !cx.view.state.nodes[i].unschedulable) {
+                        cx.ask(Ask::Cordon(n));
+                    }
+                }
+            });
+        }
+    }
+
+    /// Keeps the autoscaler from shrinking what Ocean fills, and from growing what is to be left, if asked.
+    fn freeze(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let options = &self.intent.options;
+        let (ocean, may_grow) = (options.procedure.is_ocean(), options.source_groups_may_grow);
+        let old: Vec<_> = self.tables.nodes.iter().flatten().filter_map(|n| view.state.nodes[*n].group).collect();
+        for (i, g) in view.catalog.groups.entries() {
+            let is_source = old.contains(&i);
+            if !ocean && (may_grow || !is_source) {
+                continue;
+            }
+            let group = self.progress.common.groups.len() as u32;
+            self.progress.common.groups.push(view.catalog.text(g.id).to_owned());
+            let ask = Ask::Freeze { group, scale_up: is_source && !may_grow, scale_down: ocean };
+            self.with(now, view, out, |cx| cx.ask(ask));
+        }
+    }
+
+    // --- batches ---
+
+    /// When the next batch may start: now, or when a window opens.
+    fn batch_may_start(&self, from: Ms) -> Ms {
+        let windows = &self.intent.options.windows;
+        if windows.is_empty() {
+            return from;
+        }
+        // No window left: the horizon ends the wait.
+        windows.iter().filter_map(|w| w.next_open(from)).min().unwrap_or(self.intent.options.horizon_ms)
+    }
+    fn next_batch(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let batch = self.progress.common.batch;
+        if self.progress.common.stop.is_some() {
+            return self.conclude(now, view, Some((Reason::Stopped, String::new())), out);
+        }
+        if batch >= self.progress.common.batches() {
+            return self.conclude(now, view, None, out);
+        }
+        let procedure = self.intent.options.procedure;
+        let here = self.progress.common.here();
+        let nodes: Vec<_> = here.iter().filter_map(|n| self.tables.nodes[n.at()]).collect();
+        out.announce(Announcement::BatchStarted { batch, nodes: nodes.clone() });
+        let c = &mut self.progress.common;
+        c.reports.push(BatchReport {
+            index: batch,
+            start_ms: now,
+            end_ms: None,
+            outcome: None,
+            exit: None,
+            failure: None,
+            evictions: 0,
+            refused: 0,
+            forced: 0,
+            launched: 0,
+        });
+        c.pod_ids.clear();
+        self.tables.pods.clear();
+        self.tables.pod_of.clear();
+        self.tables.find_terminal(view);
+        if procedure.launches() {
+            let uid = |n| view.state.name(view.catalog, view.state.nodes[n].spec.uid).to_owned();
+            c.known_nodes = view.state.live_nodes().map(uid).collect();
+            c.demands.clear();
+        }
+        (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes);
+        let mut state = ProcedureState::new(procedure);
+        self.with(now, view, out, |cx| state.get().begin(cx));
+        self.progress.procedure = Some(state);
+        self.progress.phase = Phase::Batch;
+        self.step_batch(now, view, out);
+    }
+    fn step_batch(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let Some(mut state) = self.progress.procedure.take() else { return };
+        let end = self.with(now, view, out, |cx| state.get().step(cx));
+        self.progress.procedure = Some(state);
+        let Some(end) = end else { return };
+        let (exit, failure, next) = match end {
+            End::Next { exit, failure } => (exit, failure.clone(), Ok(())),
+            End::Abort { exit, failure } => (exit, Some(failure.clone()), Err((Outcome::Failed, Some(failure)))),
+            End::Stopped { failure } => {
+                let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Stopped };
+                (None, failure.clone(), Err((outcome, failure)))
+            }
+        };
+        let outcome = self.batch_outcome(next.as_ref().err().map(|e| e.0), failure.is_some());
+        let batch = self.progress.common.batch;
+        if let Some(r) = self.progress.common.report() {
+            (r.end_ms, r.outcome, r.exit, r.failure) = (Some(now), Some(outcome), exit, failure.clone());
+        }
+        out.announce(Announcement::BatchFinished { batch, outcome, exit, failure });
+        self.progress.procedure = None;
+        self.progress.common.batch += 1;
+        match next {
+            Ok(()) if self.progress.common.batch >= self.progress.common.batches() => self.conclude(now, view, None, out),
+            Ok(()) => {
+                let o = &self.intent.options;
+                let canary = o.canary.filter(|_| batch == 0).map_or(0, |c| c.soak_ms);
+                self.progress.phase = Phase::Between { until: self.batch_may_start(now + o.soak_ms + canary) };
+            }
+            Err((Outcome::Stopped, _)) => self.conclude(now, view, Some((Reason::Stopped, String::new())), out),
+            Err((_, failure)) => {
+                self.progress.failure = failure;
+                self.close(now, view, Outcome::Failed, out);
+            }
+        }
+    }
+    /// How a batch ended, by what became of its nodes.
+    fn batch_outcome(&self, aborted: Option<Outcome>, failed: bool) -> Outcome {
+        let here = self.progress.common.here();
+        let replaced = here.iter().filter(|n| self.progress.common.nodes[n.at()].fate.is_replaced()).count();
+        match aborted {
+            Some(o) => o,
+            None if replaced == here.len() && !failed => Outcome::Completed,
+            None if replaced > 0 => Outcome::PartlyCompleted,
+            None => Outcome::Failed,
+        }
+    }
+
+    // --- the end ---
+
+    /// What was waited for when the horizon came.
+    fn horizon_cause(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) -> String {
+        let batch = self.progress.common.batch;
+        let behind = self.with(now, view, out, |cx| cx.not_whole());
+        let refused: Vec<&str> = self.progress.common.nodes.iter().map(|n| n.why.as_str()).filter(|w| !w.is_empty()).collect();
+        let mut parts = vec![format!("batch {} of {} was under way", batch + 1, self.progress.common.batches())];
+        parts.extend((!behind.is_empty()).then_some(behind));
+        parts.extend(refused.iter().take(3).map(|s| (*s).to_owned()));
+        parts.join("; ")
+    }
+    /// Ends the migration: with a reason, or by what became of the nodes.
+    fn conclude(&mut self, now: Ms, view: View<'_>, reason: Option<(Reason, String)>, out: &mut Outbox) {
+        let procedure = self.intent.options.procedure;
+        let (outcome, failure) = match reason {
+            Some((reason, cause)) => (reason.outcome(), Some(Failure::new(reason, procedure, cause))),
+            None => self.by_nodes(),
+        };
+        self.progress.failure = failure;
+        self.close(now, view, outcome, out);
+    }
+    /// The outcome of a migration whose every batch was worked through.
+    fn by_nodes(&self) -> (Outcome, Option<Failure>) {
+        let nodes = &self.progress.common.nodes;
+        let replaced = nodes.iter().filter(|n| n.fate.is_replaced()).count();
+        let left: Vec<(usize, &OldNode)> = nodes.iter().enumerate().filter(|(_, n)| !n.fate.is_replaced()).collect();
+        if left.is_empty() {
+            return match self.progress.common.reports.iter().find_map(|r| r.failure.clone()) {
+                // All nodes are empty, but some workload did not become whole within its limit.
+                Some(f) if f.reason == Reason::PodsNotScheduled.code() => (Outcome::PartlyCompleted, Some(f)),
+                _ => (Outcome::Completed, None),
+            };
+        }
+        let reason = match left[0].1.fate {
+            _ if replaced == 0 => Reason::NothingReplaced,
+            Fate::HeldByBudget => Reason::HeldByBudget,
+            Fate::HeldByRestriction => Reason::HeldByRestriction,
+            Fate::HeldByStandAlone => Reason::HeldByStandAlone,
+            _ => Reason::SomeNotReplaced,
+        };
+        let mut causes: Vec<String> = left
+            .iter()
+            .take(10)
+            .map(|(i, n)| {
+                let name = &self.progress.common.node_ids[*i].name;
+                if n.why.contains(name.as_str()) { n.why.clone() } else { format!("node {name}: {}", n.why) }
+            })
+            .collect();
+        if left.len() > 10 {
+            causes.push(format!("and {} more", left.len() - 10));
+        }
+        let failure = Failure::new(reason, self.intent.options.procedure, causes.join("; "));
+        (reason.outcome(), Some(failure))
+    }
+    /// Leaves the cluster in order: freezes are lifted, and after a stop or failure what was cordoned and not drained
+    /// is made schedulable again.
+    fn close(&mut self, now: Ms, view: View<'_>, outcome: Outcome, out: &mut Outbox) {
+        self.progress.procedure = None;
+        if self.progress.common.reports.last().is_some_and(|r| r.end_ms.is_none()) {
+            let (batch, failure) = (self.progress.common.batch, self.progress.failure.clone());
+            if let Some(r) = self.progress.common.report() {
+                (r.end_ms, r.outcome, r.failure) = (Some(now), Some(outcome), failure.clone());
+            }
+            out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
+        }
+        self.progress.common.client.restart();
+        let procedure = self.intent.options.procedure;
+        let all_first = self.intent.options.cordon == CordonWhen::AllFirst;
+        // kubectl leaves its cordons; ours go beyond it only where we cordoned nodes that it never came to.
+        let undo = procedure.launches() || all_first || outcome == Outcome::Stopped;
+        self.with(now, view, out, |cx| {
+            for n in (0..cx.common.nodes.len() as u32).map(N) {
+                let node = &cx.common.nodes[n.at()];
+                let untouched = procedure.launches() || matches!(node.fate, Fate::Waiting | Fate::InProgress);
+                if undo && node.cordoned && !node.fate.is_replaced() && untouched && cx.node(n).is_some() {
+                    cx.ask(Ask::Uncordon(n));
+                }
+            }
+            for group in 0..cx.common.groups.len() as u32 {
+                cx.ask(Ask::Unfreeze { group });
+            }
+        });
+        self.progress.phase = Phase::Closing { since: now };
+        self.progress.common.concluding = Some(outcome);
+    }
+    fn end(&mut self, _now: Ms, _view: View<'_>, out: &mut Outbox) {
+        let mut outcome = self.progress.common.concluding.unwrap_or(Outcome::Failed);
+        let left: Vec<String> = self
+            .progress
+            .common
+            .client
+            .open
+            .values()
+            .filter_map(|a| match a {
+                Ask::Uncordon(n) => Some(self.progress.common.node_ids[n.at()].name.clone()),
+                _ => None,
+            })
+            .chain(self.progress.common.not_uncordoned.iter().cloned())
+            .collect();
+        if outcome == Outcome::Stopped && !left.is_empty() {
+            outcome = Outcome::Failed;
+            let cause = format!("still cordoned: {}", left.join(", "));
+            self.progress.failure = Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
+        }
+        self.progress.common.client.restart();
+        self.progress.phase = Phase::Ended;
+        self.progress.outcome = Some(outcome);
+        out.announce(Announcement::MigrationFinished { outcome, failure: self.progress.failure.clone() });
+    }
+
+    // --- inputs ---
+
+    fn changed(&mut self, now: Ms, view: View<'_>, objects: &[ObjId], out: &mut Outbox) {
+        let mut state = self.progress.procedure.take();
+        for object in objects {
+            match object {
+                ObjId::Pod(pod) => {
+                    self.tables.owners.pod_changed(view, &self.progress.common.marks, *pod);
+                    self.tables.note_terminal(view, *pod);
+                    if let Some(s) = &mut state {
+                        self.with(now, view, out, |cx| s.get().pod_changed(cx, *pod));
+                    }
+                }
+                ObjId::Owner(owner) => self.tables.owners.owner_changed(view, &self.progress.common.marks, *owner),
+                ObjId::Node(_) | ObjId::Budget(_) => {}
+            }
+        }
+        self.progress.procedure = state;
+    }
+    fn answered(&mut self, now: Ms, view: View<'_>, id: CallId, answer: Answer, out: &mut Outbox) {
+        // An answer to a call of an earlier process or batch concerns nobody.
+        let Some(ask) = self.progress.common.client.open.remove(&id) else { return };
+        self.with(now, view, out, |cx| cx.note_answer(&answer));
+        match self.progress.phase {
+            Phase::Batch if matches!(ask, Ask::Freeze { .. }) => {}
+            Phase::Batch => {
+                if let Some(mut state) = self.progress.procedure.take() {
+                    self.with(now, view, out, |cx| state.get().answer(cx, id, ask, answer));
+                    self.progress.procedure = Some(state);
+                }
+            }
+            Phase::CordonAll => match (ask, answer) {
+                (Ask::Cordon(n), Answer::Accepted) => self.progress.common.nodes[n.at()].cordoned = true,
+                (Ask::Cordon(_) | Ask::Freeze { .. }, Answer::Unknown) => {
+                    self.with(now, view, out, |cx| cx.ask(ask));
+                }
+                _ => {}
+            },
+            Phase::Closing { .. } => match (ask, answer) {
+                (Ask::Uncordon(n), Answer::Accepted) => self.progress.common.nodes[n.at()].cordoned = false,
+                (Ask::Uncordon(n), Answer::Refused { .. }) => {
+                    let name = self.progress.common.node_ids[n.at()].name.clone();
+                    self.progress.common.not_uncordoned.push(name);
+                }
+                (Ask::Uncordon(_) | Ask::Unfreeze { .. }, Answer::Unknown) => {
+                    self.with(now + CLOSING_RETRY_MS, view, out, |cx| cx.ask(ask));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Lets the calls leave whose token is there.
+    fn flush(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        // What cannot be named any more (an object the fresh list lacks) is answered as gone; the answers may make new
+        // calls, but each needs an object that the view has.
+        for _ in 0..1000 {
+            let mut gone = Vec::new();
+            for (id, ask) in self.progress.common.client.leaving(now) {
+                match self.action(view, ask) {
+                    Some(action) => out.call(id, action),
+                    None => gone.push(id),
+                }
+            }
+            if gone.is_empty() {
+                return;
+            }
+            for id in gone {
+                self.answered(now, view, id, Answer::Gone, out);
+            }
+            self.advance(now, view, out);
+        }
+    }
+    /// A call in terms of the view; None if an object of it is not there.
+    fn action(&self, view: View<'_>, ask: Ask) -> Option<Action> {
+        let node = |n: N| self.tables.nodes[n.at()].filter(|i| !view.state.nodes[*i].gone);
+        let pod = |p: refs::P| self.tables.pods.get(p.at()).copied().flatten();
+        let group = |i: u32| context::group(view, &self.progress.common.groups[i as usize]);
+        Some(match ask {
+            Ask::Cordon(n) => Action::Cordon { node: node(n)? },
+            Ask::Uncordon(n) => Action::Uncordon { node: node(n)? },
+            Ask::Taint(n) => Action::Taint { node: node(n)?, taint: surge::taint() },
+            Ask::Untaint(n) => Action::Untaint { node: node(n)?, taint: surge::taint() },
+            Ask::Evict { pod: p, precondition, grace_ms } => Action::Evict { pod: pod(p)?, precondition, grace_ms },
+            Ask::Delete { pod: p, precondition, grace_ms } => Action::DeletePod { pod: pod(p)?, precondition, grace_ms },
+            Ask::GetPod(p) => Action::GetPod { pod: pod(p)? },
+            Ask::ListPods(n) => Action::ListPods { node: node(n)? },
+            Ask::Ensure { demand, total } => {
+                let d = self.progress.common.demands.get(demand as usize)?;
+                let machine = d.machine.as_ref().and_then(|m| {
+                    view.catalog.machines.entries().find(|(_, k)| view.catalog.text(k.name) == m).map(|(i, _)| i)
+                });
+                let zone = d.zone.as_ref().and_then(|z| view.catalog.names.get(z));
+                Action::EnsureNodes { key: d.key.clone(), group: context::group(view, &d.group)?, machine, zone, total }
+            }
+            Ask::Freeze { group: g, scale_up, scale_down } => Action::FreezeGroup { group: group(g)?, scale_up, scale_down },
+            Ask::Unfreeze { group: g } => Action::UnfreezeGroup { group: group(g)? },
+            Ask::Retire(n) => Action::RetireNode { node: node(n)? },
+        })
+    }
+}
+
+/// `1 pod`, `2 pods`.
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

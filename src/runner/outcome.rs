@@ -1,9 +1,15 @@
 //! How a migration ends, and why: one table from condition to outcome, message and exit status.
+//!
+//! Ocean's messages are to the letter those of its documentation; where a procedure has no published wording for a
+//! condition, the words are ours. `docs/outcomes.md` is this table, and a test holds the two together.
 
+use crate::plan::options::ProcedureKind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
 /// How a batch or a migration ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Outcome {
     /// Every old node was emptied (and terminated, if asked).
@@ -37,9 +43,9 @@ impl Outcome {
 }
 
 /// Why a batch or a migration did not complete.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
-    /// Stable code, kebab-case.
+    /// Stable code, kebab-case ([`Reason::code`]).
     pub reason: String,
     /// The imitated system's message, to the letter where it has one.
     pub message: String,
@@ -47,4 +53,253 @@ pub struct Failure {
     pub cause: String,
     /// What would lift it.
     pub remedy: String,
+}
+
+impl Failure {
+    /// A failure in the words of a procedure.
+    pub fn new(reason: Reason, procedure: ProcedureKind, cause: impl Into<String>) -> Failure {
+        Failure {
+            reason: reason.code().into(),
+            message: reason.message(procedure).into(),
+            cause: cause.into(),
+            remedy: reason.remedy().into(),
+        }
+    }
+    /// The same with a remedy that knows the object.
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Failure {
+        self.remedy = remedy.into();
+        self
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $outcome:ident, $condition:literal, $message:literal, $remedy:literal;)*) => {
+        /// Why a migration did not complete.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// All of them, in the order of the table.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)*];
+            /// Stable code.
+            pub fn code(self) -> &'static str { match self { $(Reason::$name => $code,)* } }
+            /// How the migration ends.
+            pub fn outcome(self) -> Outcome { match self { $(Reason::$name => Outcome::$outcome,)* } }
+            /// When it comes to this.
+            pub fn condition(self) -> &'static str { match self { $(Reason::$name => $condition,)* } }
+            /// What would lift it, in general.
+            pub fn remedy(self) -> &'static str { match self { $(Reason::$name => $remedy,)* } }
+            fn own_message(self) -> &'static str { match self { $(Reason::$name => $message,)* } }
+        }
+    };
+}
+
+reasons! {
+    /// Ocean's first condition for a start.
+    UnscheduledAtStart = "unscheduled-at-start", Failed,
+        "pods are unschedulable before anything was touched, and unscheduled-at-start is refuse",
+        "The migration was not started: there are unschedulable pods in the cluster.",
+        "Make room for these pods or delete them, or plan with --unscheduled-at-start ignore.";
+    /// Nothing to migrate.
+    NoValidNode = "no-valid-node", Failed,
+        "no selected node passes validation",
+        "The migration was not started: none of the selected nodes can be migrated.",
+        "Lift what the per-node findings name, or select other nodes.";
+    /// The controller or the API does not answer.
+    Connectivity = "connectivity", Failed,
+        "the controller does not report, or the API refuses or loses calls for longer than connectivity_timeout_ms",
+        "The migration has stopped because the Kubernetes API could not be reached.",
+        "Check the controller and the API server, then start again; what moved stays.";
+    /// Replacements did not come.
+    NoNewNodes = "no-new-nodes", Failed,
+        "the new nodes a batch needs are not Ready within new_nodes_timeout_ms, or no group can make them",
+        "The migration has stopped because not enough new nodes could be launched.",
+        "Make a group that fits the named pods, raise its maximum count, or give it other machine types or zones.";
+    /// The whole takes too long.
+    TechnicalTimeout = "technical-timeout", Failed,
+        "the migration takes longer than technical_timeout_ms",
+        "The migration has stopped because it took too long.",
+        "Run the migration with fewer nodes at a time, grouped by labels or requirements.";
+    /// The run's bound.
+    Horizon = "horizon", Failed,
+        "the run reaches horizon_ms",
+        "The migration did not end within its horizon.",
+        "Set timeouts so that a wait ends, or raise horizon_ms.";
+    /// The evicted pods found no home.
+    PodsNotScheduled = "pods-not-scheduled", Failed,
+        "pods that a batch evicted are not all scheduled and ready within pods_timeout_ms (kubectl-drain: settle_timeout_ms, with after_settle_timeout stop)",
+        "The migration has stopped because workloads of the batch did not become whole again.",
+        "Make room for the named pods, or lift the constraint that keeps them from the new nodes.";
+    /// The machines would not go.
+    NodesNotTerminated = "nodes-not-terminated", Failed,
+        "old nodes are not gone within termination_timeout_ms",
+        "The migration has stopped because old nodes could not be terminated.",
+        "Check that the provider's role may delete nodes, then delete the named ones by hand.";
+    /// As above, during a stop.
+    StopNotTerminated = "stop-nodes-not-terminated", Failed,
+        "the migration was stopped, and drained old nodes are not gone within termination_timeout_ms",
+        "Old nodes could not be terminated while the migration was being stopped.",
+        "Check that the provider's role may delete nodes, then delete the named ones by hand.";
+    /// Uncordoning failed during a stop.
+    StopNotRescheduled = "stop-nodes-not-rescheduled", Failed,
+        "the migration was stopped, and old nodes that were not drained could not be made schedulable again",
+        "Old nodes could not be made schedulable again while the migration was being stopped.",
+        "Check that nodes may be uncordoned, then run kubectl uncordon on the named ones.";
+    /// Too few of a batch were replaced.
+    BatchUnhealthy = "batch-unhealthy", Failed,
+        "fewer of a batch's nodes were replaced than batch_min_healthy_percent",
+        "The migration has stopped because too few nodes of a batch were replaced.",
+        "Lift what held the named nodes, or lower --batch-min-healthy.";
+    /// A node of a surge resisted.
+    NodeTimeout = "node-timeout", Failed,
+        "surge: a node's pods do not leave within node_timeout_ms, and undrainable is schedule",
+        "The upgrade has stopped: a node could not be drained in time.",
+        "Lift the named budget, or set surge.undrainable to cordon or force.";
+    /// kubectl drain ended with an error and was told to stop then.
+    DrainFailed = "drain-failed", Failed,
+        "kubectl-drain: kubectl drain ends with an error, and after_drain_error is stop",
+        "The migration has stopped because kubectl drain ended with an error.",
+        "Lift what the named node's error names, or set kubectl_drain.after_drain_error to go-on.";
+    /// Nothing was replaced though nothing broke.
+    NothingReplaced = "nothing-replaced", Failed,
+        "every batch was worked through, and not one old node was replaced",
+        "The migration ended and no node was replaced.",
+        "Lift what held the named nodes.";
+    /// Budgets held some nodes.
+    HeldByBudget = "held-by-budget", PartlyCompleted,
+        "every batch was worked through, and a disruption budget kept some nodes from being drained",
+        "Some nodes were not replaced because of disruption budgets.",
+        "Raise the named budgets' allowance (maxUnavailable, replicas), or force them.";
+    /// restrict-scale-down held some nodes.
+    HeldByRestriction = "held-by-restriction", PartlyCompleted,
+        "every batch was worked through, and pods with restrict-scale-down kept some nodes (only if respected)",
+        "Some nodes were not replaced because of pods with restrict-scale-down.",
+        "Plan with --respect-restrict-scale-down false, or take the label off the named pods.";
+    /// Pods without a controller held some nodes.
+    HeldByStandAlone = "held-by-stand-alone-pods", PartlyCompleted,
+        "every batch was worked through, and pods that no controller recreates kept some nodes",
+        "Some nodes require manual migration because of stand-alone pods.",
+        "Plan with --evict-stand-alone-pods true (kubectl-drain: force), or move the named pods by hand.";
+    /// Other causes held some nodes.
+    SomeNotReplaced = "some-not-replaced", PartlyCompleted,
+        "every batch was worked through, and some nodes could not be drained or did not pass validation",
+        "Some nodes were not replaced.",
+        "Lift what the named nodes' errors name.";
+    /// As asked.
+    Stopped = "stopped", Stopped,
+        "a stop was asked for, and the batch under way was brought to a safe end",
+        "The migration was stopped as asked.",
+        "Plan again for the nodes that are left.";
+}
+
+
+impl Reason {
+    /// The message in a procedure's words. Ocean's are those of its documentation (AKS: "Migration Failure Reasons";
+    /// AWS: the same with its own wording), with the Markdown of a link taken off.
+    pub fn message(self, procedure: ProcedureKind) -> &'static str {
+        match procedure {
+            ProcedureKind::OceanAzure => self.aks_message(),
+            ProcedureKind::OceanAws => self.aws_message(),
+            ProcedureKind::KubectlDrain | ProcedureKind::Surge => None,
+        }
+        .unwrap_or(self.own_message())
+    }
+    fn aks_message(self) -> Option<&'static str> {
+        Some(match self {
+            Reason::Connectivity => {
+                "The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly."
+            }
+            Reason::NoNewNodes => {
+                "The migration has stopped due to the inability to spin up enough new nodes. Make sure all required Virtual Node Groups are configured."
+            }
+            Reason::TechnicalTimeout | Reason::Horizon => "The migration has stopped due to technical timeout.",
+            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
+                "The migration has stopped due to the failure to schedule pods for new nodes."
+            }
+            Reason::NodesNotTerminated => "The migration has stopped due to failure to terminate old nodes.",
+            Reason::StopNotTerminated => {
+                "The migration has stopped due to the failure to terminate old nodes during the migration Stop process."
+            }
+            Reason::StopNotRescheduled => {
+                "The migration has stopped due to failure to reschedule old nodes during the migration stop process."
+            }
+            _ => return None,
+        })
+    }
+    fn aws_message(self) -> Option<&'static str> {
+        Some(match self {
+            Reason::Connectivity => {
+                "The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly."
+            }
+            Reason::NoNewNodes => {
+                "The migration has stopped due to inability to spin up enough new instances. Make sure all required Virtual Node Groups are configured."
+            }
+            Reason::TechnicalTimeout | Reason::Horizon => "The migration has stopped due to technical timeout.",
+            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
+                "The migration has stopped due to failure to schedule pods on new nodes."
+            }
+            Reason::NodesNotTerminated => "The migration has stopped due to failure to terminate old instances.",
+            Reason::StopNotTerminated => {
+                "The migration has stopped due to failure to terminate old instances during migration stop process."
+            }
+            Reason::StopNotRescheduled => {
+                "The migration has stopped due to failure to reschedule old instances during migration stop process."
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The whole table as Markdown: the text of `docs/outcomes.md`.
+pub fn table() -> String {
+    let mut t = String::from(
+        "# How a migration ends\n\n\
+         Condition → outcome → message → exit status. The messages of `ocean-azure` and `ocean-aws` are those of Ocean's\n\
+         documentation where it has one for the condition; all others are ours. Exit status 2 is bad input.\n\
+         Without a failure the outcome is `COMPLETED` (every old node emptied, and terminated if asked), exit status 0.\n\n\
+         | reason | condition | outcome | exit | message (own) | `ocean-azure` | `ocean-aws` | remedy |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for r in Reason::ALL {
+        let o = r.outcome();
+        let (aks, aws) = (r.aks_message().unwrap_or("as own"), r.aws_message().unwrap_or("as own"));
+        let _ = writeln!(
+            t,
+            "| `{}` | {} | `{}` | {} | {} | {aks} | {aws} | {} |",
+            r.code(),
+            r.condition(),
+            o.text(),
+            o.exit_status(),
+            r.own_message(),
+            r.remedy()
+        );
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/outcomes.md");
+        if std::env::var_os("NODEFERRY_REWRITE").is_some() {
+            std::fs::write(path, table()).expect("docs/outcomes.md is written");
+        }
+        let doc = std::fs::read_to_string(path).expect("docs/outcomes.md is there");
+        assert_eq!(doc, table(), "docs/outcomes.md is not the table; run the test with NODEFERRY_REWRITE=1");
+    }
+
+    #[test]
+    fn codes_are_distinct_and_every_ocean_message_has_a_reason() {
+        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for p in [ProcedureKind::OceanAzure, ProcedureKind::OceanAws] {
+            let n: std::collections::BTreeSet<_> =
+                Reason::ALL.iter().map(|r| r.message(p)).filter(|m| m.starts_with("The migration has stopped due to")).collect();
+            assert_eq!(n.len(), 7);
+        }
+    }
 }

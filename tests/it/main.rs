@@ -1,4 +1,3 @@
 //! Integration tests.
 
 mod snapshot;
-mod verify_evictions;

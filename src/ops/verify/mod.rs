@@ -1,3 +1,0 @@
-//! Holding the model to account: recordings of the real system, replayed.
-
-pub mod evictions;

@@ -1,0 +1,45 @@
+//! Pods without a controller: evicted they are lost, kept they hold their node.
+
+use super::Facts;
+use crate::cluster::{Finding, PodIdx, Severity};
+use crate::plan::options::ProcedureKind;
+
+/// Whether nothing recreates a pod: no controller at all.
+pub fn is_stand_alone(facts: &Facts<'_>, pod: PodIdx) -> bool {
+    let spec = &facts.view.catalog.specs[facts.view.state.pods[pod].spec];
+    spec.owner.is_none() && !spec.mirror
+}
+
+/// See the module.
+pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
+    let o = facts.options;
+    let (lost, flag) = match o.procedure {
+        ProcedureKind::KubectlDrain => (o.kubectl_drain.force, "kubectl_drain.force"),
+        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => (o.ocean.evict_stand_alone_pods, "--evict-stand-alone-pods"),
+        ProcedureKind::Surge => (true, "surge"),
+    };
+    let mut findings = Vec::new();
+    for (node, pods) in facts.moving() {
+        for pod in pods.into_iter().filter(|p| is_stand_alone(facts, *p)) {
+            let (object, node) = (facts.pod(pod), facts.node(node));
+            findings.push(if lost {
+                Finding::new(
+                    Severity::Warning,
+                    "stand-alone-pod-lost",
+                    object,
+                    format!("it has no controller: evicted from {node}, nothing recreates it"),
+                    "Give it a controller, or note that it must be created again by hand.",
+                )
+            } else {
+                Finding::new(
+                    Severity::Error,
+                    "stand-alone-pod-holds-node",
+                    object,
+                    format!("it has no controller and may not be evicted ({flag} is false), so {node} is not emptied"),
+                    format!("Give it a controller, move it by hand, or set {flag} to true."),
+                )
+            });
+        }
+    }
+    findings
+}

@@ -1,0 +1,114 @@
+//! Batchers and findings, rule by rule.
+
+use super::preflight::{Facts, preflight};
+use super::*;
+use crate::cluster::*;
+use crate::disruption::BudgetIndex;
+use crate::groups::Templates;
+use crate::plan::options::{BatchSize, BatcherKind, Canary, Percent, ProcedureKind};
+use crate::runner::testing::World;
+
+fn names(w: &World, batches: &[Vec<NodeIdx>]) -> Vec<Vec<String>> {
+    let name = |n: &NodeIdx| w.state.node_name(&w.catalog, *n).to_owned();
+    batches.iter().map(|b| b.iter().map(name).collect()).collect()
+}
+
+fn cut(w: &World, n: u32, options: Options) -> Vec<Vec<String>> {
+    let selected: Vec<NodeIdx> = (0..n).map(NodeIdx).collect();
+    names(w, &batches(w.view(), &selected, &options).expect("batches"))
+}
+
+#[test]
+fn a_batch_has_at_least_one_node_and_a_share_is_rounded_up() {
+    let w = World::new(5, 1, &[]);
+    let size = |p| Options { batch_size: Some(BatchSize::Percent(Percent(p))), ..Options::default() };
+    assert_eq!(cut(&w, 5, size(1)).len(), 5);
+    assert_eq!(cut(&w, 5, size(30)), [vec!["old-0", "old-1"], vec!["old-2", "old-3"], vec!["old-4"]]);
+    let canary = Options { canary: Some(Canary { nodes: 1, soak_ms: 0 }), ..size(50) };
+    assert_eq!(cut(&w, 5, canary).iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 2]);
+    let listed = Options {
+        batcher: BatcherKind::Listed,
+        listed_batches: vec![vec!["old-3".into()], vec!["old-1".into(), "old-0".into()]],
+        ..Options::default()
+    };
+    assert_eq!(cut(&w, 5, listed), [vec!["old-3"], vec!["old-1", "old-0"]]);
+}
+
+#[test]
+fn budget_aware_keeps_pods_of_one_budget_apart() {
+    let mut w = World::new(4, 1, &[("a", &[0, 1]), ("b", &[2, 3])]);
+    w.budget("a-pdb", "a", Some(Demand::MaxUnavailable(Amount::Count(1))));
+    let options = Options {
+        batcher: BatcherKind::BudgetAware,
+        batch_size: Some(BatchSize::Nodes(2)),
+        ..Options::default()
+    };
+    let cut = cut(&w, 4, options);
+    assert_eq!(cut.len(), 2);
+    for batch in cut {
+        assert_eq!(batch.iter().filter(|n| *n == "old-0" || *n == "old-1").count(), 1, "{batch:?}");
+    }
+}
+
+fn codes(w: &World, old: &[u32], options: &Options) -> Vec<(String, String)> {
+    let old: Vec<NodeIdx> = old.iter().map(|n| NodeIdx(*n)).collect();
+    let (templates, budgets) = (Templates::new(w.view()), BudgetIndex::new(&w.catalog));
+    let facts = Facts { view: w.view(), old: &old, options, templates: &templates, budgets: &budgets };
+    preflight(&facts).into_iter().map(|f| (f.code, f.object)).collect()
+}
+
+fn has(found: &[(String, String)], code: &str, object: &str) -> bool {
+    found.iter().any(|(c, o)| c == code && o == object)
+}
+
+#[test]
+fn budgets_that_can_never_be_met_are_told_from_those_that_wait() {
+    let mut w = World::new(1, 1, &[("a", &[0]), ("b", &[0]), ("c", &[0, 0]), ("d", &[0])]);
+    w.budget("a-pdb", "a", Some(Demand::MaxUnavailable(Amount::Count(0))));
+    w.budget("b-pdb", "b", Some(Demand::MinAvailable(Amount::Percent(100))));
+    let c = w.budget("c-pdb", "c", Some(Demand::MinAvailable(Amount::Count(1))));
+    w.state.set_budget(c, BudgetStatus { expected: 2, healthy: 1, desired: 1, ..BudgetStatus::default() });
+    w.budget("d-pdb", "d", Some(Demand::MaxUnavailable(Amount::Count(1))));
+    w.budget("d-pdb-2", "d", Some(Demand::MaxUnavailable(Amount::Count(1))));
+    let found = codes(&w, &[0], &Options::default());
+    assert!(has(&found, "budget-never-met", "PodDisruptionBudget/default/a-pdb"), "{found:?}");
+    assert!(has(&found, "budget-never-met", "PodDisruptionBudget/default/b-pdb"));
+    assert!(has(&found, "budget-exhausted-now", "PodDisruptionBudget/default/c-pdb"));
+    assert!(has(&found, "two-budgets", "Deployment/default/d"));
+    assert_eq!(found.iter().filter(|f| f.0 == "budget-never-met").count(), 2);
+}
+
+#[test]
+fn stand_alone_pods_are_lost_or_hold_their_node() {
+    let mut w = World::new(1, 1, &[("a", &[0])]);
+    w.stand_alone("lone", 0);
+    let mut o = Options::default();
+    assert!(has(&codes(&w, &[0], &o), "stand-alone-pod-holds-node", "Pod/default/lone"));
+    o.kubectl_drain.force = true;
+    assert!(has(&codes(&w, &[0], &o), "stand-alone-pod-lost", "Pod/default/lone"));
+    o.procedure = ProcedureKind::OceanAzure;
+    assert!(has(&codes(&w, &[0], &o), "stand-alone-pod-lost", "Pod/default/lone"));
+}
+
+#[test]
+fn a_pod_that_nothing_can_host_is_found() {
+    let w = World::new(1, 0, &[("a", &[0])]);
+    // The group has no machine type, and no node remains.
+    assert!(has(&codes(&w, &[0], &Options::default()), "pod-no-host", "Deployment/default/a"));
+    let w = World::new(1, 1, &[("a", &[0])]);
+    assert_eq!(codes(&w, &[0], &Options::default()), []);
+}
+
+#[test]
+fn a_plan_is_written_and_read_back() {
+    let w = World::new(2, 1, &[("a", &[0])]);
+    let intent = Intent::new(w.view(), &[vec![NodeIdx(0)], vec![NodeIdx(1)]], Options::default());
+    let plan = Plan::new(intent, Baseline::of(w.view(), "00"), serde_json::json!({"outcome": "COMPLETED"}));
+    let text = serde_json::to_string_pretty(&plan).expect("serialises");
+    assert_eq!(Plan::parse(&text).expect("parses"), plan);
+    assert!(Plan::parse("{}").expect_err("no version").contains("plan_version is missing"));
+    assert!(Plan::parse(&text.replace("\"plan_version\": 1", "\"plan_version\": 9")).expect_err("newer").contains("is 9"));
+    assert!(Plan::parse(&text.replace("\"batches\"", "\"batchez\"")).expect_err("typo").contains("intent"));
+    let later = Baseline::of(World::new(1, 1, &[("a", &[0])]).view(), "00");
+    assert!(plan.baseline.drift(&later).contains(&"node old-1 is gone".to_owned()));
+}

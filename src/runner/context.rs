@@ -1,0 +1,152 @@
+//! What a procedure works with during one call.
+
+use super::client::Ask;
+use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
+use super::outcome::{Failure, Reason};
+use super::progress::{Common, Demand, Fate};
+use super::refs::{N, P, PodId, Tables};
+use crate::cluster::{GroupIdx, NodeIdx, PodIdx, View};
+use crate::plan::Options;
+
+/// What a procedure works with during one call.
+pub(crate) struct Cx<'a> {
+    pub now: Ms,
+    pub view: View<'a>,
+    pub options: &'a Options,
+    pub packer: &'a dyn Packer,
+    pub common: &'a mut Common,
+    pub tables: &'a mut Tables,
+    pub out: &'a mut Outbox,
+}
+
+impl Cx<'_> {
+    /// Asks for a call.
+    pub fn ask(&mut self, ask: Ask) -> CallId {
+        self.common.client.ask(self.now, ask)
+    }
+    /// Writes something down.
+    pub fn say(&mut self, announcement: Announcement) {
+        self.out.announce(announcement);
+    }
+    /// A node's index, if the view has it and it is not gone.
+    pub fn node(&self, n: N) -> Option<NodeIdx> {
+        self.tables.nodes[n.at()].filter(|i| !self.view.state.nodes[*i].gone)
+    }
+    /// A node's name.
+    pub fn node_name(&self, n: N) -> &str {
+        &self.common.node_ids[n.at()].name
+    }
+    /// A pod's index, if the view has it and it is not gone.
+    pub fn pod(&self, p: P) -> Option<PodIdx> {
+        self.tables.pods[p.at()].filter(|i| !self.view.state.pods[*i].gone)
+    }
+    /// A pod's identity.
+    pub fn pod_id(&self, p: P) -> &PodId {
+        &self.common.pod_ids[p.at()]
+    }
+    /// The batch's reference to a pod, made if new.
+    pub fn refer(&mut self, pod: PodIdx) -> P {
+        if let Some(p) = self.tables.pod_of.get(&pod) {
+            return *p;
+        }
+        let p = P(self.common.pod_ids.len() as u32);
+        self.common.pod_ids.push(PodId::of(self.view, pod));
+        self.tables.pods.push(Some(pod));
+        self.tables.pod_of.insert(pod, p);
+        p
+    }
+    /// Sets an old node's fate.
+    pub fn settle(&mut self, n: N, fate: Fate, why: impl Into<String>) {
+        let node = &mut self.common.nodes[n.at()];
+        node.fate = fate;
+        node.why = why.into();
+    }
+    /// A failure in this procedure's words.
+    pub fn failure(&self, reason: Reason, cause: impl Into<String>) -> Failure {
+        Failure::new(reason, self.options.procedure, cause)
+    }
+    /// Whether all owners the batch touched are whole.
+    pub fn is_whole(&self) -> bool {
+        self.tables.owners.are_whole()
+    }
+    /// Why they are not.
+    pub fn not_whole(&self) -> String {
+        self.tables.owners.behind(self.view, &self.common.marks).join("; ")
+    }
+    /// The group called `id`.
+    pub fn group(&self, id: &str) -> Option<GroupIdx> {
+        group(self.view, id)
+    }
+    /// A demand under `key`, made if new: its place in the list.
+    pub fn demand(&mut self, key: String, group: String, machine: Option<String>, zone: Option<String>) -> u32 {
+        if let Some(i) = self.common.demands.iter().position(|d| d.key == key) {
+            return i as u32;
+        }
+        self.common.demands.push(Demand { key, group, machine, zone, total: 0, trouble: String::new() });
+        (self.common.demands.len() - 1) as u32
+    }
+    /// Raises a demand to `total` nodes.
+    pub fn ensure(&mut self, demand: u32, total: u32) {
+        let before = self.common.demands[demand as usize].total;
+        self.common.demands[demand as usize].total = total;
+        if let Some(r) = self.common.report() {
+            r.launched += total.saturating_sub(before);
+        }
+        self.ask(Ask::Ensure { demand, total });
+    }
+    /// New nodes that are Ready, by demand: a node counts for the first demand that its group, machine and zone match
+    /// and that still wants one. Demands that name a machine are served first.
+    pub fn arrived(&self) -> Vec<u32> {
+        let mut got = vec![0u32; self.common.demands.len()];
+        let (c, s) = (self.view.catalog, self.view.state);
+        let mut order: Vec<usize> = (0..got.len()).filter(|i| self.common.demands[*i].total > 0).collect();
+        order.sort_by_key(|i| {
+            let d = &self.common.demands[*i];
+            (d.machine.is_none(), d.zone.is_none(), *i)
+        });
+        if order.is_empty() {
+            return got;
+        }
+        for i in s.live_nodes() {
+            let n = &s.nodes[i];
+            let Some(g) = n.group else { continue };
+            if !n.ready || self.tables.node_of.contains_key(&i) {
+                continue;
+            }
+            if self.common.known_nodes.contains(s.name(c, n.spec.uid)) {
+                continue;
+            }
+            let group = c.text(c.groups[g].id);
+            let machine = n.spec.machine.map(|m| c.text(c.machines[m].name));
+            let zone = n.spec.labels.get(c.known.zone).map(|z| s.name(c, z));
+            let fits = |d: &Demand| {
+                d.group == group
+                    && d.machine.as_deref().is_none_or(|m| Some(m) == machine)
+                    && d.zone.as_deref().is_none_or(|z| Some(z) == zone)
+            };
+            let place = order.iter().copied().find(|k| {
+                let d = &self.common.demands[*k];
+                fits(d) && got[*k] < d.total
+            });
+            if let Some(k) = place {
+                got[k] += 1;
+            }
+        }
+        got
+    }
+    /// Whether a refusal means that the server, not the rule, is the trouble.
+    pub fn note_answer(&mut self, answer: &Answer) {
+        let lost = matches!(answer, Answer::Unknown)
+            || matches!(answer, Answer::Refused { code, reason, .. } if *code == 503 || *code == 504 || reason == "ServiceUnavailable");
+        if !lost {
+            self.common.unreachable_since = None;
+        } else if self.common.unreachable_since.is_none() {
+            self.common.unreachable_since = Some(self.now);
+        }
+    }
+}
+
+/// The group called `id` in a view.
+pub(crate) fn group(view: View<'_>, id: &str) -> Option<GroupIdx> {
+    view.catalog.groups.entries().find(|(_, g)| view.catalog.text(g.id) == id).map(|(i, _)| i)
+}

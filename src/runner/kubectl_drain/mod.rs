@@ -1,0 +1,723 @@
+//! `kubectl drain` of a batch's nodes, to the letter, then a wait until all workloads are whole.
+//!
+//! One batch is one kubectl process: it cordons all its nodes, then drains them one after the other, evicting all of a
+//! node's pods at once through its own rate limiters and polling each until it is gone (kubectl v0.36.3
+//! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; KUBERNETES §4). What follows is ours: the batch ends when every
+//! workload it touched is whole again, or at a limit.
+
+mod filter;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use super::client::Ask;
+use super::context::Cx;
+use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
+use super::outcome::{Failure, Reason};
+use super::procedure::{End, Procedure};
+use super::progress::Fate;
+use super::refs::{N, P};
+use super::retire::{Retire, Retiring};
+use crate::plan::options::AfterLimit;
+use serde::{Deserialize, Serialize};
+use text::{aggregate, go_duration};
+
+/// `EvictErrorRetryDelay` (`NewDrainCmdOptions`).
+const RETRY_MS: Ms = 5000;
+/// Interval of the wait for a pod's end.
+const POLL_MS: Ms = 1000;
+/// client-go retries a response that carries Retry-After so many times before anybody sees it (`rest/with_retry.go`).
+const TRANSPARENT_RETRIES: u32 = 10;
+
+/// Where one pod's goroutine stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Step {
+    /// The eviction (or deletion) was asked for.
+    Asked,
+    /// Sleeps after a refusal.
+    Sleeping { until: Ms },
+    /// client-go waits out a Retry-After.
+    Backoff { until: Ms },
+    /// Re-reads the pod after a refusal.
+    Rereading,
+    /// Polls until it is gone; ticks come at `since` + k s, of which `ticks` were taken.
+    Waiting { since: Ms, ticks: Ms },
+    /// A poll is under way.
+    Polling { since: Ms, ticks: Ms },
+    /// Gone, or given up.
+    Over,
+}
+
+/// One pod's goroutine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Goroutine {
+    /// The pod as listed.
+    listed: P,
+    /// The pod as last read: after a refusal kubectl takes what has the name now.
+    active: P,
+    step: Step,
+    transparent: u32,
+    /// The latest refusal's cause, for our own telling.
+    why: String,
+}
+
+/// Where the process stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    #[default]
+    Start,
+    /// Cordons the n-th node.
+    Cordon(usize),
+    /// Lists the n-th node's pods.
+    List(usize),
+    /// Evicts the n-th node's pods from `at` on, when the DaemonSets have been looked up.
+    Lookup(usize, Ms),
+    /// The n-th node's goroutines run.
+    Drain(usize),
+    /// `--disable-eviction`: deletes the n-th node's pods one after the other.
+    Delete(usize, usize),
+    /// `--disable-eviction`: polls them one after the other; ticks as in [`Step::Waiting`].
+    AwaitDeleted { node: usize, since: Ms, ticks: Ms, next: usize, polling: bool },
+    /// Lists what is left of the n-th node after an error.
+    Relist(usize),
+    /// kubectl has returned; waits for the workloads since then.
+    Settle(Ms),
+    /// Old machines are given back.
+    Retire,
+}
+
+/// `kubectl drain` of one batch.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct KubectlDrain {
+    stage: Stage,
+    nodes: Vec<N>,
+    pods: Vec<Goroutine>,
+    /// Pods that are not over.
+    left: usize,
+    deadline: Option<Ms>,
+    /// Errors of the node under way.
+    errors: Vec<String>,
+    /// Nodes that failed, with what kubectl says at the end.
+    fatal: Vec<(N, String)>,
+    retire: Retire,
+    exit: i32,
+    failure: Option<Failure>,
+    aborts: bool,
+    settle_deadline: Option<Ms>,
+    stopped: bool,
+}
+
+impl KubectlDrain {
+    fn line(&self, cx: &mut Cx<'_>, stream: Stream, text: String) {
+        let batch = cx.common.batch;
+        cx.say(Announcement::Line { batch, stream, text });
+    }
+    fn print(&self, cx: &mut Cx<'_>, text: String) {
+        self.line(cx, Stream::Stdout, text);
+    }
+    fn complain(&self, cx: &mut Cx<'_>, text: String) {
+        self.line(cx, Stream::Stderr, text);
+    }
+    fn grace(cx: &Cx<'_>) -> Option<Ms> {
+        let g = cx.options.kubectl_drain.grace_period_seconds;
+        (g >= 0).then_some(g * 1000)
+    }
+
+    // --- cordon ---
+
+    fn cordon(&mut self, cx: &mut Cx<'_>, mut i: usize) {
+        while i < self.nodes.len() {
+            let n = self.nodes[i];
+            match cx.node(n) {
+                // kubectl reads the nodes first and fails as a whole if one is missing; a node that went since the
+                // plan was made has nothing left to drain.
+                None => i += 1,
+                Some(index) if cx.view.state.nodes[index].unschedulable => {
+                    self.print(cx, format!("node/{} already cordoned", cx.node_name(n)));
+                    i += 1;
+                }
+                Some(_) => {
+                    cx.ask(Ask::Cordon(n));
+                    self.stage = Stage::Cordon(i);
+                    return;
+                }
+            }
+        }
+        self.list(cx, 0);
+    }
+    fn cordoned(&mut self, cx: &mut Cx<'_>, i: usize, answer: Answer) {
+        let n = self.nodes[i];
+        let name = cx.node_name(n).to_owned();
+        match answer {
+            Answer::Refused { message, .. } => {
+                self.complain(cx, format!("error: unable to cordon node {name:?}: {message}"));
+            }
+            Answer::Gone => self.complain(cx, format!("error: unable to cordon node {name:?}: nodes {name:?} not found")),
+            Answer::Unknown => {
+                cx.ask(Ask::Cordon(n));
+                return;
+            }
+            _ => {
+                cx.common.nodes[n.at()].cordoned = true;
+                self.print(cx, format!("node/{name} cordoned"));
+            }
+        }
+        self.cordon(cx, i + 1);
+    }
+
+    // --- list ---
+
+    /// Begins with the i-th node, or ends the process after the last.
+    fn list(&mut self, cx: &mut Cx<'_>, mut i: usize) {
+        while i < self.nodes.len() {
+            if cx.common.stop.is_some() {
+                break;
+            }
+            let n = self.nodes[i];
+            if cx.node(n).is_some() {
+                cx.settle(n, Fate::InProgress, "");
+                cx.ask(Ask::ListPods(n));
+                self.stage = Stage::List(i);
+                return;
+            }
+            // The machine is gone by itself.
+            cx.settle(n, Fate::Retired, "the node was gone before its turn");
+            i += 1;
+        }
+        self.returned(cx);
+    }
+    fn listed(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let n = self.nodes[i];
+        let Some(node) = cx.node(n) else { return self.drained(cx, i) };
+        let pods = cx.tables.pods_on(cx.view, node);
+        let filtered = filter::filter(cx.view, &pods, &cx.options.kubectl_drain, cx.now);
+        self.errors.clear();
+        self.pods.clear();
+        if !filtered.errors.is_empty() {
+            self.errors = filtered.errors;
+            return self.failed(cx, i);
+        }
+        if !filtered.warnings.is_empty() {
+            self.complain(cx, format!("Warning: {}", filtered.warnings));
+        }
+        for pod in filtered.take {
+            let p = cx.refer(pod);
+            self.pods.push(Goroutine { listed: p, active: p, step: Step::Asked, transparent: 0, why: String::new() });
+        }
+        self.left = self.pods.len();
+        // Each DaemonSet pod costs a GET through the apps/v1 limiter, one after the other.
+        let at = (0..filtered.lookups).map(|_| cx.common.client.reserve(ApiGroup::Apps, cx.now)).max();
+        self.stage = Stage::Lookup(i, at.unwrap_or(cx.now));
+    }
+    fn start(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let flags = &cx.options.kubectl_drain;
+        self.deadline = (flags.timeout_ms > 0).then_some(cx.now + flags.timeout_ms);
+        if self.pods.is_empty() {
+            return self.drained(cx, i);
+        }
+        if flags.disable_eviction {
+            self.stage = Stage::Delete(i, 0);
+            return self.delete_next(cx, i, 0);
+        }
+        self.stage = Stage::Drain(i);
+        for k in 0..self.pods.len() {
+            self.evict(cx, k);
+        }
+    }
+
+    // --- evictions ---
+
+    fn past_deadline(&self, now: Ms) -> bool {
+        self.deadline.is_some_and(|d| now >= d)
+    }
+    /// The head of a goroutine's loop: says what it does, looks at the deadline, evicts.
+    fn evict(&mut self, cx: &mut Cx<'_>, k: usize) {
+        let p = self.pods[k].active;
+        let id = cx.pod_id(p).clone();
+        self.print(cx, format!("evicting pod {}", id.text()));
+        if self.past_deadline(cx.now) {
+            let timeout = go_duration(cx.options.kubectl_drain.timeout_ms);
+            let e = format!(
+                "error when evicting pods/{:?} -n {:?}: global timeout reached: {timeout}",
+                id.name, id.namespace
+            );
+            return self.over(cx, k, Some(e));
+        }
+        self.pods[k].step = Step::Asked;
+        self.pods[k].transparent = 0;
+        self.send(cx, k);
+    }
+    fn send(&mut self, cx: &mut Cx<'_>, k: usize) {
+        self.pods[k].step = Step::Asked;
+        cx.ask(Ask::Evict { pod: self.pods[k].active, precondition: false, grace_ms: Self::grace(cx) });
+    }
+    /// The end of a goroutine.
+    fn over(&mut self, cx: &mut Cx<'_>, k: usize, error: Option<String>) {
+        if self.pods[k].step == Step::Over {
+            return;
+        }
+        self.pods[k].step = Step::Over;
+        self.left -= 1;
+        self.errors.extend(error);
+        if let (0, Stage::Drain(i)) = (self.left, &self.stage) {
+            let i = *i;
+            if self.errors.is_empty() { self.drained(cx, i) } else { self.relist(cx, i) }
+        }
+    }
+    fn evicted(&mut self, cx: &mut Cx<'_>, k: usize, answer: Answer) {
+        let id = cx.pod_id(self.pods[k].active).clone();
+        match answer {
+            Answer::Accepted | Answer::Pod(_) => {
+                if let Some(r) = cx.common.report() {
+                    r.evictions += 1;
+                }
+                self.poll_first(cx, k);
+            }
+            Answer::Gone | Answer::UidChanged => self.over(cx, k, None),
+            Answer::Unknown => self.pods[k].step = Step::Backoff { until: cx.now + POLL_MS },
+            Answer::Refused { code, reason, cause, message, retry_after_ms } => {
+                if let Some(r) = cx.common.report() {
+                    r.refused += 1;
+                }
+                self.pods[k].why = if cause.is_empty() { message.clone() } else { cause.clone() };
+                let again = code == 429 || code >= 500;
+                if let Some(after) = retry_after_ms.filter(|_| again && self.pods[k].transparent < TRANSPARENT_RETRIES) {
+                    self.pods[k].transparent += 1;
+                    self.pods[k].step = Step::Backoff { until: cx.now + after };
+                    return;
+                }
+                let terminating = code == 403 && (reason == "NamespaceTerminating" || cause.contains("being terminated"));
+                let deleting = cx.pod(self.pods[k].active).is_some_and(|p| cx.view.state.pods[p].deleting.is_some());
+                if code == 429 {
+                    self.complain(
+                        cx,
+                        format!(
+                            "error when evicting pods/{:?} -n {:?} (will retry after {}): {message}",
+                            id.name,
+                            id.namespace,
+                            go_duration(RETRY_MS)
+                        ),
+                    );
+                    self.pods[k].step = Step::Sleeping { until: cx.now + RETRY_MS };
+                } else if terminating && deleting {
+                    self.poll_first(cx, k);
+                } else if terminating {
+                    self.complain(
+                        cx,
+                        format!(
+                            "error when evicting pod {:?} from terminating namespace {:?} (will retry after {}): {message}",
+                            id.name,
+                            id.namespace,
+                            go_duration(RETRY_MS)
+                        ),
+                    );
+                    self.pods[k].step = Step::Sleeping { until: cx.now + RETRY_MS };
+                } else {
+                    let e = format!("error when evicting pods/{:?} -n {:?}: {message}", id.name, id.namespace);
+                    self.over(cx, k, Some(e));
+                }
+            }
+        }
+    }
+    fn poll_first(&mut self, cx: &mut Cx<'_>, k: usize) {
+        self.pods[k].step = Step::Polling { since: cx.now, ticks: 0 };
+        cx.ask(Ask::GetPod(self.pods[k].active));
+    }
+    fn reread(&mut self, cx: &mut Cx<'_>, k: usize, answer: &Answer) {
+        if let Answer::Pod(pod) = answer {
+            self.pods[k].active = cx.refer(*pod);
+        }
+        self.evict(cx, k);
+    }
+    /// Whether an answer to a poll means that the pod is gone.
+    fn is_gone(cx: &Cx<'_>, p: P, answer: &Answer) -> bool {
+        match answer {
+            Answer::Gone | Answer::UidChanged => true,
+            Answer::Pod(pod) => cx.tables.pods[p.at()] != Some(*pod),
+            _ => false,
+        }
+    }
+    fn polled(&mut self, cx: &mut Cx<'_>, k: usize, since: Ms, ticks: Ms, answer: &Answer) {
+        let p = self.pods[k].active;
+        let name = cx.pod_id(p).name.clone();
+        if Self::is_gone(cx, p, answer) {
+            self.print(cx, format!("pod/{name} evicted"));
+            return self.over(cx, k, None);
+        }
+        if let Answer::Refused { message, .. } = answer {
+            self.print(cx, format!("pod/{name} eviction failed"));
+            let e = self.wait_error(cx, k, message);
+            return self.over(cx, k, Some(e));
+        }
+        if self.skipped(cx, p) {
+            return self.over(cx, k, None);
+        }
+        self.pods[k].step = Step::Waiting { since, ticks };
+    }
+    fn skipped(&self, cx: &mut Cx<'_>, p: P) -> bool {
+        let flags = &cx.options.kubectl_drain;
+        let skips = cx.pod(p).is_some_and(|pod| filter::skips_wait(cx.view, pod, flags, cx.now));
+        if skips {
+            let n = flags.skip_wait_for_delete_timeout_seconds;
+            let text = format!("pod {:?} has DeletionTimestamp older than {n} seconds, skipping", cx.pod_id(p).name);
+            self.print(cx, text);
+        }
+        skips
+    }
+    fn wait_error(&self, cx: &Cx<'_>, k: usize, error: &str) -> String {
+        let id = cx.pod_id(self.pods[k].listed);
+        format!("error when waiting for pod {:?} in namespace {:?} to terminate: {error}", id.name, id.namespace)
+    }
+    /// Moves goroutines whose time has come.
+    fn run(&mut self, cx: &mut Cx<'_>) {
+        for k in 0..self.pods.len() {
+            match self.pods[k].step {
+                Step::Sleeping { until } if until <= cx.now => {
+                    self.pods[k].step = Step::Rereading;
+                    cx.ask(Ask::GetPod(self.pods[k].active));
+                }
+                Step::Backoff { until } if until <= cx.now => self.send(cx, k),
+                Step::Waiting { .. } if self.past_deadline(cx.now) => {
+                    let e = self.wait_error(cx, k, "context deadline exceeded");
+                    self.over(cx, k, Some(e));
+                }
+                // A tick that came during a poll was kept (one of them); later ones were dropped.
+                Step::Waiting { since, ticks } if since + (ticks + 1) * POLL_MS <= cx.now => {
+                    self.pods[k].step = Step::Polling { since, ticks: (cx.now - since) / POLL_MS };
+                    cx.ask(Ask::GetPod(self.pods[k].active));
+                }
+                _ => {}
+            }
+            if !matches!(self.stage, Stage::Drain(_)) {
+                return;
+            }
+        }
+    }
+
+    // --- --disable-eviction ---
+
+    fn delete_next(&mut self, cx: &mut Cx<'_>, i: usize, k: usize) {
+        self.stage = Stage::Delete(i, k);
+        match self.pods.get(k) {
+            Some(g) => {
+                cx.ask(Ask::Delete { pod: g.active, precondition: false, grace_ms: Self::grace(cx) });
+            }
+            None => {
+                self.stage = Stage::AwaitDeleted { node: i, since: cx.now, ticks: 0, next: 0, polling: false };
+                self.poll_deleted(cx, i, cx.now, 0, 0);
+            }
+        }
+    }
+    fn deleted(&mut self, cx: &mut Cx<'_>, i: usize, k: usize, answer: &Answer) {
+        match answer {
+            Answer::Refused { message, .. } => {
+                self.errors.push(message.clone());
+                self.relist(cx, i);
+            }
+            Answer::Unknown => self.delete_next(cx, i, k),
+            _ => {
+                if matches!(answer, Answer::Accepted) {
+                    if let Some(r) = cx.common.report() {
+                        r.forced += 1;
+                    }
+                }
+                self.delete_next(cx, i, k + 1);
+            }
+        }
+    }
+    /// Polls the next pod of the round that is not over; after the last, waits for a tick or ends.
+    fn poll_deleted(&mut self, cx: &mut Cx<'_>, i: usize, since: Ms, ticks: Ms, from: usize) {
+        match (from..self.pods.len()).find(|k| self.pods[*k].step != Step::Over) {
+            Some(k) => {
+                cx.ask(Ask::GetPod(self.pods[k].active));
+                self.stage = Stage::AwaitDeleted { node: i, since, ticks, next: k, polling: true };
+            }
+            None if self.left == 0 => self.drained(cx, i),
+            None => self.stage = Stage::AwaitDeleted { node: i, since, ticks, next: 0, polling: false },
+        }
+    }
+    fn polled_deleted(&mut self, cx: &mut Cx<'_>, answer: &Answer) {
+        let Stage::AwaitDeleted { node, since, ticks, next, .. } = self.stage else { return };
+        let p = self.pods[next].active;
+        let name = cx.pod_id(p).name.clone();
+        if Self::is_gone(cx, p, answer) {
+            self.print(cx, format!("pod/{name} deleted"));
+            self.pods[next].step = Step::Over;
+            self.left -= 1;
+        } else if let Answer::Refused { message, .. } = answer {
+            self.print(cx, format!("pod/{name} deletion failed"));
+            self.errors.push(message.clone());
+            return self.relist(cx, node);
+        } else if self.skipped(cx, p) {
+            self.pods[next].step = Step::Over;
+            self.left -= 1;
+        }
+        self.poll_deleted(cx, node, since, ticks, next + 1);
+    }
+
+    // --- the end of a node ---
+
+    fn drained(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let n = self.nodes[i];
+        self.print(cx, format!("node/{} drained", cx.node_name(n)));
+        cx.settle(n, Fate::Drained, "");
+        if let Some(node) = cx.node(n) {
+            let batch = cx.common.batch;
+            cx.say(Announcement::NodeDrained { batch, node });
+        }
+        self.list(cx, i + 1);
+    }
+    fn relist(&mut self, cx: &mut Cx<'_>, i: usize) {
+        cx.ask(Ask::ListPods(self.nodes[i]));
+        self.stage = Stage::Relist(i);
+    }
+    fn relisted(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let n = self.nodes[i];
+        let error = aggregate(&self.errors);
+        if let Some(node) = cx.node(n) {
+            let pods = cx.tables.pods_on(cx.view, node);
+            let filtered = filter::filter(cx.view, &pods, &cx.options.kubectl_drain, cx.now);
+            if !filtered.take.is_empty() {
+                let name = cx.node_name(n).to_owned();
+                self.complain(cx, format!("There are pending pods in node {name:?} when an error occurred: {error}"));
+                for pod in filtered.take {
+                    let name = cx.view.state.name(cx.view.catalog, cx.view.state.pods[pod].name).to_owned();
+                    self.complain(cx, format!("pod/{name}"));
+                }
+            }
+            if !filtered.errors.is_empty() {
+                let e = aggregate(&filtered.errors);
+                self.complain(cx, "Following errors occurred while getting the list of pods to delete:".into());
+                self.complain(cx, e);
+            }
+        }
+        self.failed(cx, i);
+    }
+    fn failed(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let n = self.nodes[i];
+        let error = aggregate(&self.errors);
+        let name = cx.node_name(n).to_owned();
+        self.complain(cx, format!("error: unable to drain node {name:?} due to error: {error}, continuing command..."));
+        let held: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|g| !g.why.is_empty() && cx.pod(g.active).is_some_and(|p| cx.view.state.pods[p].deleting.is_none()))
+            .map(|g| format!("pod {} on node {name}: {}", cx.pod_id(g.active).text(), g.why))
+            .collect();
+        let (fate, reason, why) = if !held.is_empty() {
+            (Fate::HeldByBudget, "EvictionRefused", held.join("; "))
+        } else if error.contains("declare no controller") {
+            (Fate::HeldByStandAlone, "StandAlonePods", error.clone())
+        } else if self.pods.is_empty() {
+            (Fate::Failed, "PodsRefused", error.clone())
+        } else {
+            (Fate::Failed, "DrainFailed", error.clone())
+        };
+        cx.settle(n, fate, why);
+        if let Some(node) = cx.node(n) {
+            let batch = cx.common.batch;
+            cx.say(Announcement::DrainFailed { batch, node, reason, message: error.clone() });
+        }
+        self.fatal.push((n, error));
+        self.list(cx, i + 1);
+    }
+    /// kubectl ends.
+    fn returned(&mut self, cx: &mut Cx<'_>) {
+        if !self.fatal.is_empty() {
+            self.complain(cx, "There are pending nodes to be drained:".into());
+            for n in self.fatal.iter().map(|f| f.0).collect::<Vec<_>>() {
+                let name = cx.node_name(n).to_owned();
+                self.complain(cx, format!(" {name}"));
+            }
+            for e in self.fatal.iter().map(|f| f.1.clone()).collect::<Vec<_>>() {
+                self.complain(cx, e);
+            }
+            self.exit = 1;
+            let causes: Vec<String> = self
+                .fatal
+                .iter()
+                .map(|(n, e)| match &cx.common.nodes[n.at()].why {
+                    w if w.is_empty() => format!("node {}: {e}", cx.node_name(*n)),
+                    w => w.clone(),
+                })
+                .collect();
+            self.failure = Some(cx.failure(Reason::DrainFailed, causes.join("; ")));
+            self.aborts = cx.options.kubectl_drain.after_drain_error == AfterLimit::Stop;
+        }
+        let (batch, exit) = (cx.common.batch, self.exit);
+        cx.say(Announcement::CommandReturned { batch, exit });
+        self.settle_deadline = cx.options.kubectl_drain.settle_timeout_ms.map(|t| cx.now + t);
+        self.stage = Stage::Settle(cx.now);
+    }
+
+    // --- after kubectl ---
+
+    fn settle(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        if !cx.is_whole() {
+            self.settle_deadline.filter(|d| cx.now >= *d)?;
+            let late = cx.failure(Reason::PodsNotScheduled, cx.not_whole());
+            if cx.options.kubectl_drain.after_settle_timeout == AfterLimit::Stop {
+                return Some(End::Abort { exit: Some(self.exit), failure: late });
+            }
+            self.failure.get_or_insert(late);
+        }
+        let drained: Vec<N> =
+            self.nodes.iter().copied().filter(|n| cx.common.nodes[n.at()].fate == Fate::Drained).collect();
+        if cx.options.terminates() && !drained.is_empty() && !self.stopped {
+            self.retire = Retire::begin(cx, drained);
+            self.stage = Stage::Retire;
+            return None;
+        }
+        Some(self.end())
+    }
+    fn end(&mut self) -> End {
+        match (self.failure.take(), self.aborts) {
+            (failure, _) if self.stopped => End::Stopped { failure },
+            (Some(failure), true) => End::Abort { exit: Some(self.exit), failure },
+            (failure, _) => End::Next { exit: Some(self.exit), failure },
+        }
+    }
+    /// Interrupts kubectl: what is evicted already is waited for as a workload, nothing else is evicted.
+    fn interrupt(&mut self, cx: &mut Cx<'_>) {
+        self.stopped = true;
+        if matches!(self.stage, Stage::Settle(_) | Stage::Retire) {
+            return;
+        }
+        cx.common.client.restart();
+        for n in self.nodes.clone() {
+            if cx.common.nodes[n.at()].fate == Fate::InProgress {
+                cx.settle(n, Fate::Waiting, "");
+            }
+        }
+        self.exit = 130;
+        self.pods.clear();
+        self.left = 0;
+        let (batch, exit) = (cx.common.batch, self.exit);
+        cx.say(Announcement::CommandReturned { batch, exit });
+        self.settle_deadline = cx.options.kubectl_drain.settle_timeout_ms.map(|t| cx.now + t);
+        self.stage = Stage::Settle(cx.now);
+    }
+}
+
+impl Procedure for KubectlDrain {
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        cx.common.client.restart();
+        self.nodes = cx.common.here();
+        self.cordon(cx, 0);
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
+        match (ask, &self.stage) {
+            (Ask::Cordon(_), Stage::Cordon(i)) => {
+                let i = *i;
+                self.cordoned(cx, i, answer);
+            }
+            (Ask::ListPods(n), Stage::List(i) | Stage::Relist(i)) => {
+                let (i, first) = (*i, matches!(self.stage, Stage::List(_)));
+                match answer {
+                    Answer::Unknown => {
+                        cx.ask(Ask::ListPods(n));
+                    }
+                    Answer::Refused { message, .. } if first => {
+                        self.errors = vec![message];
+                        self.pods.clear();
+                        self.failed(cx, i);
+                    }
+                    _ if first => self.listed(cx, i),
+                    _ => self.relisted(cx, i),
+                }
+            }
+            (Ask::Delete { .. }, Stage::Delete(i, k)) => {
+                let (i, k) = (*i, *k);
+                self.deleted(cx, i, k, &answer);
+            }
+            (Ask::GetPod(_), Stage::AwaitDeleted { .. }) => self.polled_deleted(cx, &answer),
+            (Ask::Retire(n), Stage::Retire) => {
+                let mut retire = std::mem::take(&mut self.retire);
+                retire.answer(cx, n, &answer);
+                self.retire = retire;
+            }
+            (Ask::Evict { pod, .. }, Stage::Drain(_)) => {
+                if let Some(k) = self.pods.iter().position(|g| g.active == pod && g.step == Step::Asked) {
+                    self.evicted(cx, k, answer);
+                }
+            }
+            (Ask::GetPod(pod), Stage::Drain(_)) => {
+                let asked = |g: &Goroutine| g.active == pod && matches!(g.step, Step::Rereading | Step::Polling { .. });
+                if let Some(k) = self.pods.iter().position(asked) {
+                    match (self.pods[k].step.clone(), answer) {
+                        (Step::Rereading, a) => self.reread(cx, k, &a),
+                        // A poll that was lost is asked again.
+                        (_, Answer::Unknown) => {
+                            cx.ask(Ask::GetPod(pod));
+                        }
+                        (Step::Polling { since, ticks }, a) => self.polled(cx, k, since, ticks, &a),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        if cx.common.stop.is_some() && !self.stopped {
+            self.interrupt(cx);
+        }
+        match self.stage {
+            Stage::Lookup(i, at) if at <= cx.now => self.start(cx, i),
+            Stage::Drain(_) => self.run(cx),
+            Stage::AwaitDeleted { node, .. } if self.past_deadline(cx.now) => {
+                cx.common.client.withdraw(|a| matches!(a, Ask::GetPod(_)));
+                self.errors.push("context deadline exceeded".into());
+                self.relist(cx, node);
+            }
+            Stage::AwaitDeleted { node, since, ticks, polling: false, .. } if since + (ticks + 1) * POLL_MS <= cx.now => {
+                self.poll_deleted(cx, node, since, (cx.now - since) / POLL_MS, 0);
+            }
+            _ => {}
+        }
+        match self.stage {
+            Stage::Settle(_) => self.settle(cx),
+            Stage::Retire => {
+                let mut retire = std::mem::take(&mut self.retire);
+                let state = retire.step(cx);
+                self.retire = retire;
+                match state {
+                    Retiring::Waiting => None,
+                    Retiring::Done => Some(self.end()),
+                    Retiring::Late(cause) => {
+                        let failure = cx.failure(Reason::NodesNotTerminated, cause);
+                        Some(End::Abort { exit: Some(self.exit), failure })
+                    }
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+        match &self.stage {
+            Stage::Lookup(_, at) => Some(*at),
+            Stage::Drain(_) => self
+                .pods
+                .iter()
+                .filter_map(|g| match g.step {
+                    Step::Sleeping { until } | Step::Backoff { until } => Some(until),
+                    Step::Waiting { since, ticks } => {
+                        let tick = since + (ticks + 1) * POLL_MS;
+                        Some(self.deadline.map_or(tick, |d| d.min(tick)))
+                    }
+                    _ => None,
+                })
+                .min(),
+            Stage::AwaitDeleted { since, ticks, polling, .. } => {
+                let tick = since + (ticks + 1) * POLL_MS;
+                self.deadline.into_iter().chain((!polling).then_some(tick)).min()
+            }
+            Stage::Settle(_) => self.settle_deadline,
+            Stage::Retire => self.retire.next_wakeup(),
+            _ => None,
+        }
+    }
+}

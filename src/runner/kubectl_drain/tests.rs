@@ -1,0 +1,190 @@
+//! `kubectl drain`, rule by rule.
+
+use crate::cluster::RateLimit;
+use crate::plan::Options;
+use crate::plan::options::{AfterLimit, KubectlDrainOptions};
+use crate::runner::testing::World;
+use crate::runner::{NoLaunches, Outcome, Stream};
+use std::sync::Arc;
+
+fn options() -> Options {
+    Options {
+        kubectl_drain: KubectlDrainOptions {
+            timeout_ms: 90_000,
+            settle_timeout_ms: Some(90_000),
+            after_settle_timeout: AfterLimit::GoOn,
+            ..KubectlDrainOptions::default()
+        },
+        ..Options::default()
+    }
+}
+
+fn run(w: &mut World, batches: &[&[usize]], options: Options) -> (Outcome, Option<String>) {
+    let intent = w.intent(batches, options);
+    w.run(&intent, Arc::new(NoLaunches));
+    let (_, outcome, failure) = w.finished.clone().unwrap_or_else(|| panic!("it never ended:\n{}", w.log.join("\n")));
+    (outcome, failure.map(|f| format!("{}: {}", f.reason, f.cause)))
+}
+
+fn lines(w: &World, stream: Stream) -> Vec<&str> {
+    w.lines.iter().filter(|l| l.1 == stream).map(|l| l.2.as_str()).collect()
+}
+
+#[test]
+fn cordons_all_then_drains_one_after_the_other() {
+    let mut w = World::new(2, 1, &[("web", &[0, 0, 1])]);
+    assert_eq!(run(&mut w, &[&[0, 1]], options()), (Outcome::Completed, None));
+    assert_eq!(
+        lines(&w, Stream::Stdout),
+        [
+            "node/old-0 cordoned",
+            "node/old-1 cordoned",
+            "evicting pod default/web-0",
+            "evicting pod default/web-1",
+            "pod/web-0 evicted",
+            "pod/web-1 evicted",
+            "node/old-0 drained",
+            "evicting pod default/web-2",
+            "pod/web-2 evicted",
+            "node/old-1 drained",
+        ]
+    );
+}
+
+#[test]
+fn a_budget_that_is_never_met_ends_in_kubectls_lines_and_exit_1() {
+    let mut w = World::new(3, 1, &[("web", &[0, 0, 1])]);
+    w.refuses.insert("web-1".into(), (Ms::MAX, 429));
+    let (outcome, failure) = run(&mut w, &[&[0, 1], &[2]], options());
+    assert_eq!(outcome, Outcome::PartlyCompleted);
+    let failure = failure.expect("a failure");
+    assert!(failure.starts_with("held-by-budget: pod default/web-1 on node old-0: The disruption budget web needs"), "{failure}");
+    let e = lines(&w, Stream::Stderr);
+    let retry = "error when evicting pods/\"web-1\" -n \"default\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget.";
+    assert_eq!(e.iter().filter(|l| **l == retry).count(), 18, "every 5 s for 90 s, as recorded");
+    let timeout = "error when evicting pods/\"web-1\" -n \"default\": global timeout reached: 1m30s";
+    assert_eq!(
+        e[18..],
+        [
+            &format!("There are pending pods in node \"old-0\" when an error occurred: {timeout}"),
+            "pod/web-1",
+            &format!("error: unable to drain node \"old-0\" due to error: {timeout}, continuing command..."),
+            "There are pending nodes to be drained:",
+            " old-0",
+            timeout,
+        ]
+    );
+    assert!(w.log.iter().any(|l| l.contains("CommandReturned { batch: 0, exit: 1 }")));
+    assert!(w.log.iter().any(|l| l.contains("CommandReturned { batch: 1, exit: 0 }")));
+}
+
+type Ms = crate::runner::Ms;
+
+#[test]
+fn a_pod_without_controller_aborts_its_node_before_any_eviction() {
+    let mut w = World::new(1, 1, &[("web", &[0])]);
+    w.stand_alone("lone", 0);
+    let (outcome, _) = run(&mut w, &[&[0]], options());
+    assert_eq!(outcome, Outcome::Failed);
+    assert_eq!(lines(&w, Stream::Stdout), ["node/old-0 cordoned"]);
+    let fatal = "cannot delete Pods that declare no controller (use --force to override): default/lone";
+    assert_eq!(
+        lines(&w, Stream::Stderr),
+        [
+            &format!("error: unable to drain node \"old-0\" due to error: {fatal}, continuing command..."),
+            "There are pending nodes to be drained:",
+            " old-0",
+            fatal,
+        ]
+    );
+    assert!(w.state.nodes[crate::cluster::NodeIdx(0)].unschedulable, "the cordon stays");
+
+    let mut w = World::new(1, 1, &[("web", &[0])]);
+    w.stand_alone("lone", 0);
+    let mut o = options();
+    o.kubectl_drain.force = true;
+    assert_eq!(run(&mut w, &[&[0]], o), (Outcome::Completed, None));
+    assert_eq!(lines(&w, Stream::Stderr), ["Warning: deleting Pods that declare no controller: default/lone"]);
+}
+
+#[test]
+fn an_internal_error_ends_that_pod_only() {
+    let mut w = World::new(1, 1, &[("web", &[0, 0])]);
+    w.refuses.insert("web-0".into(), (Ms::MAX, 500));
+    let (outcome, _) = run(&mut w, &[&[0]], options());
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(lines(&w, Stream::Stdout).contains(&"pod/web-1 evicted"));
+    assert!(w.now < 20_000, "nothing is retried");
+}
+
+#[test]
+fn evictions_go_at_kubectls_pace() {
+    let on: Vec<usize> = vec![0; 30];
+    let mut w = World::new(1, 1, &[("web", &on)]);
+    run(&mut w, &[&[0]], options());
+    let evictions: Vec<Ms> = w
+        .log
+        .iter()
+        .filter(|l| l.contains(" Evict {"))
+        .filter_map(|l| l.split(' ').next().and_then(|t| t.parse().ok()))
+        .collect();
+    assert_eq!(evictions.len(), 30);
+    let first = evictions[0];
+    assert_eq!((evictions[9] - first, evictions[29] - first), (0, 4000), "ten at once, then five a second");
+
+    let mut w = World::new(1, 1, &[("web", &on)]);
+    let mut o = options();
+    o.client = Some(RateLimit { qps: 0, burst: 0 });
+    run(&mut w, &[&[0]], o);
+    assert!(w.now < 5000);
+}
+
+#[test]
+fn disable_eviction_deletes_past_budgets() {
+    let mut w = World::new(1, 1, &[("web", &[0, 0])]);
+    w.refuses.insert("web-0".into(), (Ms::MAX, 429));
+    let mut o = options();
+    o.kubectl_drain.disable_eviction = true;
+    assert_eq!(run(&mut w, &[&[0]], o), (Outcome::Completed, None));
+    assert_eq!(
+        lines(&w, Stream::Stdout),
+        ["node/old-0 cordoned", "pod/web-0 deleted", "pod/web-1 deleted", "node/old-0 drained"]
+    );
+}
+
+#[test]
+fn workloads_that_stay_behind_end_the_wait_at_its_limit() {
+    for (after, outcome) in [(AfterLimit::GoOn, Outcome::PartlyCompleted), (AfterLimit::Stop, Outcome::Failed)] {
+        let mut w = World::new(2, 0, &[("web", &[0, 1])]);
+        let mut o = options();
+        o.kubectl_drain.after_settle_timeout = after;
+        let (got, failure) = run(&mut w, &[&[0], &[1]], o);
+        assert_eq!(got, outcome);
+        let failure = failure.expect("a failure");
+        let cause = "pods-not-scheduled: Deployment/default/web has 0 of 2 ready replicas; pod default/web-0xx is unschedulable";
+        assert_eq!(failure, cause);
+    }
+}
+
+#[test]
+fn a_stop_evicts_nothing_more() {
+    let mut w = World::new(3, 1, &[("web", &[0, 1, 2])]);
+    w.stop_at = Some(1500);
+    let (outcome, _) = run(&mut w, &[&[0], &[1], &[2]], options());
+    assert_eq!(outcome, Outcome::Stopped);
+    assert_eq!(w.log.iter().filter(|l| l.contains(" Evict {")).count(), 1);
+    w.refuses.clear();
+}
+
+#[test]
+fn resumed_after_every_event_it_reaches_the_same_end() {
+    let story = |resume: bool| {
+        let mut w = World::new(3, 1, &[("web", &[0, 0, 1, 2]), ("db", &[1, 2])]);
+        w.refuses.insert("web-1".into(), (12_000, 429));
+        w.refuses.insert("db-1".into(), (Ms::MAX, 429));
+        w.resume_always = resume;
+        run(&mut w, &[&[0, 1], &[2]], options());
+        w.log
+    };
+    assert_eq!(story(false), story(true));
+}

@@ -1,0 +1,190 @@
+//! How far a run is: all that must survive a restart.
+
+use super::client::Client;
+use super::interface::{Ms, StopMode};
+use super::outcome::{Failure, Outcome};
+use super::procedure::ProcedureState;
+use super::refs::{N, PodId};
+use super::whole::OwnerMark;
+use crate::plan::NodeId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How far a run is: with the plan and a fresh list of the cluster it can be resumed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// Moment of the latest input.
+    pub now: Ms,
+    /// Where it stands.
+    pub(crate) phase: Phase,
+    /// What all procedures share.
+    pub(crate) common: Common,
+    /// The batch under way.
+    pub(crate) procedure: Option<ProcedureState>,
+    /// Set once the migration has ended.
+    pub outcome: Option<Outcome>,
+    /// Why, unless it completed.
+    pub failure: Option<Failure>,
+}
+
+impl Progress {
+    /// What became of each batch that has begun, in order.
+    pub fn batches(&self) -> &[BatchReport] {
+        &self.common.reports
+    }
+    /// What became of each old node, in the order of the plan.
+    pub fn nodes(&self) -> impl Iterator<Item = (&NodeId, Fate)> {
+        self.common.node_ids.iter().zip(self.common.nodes.iter().map(|n| n.fate))
+    }
+}
+
+/// Where a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// Nothing was done.
+    NotBegun,
+    /// All old nodes are being cordoned.
+    CordonAll,
+    /// Waits for the soak's end or a window, then starts the next batch.
+    Between { until: Ms },
+    /// A batch is under way.
+    Batch,
+    /// Nodes that were not drained are made schedulable again, freezes are lifted; since.
+    Closing { since: Ms },
+    /// Over.
+    Ended,
+}
+
+/// What became of an old node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Not begun.
+    Waiting,
+    /// Its batch is under way.
+    InProgress,
+    /// Empty.
+    Drained,
+    /// Empty and its machine given back.
+    Retired,
+    /// A budget kept it.
+    HeldByBudget,
+    /// A pod with restrict-scale-down kept it.
+    HeldByRestriction,
+    /// A pod without a controller kept it.
+    HeldByStandAlone,
+    /// It did not pass validation.
+    Invalid,
+    /// Something else kept it.
+    Failed,
+}
+
+impl Fate {
+    /// Whether its pods have moved.
+    pub fn is_replaced(self) -> bool {
+        matches!(self, Fate::Drained | Fate::Retired)
+    }
+}
+
+/// An old node's state of affairs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OldNode {
+    pub fate: Fate,
+    /// We cordoned it (and it was not cordoned before).
+    pub cordoned: bool,
+    /// Why it was not replaced; empty if it was, or nobody tried.
+    pub why: String,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// Counted from 0.
+    pub index: u32,
+    /// When it began.
+    pub start_ms: Ms,
+    /// When it ended; None while it is under way.
+    pub end_ms: Option<Ms>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Exit status of the imitated command, where there is one.
+    pub exit: Option<i32>,
+    /// What went wrong.
+    pub failure: Option<Failure>,
+    /// Evictions that were admitted.
+    pub evictions: u64,
+    /// Evictions that were refused.
+    pub refused: u64,
+    /// Pods deleted past their budgets.
+    pub forced: u64,
+    /// New nodes asked for.
+    pub launched: u32,
+}
+
+/// A demand for new nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Demand {
+    pub key: String,
+    pub group: String,
+    pub machine: Option<String>,
+    pub zone: Option<String>,
+    pub total: u32,
+    /// What the provider last said about a launch that failed.
+    pub trouble: String,
+}
+
+/// What all procedures share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Common {
+    pub client: Client,
+    /// Old nodes, batch after batch.
+    pub node_ids: Vec<NodeId>,
+    pub nodes: Vec<OldNode>,
+    /// Of each batch, where its nodes start in `nodes`; one more at the end.
+    pub starts: Vec<u32>,
+    /// Pods of the batch under way.
+    pub pod_ids: Vec<PodId>,
+    /// Owners of the batch under way.
+    pub marks: Vec<OwnerMark>,
+    pub reports: Vec<BatchReport>,
+    /// The batch under way, or the next one.
+    pub batch: u32,
+    pub demands: Vec<Demand>,
+    /// Names of groups that calls mention.
+    pub groups: Vec<String>,
+    /// uids of pods that were unschedulable at the start.
+    pub pending_at_start: BTreeSet<String>,
+    /// uids of the nodes there were when the batch began, for procedures that launch.
+    pub known_nodes: BTreeSet<String>,
+    pub stop: Option<StopMode>,
+    /// The server has been refusing or losing calls since.
+    pub unreachable_since: Option<Ms>,
+    pub began: Ms,
+    /// How it ends once the closing is over.
+    pub concluding: Option<Outcome>,
+    /// Nodes whose uncordoning was refused while closing.
+    pub not_uncordoned: Vec<String>,
+}
+
+impl Common {
+    /// Old nodes of a batch.
+    pub fn batch_nodes(&self, batch: u32) -> Vec<N> {
+        match (self.starts.get(batch as usize), self.starts.get(batch as usize + 1)) {
+            (Some(a), Some(b)) => (*a..*b).map(N).collect(),
+            _ => Vec::new(),
+        }
+    }
+    /// How many batches there are.
+    pub fn batches(&self) -> u32 {
+        (self.starts.len().saturating_sub(1)) as u32
+    }
+    /// Old nodes of the batch under way.
+    pub fn here(&self) -> Vec<N> {
+        self.batch_nodes(self.batch)
+    }
+    /// The report of the batch under way.
+    pub fn report(&mut self) -> Option<&mut BatchReport> {
+        self.reports.last_mut()
+    }
+}

@@ -1,0 +1,131 @@
+//! References that survive a restart, and the tables that resolve them in the view at hand.
+
+use crate::cluster::{NodeIdx, PodIdx, View};
+use crate::plan::NodeId;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+/// An old node: its place in the run's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct N(pub u32);
+
+/// A pod the batch deals with: its place in the batch's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct P(pub u32);
+
+impl N {
+    /// The place as a number.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+impl P {
+    /// The place as a number.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A pod by name and uid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodId {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+}
+
+impl PodId {
+    /// The identity of a pod of a view.
+    pub fn of(view: View<'_>, pod: PodIdx) -> PodId {
+        let p = &view.state.pods[pod];
+        let ns = view.catalog.namespaces[view.catalog.specs[p.spec].namespace].name;
+        PodId {
+            namespace: view.catalog.text(ns).to_owned(),
+            name: view.state.name(view.catalog, p.name).to_owned(),
+            uid: view.state.name(view.catalog, p.uid).to_owned(),
+        }
+    }
+    /// `namespace/name`.
+    pub fn text(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Indices of the referenced objects in the view at hand; None for what it lacks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    pub nodes: Vec<Option<NodeIdx>>,
+    pub pods: Vec<Option<PodIdx>>,
+    pub pod_of: FxHashMap<PodIdx, P>,
+    pub node_of: FxHashMap<NodeIdx, N>,
+    /// Pods in a terminal phase on old nodes, which no longer count as the node's but still have to go.
+    pub terminal: FxHashMap<NodeIdx, Vec<PodIdx>>,
+    pub owners: super::whole::Counts,
+}
+
+impl Tables {
+    /// Resolves lists of identities by uid.
+    pub fn resolve(view: View<'_>, nodes: &[NodeId], pods: &[PodId]) -> Tables {
+        let mut t = Tables::default();
+        let (c, s) = (view.catalog, view.state);
+        // Of a uid that occurs twice (never in a real cluster) the one that exists wins.
+        let by_uid: FxHashMap<&str, NodeIdx> = s.nodes.entries().map(|(i, n)| (s.name(c, n.spec.uid), i)).collect();
+        for (k, id) in nodes.iter().enumerate() {
+            let index = by_uid.get(id.uid.as_str()).copied().filter(|i| s.node_name(c, *i) == id.name);
+            t.nodes.push(index);
+            if let Some(i) = index {
+                t.node_of.insert(i, N(k as u32));
+            }
+        }
+        if !pods.is_empty() {
+            let by_uid: FxHashMap<&str, PodIdx> = s.pods.entries().map(|(i, p)| (s.name(c, p.uid), i)).collect();
+            for (k, id) in pods.iter().enumerate() {
+                let index = by_uid.get(id.uid.as_str()).copied();
+                t.pods.push(index);
+                if let Some(i) = index {
+                    t.pod_of.insert(i, P(k as u32));
+                }
+            }
+        }
+        t.find_terminal(view);
+        t
+    }
+    /// Finds the terminal pods on old nodes anew.
+    pub fn find_terminal(&mut self, view: View<'_>) {
+        self.terminal.clear();
+        for pod in view.state.live_pods() {
+            self.note_terminal(view, pod);
+        }
+    }
+    /// Notes a pod that is terminal on an old node.
+    pub fn note_terminal(&mut self, view: View<'_>, pod: PodIdx) {
+        let p = &view.state.pods[pod];
+        if !p.phase.is_terminal() || p.gone {
+            return;
+        }
+        if let Some(node) = p.node.filter(|n| self.node_of.contains_key(n)) {
+            let list = self.terminal.entry(node).or_default();
+            if !list.contains(&pod) {
+                list.push(pod);
+            }
+        }
+    }
+    /// All pods of a node that exist, ordered as the API lists them: by namespace, then name.
+    pub fn pods_on(&self, view: View<'_>, node: NodeIdx) -> Vec<PodIdx> {
+        let (c, s) = (view.catalog, view.state);
+        let mut pods: Vec<PodIdx> = s.nodes[node].pods.clone();
+        pods.extend(self.terminal.get(&node).into_iter().flatten().copied());
+        pods.retain(|p| !s.pods[*p].gone && s.pods[*p].node == Some(node));
+        pods.sort_by_cached_key(|p| {
+            let ns = c.namespaces[c.specs[s.pods[*p].spec].namespace].name;
+            (c.text(ns).to_owned(), s.name(c, s.pods[*p].name).to_owned())
+        });
+        pods.dedup();
+        pods
+    }
+}

@@ -1,0 +1,508 @@
+//! A tiny world, driven by hand: enough of a cluster to answer a runner's calls.
+//!
+//! Pods move to the first node that is neither cordoned nor full as soon as they are evicted and are ready `start_ms`
+//! later; the old pod goes after `stop_ms`. A pod may refuse its eviction until some moment. New nodes come after
+//! `launch_ms`, as many as `capacity` allows.
+
+use super::*;
+use crate::cluster::Phase;
+use crate::cluster::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+enum Due {
+    Answer(CallId, Answer),
+    PodGone(PodIdx),
+    PodReady(PodIdx),
+    NodeComes { group: GroupIdx, name: String },
+    NodeGoes(NodeIdx),
+}
+
+pub(crate) struct World {
+    pub catalog: Catalog,
+    pub state: State,
+    pub now: Ms,
+    pub start_ms: Ms,
+    pub stop_ms: Ms,
+    pub launch_ms: Ms,
+    /// New nodes that still can be had.
+    pub capacity: u32,
+    /// Until when a pod's evictions are refused, and with which code.
+    pub refuses: BTreeMap<String, (Ms, u16)>,
+    /// Nodes whose machines cannot be given back.
+    pub stuck: BTreeSet<String>,
+    /// Pods per node.
+    pub slots: usize,
+    /// Refuses uncordoning.
+    pub no_uncordon: bool,
+    due: BTreeMap<(Ms, u64), Due>,
+    sequence: u64,
+    ensured: BTreeMap<String, u32>,
+    /// Everything that was announced or asked for, as text, with its time.
+    pub log: Vec<String>,
+    pub lines: Vec<(Ms, Stream, String)>,
+    pub finished: Option<(Ms, Outcome, Option<Failure>)>,
+    pub stop_at: Option<Ms>,
+    pub resume_always: bool,
+}
+
+impl World {
+    /// `old` and `new` nodes, with deployments given as (name, pods on old nodes by node number).
+    pub fn new(old: usize, new: usize, deployments: &[(&str, &[usize])]) -> World {
+        let mut c = Catalog::new();
+        let ns = c.names.intern("default");
+        let ns = c.namespaces.push(Namespace { name: ns, labels: Labels::default(), terminating: false });
+        let shape = c.intern_shape(empty_shape(&c));
+        let (rs, api) = (c.names.intern("Deployment"), c.names.intern("apps/v1"));
+        let mut pods = Vec::new();
+        for (name, on) in deployments {
+            let sym = c.names.intern(name);
+            let owner = c.owners.push(Owner {
+                kind: OwnerKind::Deployment,
+                kind_name: rs,
+                api_version: api,
+                namespace: ns,
+                name: sym,
+                uid: sym,
+                parent: None,
+                missing: false,
+                deleting: false,
+                replicas: Some(on.len() as i64),
+                scale: ScaleSource::Replicas,
+                selector: Selector::Nothing,
+                min_ready_ms: 0,
+                parallel: false,
+                first_ordinal: 0,
+                job: None,
+                template: None,
+                claim_templates: Vec::new(),
+            });
+            for (i, node) in on.iter().enumerate() {
+                let pod = c.names.intern(&format!("{name}-{i}"));
+                pods.push((pod_spec(&mut c, ns, pod, shape, Some(owner)), pod, *node));
+            }
+        }
+        let texts = (0..old).map(|i| format!("old-{i}")).chain((0..new).map(|i| format!("new-{i}")));
+        let names: Vec<Sym> = texts.map(|t| c.names.intern(&t)).collect();
+        let group = c.names.intern("pool");
+        c.groups.push(plain_group(group));
+        let mut s = State::new(&c);
+        for n in &names {
+            s.add_node(Arc::new(node_spec(*n, *n)), Some(GroupIdx(0)), true, 0);
+        }
+        for (spec, name, node) in pods {
+            let pod = add_pod(&mut s, &c, spec, name);
+            s.bind(&c, pod, NodeIdx(node as u32), 0);
+            s.set_phase(&c, pod, Phase::Running);
+            s.set_ready(pod, true, 0);
+        }
+        World {
+            catalog: c,
+            state: s,
+            now: 0,
+            start_ms: 2000,
+            stop_ms: 1000,
+            launch_ms: 60_000,
+            capacity: 100,
+            refuses: BTreeMap::new(),
+            stuck: BTreeSet::new(),
+            slots: 100,
+            no_uncordon: false,
+            due: BTreeMap::new(),
+            sequence: 0,
+            ensured: BTreeMap::new(),
+            log: Vec::new(),
+            lines: Vec::new(),
+            finished: None,
+            stop_at: None,
+            resume_always: false,
+        }
+    }
+    /// A pod without owner on an old node.
+    pub fn stand_alone(&mut self, name: &str, node: usize) -> PodIdx {
+        let sym = self.catalog.names.intern(name);
+        let shape = self.catalog.specs.iter().next().map_or(ShapeIdx(0), |s| s.shape);
+        let spec = pod_spec(&mut self.catalog, NsIdx(0), sym, shape, None);
+        let state = std::mem::take(&mut self.state);
+        // Symbols made after the state began are beyond its base: begin it anew.
+        self.state = rebase(&self.catalog, state);
+        let pod = add_pod(&mut self.state, &self.catalog, spec, sym);
+        self.state.bind(&self.catalog, pod, NodeIdx(node as u32), 0);
+        self.state.set_phase(&self.catalog, pod, Phase::Running);
+        self.state.set_ready(pod, true, 0);
+        pod
+    }
+    /// A budget over a deployment's pods, with the status of one that is fully healthy.
+    pub fn budget(&mut self, name: &str, deployment: &str, demand: Option<Demand>) -> BudgetIdx {
+        let (key, value) = (self.catalog.names.intern("app"), self.catalog.names.intern(deployment));
+        let owned = |o: Option<OwnerIdx>, c: &Catalog| o.is_some_and(|o| c.owners[o].name == value);
+        let mine: Vec<SpecIdx> =
+            self.catalog.specs.indices().filter(|s| owned(self.catalog.specs[*s].owner, &self.catalog)).collect();
+        for s in &mine {
+            self.catalog.specs[*s].labels = Labels::new([(key, value)]);
+        }
+        let requirement =
+            Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
+        let sym = self.catalog.names.intern(name);
+        let budget = self.catalog.budgets.push(Budget {
+            namespace: NsIdx(0),
+            name: sym,
+            uid: sym,
+            selector: Selector::All(vec![requirement]),
+            demand,
+            always_allow_unhealthy: false,
+            generation: 1,
+        });
+        let state = std::mem::take(&mut self.state);
+        self.state = rebase(&self.catalog, state);
+        let n = mine.len() as i64;
+        let allowed = match demand {
+            Some(Demand::MaxUnavailable(Amount::Count(k))) => k,
+            _ => 0,
+        };
+        let status = BudgetStatus { allowed, healthy: n, desired: n - allowed, expected: n, ..BudgetStatus::default() };
+        self.state.set_budget(budget, status);
+        budget
+    }
+    pub fn view(&self) -> View<'_> {
+        View { catalog: &self.catalog, state: &self.state }
+    }
+    /// Batches of old nodes by number.
+    pub fn intent(&self, batches: &[&[usize]], options: crate::plan::Options) -> Arc<Intent> {
+        let batches: Vec<Vec<NodeIdx>> =
+            batches.iter().map(|b| b.iter().map(|n| NodeIdx(*n as u32)).collect()).collect();
+        Arc::new(Intent::new(self.view(), &batches, options))
+    }
+    fn later(&mut self, after: Ms, due: Due) {
+        self.sequence += 1;
+        self.due.insert((self.now + after, self.sequence), due);
+    }
+    fn text(&self, node: NodeIdx) -> String {
+        self.state.node_name(&self.catalog, node).to_owned()
+    }
+
+    /// Runs to the end (or a day).
+    pub fn run(&mut self, intent: &Arc<Intent>, packer: Arc<dyn Packer>) -> Runner {
+        let mut runner = Runner::new(intent.clone(), self.view(), packer.clone()).expect("the plan fits the world");
+        let mut out = Outbox::default();
+        runner.handle(0, self.view(), Input::Tick, &mut out);
+        self.perform(&mut out);
+        while self.finished.is_none() && self.now < 100_000_000 {
+            if self.resume_always {
+                let text = serde_json::to_string(runner.progress()).expect("progress serialises");
+                let progress = serde_json::from_str(&text).expect("progress parses");
+                runner = Runner::resume(intent.clone(), progress, self.view(), packer.clone()).expect("resumes");
+            }
+            let wake = runner.next_wakeup();
+            let next = self.due.first_key_value().map(|(k, _)| k.0);
+            let stop = self.stop_at.filter(|_| true);
+            let Some(at) = [wake, next, stop].into_iter().flatten().min() else {
+                panic!("nothing will ever happen again; log:\n{}", self.log.join("\n"))
+            };
+            assert!(at >= self.now, "time went back from {} to {at}", self.now);
+            self.now = at;
+            if next == Some(at) {
+                let (_, due) = self.due.pop_first().expect("one is due");
+                let (changed, answer) = self.happen(due);
+                if let Some((id, a)) = answer {
+                    runner.handle(at, self.view(), Input::Answer(id, a), &mut out);
+                } else {
+                    runner.handle(at, self.view(), Input::Changed(&changed), &mut out);
+                }
+            } else if stop == Some(at) {
+                self.stop_at = None;
+                runner.handle(at, self.view(), Input::Stop(StopMode { terminate_drained: None }), &mut out);
+            } else {
+                runner.handle(at, self.view(), Input::Tick, &mut out);
+            }
+            self.perform(&mut out);
+        }
+        runner
+    }
+
+    fn happen(&mut self, due: Due) -> (Vec<ObjId>, Option<(CallId, Answer)>) {
+        match due {
+            Due::Answer(id, a) => (Vec::new(), Some((id, a))),
+            Due::PodGone(p) => {
+                self.state.remove_pod(&self.catalog, p);
+                (vec![ObjId::Pod(p)], None)
+            }
+            Due::PodReady(p) => {
+                if self.state.pods[p].node.is_none() {
+                    let home = self.state.live_nodes().find(|n| {
+                        let node = &self.state.nodes[*n];
+                        !node.unschedulable && node.taints.is_empty() && node.ready && node.pods.len() < self.slots
+                    });
+                    match home {
+                        Some(n) => {
+                            self.state.set_unschedulable_pod(p, false);
+                            self.state.bind(&self.catalog, p, n, self.now);
+                        }
+                        None => {
+                            self.state.set_unschedulable_pod(p, true);
+                            self.later(1000, Due::PodReady(p));
+                            return (vec![ObjId::Pod(p)], None);
+                        }
+                    }
+                }
+                self.state.set_phase(&self.catalog, p, Phase::Running);
+                self.state.set_ready(p, true, self.now);
+                (vec![ObjId::Pod(p)], None)
+            }
+            Due::NodeComes { group, name } => {
+                let name = self.state.make_name(&name);
+                let n = self.state.add_node(Arc::new(node_spec(name, name)), Some(group), true, self.now);
+                (vec![ObjId::Node(n)], None)
+            }
+            Due::NodeGoes(n) => {
+                self.state.remove_node(n);
+                (vec![ObjId::Node(n)], None)
+            }
+        }
+    }
+
+    fn delete(&mut self, pod: PodIdx) {
+        if self.state.pods[pod].deleting.is_some() {
+            return;
+        }
+        self.state.set_deleting(pod, self.now, 30_000);
+        self.later(self.stop_ms, Due::PodGone(pod));
+        let spec = self.state.pods[pod].spec;
+        if self.catalog.specs[spec].owner.is_some() && !self.state.pods[pod].phase.is_terminal() {
+            let name = self.state.make_name(&format!("{}x", self.state.name(&self.catalog, self.state.pods[pod].name)));
+            let fresh = self.state.create_pod(&self.catalog, spec, name, self.now);
+            self.later(self.start_ms, Due::PodReady(fresh));
+        }
+    }
+
+    fn perform(&mut self, out: &mut Outbox) {
+        let items: Vec<Output> = out.drain().collect();
+        for item in items {
+            match item {
+                Output::Announce(a) => self.hear(a),
+                Output::Call(id, action) => {
+                    let answer = self.act(&action);
+                    self.log.push(format!("{} {action:?} -> {answer:?}", self.now));
+                    self.later(1, Due::Answer(id, answer));
+                }
+            }
+        }
+    }
+    fn hear(&mut self, a: Announcement) {
+        match &a {
+            Announcement::Line { stream, text, .. } => self.lines.push((self.now, *stream, text.clone())),
+            Announcement::MigrationFinished { outcome, failure } => {
+                self.finished = Some((self.now, *outcome, failure.clone()));
+            }
+            _ => {}
+        }
+        self.log.push(format!("{} {a:?}", self.now));
+    }
+    fn act(&mut self, action: &Action) -> Answer {
+        match action {
+            Action::Cordon { node } => self.state.set_unschedulable(*node, true),
+            Action::Uncordon { .. } if self.no_uncordon => return refused(403, "no"),
+            Action::Uncordon { node } => self.state.set_unschedulable(*node, false),
+            Action::Evict { pod, .. } => {
+                if self.state.pods[*pod].gone {
+                    return Answer::Gone;
+                }
+                let name = self.state.name(&self.catalog, self.state.pods[*pod].name).to_owned();
+                if let Some((until, code)) = self.refuses.get(&name).copied() {
+                    if self.now < until {
+                        return refused(code, "Cannot evict pod as it would violate the pod's disruption budget.");
+                    }
+                }
+                self.delete(*pod);
+            }
+            Action::DeletePod { pod, .. } => self.delete(*pod),
+            Action::GetPod { pod } if self.state.pods[*pod].gone => return Answer::Gone,
+            Action::GetPod { pod } => return Answer::Pod(*pod),
+            Action::EnsureNodes { key, group, total, .. } => {
+                let had = self.ensured.insert(key.clone(), *total).unwrap_or(0);
+                for i in had..*total {
+                    if self.capacity > 0 {
+                        self.capacity -= 1;
+                        self.later(self.launch_ms, Due::NodeComes { group: *group, name: format!("{key}/{i}") });
+                    }
+                }
+            }
+            Action::RetireNode { node } => {
+                if self.stuck.contains(&self.text(*node)) {
+                    return refused(403, "the role may not delete it");
+                }
+                self.later(5000, Due::NodeGoes(*node));
+            }
+            Action::Taint { node, .. } => {
+                let key = self.catalog.known.unschedulable_taint;
+                let t = Taint { key, value: self.catalog.known.empty, effect: Effect::NoSchedule };
+                self.state.set_taints(*node, [t].into_iter().collect());
+            }
+            Action::Untaint { node, .. } => self.state.set_taints(*node, Default::default()),
+            Action::ListPods { .. } | Action::FreezeGroup { .. } | Action::UnfreezeGroup { .. } => {}
+        }
+        Answer::Accepted
+    }
+}
+
+fn refused(code: u16, message: &str) -> Answer {
+    Answer::Refused {
+        code,
+        reason: if code == 429 { "TooManyRequests" } else { "Forbidden" }.into(),
+        cause: if code == 429 { "The disruption budget web needs 1 healthy pods and has 1 currently".into() } else { String::new() },
+        message: message.into(),
+        retry_after_ms: None,
+    }
+}
+
+fn rebase(c: &Catalog, old: State) -> State {
+    let mut s = State::new(c);
+    for n in old.nodes.iter() {
+        s.add_node(n.spec.clone(), n.group, n.ready, 0);
+    }
+    for (b, status) in old.budgets.entries() {
+        s.set_budget(b, status.clone());
+    }
+    for p in old.pods.iter() {
+        let pod = add_pod(&mut s, c, p.spec, p.name);
+        if let Some(n) = p.node {
+            s.bind(c, pod, n, 0);
+        }
+        s.set_phase(c, pod, p.phase);
+        s.set_ready(pod, p.ready, 0);
+    }
+    s
+}
+
+fn add_pod(s: &mut State, c: &Catalog, spec: SpecIdx, name: Sym) -> PodIdx {
+    s.add_pod(
+        c,
+        PodState {
+            spec,
+            name,
+            uid: name,
+            phase: Phase::Pending,
+            node: None,
+            ready: false,
+            ready_since: 0,
+            created: 0,
+            started: 0,
+            deleting: None,
+            nominated: None,
+            unschedulable: false,
+            preempted: false,
+            restarts: 0,
+            incarnation: 0,
+            gone: false,
+        },
+    )
+}
+
+fn pod_spec(c: &mut Catalog, namespace: NsIdx, name: Sym, shape: ShapeIdx, owner: Option<OwnerIdx>) -> SpecIdx {
+    c.specs.push(PodSpec {
+        namespace,
+        name,
+        generate_name: None,
+        uid: name,
+        labels: Labels::default(),
+        annotations: Vec::new(),
+        shape,
+        claims: Vec::new(),
+        owner,
+        mirror: false,
+        finalizers: Vec::new(),
+        resized: None,
+        ordinal: None,
+    })
+}
+
+fn node_spec(name: Sym, uid: Sym) -> NodeSpec {
+    NodeSpec {
+        name,
+        uid,
+        labels: Labels::default(),
+        annotations: Vec::new(),
+        allocatable: vec![4000, 16 << 30, 0],
+        pod_slots: 110,
+        taints: Vec::new(),
+        images: Vec::new(),
+        attach_limits: None,
+        volumes_in_use: Vec::new(),
+        provider_id: None,
+        kubelet_version: None,
+        created: 0,
+        machine: None,
+        price_micros_per_hour: None,
+    }
+}
+
+fn empty_shape(c: &Catalog) -> PodShape {
+    PodShape {
+        requests: Requests::default(),
+        incoming_nonzero: [0, 0],
+        priority: 0,
+        may_preempt: true,
+        node_selector: Vec::new(),
+        node_affinity: None,
+        preferred_node_affinity: Vec::new(),
+        affinity: Vec::new(),
+        preferred_affinity: Vec::new(),
+        anti_affinity: Vec::new(),
+        preferred_anti_affinity: Vec::new(),
+        tolerations: Vec::new(),
+        host_ports: Vec::new(),
+        images: Vec::new(),
+        container_count: 1,
+        spread: Vec::new(),
+        scheduler_name: c.known.default_scheduler,
+        gated: false,
+        grace_ms: 30_000,
+        restarts_always: true,
+        volumes: Vec::new(),
+        has_resource_claims: false,
+    }
+}
+
+fn plain_group(id: Sym) -> NodeGroup {
+    NodeGroup {
+        id,
+        name: id,
+        origin: GroupOrigin::Own,
+        is_default: false,
+        template_only: false,
+        labels: Labels::default(),
+        requirements: Default::default(),
+        taints: Vec::new(),
+        zones: Vec::new(),
+        region: None,
+        machines: Vec::new(),
+        min_count: 0,
+        max_count: 100,
+        limits: Vec::new(),
+        weight: 0,
+        headroom: Vec::new(),
+        auto_headroom_percent: 0,
+        launch_delay: None,
+        launch_failure_ppm: 0,
+        spot_percent: None,
+        fallback_to_od: false,
+        restrict_scale_down: false,
+        draining_timeout_ms: None,
+        max_is_assumed: false,
+    }
+}
+
+/// Asks for one node of the first group per five pods.
+pub(crate) struct Fives;
+
+impl Packer for Fives {
+    fn pack(&self, _: View<'_>, pods: &[PodIdx], _: &[NodeIdx]) -> Packing {
+        let count = pods.len().div_ceil(5) as u32;
+        let launches = vec![Launch { group: GroupIdx(0), machine: None, zone: None, count }];
+        Packing { launches: if count > 0 { launches } else { Vec::new() }, unplaceable: Vec::new() }
+    }
+    fn match_node(&self, _: View<'_>, _: NodeIdx) -> Result<Option<GroupIdx>, String> {
+        Ok(Some(GroupIdx(0)))
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether workloads are whole again: every owner a batch touched has as many ready replicas as at the batch's start,
+//! or as it wants now if that is less.
+
+use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+/// An owner that a batch touches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerMark {
+    /// `Kind/namespace/name` of the topmost owner.
+    pub owner: String,
+    /// Ready replicas at the batch's start.
+    pub ready_at_start: u32,
+}
+
+/// Counts of ready pods per touched owner, kept up to date with the view.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    /// By place in the list of marks.
+    owners: Vec<Option<OwnerIdx>>,
+    place: FxHashMap<OwnerIdx, usize>,
+    ready: Vec<u32>,
+    ready_pods: FxHashSet<PodIdx>,
+    behind: Vec<bool>,
+    behind_count: usize,
+}
+
+/// Whether a pod counts as a ready replica.
+fn is_ready(view: View<'_>, pod: PodIdx) -> bool {
+    let p = &view.state.pods[pod];
+    p.ready && p.is_active()
+}
+
+/// The topmost owner of a pod whose readiness a batch is answerable for; DaemonSets' and nodes' own pods go with the node.
+fn top(view: View<'_>, pod: PodIdx) -> Option<OwnerIdx> {
+    let owner = view.catalog.specs[view.state.pods[pod].spec].owner?;
+    let top = view.catalog.top_owner(owner);
+    (!matches!(view.catalog.owners[top].kind, OwnerKind::DaemonSet | OwnerKind::Node)).then_some(top)
+}
+
+impl Counts {
+    /// Marks the owners of all pods on `nodes`, as ready as they are now.
+    pub fn mark(view: View<'_>, nodes: &[NodeIdx]) -> (Counts, Vec<OwnerMark>) {
+        let mut owners: Vec<OwnerIdx> =
+            nodes.iter().flat_map(|n| view.state.nodes[*n].pods.iter()).filter_map(|p| top(view, *p)).collect();
+        owners.sort();
+        owners.dedup();
+        let names: Vec<String> = owners.iter().map(|o| view.catalog.owner_text(*o)).collect();
+        let mut counts = Counts::over(view, owners.into_iter().map(Some).collect());
+        let marks: Vec<OwnerMark> = names
+            .into_iter()
+            .zip(&counts.ready)
+            .map(|(owner, ready)| OwnerMark { owner, ready_at_start: *ready })
+            .collect();
+        counts.judge_all(view, &marks);
+        (counts, marks)
+    }
+    /// Resolves marks in a fresh view.
+    pub fn resolve(view: View<'_>, marks: &[OwnerMark]) -> Counts {
+        let wanted: FxHashSet<&str> = marks.iter().map(|m| m.owner.as_str()).collect();
+        let by_name: FxHashMap<String, OwnerIdx> = view
+            .catalog
+            .owners
+            .indices()
+            .filter(|o| view.catalog.owners[*o].parent.is_none())
+            .map(|o| (view.catalog.owner_text(o), o))
+            .filter(|(t, _)| wanted.contains(t.as_str()))
+            .collect();
+        let mut counts = Counts::over(view, marks.iter().map(|m| by_name.get(&m.owner).copied()).collect());
+        counts.judge_all(view, marks);
+        counts
+    }
+    fn over(view: View<'_>, owners: Vec<Option<OwnerIdx>>) -> Counts {
+        let mut c = Counts { ready: vec![0; owners.len()], behind: vec![false; owners.len()], ..Counts::default() };
+        c.place = owners.iter().enumerate().filter_map(|(i, o)| o.map(|o| (o, i))).collect();
+        c.owners = owners;
+        if c.place.is_empty() {
+            return c;
+        }
+        for pod in view.state.live_pods() {
+            if let Some(i) = top(view, pod).and_then(|t| c.place.get(&t).copied()) {
+                if is_ready(view, pod) {
+                    c.ready[i] += 1;
+                    c.ready_pods.insert(pod);
+                }
+            }
+        }
+        c
+    }
+    /// How many ready replicas an owner wants now; one without a replica count (a Job, an unknown kind) wants as many
+    /// as it has pods that are neither finished nor going.
+    fn wanted(view: View<'_>, owner: OwnerIdx) -> u32 {
+        let o = &view.catalog.owners[owner];
+        match view.state.replicas[owner] {
+            Some(n) if !o.missing && o.kind != OwnerKind::Job => u32::try_from(n.max(0)).unwrap_or(u32::MAX),
+            _ => Self::active(view, owner),
+        }
+    }
+    fn active(view: View<'_>, owner: OwnerIdx) -> u32 {
+        // Such owners hold their pods directly; a controller between is as rare as it is shallow.
+        let direct = view.state.owned[owner].iter().filter(|p| view.state.pods[**p].is_active()).count();
+        u32::try_from(direct).unwrap_or(u32::MAX)
+    }
+    fn judge(&mut self, view: View<'_>, marks: &[OwnerMark], i: usize) {
+        let behind = match self.owners[i] {
+            // An owner that no longer exists wants nothing.
+            None => false,
+            Some(o) => self.ready[i] < marks[i].ready_at_start.min(Self::wanted(view, o)),
+        };
+        if behind != self.behind[i] {
+            self.behind[i] = behind;
+            if behind { self.behind_count += 1 } else { self.behind_count -= 1 }
+        }
+    }
+    fn judge_all(&mut self, view: View<'_>, marks: &[OwnerMark]) {
+        for i in 0..marks.len() {
+            self.judge(view, marks, i);
+        }
+    }
+    /// A pod changed.
+    pub fn pod_changed(&mut self, view: View<'_>, marks: &[OwnerMark], pod: PodIdx) {
+        if self.place.is_empty() {
+            return;
+        }
+        let Some(i) = top(view, pod).and_then(|t| self.place.get(&t).copied()) else { return };
+        if is_ready(view, pod) {
+            if self.ready_pods.insert(pod) {
+                self.ready[i] += 1;
+            }
+        } else if self.ready_pods.remove(&pod) {
+            self.ready[i] -= 1;
+        }
+        self.judge(view, marks, i);
+    }
+    /// An owner's replica count changed.
+    pub fn owner_changed(&mut self, view: View<'_>, marks: &[OwnerMark], owner: OwnerIdx) {
+        if let Some(i) = self.place.get(&view.catalog.top_owner(owner)).copied() {
+            self.judge(view, marks, i);
+        }
+    }
+    /// Whether all are whole.
+    pub fn are_whole(&self) -> bool {
+        self.behind_count == 0
+    }
+    /// The owners that are not whole, with ready and expected replicas and their first pod that is not ready.
+    pub fn behind(&self, view: View<'_>, marks: &[OwnerMark]) -> Vec<String> {
+        let (c, s) = (view.catalog, view.state);
+        let mut lines = Vec::new();
+        for (i, mark) in marks.iter().enumerate().filter(|(i, _)| self.behind[*i]) {
+            let pod = s.live_pods().find(|p| {
+                top(view, *p) == self.owners[i] && !s.pods[*p].ready && s.pods[*p].is_active()
+            });
+            let detail = match pod {
+                Some(p) if s.pods[p].unschedulable => format!("; pod {} is unschedulable", s.pod_text(c, p)),
+                Some(p) => match s.pods[p].node {
+                    Some(n) => format!("; pod {} on node {} is not ready", s.pod_text(c, p), s.node_name(c, n)),
+                    None => format!("; pod {} is not scheduled", s.pod_text(c, p)),
+                },
+                None => "; its replacement does not exist yet".into(),
+            };
+            lines.push(format!("{} has {} of {} ready replicas{detail}", mark.owner, self.ready[i], mark.ready_at_start));
+            if lines.len() == 10 {
+                lines.push(format!("and {} more", self.behind_count.saturating_sub(10)));
+                break;
+            }
+        }
+        lines
+    }
+}
