@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod disruption;
 pub mod groups;
+pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod runner;

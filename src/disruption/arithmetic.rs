@@ -143,6 +143,23 @@ pub fn compute(
     }
 }
 
+/// Every text with which looking at a budget can fail now; none if it does not fail.
+pub fn failures(
+    catalog: &Catalog,
+    state: &State,
+    budget: BudgetIdx,
+    tally: &Tally,
+) -> Vec<String> {
+    let spec = &catalog.budgets[budget];
+    match (&spec.selector, spec.demand) {
+        (Selector::Invalid(complaint), _) => vec![complaint.clone()],
+        (_, None | Some(Demand::MinAvailable(Amount::Count(_)))) => Vec::new(),
+        _ => expected_scale(catalog, state, budget, tally)
+            .err()
+            .unwrap_or_default(),
+    }
+}
+
 /// `failSafe`: allows nothing, says why, leaves the rest as it was. Of several reasons the one stored already stays;
 /// the real controller names whichever pod its cache lists first \[ND\].
 fn failed(stored: &BudgetStatus, mut messages: Vec<String>) -> Computed {
@@ -261,7 +278,8 @@ fn known_scale(
             let pods = state.owned[owner].iter().filter(active).count();
             Ok((owner, state.replicas[owner].unwrap_or(pods as i64)))
         }
-        _ if missing => Err(NoScale::NotFound),
+        // A run that keeps the pods of an owner which the dump lacks says so by a count.
+        _ if missing && state.replicas[owner].is_none() => Err(NoScale::NotFound),
         _ => Ok((owner, replicas)),
     }
 }

@@ -11,6 +11,7 @@ pub mod infer;
 pub mod limits;
 pub mod matching;
 pub mod pack;
+pub mod packer;
 pub mod price;
 pub mod template;
 pub mod volumes;
@@ -19,6 +20,7 @@ pub use eligible::Refusal;
 pub use infer::{assign_groups, infer_groups};
 pub use matching::{Difference, GroupMatch, match_by_pods, match_node};
 pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};
+pub use packer::GroupPacker;
 pub use template::{Template, Templates};
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::cluster::*;
 use classes::{Classes, Demand};
 use fixedbitset::FixedBitSet;
 
+pub use super::packer::GroupPacker;
+
 /// Which group, and which of its machine types, a pod's node comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +73,8 @@ pub struct PackOptions {
     pub prefer_home: bool,
     /// Use what is free on existing nodes first (ready, schedulable, not excluded).
     pub use_existing: bool,
+    /// Existing nodes that are not Ready yet but soon will be: their room is used first, whatever `use_existing` says.
+    pub starting: Vec<NodeIdx>,
     /// Existing nodes that are about to go: neither used nor counted as headroom. They still count towards their group's maximum.
     pub exclude: Vec<NodeIdx>,
     /// Groups that may not be scaled up.
@@ -126,9 +130,7 @@ impl Packing {
 pub fn pack(view: View<'_>, templates: &Templates, pods: &[PodIdx], options: &PackOptions) -> Packing {
     let classes = Classes::of(view, templates, pods, options);
     let mut packer = Packer::new(view, templates, options, classes);
-    if options.use_existing {
-        packer.result.on_existing = bins::use_existing(&mut packer);
-    }
+    packer.result.on_existing = bins::use_existing(&mut packer);
     packer.result.on_in_flight = bins::use_in_flight(&mut packer);
     fill::open_nodes(&mut packer);
     if options.headroom {

@@ -187,6 +187,12 @@ fn dry_run(
     if nodes.is_empty() {
         return (candidates, statuses);
     }
+    // Nobody is less important than this pod (most often: all pods have the same priority).
+    let mine = priority(catalog, state, pod);
+    if catalog.shapes.iter().all(|s| s.priority >= mine) {
+        let nobody = Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS);
+        return (candidates, vec![nobody; nodes.len()]);
+    }
     let enough = enough_candidates(config, nodes.len());
     let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
     let budgets = Budgets::new(catalog);

@@ -122,4 +122,70 @@ impl Bed {
         let value = self.catalog.known.empty;
         SmallVec::from_slice(&[Taint { key, value, effect: Effect::NoSchedule }])
     }
+    /// A storage class; `waits` for the first consumer.
+    pub fn class(&mut self, name: &str, provisioner: &str, waits: bool) -> Sym {
+        let (name, provisioner) = (self.sym(name), self.sym(provisioner));
+        self.catalog.classes.push(StorageClass {
+            name,
+            provisioner,
+            waits_for_consumer: waits,
+            allowed_topologies: None,
+            is_default: false,
+        });
+        name
+    }
+    /// An unbound claim of 10 bytes.
+    pub fn claim(&mut self, name: &str, class: Sym) -> PvcIdx {
+        let name = self.sym(name);
+        self.catalog.claims.push(Pvc {
+            namespace: NsIdx(0),
+            name,
+            uid: name,
+            class: Some(class),
+            request: 10,
+            modes: AccessModes { rwo: true, ..AccessModes::default() },
+            block: false,
+            selector: None,
+            lost: false,
+            deleting: false,
+        })
+    }
+    /// An available volume, reachable from one zone only if one is named.
+    pub fn volume(&mut self, name: &str, class: Sym, capacity: i64, zone: Option<&str>) -> PvIdx {
+        let (name, driver, phase) = (self.sym(name), self.sym("csi.x"), self.sym("Available"));
+        let key = self.catalog.known.zone;
+        let affinity = zone.map(|zone| Requirement {
+            key,
+            operator: Operator::In,
+            values: SmallVec::from_slice(&[self.sym(zone)]),
+            bound: None,
+        });
+        let pv = Pv {
+            name,
+            labels: Labels::default(),
+            class,
+            capacity,
+            modes: AccessModes { rwo: true, ..AccessModes::default() },
+            block: false,
+            node_affinity: affinity
+                .map(|r| NodeSelector { terms: vec![NodeSelectorTerm { expressions: vec![r], fields: Vec::new() }] }),
+            driver: Some(driver),
+            handle: Some(name),
+            claim_ref: None,
+            claim_ref_has_uid: false,
+            phase,
+            deleting: false,
+        };
+        self.state.add_volume(Arc::new(pv), None)
+    }
+    /// A spec that mounts these claims.
+    pub fn spec_with(&mut self, claims: &[PvcIdx]) -> SpecIdx {
+        let mut shape = self.shape(0, 0);
+        shape.volumes = (0..claims.len() as u32).map(Volume::Claim).collect();
+        let spec = self.spec(shape, &[]);
+        let claims = claims.iter().map(|c| ClaimRef { name: self.catalog.claims[*c].name, claim: Some(*c), ephemeral: false });
+        let claims = claims.collect();
+        self.catalog.specs[spec].claims = claims;
+        spec
+    }
 }

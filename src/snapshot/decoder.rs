@@ -11,7 +11,7 @@ use super::nodes::ReadNode;
 use super::owners::{Custom, Customs, group};
 use super::pods::ReadPod;
 use super::volumes::ReadClaim;
-use super::wire::{Bare, node, pod, policy, storage, workload};
+use super::wire::{Bare, Named, node, pod, policy, storage, workload};
 use crate::cluster::*;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -128,6 +128,7 @@ impl<'a> Decoder<'a> {
         let mut read = Read::default();
         let others = std::mem::take(&mut self.others);
         let customs = self.customs(&others)?;
+        let node_pools = node_pools(&others);
         self.read_shared(&mut b)?;
         self.read_nodes(&mut b, &mut read)?;
         self.read_storage(&mut b, &mut read)?;
@@ -136,7 +137,7 @@ impl<'a> Decoder<'a> {
         self.each(&mut b, "Pod", |b, o: pod::Pod<'_>, _| read.pods.extend(b.read_pod(&customs, &o)))?;
         self.notice_unmodelled(&mut b)?;
         notice_missing(&mut b);
-        Ok(assemble(b, read, sha256, self.counts, self.unknown))
+        Ok(Snapshot { node_pools, counts: self.counts, unknown: self.unknown, ..assemble(b, read, sha256) })
     }
 
     /// Decodes each item of a kind and hands it on.
@@ -154,7 +155,7 @@ impl<'a> Decoder<'a> {
 
     fn decode<T: Deserialize<'a>>(&self, item: &Item<'a>) -> Result<T, ReadError> {
         item.raw.decode().map_err(|(path, problem)| {
-            let name = item.raw.decode::<Bare<'_>>().map(|b| b.metadata).unwrap_or_default();
+            let name = item.raw.decode::<Named<'_>>().map(|b| b.metadata).unwrap_or_default();
             let ns = name.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
             ReadError::Field {
                 file: self.sources[item.source].clone(),
@@ -272,6 +273,12 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// Karpenter's NodePools, undecoded.
+fn node_pools(others: &[Item<'_>]) -> Vec<Value> {
+    let pools = others.iter().filter(|i| &*i.kind == "NodePool" && group(&i.api_version) == "karpenter.sh");
+    pools.filter_map(|i| i.raw.decode().ok()).collect()
+}
+
 fn count<'m>(counts: &'m mut BTreeMap<String, usize>, key: &str) -> &'m mut usize {
     if !counts.contains_key(key) {
         counts.insert(key.to_owned(), 0);
@@ -328,13 +335,7 @@ fn notice_missing(b: &mut Builder) {
 }
 
 /// Makes the cluster once the catalogue is complete.
-fn assemble(
-    mut b: Builder,
-    read: Read,
-    sha256: String,
-    counts: BTreeMap<String, usize>,
-    unknown: BTreeMap<String, usize>,
-) -> Snapshot {
+fn assemble(mut b: Builder, read: Read, sha256: String) -> Snapshot {
     let taken = b.latest;
     b.catalog.taken_unix_ms = taken;
     let mut state = State::new(&b.catalog);
@@ -374,8 +375,9 @@ fn assemble(
         cluster: Cluster { catalog: Arc::new(b.catalog), state },
         findings,
         sha256,
-        counts,
-        unknown,
+        counts: BTreeMap::new(),
+        unknown: BTreeMap::new(),
+        node_pools: Vec::new(),
         delays: StartDelays::from_samples(&samples),
         lookup: b.lookup,
     }
@@ -441,12 +443,19 @@ fn notice_state(b: &mut Builder, state: &State) {
             notices.note("node-overcommitted", object, &format!("its pods request more {what} than it offers"));
         }
     }
+    let healthy = healthy_by_label(catalog, state);
     for (i, budget) in catalog.budgets.entries() {
         let status = &state.budgets[i];
         let object = || format!("PodDisruptionBudget/{}", catalog.budget_text(i));
         if status.observed_generation < budget.generation {
             let detail = format!("generation {} is stored, {} was observed", budget.generation, status.observed_generation);
             notices.note("budget-stale", object, &detail);
+        } else if let Some(now) = healthy_now(catalog, budget, &healthy) {
+            // Pods marked as disrupted count as unhealthy until the controller has seen them go.
+            if status.sync_failed.is_none() && status.disrupted.is_empty() && now != status.healthy {
+                let detail = format!("it counts {} healthy pods, {now} are ready", status.healthy);
+                notices.note("budget-stale", object, &detail);
+            }
         }
         if let Some(message) = &status.sync_failed {
             notices.note("budget-sync-failed", object, message);
@@ -455,6 +464,42 @@ fn notice_state(b: &mut Builder, state: &State) {
     for ns in catalog.namespaces.iter().filter(|n| n.terminating) {
         notices.note("namespace-terminating", || format!("Namespace/{}", catalog.text(ns.name)), "");
     }
+}
+
+/// Ready pods by namespace and by each label that some budget selects by.
+type HealthyByLabel = FxHashMap<(NsIdx, Sym, Sym), Vec<SpecIdx>>;
+
+/// The first requirement of a budget's selector that names one value: an index over pods is kept for it.
+fn narrowing(budget: &Budget) -> Option<(Sym, Sym)> {
+    let Selector::All(requirements) = &budget.selector else { return None };
+    let one = |r: &&Requirement| r.operator == Operator::In && r.values.len() == 1;
+    requirements.iter().find(one).map(|r| (r.key, r.values[0]))
+}
+
+fn healthy_by_label(catalog: &Catalog, state: &State) -> HealthyByLabel {
+    let mut index: HealthyByLabel = FxHashMap::default();
+    for budget in catalog.budgets.iter() {
+        if let Some((key, value)) = narrowing(budget) {
+            index.entry((budget.namespace, key, value)).or_default();
+        }
+    }
+    for pod in state.pods.iter().filter(|p| p.ready && p.deleting.is_none()) {
+        let spec = &catalog.specs[pod.spec];
+        for (key, value) in spec.labels.iter() {
+            if let Some(list) = index.get_mut(&(spec.namespace, key, value)) {
+                list.push(pod.spec);
+            }
+        }
+    }
+    index
+}
+
+/// Ready pods that a budget selects; None where it cannot be told cheaply.
+fn healthy_now(catalog: &Catalog, budget: &Budget, index: &HealthyByLabel) -> Option<i64> {
+    let (key, value) = narrowing(budget)?;
+    let pods = index.get(&(budget.namespace, key, value))?;
+    let selected = pods.iter().filter(|p| budget.selector.matches(&catalog.specs[**p].labels, &catalog.names));
+    Some(selected.count() as i64)
 }
 
 /// Decodes one pod that was recorded apart from the dump.

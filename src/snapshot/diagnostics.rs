@@ -51,8 +51,8 @@ macro_rules! table {
 table! {
     "budget-invalid" Warning Input: "a budget's selector or amount cannot be parsed";
         "it fails to sync, so that evictions under it are refused"; "mend the budget"
-    "budget-stale" Info Condition: "a budget's stored status is older than its spec";
-        "evictions under it are refused with 429 until the controller has caught up"; "nothing, it catches up by itself; if it does not, look at the disruption controller"
+    "budget-stale" Info Condition: "a budget's stored status does not fit its spec or its pods";
+        "the eviction API believes the stored status until the disruption controller looks at the budget again"; "nothing, it catches up by itself; if it does not, look at the disruption controller"
     "budget-sync-failed" Warning Condition: "the disruption controller could not compute a budget";
         "evictions under it are refused"; "see the condition's message; a budget over pods of Jobs, DaemonSets or owners without /scale cannot use percentages or maxUnavailable"
     "claim-finalizer" Info Condition: "a claim has finalizers besides kubernetes.io/pvc-protection";
@@ -112,7 +112,7 @@ table! {
     "node-cordoned" Info Condition: "a node is cordoned already";
         "nothing is placed there"; "uncordon it if it shall take pods"
     "node-missing" Warning Input: "a pod is bound to a node that the dump lacks";
-        "the pod is read as not bound"; "dump nodes and pods at the same time; a pod of a vanished node is removed by pod garbage collection"
+        "the pod is left out, as pod garbage collection removes it"; "dump nodes and pods at the same time"
     "node-not-ready" Warning Condition: "a node is not Ready";
         "its pods cannot stop gracefully, and nothing is placed there"; "repair or remove the node first"
     "node-overcommitted" Info Condition: "pods on a node request more than it offers";
@@ -159,6 +159,29 @@ pub fn strict_violations(findings: &[Finding]) -> Vec<&Finding> {
             && diagnostic(&f.code).is_some_and(|d| matches!(d.class, Class::NotModelled | Class::Missing))
     };
     findings.iter().filter(counts).collect()
+}
+
+/// All codes as a table in Markdown: `docs/findings.md` is made of it.
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for (class, title) in [
+        (Class::Missing, "The dump lacks something (`--strict` makes the warnings errors)"),
+        (Class::NotModelled, "Not modelled (`--strict` makes the warnings errors)"),
+        (Class::Condition, "The cluster is so already"),
+        (Class::Input, "The input is odd"),
+    ] {
+        text.push_str(&format!("## {title}\n\n| code | severity | what is so | what it does to the run | what lifts it |\n|---|---|---|---|---|\n"));
+        for d in TABLE.iter().filter(|d| d.class == class) {
+            let severity = match d.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "info",
+            };
+            text.push_str(&format!("| `{}` | {severity} | {} | {} | {} |\n", d.code, d.meaning, d.effect, d.remedy));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// Objects listed one by one per code; the rest is only counted.
@@ -215,6 +238,14 @@ impl Builder {
         }
     }
 
+    /// A template names a priority class while the dump holds none.
+    pub(crate) fn notice_priority_class(&mut self, class: &str, owner: OwnerIdx) {
+        if !self.lookup.kinds.contains("PriorityClass") {
+            let object = || self.catalog.owner_text(owner);
+            self.notices.note("no-priority-classes-in-dump", object, &format!("its template names the priority class {class}, but the dump has no priorityclasses: was the kind asked for?"));
+        }
+    }
+
     pub(crate) fn notice_pod(&mut self, pod: &wire::Pod<'_>, spec: &PodSpec) {
         let meta = &pod.metadata;
         let object = || Builder::object("Pod", meta);
@@ -237,6 +268,9 @@ impl Builder {
             if names != ["batch.kubernetes.io/job-tracking"] {
                 notices.note("pod-finalizer", object, &format!("it has the finalizers {}", names.join(", ")));
             }
+        }
+        if condition(&pod.status.conditions, "Initialized").is_some_and(|c| &*c.status == "False") && !terminal {
+            notices.note("init-container-waits", object, "");
         }
         if condition(&pod.status.conditions, "PodResizePending").is_some_and(|c| c.holds())
             || condition(&pod.status.conditions, "PodResizeInProgress").is_some_and(|c| c.holds())
@@ -294,6 +328,20 @@ mod tests {
         for (i, d) in TABLE.iter().enumerate() {
             assert!(TABLE[..i].iter().all(|o| o.code != d.code), "{} twice", d.code);
             assert!(d.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", d.code);
+        }
+    }
+
+    /// `NODEFERRY_BLESS=1` writes it anew.
+    #[test]
+    fn the_documentation_is_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let head = text.split("## The dump lacks").next().unwrap_or_default();
+        let wanted = format!("{head}{}", markdown());
+        if std::env::var_os("NODEFERRY_BLESS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        } else {
+            assert!(text == wanted, "docs/findings.md is not what the table says; run with NODEFERRY_BLESS=1");
         }
     }
 

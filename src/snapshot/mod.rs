@@ -38,6 +38,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// A cluster as it was read.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -51,6 +54,8 @@ pub struct Snapshot {
     pub counts: BTreeMap<String, usize>,
     /// How many objects of kinds that are not read (`Widget.example.com`).
     pub unknown: BTreeMap<String, usize>,
+    /// Karpenter NodePools as the dump has them, for those who read node groups.
+    pub node_pools: Vec<Value>,
     /// Start delays measured from the pods.
     pub delays: StartDelays,
     lookup: Lookup,

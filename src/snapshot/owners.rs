@@ -214,6 +214,9 @@ impl Builder {
         shape.requests = self.admitted_requests(template, ns);
         let class = given.priority_class_name.as_deref().filter(|c| !c.is_empty());
         if given.priority.is_none() {
+            if let Some(class) = class {
+                self.notice_priority_class(class, owner);
+            }
             let priority = self.priority(class);
             shape.priority = priority.value;
             shape.may_preempt &= priority.may_preempt;

@@ -16,7 +16,7 @@ pub(crate) struct ReadPod {
 }
 
 impl Builder {
-    /// Reads a pod; None for one that was there already (the same uid in two files).
+    /// Reads a pod; None for one that was there already (the same uid in two files), or whose node is gone.
     pub(crate) fn read_pod(&mut self, customs: &Customs<'_>, pod: &wire::Pod<'_>) -> Option<ReadPod> {
         let meta = &pod.metadata;
         let uid = self.sym(&meta.uid);
@@ -26,8 +26,13 @@ impl Builder {
         }
         let ns = self.namespace(meta.ns());
         let name = self.sym(&meta.name);
-        let node = pod.spec.node_name.as_deref().filter(|n| !n.is_empty());
-        let node = node.and_then(|n| self.node_of(n, pod));
+        let bound_to = pod.spec.node_name.as_deref().filter(|n| !n.is_empty());
+        let node = bound_to.and_then(|n| self.catalog.names.get(n)).and_then(|n| self.lookup.nodes.get(&n).copied());
+        if let (Some(gone), None) = (bound_to, node) {
+            if self.is_orphan(gone, pod) {
+                return None;
+            }
+        }
         let mut labels = self.labels(&meta.labels);
         if node.is_some() {
             // Binding copies the node's topology onto the pod (PodTopologyLabels admission); a clone starts without.
@@ -61,13 +66,16 @@ impl Builder {
         Some(ReadPod { state, started })
     }
 
-    fn node_of(&mut self, name: &str, pod: &wire::Pod<'_>) -> Option<NodeIdx> {
-        let found = self.catalog.names.get(name).and_then(|n| self.lookup.nodes.get(&n).copied());
-        if found.is_none() {
-            let detail = format!("it is bound to node {name}, which the dump lacks; it is read as not bound");
-            self.notices.note("node-missing", || Builder::object("Pod", &pod.metadata), &detail);
+    /// Whether a pod is bound to a node that no longer exists: pod garbage collection is about to remove it. Without any
+    /// node in the dump it cannot be told, and a pod that ended holds nothing either way.
+    fn is_orphan(&mut self, node: &str, pod: &wire::Pod<'_>) -> bool {
+        let ended = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        if ended || !self.lookup.kinds.contains("Node") {
+            return false;
         }
-        found
+        let detail = format!("it is bound to node {node}, which the dump lacks");
+        self.notices.note("node-missing", || Builder::object("Pod", &pod.metadata), &detail);
+        true
     }
 
     /// The ordinal of a StatefulSet's pod, or the completion index of an indexed Job's.

@@ -1,3 +1,4 @@
 //! Integration tests.
 
 mod snapshot;
+mod verify_evictions;

@@ -3,18 +3,26 @@
 use super::classes::specs_conflict;
 use super::{Packer, take, times};
 use crate::cluster::*;
+use crate::groups::builtin::is_system_taint;
 
-/// Puts waiting pods onto existing nodes that are ready, schedulable and not excluded; returns how many.
+/// Puts waiting pods onto nodes that are starting, and if asked onto those that are ready, schedulable and not excluded; returns how
+/// many.
 ///
 /// First fit in order of nodes; what the scheduler will then choose may differ, the room does not.
 pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
     let view = packer.view;
     let mut placed = 0;
+    let options = packer.options;
+    let starting = |n: &NodeIdx| !view.state.nodes[*n].gone;
     let usable = |n: &NodeIdx| {
         let node = &view.state.nodes[*n];
-        node.ready && !node.unschedulable && !packer.excluded.contains(n.at())
+        options.use_existing && node.ready && !node.unschedulable && !packer.excluded.contains(n.at()) && !options.starting.contains(n)
     };
-    let nodes: Vec<NodeIdx> = view.state.live_nodes().filter(usable).collect();
+    let mut nodes: Vec<NodeIdx> = options.starting.iter().copied().filter(starting).collect();
+    nodes.extend(view.state.live_nodes().filter(usable));
+    if nodes.is_empty() {
+        return 0;
+    }
     let mut free: Vec<Vec<i64>> = nodes.iter().map(|n| packer.classes.dims.existing(view, *n)).collect();
     let mut guests: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for class in 0..packer.classes.len() {
@@ -47,8 +55,15 @@ fn accepts(packer: &Packer<'_>, class: usize, node: NodeIdx) -> bool {
     let labels = &state.spec.labels;
     shape.node_selector.iter().all(|(k, v)| labels.get(*k) == Some(*v))
         && shape.node_affinity.as_ref().is_none_or(|a| a.matches(labels, state.spec.name, &view.catalog.names))
-        && shape.first_untolerated(&state.taints).is_none()
+        && shape.first_untolerated(&lasting_taints(packer, node)).is_none()
         && packer.classes.volumes(class).refusal(view, labels, state.spec.name).is_none()
+}
+
+/// Taints of a node, but for the life-cycle ones of a node that is starting.
+fn lasting_taints(packer: &Packer<'_>, node: NodeIdx) -> Vec<Taint> {
+    let taints = packer.view.state.nodes[node].taints.iter().copied();
+    let passing = packer.options.starting.contains(&node);
+    taints.filter(|t| !passing || !is_system_taint(packer.view.catalog.text(t.key))).collect()
 }
 
 /// How many of a class conflicts leave room for: 0 beside an enemy, 1 if it is its own.

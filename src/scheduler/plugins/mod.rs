@@ -17,3 +17,5 @@ pub mod taint_toleration;
 pub mod volume_binding;
 pub mod volume_restrictions;
 pub mod volume_zone;
+#[cfg(test)]
+mod volume_tests;

@@ -104,8 +104,16 @@ impl Controllers {
         }
     }
 
-    /// Nothing is pending when a run begins.
-    pub fn begin(&mut self, _ctx: &mut Ctx<'_>) {}
+    /// Nothing is pending when a run begins. Owners that the dump lacks because their kind was not asked for, and those
+    /// that say no count, are given the count they have, which budgets go by too.
+    pub fn begin(&mut self, ctx: &mut Ctx<'_>) {
+        for (owner, o) in ctx.catalog.owners.entries() {
+            let memory = self.memory(owner);
+            if let (false, true, Some(kept)) = (memory.orphaned, o.missing, memory.kept) {
+                ctx.state.set_replicas(owner, Some(kept));
+            }
+        }
+    }
 
     /// Wakes the owners that a change concerns.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {

@@ -65,6 +65,23 @@ pub struct Bare<'a> {
     pub metadata: Meta<'a>,
 }
 
+/// An object of which only the name is wanted, because the rest may be broken.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Named<'a> {
+    #[serde(borrow)]
+    pub metadata: Name<'a>,
+}
+
+/// The name in `metadata`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Name<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    pub namespace: Option<Text<'a>>,
+}
+
 /// A condition of any object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

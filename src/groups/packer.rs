@@ -1,0 +1,79 @@
+//! The runner's packer: replacements for a batch's pods, from groups.
+
+use super::matching::{GroupMatch, match_by_pods, match_node};
+use super::pack::{Choice, PackOptions, pack};
+use super::template::Templates;
+use crate::cluster::*;
+use crate::plan::options::{Options, ProcedureKind};
+use crate::runner::interface::{Launch, Packer, Packing};
+
+/// Plans new nodes by bin-packing onto the groups of the catalogue.
+#[derive(Clone, Debug)]
+pub struct GroupPacker {
+    templates: Templates,
+    options: PackOptions,
+    /// Match nodes by the pods on them (Ocean on AWS).
+    by_pods: bool,
+}
+
+impl GroupPacker {
+    /// A packer for the cluster as it is before the migration.
+    ///
+    /// Ocean's procedures use Ocean's order of groups and keep its headroom; others prefer the group that a pod's node is of, then the
+    /// cheapest. All use what is free on nodes that stay.
+    pub fn new(view: View<'_>, options: &Options) -> GroupPacker {
+        let ocean = options.procedure.is_ocean();
+        GroupPacker {
+            templates: Templates::new(view),
+            options: PackOptions {
+                choice: if ocean { Choice::Ocean } else { Choice::Cheapest },
+                prefer_home: !ocean,
+                use_existing: true,
+                headroom: ocean,
+                ..PackOptions::default()
+            },
+            by_pods: options.procedure == ProcedureKind::OceanAws,
+        }
+    }
+    /// What the groups would make.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+}
+
+impl Packer for GroupPacker {
+    fn pack(&self, view: View<'_>, pods: &[PodIdx], old: &[NodeIdx]) -> Packing {
+        let starting = view.state.live_nodes().filter(|n| !view.state.nodes[*n].ready && view.state.nodes[*n].created >= 0).collect();
+        let options = PackOptions { exclude: old.to_vec(), starting, ..self.options.clone() };
+        let packed = pack(view, &self.templates, pods, &options);
+        let reason = |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
+        Packing {
+            launches: packed
+                .launches
+                .iter()
+                .map(|l| Launch { group: l.group, machine: Some(l.machine), zone: l.zone, count: l.count })
+                .collect(),
+            unplaceable: packed
+                .unhosted
+                .iter()
+                .flat_map(|u| {
+                    let why: Vec<String> = u.reasons.iter().map(reason).collect();
+                    let why = if why.is_empty() { "there is no node group".to_string() } else { why.join("; ") };
+                    u.pods.iter().map(move |p| (*p, why.clone()))
+                })
+                .collect(),
+        }
+    }
+    fn match_node(&self, view: View<'_>, node: NodeIdx) -> Result<Option<GroupIdx>, String> {
+        let found = if self.by_pods { match_by_pods(view, &self.templates, node) } else { match_node(view, node) };
+        match found {
+            GroupMatch::Default => Ok(None),
+            GroupMatch::Group(group) => Ok(Some(group)),
+            GroupMatch::None { nearest: None } => Err("there is no node group".into()),
+            GroupMatch::None { nearest: Some((group, differences)) } => {
+                let texts: Vec<&str> = differences.iter().map(|d| d.text.as_str()).collect();
+                Err(format!("nearest group {}: {}", view.catalog.text(view.catalog.groups[group].name), texts.join("; ")))
+            }
+        }
+    }
+}

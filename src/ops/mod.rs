@@ -1,0 +1,3 @@
+//! What people DO with it: plan with replications, verify, test, re-simulate, discover.
+
+pub mod verify;

@@ -1,0 +1,3 @@
+//! Holding the model to account: recordings of the real system, replayed.
+
+pub mod evictions;
