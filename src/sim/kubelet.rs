@@ -56,6 +56,7 @@ impl Kubelet {
             Change::Pod(pod, PodChange::Deleting) => self.stop(ctx, pod),
             Change::Pod(pod, PodChange::Removed) => {
                 self.waiting.remove(&pod);
+                self.mirror_again(ctx, pod);
             }
             Change::Node(node, NodeChange::Ready) if self.answers(ctx, node) => {
                 for pod in ctx.state.nodes[node].pods.clone() {
@@ -78,6 +79,20 @@ impl Kubelet {
             Timer::PodRemoved(pod) => self.removed(ctx, pod),
             Timer::PodFinished(pod) => self.finished(ctx, pod),
             _ => {}
+        }
+    }
+
+    /// A static pod goes on running whatever happens to its mirror; the kubelet makes the mirror anew
+    /// (pkg/kubelet/kubelet.go `tryReconcileMirrorPods`).
+    fn mirror_again(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let p = &ctx.state.pods[pod];
+        let (spec, name) = (p.spec, p.name);
+        let node = p.node.filter(|n| self.answers(ctx, *n));
+        if let (true, Some(node)) = (ctx.catalog.specs[spec].mirror, node) {
+            let mirror = ctx.state.create_pod(ctx.catalog, spec, name, ctx.now);
+            ctx.state.bind(ctx.catalog, mirror, node, ctx.now);
+            ctx.state.set_phase(ctx.catalog, mirror, Phase::Running);
+            ctx.state.set_ready(mirror, true, ctx.now);
         }
     }
 
@@ -233,6 +248,19 @@ mod tests {
         b.run_to(60_000);
         let p = &b.state.pods[pod];
         assert_eq!((p.phase, p.ready), (Phase::Running, false));
+    }
+
+    #[test]
+    fn a_static_pods_mirror_comes_back_at_once() {
+        let mut w = World::new();
+        let pod = w.pod("etcd-n0", "x", None, true);
+        w.catalog.specs[crate::cluster::SpecIdx(0)].mirror = true;
+        let mut b = Bench::new(w);
+        b.delete(pod);
+        b.run_to(1_000);
+        assert!(b.state.pods[pod].gone);
+        let again = &b.state.pods[PodIdx(1)];
+        assert_eq!((again.ready, again.created), (true, 1_000));
     }
 
     #[test]

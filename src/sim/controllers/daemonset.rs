@@ -43,20 +43,22 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerI
 fn look_at(
     catalog: &Catalog,
     state: &State,
-    memory: &Memory,
+    memory: &mut Memory,
     owner: OwnerIdx,
     node: NodeIdx,
     sync: &mut Sync,
 ) {
-    let (should_run, may_stay) = should_run(catalog, state, memory, owner, node);
-    let there: Vec<PodIdx> = state.owned[owner]
+    let on_node = memory.on_node.entry(node).or_default();
+    on_node.retain(|p| !state.pods[*p].gone);
+    let there: Vec<PodIdx> = on_node
         .iter()
         .copied()
         .filter(|p| {
             let p = &state.pods[*p];
-            p.node == Some(node) && !(p.phase.is_terminal() && p.deleting.is_some())
+            !(p.phase.is_terminal() && p.deleting.is_some())
         })
         .collect();
+    let (should_run, may_stay) = should_run(catalog, state, memory, owner, node);
     if there.is_empty() {
         if let (true, Some(spec)) = (should_run, source(catalog, memory, owner, node)) {
             sync.actions.push(Action::Create {

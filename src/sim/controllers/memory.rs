@@ -5,6 +5,7 @@ use super::job::JobMemory;
 use crate::cluster::{
     Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SpecIdx, State, Sym,
 };
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Events that one object may cause at once (client-go tools/record `defaultSpamBurst`).
@@ -35,6 +36,8 @@ pub struct Memory {
     pub kept: Option<i64>,
     /// Its kind was in the dump and it was not: nobody replaces its pods.
     pub orphaned: bool,
+    /// A DaemonSet's pods on each node; those gone are dropped when the node is looked at.
+    pub on_node: FxHashMap<NodeIdx, Vec<PodIdx>>,
     /// Nodes that a DaemonSet has to look at.
     pub nodes: BTreeSet<NodeIdx>,
     /// Names drawn so far.
@@ -130,6 +133,7 @@ fn sources(catalog: &Catalog, state: &State, owner: OwnerIdx) -> Memory {
         }
         if let (OwnerKind::DaemonSet, Some(node)) = (catalog.owners[owner].kind, p.node) {
             memory.by_node.insert(node, p.spec);
+            memory.on_node.entry(node).or_default().push(*pod);
         }
     }
     let ready = |p: &&PodIdx| state.pods[**p].is_active() && state.pods[**p].ready;

@@ -152,6 +152,7 @@ impl Controllers {
         let relevant = matches!(
             what,
             PodChange::Added
+                | PodChange::Bound
                 | PodChange::Phase(_)
                 | PodChange::Ready
                 | PodChange::Deleting
@@ -173,7 +174,12 @@ impl Controllers {
             OwnerKind::Node => return,
             OwnerKind::DaemonSet => {
                 if let Some(node) = node {
-                    self.memory(owner).nodes.insert(node);
+                    let memory = self.memory(owner);
+                    memory.nodes.insert(node);
+                    let pods = memory.on_node.entry(node).or_default();
+                    if !pods.contains(&pod) {
+                        pods.push(pod);
+                    }
                 }
             }
             OwnerKind::Job => {

@@ -331,3 +331,31 @@ fn same_seed_same_names() {
     assert_eq!(names(), names());
     assert_eq!(names().len(), 5);
 }
+
+/// Not a benchmark, but it would time out if a look cost more than its owner's pods.
+#[test]
+fn thousands_of_owners_and_nodes_are_quick() {
+    let mut w = World::new();
+    for o in 0..2_000 {
+        let rs = w.owner(ReplicaSet, &format!("app{o}"), Some(10));
+        for p in 0..10 {
+            w.pod(&format!("app{o}-{p}"), "app", Some(rs), true);
+        }
+    }
+    let ds = w.owner(DaemonSet, "agent", None);
+    w.pod("agent-a", "agent", Some(ds), true);
+    w.catalog.owners[ds].template = Some(SpecIdx(20_000));
+    let mut b = Bench::with(w, no_limit());
+    b.places = false;
+    for i in 0..1_000 {
+        b.node(&format!("n{i}"));
+    }
+    for pod in 0..20_000 {
+        if pod % 4 == 0 {
+            b.delete(PodIdx(pod));
+        }
+    }
+    b.run_to(60_000);
+    assert_eq!(b.state.live_pods().count(), 20_001 + 1_000);
+    assert_eq!(b.active(ds), 1_001);
+}
