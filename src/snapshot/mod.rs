@@ -14,6 +14,7 @@ pub mod diagnostics;
 mod document;
 pub mod error;
 pub mod generate;
+pub mod groups;
 mod nodes;
 mod owners;
 mod pods;

@@ -1,0 +1,203 @@
+//! Sizes of machine types that a group only names: from a catalogue file, else from the nodes of the dump.
+
+use super::GroupsError;
+use super::fields::{Fields, form};
+use crate::cluster::*;
+use crate::groups::price;
+use crate::snapshot::requests::is_counted;
+use indexmap::IndexMap;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What the kubelet and the system keep for themselves where a catalogue gives capacity and no node of the type tells the
+/// allocatable: what Karpenter's kwok provider assumes (cpu in milli, memory in bytes).
+pub const ASSUMED_RESERVATION: [i64; 2] = [100, 10 << 20];
+
+/// A machine type of known size.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Known {
+    /// Allocatable by resource name, cpu in milli.
+    pub allocatable: BTreeMap<String, i64>,
+    pub pod_slots: i64,
+    pub labels: Vec<(String, String)>,
+    pub zones: Vec<String>,
+    pub price: Option<u64>,
+    pub spot_price: Option<u64>,
+    pub attach_limits: Option<Vec<(String, Option<i64>)>>,
+    /// From a catalogue's capacity less the assumed reservation.
+    pub assumed_reservation: bool,
+}
+
+impl Known {
+    /// cpu in milli.
+    pub fn cpu(&self) -> i64 {
+        self.allocatable.get("cpu").copied().unwrap_or(0)
+    }
+    /// Memory in bytes.
+    pub fn memory(&self) -> i64 {
+        self.allocatable.get("memory").copied().unwrap_or(0)
+    }
+    /// The value under a label key.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Machine types by name, in the order of the catalogue, then of the dump.
+#[derive(Clone, Debug, Default)]
+pub struct MachineCatalogue {
+    pub(super) types: IndexMap<String, Known>,
+}
+
+impl MachineCatalogue {
+    /// Reads a catalogue in Karpenter's form: a list of `{name, architecture, operatingSystems, resources, offerings}`.
+    ///
+    /// # Errors
+    /// Says where the value is not of this form.
+    pub fn parse(file: &str, value: &Value) -> Result<MachineCatalogue, GroupsError> {
+        let list = value.as_array().ok_or_else(|| form(file, "", value, "a list of machine types"))?;
+        let mut types = IndexMap::new();
+        for (i, item) in list.iter().enumerate() {
+            let (name, known) = read_type(Fields::of(file, format!("[{i}]"), item)?)?;
+            types.insert(name, known);
+        }
+        Ok(MachineCatalogue { types })
+    }
+
+    /// Adds what the nodes of a cluster tell: allocatable that is observed stands before a catalogue's, prices stay.
+    pub(super) fn learn(&mut self, cluster: &Cluster) {
+        let catalog = &*cluster.catalog;
+        for node in cluster.state.live_nodes() {
+            let spec = &cluster.state.nodes[node].spec;
+            let Some(name) = spec.labels.get(catalog.known.instance_type) else { continue };
+            let known = self.types.entry(catalog.text(name).to_string()).or_default();
+            if !known.allocatable.is_empty() && !known.assumed_reservation {
+                continue;
+            }
+            let amounts = spec.allocatable.iter().zip(&catalog.resources).filter(|(a, _)| **a != 0);
+            known.allocatable = amounts.map(|(a, r)| (catalog.text(*r).to_string(), *a)).collect();
+            known.pod_slots = spec.pod_slots;
+            known.assumed_reservation = false;
+            let limit = |l: &AttachLimit| (catalog.text(l.driver).to_string(), l.count);
+            known.attach_limits = spec.attach_limits.as_ref().map(|l| l.iter().map(limit).collect());
+            for key in ["kubernetes.io/arch", "kubernetes.io/os"] {
+                let value = catalog.names.get(key).and_then(|k| spec.labels.get(k));
+                if let Some(value) = value.filter(|_| known.label(key).is_none()) {
+                    known.labels.push((key.to_string(), catalog.text(value).to_string()));
+                }
+            }
+            let derived = derived_labels(catalog.text(name), known.cpu(), known.memory());
+            let missing: Vec<_> = derived.into_iter().filter(|(k, _)| known.label(k).is_none()).collect();
+            known.labels.extend(missing);
+        }
+    }
+}
+
+fn read_type(mut fields: Fields<'_>) -> Result<(String, Known), GroupsError> {
+    let name = fields.text("name")?.ok_or_else(|| fields.missing("name", "the machine type's name"))?.to_string();
+    let mut known = Known { assumed_reservation: true, ..Known::default() };
+    let resources = fields.get("resources").or_else(|| fields.get("capacity"));
+    let resources = resources.and_then(Value::as_object).ok_or_else(|| fields.missing("resources", "amounts by resource"))?;
+    for (resource, amount) in resources {
+        let quantity = quantity(amount).ok_or_else(|| fields.wrong(&format!("resources.{resource}"), amount, "a quantity"))?;
+        match resource.as_str() {
+            "pods" => known.pod_slots = quantity.value(),
+            "cpu" => {
+                known.allocatable.insert("cpu".into(), quantity.milli_value() - ASSUMED_RESERVATION[0]);
+            }
+            "memory" => {
+                known.allocatable.insert("memory".into(), quantity.value() - ASSUMED_RESERVATION[1]);
+            }
+            other if is_counted(other) => {
+                known.allocatable.insert(other.into(), quantity.value());
+            }
+            _ => {}
+        }
+    }
+    let whole_cpu = known.cpu() + ASSUMED_RESERVATION[0];
+    let whole_memory = known.memory() + ASSUMED_RESERVATION[1];
+    known.labels = derived_labels(&name, whole_cpu, whole_memory);
+    if let Some(arch) = fields.text("architecture")? {
+        known.labels.push(("kubernetes.io/arch".into(), arch.into()));
+    }
+    if let Some(os) = fields.texts("operatingSystems")?.first() {
+        known.labels.push(("kubernetes.io/os".into(), (*os).into()));
+    }
+    for offering in fields.children("offerings")? {
+        read_offering(&mut known, offering)?;
+    }
+    Ok((name, known))
+}
+
+/// Takes zone, price and capacity type of one offering; the lowest price of each capacity type counts.
+fn read_offering(known: &mut Known, mut fields: Fields<'_>) -> Result<(), GroupsError> {
+    if fields.flag("Available")?.or(fields.flag("available")?) == Some(false) {
+        return Ok(());
+    }
+    let price = fields.get("Price").or_else(|| fields.get("price")).and_then(Value::as_f64).and_then(price::micros);
+    let mut requirements = fields.children("Requirements")?;
+    requirements.extend(fields.children("requirements")?);
+    let mut spot = false;
+    for mut r in requirements {
+        let key = r.text("key")?.unwrap_or_default();
+        let values = r.texts("values")?;
+        match key {
+            "topology.kubernetes.io/zone" => {
+                for zone in values {
+                    if !known.zones.iter().any(|z| z == zone) {
+                        known.zones.push(zone.to_string());
+                    }
+                }
+            }
+            "karpenter.sh/capacity-type" => spot = values.contains(&"spot"),
+            _ => {}
+        }
+    }
+    let slot = if spot { &mut known.spot_price } else { &mut known.price };
+    *slot = match (*slot, price) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Ok(())
+}
+
+/// A quantity from a string or a number.
+pub(super) fn quantity(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::String(s) => Quantity::parse(s).ok(),
+        Value::Number(n) => Quantity::parse(&n.to_string()).ok(),
+        _ => None,
+    }
+}
+
+/// Labels that Karpenter's providers make from a machine type's name and size: AWS `m5.2xlarge`, kwok `m-2x-amd64-linux`.
+fn derived_labels(name: &str, cpu_milli: i64, memory: i64) -> Vec<(String, String)> {
+    // Allocatable is a little less than the machine has.
+    let cpus = (cpu_milli + 999) / 1000;
+    if let Some((family, size)) = name.split_once('.') {
+        let digits = family.find(|c: char| c.is_ascii_digit()).unwrap_or(family.len());
+        let label = |k: &str, v: String| (format!("karpenter.k8s.aws/instance-{k}"), v);
+        return vec![
+            label("family", family.into()),
+            label("size", size.into()),
+            label("category", family[..digits].into()),
+            label("generation", family[digits..].chars().take_while(char::is_ascii_digit).collect()),
+            label("cpu", cpus.to_string()),
+            label("memory", (memory >> 20).to_string()),
+        ];
+    }
+    let parts: Vec<&str> = name.split('-').collect();
+    match parts[..] {
+        [family, size, _, _] if size.strip_suffix('x').is_some_and(|n| n.parse::<u32>().is_ok()) => {
+            let label = |k: &str, v: String| (format!("karpenter.kwok.sh/instance-{k}"), v);
+            let gib = (memory + (1 << 30) - 1) >> 30;
+            vec![
+                label("family", family.into()),
+                label("size", size.trim_end_matches('x').into()),
+                label("cpu", cpus.to_string()),
+                label("memory", format!("{gib}Gi")),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}

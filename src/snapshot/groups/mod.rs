@@ -1,0 +1,286 @@
+//! Node groups from files: Ocean's JSON of both clouds, Karpenter NodePools, and a form of our own; told apart by their fields.
+//!
+//! A vendor's fields that we do not read are counted in a finding; those of our own form are refused. Machine types that are only
+//! named get their sizes from a catalogue file or from nodes of the cluster, and from nowhere else: unknown is said.
+
+mod fields;
+mod karpenter;
+pub mod machines;
+mod make;
+mod ocean;
+pub mod own;
+#[cfg(test)]
+mod tests;
+
+pub use machines::MachineCatalogue;
+pub use own::GroupsFile;
+
+use super::document;
+use super::error::ReadError;
+use super::source::{self, Source};
+use crate::cluster::*;
+use crate::groups::assign_groups;
+use fields::{Fields, Unread, form};
+use make::{Draft, DraftMachine};
+use ocean::Note;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Why node groups cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupsError {
+    /// The file cannot be read or parsed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A field is not what it must be.
+    #[error("{file}: {path}: {problem}; expected {expected}")]
+    Form {
+        /// File as the user named it.
+        file: String,
+        /// Path of the field.
+        path: String,
+        /// What was found.
+        problem: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A file without a group.
+    #[error("{file} holds no node group; expected Ocean's launchSpec or virtualNodeGroup JSON, Karpenter NodePools, or nodeferry's own form (`groups: […]`)")]
+    NoGroup {
+        /// File as the user named it.
+        file: String,
+    },
+}
+
+/// Reads files of node groups into a cluster: fills the catalogue's groups and machine types, sets each node's group.
+///
+/// `machine_types` is a catalogue in Karpenter's form for types that the groups only name. Must come before a run has begun.
+///
+/// # Errors
+/// File, path of the field, and what was expected.
+pub fn read_groups(paths: &[PathBuf], machine_types: Option<&Path>, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+    let mut values = Vec::new();
+    for source in source::load(paths)? {
+        for value in parse(&source)? {
+            values.push((source.name.clone(), value));
+        }
+    }
+    let catalogue = machine_types.map(read_machine_types).transpose()?.unwrap_or_default();
+    groups_from_values(&values, catalogue, cluster)
+}
+
+/// Reads a catalogue of machine types from a file.
+///
+/// # Errors
+/// File, path of the field, and what was expected.
+pub fn read_machine_types(path: &Path) -> Result<MachineCatalogue, GroupsError> {
+    let mut all = MachineCatalogue::default();
+    for source in source::load(&[path.to_path_buf()])? {
+        for value in parse(&source)? {
+            all.types.extend(MachineCatalogue::parse(&source.name, &value)?.types);
+        }
+    }
+    Ok(all)
+}
+
+/// Reads node groups from values that somebody else parsed, each with the name of its file; pure.
+///
+/// # Errors
+/// File, path of the field, and what was expected.
+pub fn groups_from_values(values: &[(String, Value)], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+    let mut reader = Reader::new(catalogue, cluster);
+    for (file, value) in values {
+        let before = reader.cluster.catalog.groups.len();
+        reader.read(file, value)?;
+        if reader.cluster.catalog.groups.len() == before {
+            return Err(GroupsError::NoGroup { file: file.clone() });
+        }
+    }
+    // Labels that every new node gets must be in the catalogue before a run.
+    let catalog = std::sync::Arc::make_mut(&mut reader.cluster.catalog);
+    for text in ["kubernetes.io/os", "kubernetes.io/arch", "linux", "amd64"] {
+        catalog.names.intern(text);
+    }
+    reader.cluster.state.catalog_grew(&reader.cluster.catalog);
+    assign_groups(&reader.cluster.catalog, &mut reader.cluster.state);
+    reader.settle();
+    reader.say_unread();
+    Ok(reader.findings)
+}
+
+/// Fills in prices of a catalogue where machine types have none: for inferred groups.
+pub fn apply_prices(catalogue: &MachineCatalogue, catalog: &mut Catalog) {
+    let Catalog { machines, names, .. } = catalog;
+    for machine in machines.iter_mut() {
+        let Some(known) = names.text(machine.name).and_then(|n| catalogue.types.get(n)) else { continue };
+        machine.price_micros_per_hour = machine.price_micros_per_hour.or(known.price);
+        machine.spot_price_micros_per_hour = machine.spot_price_micros_per_hour.or(known.spot_price);
+    }
+}
+
+/// The documents of a source, JSON or YAML.
+fn parse(source: &Source) -> Result<Vec<Value>, ReadError> {
+    let text = std::str::from_utf8(&source.bytes)
+        .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?
+        .trim_start_matches('\u{feff}');
+    if !document::is_json(text) {
+        let values = document::yaml_values(&source.name, text)?;
+        return Ok(values.into_iter().filter(|v| !v.is_null()).collect());
+    }
+    let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    stream
+        .collect::<Result<Vec<Value>, _>>()
+        .map_err(|e| ReadError::Syntax { file: source.name.clone(), format: "JSON", problem: e.to_string() })
+}
+
+/// What is kept while groups are read.
+struct Reader<'c> {
+    cluster: &'c mut Cluster,
+    known: MachineCatalogue,
+    /// Zones of the cluster's nodes, sorted.
+    zones: Vec<String>,
+    findings: Vec<Finding>,
+    unread: BTreeMap<String, Unread>,
+    /// Machine types whose reservation was assumed.
+    reserved: BTreeSet<String>,
+}
+
+impl<'c> Reader<'c> {
+    fn new(mut known: MachineCatalogue, cluster: &'c mut Cluster) -> Reader<'c> {
+        known.learn(cluster);
+        let catalog = &cluster.catalog;
+        let zone = |n: NodeIdx| cluster.state.nodes[n].spec.labels.get(catalog.known.zone);
+        let zones: BTreeSet<String> = cluster.state.live_nodes().filter_map(zone).map(|z| catalog.text(z).to_string()).collect();
+        Reader {
+            known,
+            zones: zones.into_iter().collect(),
+            findings: Vec::new(),
+            unread: BTreeMap::new(),
+            reserved: BTreeSet::new(),
+            cluster,
+        }
+    }
+    fn say(&mut self, severity: Severity, code: &str, object: &str, message: String, remedy: &str) {
+        self.findings.push(Finding::new(severity, code, object, message, remedy));
+    }
+    /// A machine type that our own form defines for all its groups.
+    fn define(&mut self, draft: DraftMachine) {
+        let known = self.known.types.entry(draft.name).or_default();
+        if let Some(amounts) = draft.allocatable {
+            known.allocatable = amounts.into_iter().collect();
+            known.assumed_reservation = false;
+        }
+        known.pod_slots = draft.pod_slots.unwrap_or(known.pod_slots);
+        known.price = draft.price.or(known.price);
+        known.spot_price = draft.spot_price.or(known.spot_price);
+        known.labels.extend(draft.labels);
+        if !draft.zones.is_empty() {
+            known.zones = draft.zones;
+        }
+        known.attach_limits = draft.attach_limits.or(known.attach_limits.take());
+    }
+    /// Zones of the nodes and of the catalogue's offerings, sorted.
+    fn all_zones(&self) -> Vec<String> {
+        let offered = self.known.types.values().flat_map(|k| k.zones.iter());
+        let all: BTreeSet<&String> = self.zones.iter().chain(offered).collect();
+        all.into_iter().cloned().collect()
+    }
+
+    /// Reads a document of any known form.
+    fn read(&mut self, file: &str, value: &Value) -> Result<(), GroupsError> {
+        if value.get("groups").is_some() {
+            let drafts = own::read(self, file, value)?;
+            drafts.into_iter().for_each(|d| self.add(d));
+            return Ok(());
+        }
+        for (path, item) in items(String::new(), value) {
+            self.read_item(file, &path, item)?;
+        }
+        Ok(())
+    }
+
+    fn read_item(&mut self, file: &str, path: &str, item: &Value) -> Result<(), GroupsError> {
+        let mut unread = self.unread.remove(file).unwrap_or_default();
+        let read: Option<Result<(Draft, Vec<Note>), GroupsError>> = match detect(item) {
+            Some(Form::Karpenter) => Some(karpenter::read(self, Fields::of(file, path, item)?, &mut unread)),
+            Some(Form::Aws(inner, at)) => Some(ocean::read_aws(self, Fields::of(file, join(path, at), inner)?, &mut unread)),
+            Some(Form::Azure(inner, at)) => Some(ocean::read_azure(self, Fields::of(file, join(path, at), inner)?, &mut unread)),
+            Some(Form::OtherKind) => None,
+            None => return Err(form(file, path, item, "a launchSpec, a virtualNodeGroup or a NodePool")),
+        };
+        self.unread.insert(file.to_string(), unread);
+        if let Some(read) = read {
+            let (draft, notes) = read?;
+            for (severity, code, message, remedy) in notes {
+                self.say(severity, code, &format!("NodeGroup/{}", draft.name), message, remedy);
+            }
+            self.add(draft);
+        }
+        Ok(())
+    }
+
+    fn say_unread(&mut self) {
+        for (file, unread) in std::mem::take(&mut self.unread) {
+            if unread.is_empty() {
+                continue;
+            }
+            let list: Vec<String> = unread.iter().map(|(k, n)| format!("{k} ({n})")).collect();
+            let message = format!("fields of the groups that are not read: {}", list.join(", "));
+            self.say(Severity::Info, "group-fields-not-read", &format!("File/{file}"), message, "none needed unless one of them matters to you");
+        }
+    }
+}
+
+fn join(path: &str, at: &str) -> String {
+    match (path.is_empty(), at.is_empty()) {
+        (true, _) => at.to_string(),
+        (_, true) => path.to_string(),
+        _ => format!("{path}.{at}"),
+    }
+}
+
+/// The descriptions in a document: itself, the items of a list, of a Kubernetes List, or of an API answer (`response.items[]`).
+fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
+    if let Some(list) = value.as_array() {
+        return list.iter().enumerate().flat_map(|(i, v)| items(format!("{path}[{i}]"), v)).collect();
+    }
+    if let Some(response) = value.get("response") {
+        return items(join(&path, "response"), response);
+    }
+    if let Some(list) = value.get("items").filter(|i| i.is_array()) {
+        return items(join(&path, "items"), list);
+    }
+    vec![(path, value)]
+}
+
+enum Form<'v> {
+    Karpenter,
+    Aws(&'v Value, &'static str),
+    Azure(&'v Value, &'static str),
+    /// A Kubernetes object of another kind, in a List beside NodePools.
+    OtherKind,
+}
+
+fn detect(item: &Value) -> Option<Form<'_>> {
+    if let Some(inner) = item.get("launchSpec") {
+        return Some(Form::Aws(inner, "launchSpec"));
+    }
+    if let Some(inner) = item.get("virtualNodeGroup") {
+        return Some(Form::Azure(inner, "virtualNodeGroup"));
+    }
+    match (item.get("kind").and_then(Value::as_str), item.get("apiVersion")) {
+        (Some("NodePool"), _) => return Some(Form::Karpenter),
+        (Some(_), Some(_)) => return Some(Form::OtherKind),
+        _ => {}
+    }
+    let has = |keys: &[&str]| keys.iter().any(|k| item.get(k).is_some());
+    let labels_as_list = item.get("labels").is_some_and(Value::is_array);
+    if has(&["nodePoolProperties", "nodeCountLimits", "vmSizes", "availabilityZones"]) || item.get("labels").is_some_and(Value::is_object) {
+        Some(Form::Azure(item, ""))
+    } else if labels_as_list || has(&["instanceTypes", "instanceTypesFilters", "subnetIds", "resourceLimits", "imageId", "oceanId"]) {
+        Some(Form::Aws(item, ""))
+    } else {
+        None
+    }
+}
