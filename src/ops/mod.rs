@@ -1,3 +1,5 @@
 //! What people DO with it: plan with replications, verify, test, re-simulate, discover.
 
+pub mod plan;
+pub mod scenario;
 pub mod verify;

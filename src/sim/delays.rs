@@ -5,7 +5,9 @@
 //! measured from the dump (starts), the named default.
 
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Delay, Finding, GroupIdx, PodIdx, Severity, State};
+use crate::cluster::{Catalog, Delay, Finding, GroupIdx, OwnerIdx, PodIdx, Severity, State};
+use crate::snapshot::StartDelays;
+use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,20 +68,12 @@ pub struct WorkloadDelay {
     pub stop: Option<Delay>,
 }
 
-/// Start delays measured from a dump.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MeasuredStarts {
-    /// Scheduled → ready, milliseconds, in ascending order, outliers removed.
-    pub samples_ms: Vec<i64>,
-    /// How many samples were rejected as outliers.
-    pub rejected: usize,
-}
-
 /// Delays of one run, resolved.
 #[derive(Clone, Debug)]
 pub struct Delays {
     options: DelayOptions,
     start: Delay,
+    start_of: BTreeMap<OwnerIdx, Delay>,
     stop: Delay,
     launch: Delay,
     retire: Delay,
@@ -90,8 +84,18 @@ pub struct Delays {
 
 impl Delays {
     /// Resolves the options against what was measured.
-    pub fn new(options: &DelayOptions, measured: &MeasuredStarts) -> Delays {
+    pub fn new(options: &DelayOptions, measured: &StartDelays) -> Delays {
         let mut origins = Vec::new();
+        // A start delay that the scenario gives holds for every pod; else a workload with enough samples has its own.
+        let start_of: BTreeMap<OwnerIdx, Delay> = match &options.start {
+            Some(_) => BTreeMap::new(),
+            None => measured
+                .by_owner
+                .iter()
+                .filter(|(_, samples)| samples.len() >= ENOUGH_SAMPLES)
+                .map(|(owner, samples)| (*owner, Delay::Empirical { samples_ms: samples.clone() }))
+                .collect(),
+        };
         let mut say = |what: &str, text: String| {
             origins.push(Finding::new(
                 Severity::Info,
@@ -106,18 +110,20 @@ impl Delays {
                 say("start", format!("start delay given: {}", describe(d)));
                 d.clone()
             }
-            None if measured.samples_ms.len() >= ENOUGH_SAMPLES => {
+            None if measured.accepted() >= ENOUGH_SAMPLES => {
                 say(
                     "start",
                     format!(
-                        "start delay measured from {} pods of the dump (scheduled to ready, median {} ms); {} rejected as outliers",
-                        measured.samples_ms.len(),
-                        measured.samples_ms[measured.samples_ms.len() / 2],
-                        measured.rejected
+                        "start delay measured from {} pods of the dump (scheduled to ready, median {} ms), {} workloads by their own samples; {} rejected as outliers, {} because they had restarted",
+                        measured.accepted(),
+                        measured.overall_ms[measured.accepted() / 2],
+                        start_of.len(),
+                        measured.outliers,
+                        measured.restarted
                     ),
                 );
                 Delay::Empirical {
-                    samples_ms: measured.samples_ms.clone(),
+                    samples_ms: measured.overall_ms.clone(),
                 }
             }
             None => {
@@ -126,8 +132,8 @@ impl Delays {
                     format!(
                         "start delay assumed: {}; the dump has {} usable samples ({} rejected), {} are needed",
                         describe(&DEFAULT_START),
-                        measured.samples_ms.len(),
-                        measured.rejected,
+                        measured.accepted(),
+                        measured.rejected(),
                         ENOUGH_SAMPLES
                     ),
                 );
@@ -163,6 +169,7 @@ impl Delays {
         Delays {
             options: options.clone(),
             start,
+            start_of,
             stop,
             launch,
             retire,
@@ -181,8 +188,13 @@ impl Delays {
             "start",
             &self.options.start_annotation,
             |w| w.start.as_ref(),
-            &self.start,
+            self.workload_start(catalog, state, pod),
         )
+    }
+    /// The measured start delay of the pod's workload, or the one of all pods.
+    fn workload_start(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Delay {
+        let owner = catalog.specs[state.pods[pod].spec].owner.map(|o| catalog.top_owner(o));
+        owner.and_then(|o| self.start_of.get(&o)).unwrap_or(&self.start)
     }
     /// Deletion → containers stopped of a pod, in milliseconds, not yet bounded by its grace period.
     pub fn stop_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {

@@ -185,6 +185,16 @@ fn manual_name() -> String {
     "by-hand".into()
 }
 
+impl Fault {
+    /// The moment at which it strikes, for those that strike once.
+    pub fn moment(&self) -> Option<i64> {
+        match self {
+            Fault::NodeLoss { at_ms, .. } | Fault::ManualPods { at_ms, .. } => Some(*at_ms),
+            _ => None,
+        }
+    }
+}
+
 /// The faults of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {

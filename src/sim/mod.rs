@@ -7,6 +7,8 @@
 //!
 //! [`Change`]: crate::cluster::Change
 
+pub mod autoscaler;
+pub mod budgets;
 pub mod checkers;
 pub mod controllers;
 pub mod ctx;
@@ -17,9 +19,11 @@ pub mod kubelet;
 pub mod machines;
 pub mod node_lifecycle;
 pub mod options;
+pub mod scheduling;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod volumes;
+pub mod world;
 
 pub use checkers::{Checkers, Violation};
 pub use ctx::Ctx;

@@ -60,3 +60,38 @@ impl Default for SimOptions {
         }
     }
 }
+
+impl SimOptions {
+    /// What is out of range, in words; empty if nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, value) in [
+            ("horizon_ms", self.horizon_ms),
+            ("api_latency_ms", self.api_latency_ms),
+            ("budget_latency_ms", self.budget_latency_ms),
+            ("controller_latency_ms", self.controller_latency_ms),
+            ("taint_latency_ms", self.taint_latency_ms),
+            ("pod_removal_ms", self.pod_removal_ms),
+            ("volume_detach_ms", self.volume_detach_ms),
+            ("volume_provision_ms", self.volume_provision_ms),
+            ("node_monitor_grace_ms", self.node_monitor_grace_ms),
+        ] {
+            if value < 0 {
+                problems.push(format!("sim.{name} is {value}; a time cannot be negative"));
+            }
+        }
+        let delays = &self.delays;
+        let own = [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];
+        for (name, delay) in own {
+            if let Some(problem) = delay.as_ref().and_then(crate::cluster::Delay::problem) {
+                problems.push(format!("sim.delays.{name}: {problem}"));
+            }
+        }
+        for (i, w) in delays.workloads.iter().enumerate() {
+            for problem in [&w.start, &w.stop].into_iter().flatten().filter_map(crate::cluster::Delay::problem) {
+                problems.push(format!("sim.delays.workloads[{i}]: {problem}"));
+            }
+        }
+        problems
+    }
+}

@@ -3,7 +3,8 @@
 
 use super::controllers::Controllers;
 use super::ctx::Ctx;
-use super::delays::{DelayOptions, Delays, MeasuredStarts};
+use super::delays::{DelayOptions, Delays};
+use crate::snapshot::StartDelays;
 use super::event::{EventQueue, Timer};
 use super::faults::{Fault, Faults};
 use super::kubelet::Kubelet;
@@ -64,7 +65,7 @@ impl Bench {
         };
         let mut bench = Bench {
             controllers: Controllers::new(&world.catalog, &state, &options),
-            delays: Delays::new(&options.delays, &MeasuredStarts::default()),
+            delays: Delays::new(&options.delays, &StartDelays::default()),
             faults: Faults::new(&options.faults),
             cursor: state.cursor(),
             catalog: world.catalog,

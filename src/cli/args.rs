@@ -1,0 +1,297 @@
+//! What can be asked on the command line, as clap sees it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Predict, plan and carry out the move of a Kubernetes cluster's workloads from old nodes to new ones.
+///
+/// nodeferry reads the cluster as `kubectl get -o json` prints it, runs the real batch algorithm against it in virtual
+/// time, says how long it takes and what fails and why, and writes the plan.
+#[derive(Debug, Parser)]
+#[command(name = "nodeferry", version, max_term_width = 110)]
+#[command(after_help = "\
+Examples:
+  nodeferry plan scenarios/quickstart.yaml
+  nodeferry plan cluster.json.gz --selector agentpool=old --batch-size 10%
+  nodeferry discover cluster.json --groups groups.yaml
+  nodeferry plan cluster.json --selector pool=old --replications 100 --report reports/old-pool
+
+Making a dump: see docs/kubectl.md. Exit status: 0 completes, 2 bad input, 3 predicted to fail, 4 predicted to complete in part.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show each node: its pods, stand-alone pods, blocking budgets and the group that would make another like it.
+    Discover(DiscoverArgs),
+    /// Simulate a migration: how long, what fails and why; write the plan.
+    Plan(Box<PlanArgs>),
+    /// Re-run a saved plan against a dump.
+    Simulate(Box<SimulateArgs>),
+    /// Run every scenario of a directory and check what each expects.
+    Test(TestArgs),
+    /// Replay recordings of a real control plane and compare decision by decision.
+    Verify(VerifyArgs),
+    /// Write a synthetic cluster as a kubectl List.
+    Generate(GenerateArgs),
+    /// Print the JSON Schema of a file format.
+    Schema(SchemaArgs),
+    /// Print a shell's completion script.
+    Completions(CompletionsArgs),
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+/// Reading a cluster.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// Dump(s) of the cluster: kubectl JSON or YAML, gzip or not, a directory, or - for standard input.
+    #[arg(required = true, value_name = "DUMP")]
+    pub dump: Vec<PathBuf>,
+    /// Node groups: Ocean VNGs (AWS, Azure), Karpenter NodePools, or nodeferry's own form. Inferred from the dump if not given.
+    #[arg(long, value_name = "FILE")]
+    pub groups: Vec<PathBuf>,
+    /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
+    #[arg(long, value_name = "FILE")]
+    pub machine_types: Option<PathBuf>,
+    /// Make an error of everything that matters and is not modelled.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `discover`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  nodeferry discover cluster.json --groups vngs.json -o json")]
+pub struct DiscoverArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Only these nodes (label selector).
+    #[arg(long, short = 'l', value_name = "K=V")]
+    pub selector: Option<String>,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nodeferry plan scenarios/quickstart.yaml
+  nodeferry plan cluster.json --selector agentpool=old
+  nodeferry plan cluster.json --nodes old-1,old-2 --procedure ocean-azure --groups vngs.json --batch-size 20%
+  nodeferry plan cluster.json -l agentpool=old --replications 200 --report reports/mine --plan plan.json --trace trace.jsonl")]
+pub struct PlanArgs {
+    /// A scenario (YAML or JSON with a `scenario:` field), or dump(s) of a cluster; - for standard input.
+    #[arg(required = true, value_name = "INPUT")]
+    pub input: Vec<PathBuf>,
+    /// Node groups: Ocean VNGs (AWS, Azure), Karpenter NodePools, or nodeferry's own form. Inferred from the dump if not given.
+    #[arg(long, value_name = "FILE")]
+    pub groups: Vec<PathBuf>,
+    /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
+    #[arg(long, value_name = "FILE")]
+    pub machine_types: Option<PathBuf>,
+    /// Old nodes by name, comma-separated.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "selector")]
+    pub nodes: Vec<String>,
+    /// Old nodes by label selector (k=v, k!=v, k in (a,b), k, !k; comma-separated).
+    #[arg(long, short = 'l', value_name = "K=V")]
+    pub selector: Option<String>,
+    /// How a batch goes: kubectl-drain, ocean-aws, ocean-azure, surge.
+    #[arg(long, value_name = "P")]
+    pub procedure: Option<String>,
+    /// Which nodes go together: size, budget-aware, listed.
+    #[arg(long, value_name = "B")]
+    pub batcher: Option<String>,
+    /// Nodes in a batch, in percent of the selected ones (20%).
+    #[arg(long, value_name = "N%")]
+    pub batch_size: Option<String>,
+    /// Percent of a batch's nodes that must be replaced for the next batch to start (Ocean).
+    #[arg(long, value_name = "PERCENT")]
+    pub batch_min_healthy: Option<u32>,
+    /// Budgets are honoured: a node that one holds back is not replaced (the default).
+    #[arg(long, conflicts_with = "force_pdb")]
+    pub respect_pdb: bool,
+    /// Pods that their budget holds back are deleted in the end.
+    #[arg(long)]
+    pub force_pdb: bool,
+    /// End the old machines once they are empty.
+    #[arg(long, value_name = "BOOL")]
+    pub terminate_nodes: Option<bool>,
+    /// Evict pods that nothing recreates.
+    #[arg(long, value_name = "BOOL")]
+    pub evict_stand_alone_pods: Option<bool>,
+    /// Leave nodes alone whose pods ask not to be scaled down.
+    #[arg(long, value_name = "BOOL")]
+    pub respect_restrict_scale_down: Option<bool>,
+    /// Pods that are unschedulable before the start: refuse (Ocean's rule), or ignore (only new ones count).
+    #[arg(long, value_name = "refuse|ignore")]
+    pub unscheduled_at_start: Option<String>,
+    /// When old nodes are cordoned: all-first, per-batch.
+    #[arg(long, value_name = "all-first|per-batch")]
+    pub cordon: Option<String>,
+    /// Somebody stops the migration at this moment (10m, 90s, 1h).
+    #[arg(long, value_name = "TIME")]
+    pub stop_at: Option<String>,
+    /// Seed of all luck.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Simulate so many times, each with its own luck.
+    #[arg(long, value_name = "N")]
+    pub replications: Option<u32>,
+    /// Threads for the replications; the result is the same for any number. All cores by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Write the plan here.
+    #[arg(long, value_name = "F")]
+    pub plan: Option<PathBuf>,
+    /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
+    #[arg(long, value_name = "F")]
+    pub trace: Option<PathBuf>,
+    /// Write CSV files and plots into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Make an error of everything that matters and is not modelled.
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  nodeferry simulate plan.json cluster.json.gz --seed 7 -o json")]
+pub struct SimulateArgs {
+    /// The plan, as `nodeferry plan --plan F` wrote it.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Seed of all luck; the plan's own if not given.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Simulate so many times; as often as the plan's forecast if not given.
+    #[arg(long, value_name = "N")]
+    pub replications: Option<u32>,
+    /// Write the trace here; - for standard output.
+    #[arg(long, value_name = "F")]
+    pub trace: Option<PathBuf>,
+    /// Write CSV files and plots into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `test`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  nodeferry test scenarios")]
+pub struct TestArgs {
+    /// Scenario files, or directories of them.
+    #[arg(required = true, value_name = "DIR")]
+    pub paths: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// What to compare.
+    #[command(subcommand)]
+    pub what: Verify,
+}
+
+/// What to compare.
+#[derive(Debug, Subcommand)]
+pub enum Verify {
+    /// The scheduler: each recorded decision upon the real outcome of the one before.
+    Decisions(VerifyDir),
+    /// Budgets and the eviction API: each stored status and each recorded verdict.
+    Evictions(VerifyDir),
+}
+
+/// A recording.
+#[derive(Debug, Args)]
+pub struct VerifyDir {
+    /// Directory of the recording.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nodeferry generate --nodes 50 --seed 7 > cluster.json
+  nodeferry generate --params cluster.yaml --out cluster.json.gz")]
+pub struct GenerateArgs {
+    /// Parameters (YAML or JSON; `nodeferry schema generate`, docs/generate.md).
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
+    /// Old nodes.
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<u32>,
+    /// New, empty nodes.
+    #[arg(long, value_name = "N")]
+    pub new_nodes: Option<u32>,
+    /// Pods on each old node, on average.
+    #[arg(long, value_name = "N")]
+    pub pods_per_node: Option<u32>,
+    /// Seed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Where to write (gzip if it ends in .gz); standard output if not given.
+    #[arg(long, value_name = "F")]
+    pub out: Option<PathBuf>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which format.
+    #[arg(value_enum, value_name = "NAME")]
+    pub name: SchemaName,
+}
+
+/// A published format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaName {
+    /// Scenario files.
+    Scenario,
+    /// Plan documents.
+    Plan,
+    /// What `plan -o json` prints.
+    Result,
+    /// Node groups in nodeferry's own form.
+    Groups,
+    /// Parameters of `generate`.
+    Generate,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

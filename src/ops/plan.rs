@@ -1,0 +1,369 @@
+//! Planning: choose the nodes, make the batches, simulate (many times), and say what comes of it.
+
+use super::scenario::NodeChoice;
+use crate::cluster::draw::Draws;
+use crate::cluster::{Catalog, Cluster, Finding, GroupIdx, NodeIdx, Severity, State, View};
+use crate::disruption::BudgetIndex;
+use crate::plan::document::{Guards, Intent, Plan};
+use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, Spread};
+use crate::plan::options::Options;
+use crate::groups::GroupPacker;
+use crate::plan::{Baseline, Facts, batches, preflight, select};
+use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
+use crate::scheduler::SchedulerConfig;
+use crate::sim::autoscaler::AutoscalerOptions;
+use crate::snapshot::StartDelays;
+use crate::sim::world::{RunInput, RunResult, World};
+use crate::sim::{Delays, SimOptions};
+use crate::trace::{Event, Metrics, MetricsBuilder};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a plan is made of, read and validated.
+pub struct Request {
+    /// The cluster, its groups in the catalogue.
+    pub cluster: Cluster,
+    /// What the reader noticed.
+    pub findings: Vec<Finding>,
+    /// SHA-256 of the dump.
+    pub snapshot_sha256: String,
+    /// Start delays of the dump.
+    pub measured: StartDelays,
+    /// Which nodes are old.
+    pub nodes: NodeChoice,
+    /// Parameters of the migration.
+    pub options: Options,
+    /// Parameters of the simulation.
+    pub sim: SimOptions,
+    /// The autoscaler.
+    pub autoscaler: AutoscalerOptions,
+    /// The scheduler.
+    pub scheduler: SchedulerConfig,
+    /// Groups as they were described, for the plan document.
+    pub groups: serde_json::Value,
+    /// Seed.
+    pub seed: u64,
+    /// How many runs.
+    pub replications: u32,
+    /// Threads; 0 for all cores.
+    pub threads: usize,
+}
+
+/// A plan with all that was found out on the way.
+pub struct Planned {
+    /// The plan document.
+    pub plan: Plan,
+    /// The prediction in it.
+    pub forecast: Forecast,
+    /// Every figure of the run with the median duration.
+    pub metrics: Metrics,
+    /// That run.
+    pub run: RunResult,
+    /// Durations of all runs, in the order of the replications.
+    pub durations_ms: Vec<i64>,
+    catalog: Arc<Catalog>,
+}
+
+impl Planned {
+    /// The trace of the run with the median duration, event by event.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let view = View { catalog: &self.catalog, state: &self.run.state };
+        self.run.observations.iter().map(move |o| o.render(view))
+    }
+    /// Exit status of a command that predicts this.
+    pub fn exit_status(&self) -> i32 {
+        self.run.outcome.exit_status()
+    }
+}
+
+/// Why no plan can be made of a request.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The request makes no sense upon this cluster.
+    #[error("{0}")]
+    Input(String),
+    /// An invariant of the simulation broke.
+    #[error("a bug of nodeferry: {violation} (seed {seed}, version {version}); please report it with the dump or scenario")]
+    Violation {
+        /// What broke.
+        violation: String,
+        /// Seed of the run.
+        seed: u64,
+        /// Version.
+        version: &'static str,
+    },
+}
+
+/// What all runs of one plan share.
+struct Shared {
+    catalog: Arc<Catalog>,
+    state: State,
+    intent: Arc<Intent>,
+    packer: Arc<dyn Packer>,
+    old_nodes: Vec<NodeIdx>,
+    sim: Arc<SimOptions>,
+    delays: Arc<Delays>,
+    autoscaler: AutoscalerOptions,
+    scheduler: SchedulerConfig,
+    budgets: Arc<BudgetIndex>,
+    stop_at: Option<(i64, StopMode)>,
+    frozen: Vec<GroupIdx>,
+}
+
+/// What is kept of a run that is not shown.
+struct Summary {
+    outcome: Outcome,
+    failure: Option<Failure>,
+    duration_ms: i64,
+}
+
+impl Shared {
+    fn run(&self, seed: u64) -> Result<RunResult, PlanError> {
+        let view = View { catalog: &self.catalog, state: &self.state };
+        let runner = Runner::new(self.intent.clone(), view, self.packer.clone()).map_err(PlanError::Input)?;
+        let result = World::new(RunInput {
+            catalog: self.catalog.clone(),
+            state: self.state.clone(),
+            runner,
+            old_nodes: self.old_nodes.clone(),
+            options: self.sim.clone(),
+            delays: self.delays.clone(),
+            autoscaler: self.autoscaler.clone(),
+            scheduler: self.scheduler.clone(),
+            budgets: self.budgets.clone(),
+            seed,
+            stop_at: self.stop_at,
+            frozen_scale_up: self.frozen.clone(),
+        })
+        .run();
+        match result.violations.first() {
+            Some(v) => Err(PlanError::Violation {
+                violation: v.to_string(),
+                seed,
+                version: env!("CARGO_PKG_VERSION"),
+            }),
+            None => Ok(result),
+        }
+    }
+}
+
+/// The seed of one replication; the first has the seed itself.
+pub fn replication_seed(seed: u64, nth: u32) -> u64 {
+    match nth {
+        0 => seed,
+        n => Draws::new(seed).fork("replication", u64::from(n)).seed,
+    }
+}
+
+/// Makes a plan. `progress` is called once for each run that ended, from any thread.
+///
+/// # Errors
+/// Says what of the request cannot be met: no such node, a parameter out of range, a broken invariant.
+pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
+    let problems = request.options.problems();
+    if !problems.is_empty() {
+        return Err(PlanError::Input(problems.join("; ")));
+    }
+    let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    let nodes = choose(view, &request.nodes)?;
+    let batches = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
+    let mut intent = Intent::new(view, &batches, request.options.clone());
+    intent.groups = request.groups.clone();
+    intent.simulation = serde_json::json!({
+        "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
+    });
+    forecast(request, intent, batches, progress)
+}
+
+/// Simulates a given intent and says what comes of it.
+///
+/// # Errors
+/// As [`plan`].
+pub fn forecast(
+    request: Request,
+    mut intent: Intent,
+    batches: Vec<Vec<NodeIdx>>,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Planned, PlanError> {
+    let Request { cluster, mut findings, snapshot_sha256, measured, sim, autoscaler, scheduler, seed, replications, threads, .. } =
+        request;
+    let Cluster { catalog, state } = cluster;
+    let view = View { catalog: &catalog, state: &state };
+    let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
+    let delays = Arc::new(Delays::new(&sim.delays, &measured));
+    findings.extend(delays.origins.iter().cloned());
+    let budgets = Arc::new(BudgetIndex::new(&catalog));
+    let packer = GroupPacker::new(view, &intent.options);
+    findings.extend(preflight(&Facts {
+        view,
+        old: &old_nodes,
+        options: &intent.options,
+        templates: packer.templates(),
+        budgets: &budgets,
+    }));
+    findings.sort();
+    findings.dedup();
+    intent.guards = Guards::accepting(&findings);
+    let baseline = Baseline::of(view, &snapshot_sha256);
+    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: None }));
+    let shared = Shared {
+        packer: Arc::new(packer),
+        intent: Arc::new(intent.clone()),
+        old_nodes,
+        sim: Arc::new(sim),
+        delays,
+        autoscaler,
+        scheduler,
+        budgets,
+        stop_at,
+        frozen: frozen_groups(view, &batches, &intent.options),
+        catalog: catalog.clone(),
+        state,
+    };
+    let summaries = replicate(&shared, seed, replications.max(1), threads, progress)?;
+    let durations_ms: Vec<i64> = summaries.iter().map(|s| s.duration_ms).collect();
+    let median = median_index(&durations_ms);
+    let run = shared.run(replication_seed(seed, median as u32))?;
+    let metrics = metrics_of(&catalog, &run);
+    let mut predicted = Forecast {
+        outcome: run.outcome.text().to_owned(),
+        reason: run.failure.as_ref().map(|f| f.reason.clone()),
+        message: run.failure.as_ref().map(|f| f.message.clone()),
+        duration_ms: Spread::of(&durations_ms),
+        batches: batch_forecasts(&intent, &metrics, &run),
+        failures: failures(&summaries),
+        findings,
+        pods_moved: metrics.pods_moved,
+        pods_moved_twice: metrics.pods_moved_twice,
+        peak_nodes: metrics.peak_nodes,
+        node_hours: (metrics.node_ms() / 3_600) as f64 / 1000.0,
+        cost: metrics.cost_micros.map(|c| (c / 10_000) as f64 / 100.0),
+        outcomes: BTreeMap::new(),
+        replications: summaries.len() as u32,
+        seed,
+        snapshot_sha256,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    for outcome in [Outcome::Completed, Outcome::PartlyCompleted, Outcome::Failed, Outcome::Stopped] {
+        let n = summaries.iter().filter(|s| s.outcome == outcome).count();
+        if n > 0 {
+            predicted.outcomes.insert(outcome.text().to_owned(), share(n, summaries.len()));
+        }
+    }
+    let value = serde_json::to_value(&predicted).map_err(|e| PlanError::Input(format!("the forecast cannot be written: {e}")))?;
+    Ok(Planned { plan: Plan::new(intent, baseline, value), forecast: predicted, metrics, run, durations_ms, catalog })
+}
+
+/// The old nodes that a choice means.
+fn choose(view: View<'_>, choice: &NodeChoice) -> Result<Vec<NodeIdx>, PlanError> {
+    let nodes = select(view, &choice.names, choice.selector.as_deref()).map_err(PlanError::Input)?;
+    if nodes.is_empty() {
+        return Err(PlanError::Input(
+            "no node is selected; name the old nodes with --nodes a,b or --selector key=value (nodeferry discover shows the labels)".into(),
+        ));
+    }
+    Ok(nodes)
+}
+
+/// Runs the replications on a pool of threads; the result is in the order of the replications, whatever the pool.
+fn replicate(
+    shared: &Shared,
+    seed: u64,
+    replications: u32,
+    threads: usize,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Vec<Summary>, PlanError> {
+    let one = |nth: u32| {
+        let run = shared.run(replication_seed(seed, nth))?;
+        progress();
+        Ok(Summary { outcome: run.outcome, failure: run.failure, duration_ms: run.duration_ms })
+    };
+    if replications == 1 {
+        return Ok(vec![one(0)?]);
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| PlanError::Input(format!("cannot start {threads} threads: {e}")))?;
+    pool.install(|| (0..replications).into_par_iter().map(one).collect())
+}
+
+/// Index of the run with the median duration: the lower median, the earliest of equals.
+fn median_index(durations_ms: &[i64]) -> usize {
+    let median = Spread::of(durations_ms).p50;
+    durations_ms.iter().position(|d| *d == median).unwrap_or(0)
+}
+
+fn share(n: usize, of: usize) -> f64 {
+    n as f64 / of.max(1) as f64
+}
+
+fn metrics_of(catalog: &Catalog, run: &RunResult) -> Metrics {
+    let view = View { catalog, state: &run.state };
+    let mut builder = MetricsBuilder::default();
+    for observation in &run.observations {
+        builder.observe(&observation.render(view));
+    }
+    builder.finish()
+}
+
+/// Failures by reason, the most frequent first, then by code.
+fn failures(summaries: &[Summary]) -> Vec<FailureForecast> {
+    let mut by_reason: BTreeMap<&str, (usize, &Failure)> = BTreeMap::new();
+    for failure in summaries.iter().filter_map(|s| s.failure.as_ref()) {
+        by_reason.entry(&failure.reason).or_insert((0, failure)).0 += 1;
+    }
+    let mut list: Vec<(usize, &Failure)> = by_reason.into_values().collect();
+    list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.reason.cmp(&b.1.reason)));
+    list.into_iter()
+        .map(|(n, f)| FailureForecast {
+            reason: f.reason.clone(),
+            probability: share(n, summaries.len()),
+            message: f.message.clone(),
+            cause: f.cause.clone(),
+            remedy: f.remedy.clone(),
+        })
+        .collect()
+}
+
+fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<BatchForecast> {
+    let nodes = |batch: &Vec<crate::plan::document::NodeId>| batch.iter().map(|n| n.name.clone()).collect();
+    intent
+        .batches
+        .iter()
+        .enumerate()
+        .map(|(i, batch)| {
+            let row = metrics.batches.iter().find(|b| b.index as usize == i);
+            BatchForecast {
+                index: i as u32,
+                nodes: nodes(batch),
+                start_ms: row.and_then(|r| r.start_ms),
+                end_ms: row.and_then(|r| r.end_ms),
+                evictions: row.map_or(0, |r| r.evictions),
+                refused: row.map_or(0, |r| r.refused),
+                launched: row.map_or(0, |r| r.launched),
+                outcome: row.and_then(|r| r.outcome.clone()),
+                reason: row.and_then(|r| r.reason.clone()),
+                exit: run.exits.get(&(i as u32)).copied(),
+            }
+        })
+        .collect()
+}
+
+/// A finding that says how the run ended short of its plan, for people who look at findings only.
+pub fn outcome_finding(forecast: &Forecast) -> Option<Finding> {
+    let failure = forecast.failures.first()?;
+    Some(Finding::new(Severity::Error, failure.reason.clone(), "Migration", failure.message.clone(), failure.remedy.clone()))
+}
+
+/// Groups that the autoscaler may not grow: those of the old nodes, unless they may.
+fn frozen_groups(view: View<'_>, batches: &[Vec<NodeIdx>], options: &Options) -> Vec<GroupIdx> {
+    if options.source_groups_may_grow {
+        return Vec::new();
+    }
+    let mut groups: Vec<GroupIdx> = batches.iter().flatten().filter_map(|n| view.state.nodes[*n].group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}

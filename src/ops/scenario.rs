@@ -1,0 +1,198 @@
+//! Scenarios: a cluster, what to do with it, what goes wrong, and what to expect.
+
+use crate::plan::options::Options;
+use crate::sim::SimOptions;
+use crate::sim::autoscaler::AutoscalerOptions;
+use crate::snapshot::generate::GenerateParams;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A scenario file (JSON or YAML); a regression test is a scenario with expectations.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name; a file with this field is a scenario, not a dump.
+    pub scenario: String,
+    /// What happens, told for people.
+    #[serde(default)]
+    pub story: String,
+    /// The cluster.
+    pub cluster: ClusterSource,
+    /// Node groups; inferred from the cluster if not given.
+    #[serde(default)]
+    pub groups: GroupsSource,
+    /// File with sizes and prices of machine types, relative to the scenario.
+    #[serde(default)]
+    pub machine_types: Option<PathBuf>,
+    /// Old nodes.
+    #[serde(default)]
+    pub nodes: NodeChoice,
+    /// Parameters of the migration.
+    #[serde(default)]
+    pub options: Options,
+    /// Parameters of the simulation: delays, faults, limits.
+    #[serde(default)]
+    pub sim: SimOptions,
+    /// The autoscaler beside the migration.
+    #[serde(default)]
+    pub autoscaler: AutoscalerOptions,
+    /// Seed of all luck. Default 1.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// How many times to simulate, each with its own luck. Default 1.
+    #[serde(default = "one_u32")]
+    pub replications: u32,
+    /// What must come out.
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+fn one() -> u64 {
+    1
+}
+fn one_u32() -> u32 {
+    1
+}
+
+/// Where a scenario's cluster comes from: any of these, together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterSource {
+    /// Dumps, relative to the scenario.
+    pub dump: Vec<PathBuf>,
+    /// A generated cluster.
+    pub generate: Option<GenerateParams>,
+    /// Objects as kubectl prints them, added to the others; one of the same kind, namespace and name replaces.
+    pub objects: Vec<serde_json::Value>,
+}
+
+/// Where a scenario's groups come from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GroupsSource {
+    /// Files, relative to the scenario.
+    pub files: Vec<PathBuf>,
+    /// Groups in any of the known forms, inline.
+    pub inline: Option<serde_json::Value>,
+}
+
+/// Which nodes are old.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeChoice {
+    /// By name.
+    pub names: Vec<String>,
+    /// By label selector.
+    pub selector: Option<String>,
+}
+
+/// Bounds of a figure, both included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bounds {
+    /// Least.
+    pub min: Option<i64>,
+    /// Most.
+    pub max: Option<i64>,
+}
+
+/// What must come out of a scenario; what is not given is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expect {
+    /// `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
+    pub outcome: Option<String>,
+    /// Code of the reason.
+    pub reason: Option<String>,
+    /// Text that the message must contain.
+    pub message: Option<String>,
+    /// Text that some failure's cause must contain.
+    pub cause: Option<String>,
+    /// Codes of findings that must be there.
+    pub findings: Vec<String>,
+    /// Codes of findings that must not be there.
+    pub no_findings: Vec<String>,
+    /// Exit status of `plan`.
+    pub exit_status: Option<i64>,
+    /// Milliseconds (median).
+    pub duration_ms: Option<Bounds>,
+    /// Number of batches carried out.
+    pub batches: Option<Bounds>,
+    /// Pods moved.
+    pub pods_moved: Option<Bounds>,
+    /// Pods moved twice.
+    pub pods_moved_twice: Option<Bounds>,
+    /// Most nodes at once.
+    pub peak_nodes: Option<Bounds>,
+    /// Refused evictions.
+    pub refused: Option<Bounds>,
+    /// Nodes launched.
+    pub launched: Option<Bounds>,
+    /// Shares of the outcomes in percent, with replications.
+    pub outcomes_percent: BTreeMap<String, Bounds>,
+}
+
+/// What is wrong with a scenario file.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// It cannot be read.
+    #[error("{}: {source}; check the path", path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no scenario.
+    #[error("{}: {problem}; see `nodeferry schema scenario` for what is expected", path.display())]
+    Form {
+        /// File.
+        path: PathBuf,
+        /// What is wrong where.
+        problem: String,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario's text; relative paths in it are taken from `dir`.
+    ///
+    /// # Errors
+    /// Says where the text is not a scenario, or which parameter is out of range.
+    pub fn parse(text: &str, path: &Path) -> Result<Scenario, ScenarioError> {
+        let form = |problem: String| ScenarioError::Form { path: path.to_owned(), problem };
+        let value: serde_json::Value = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|e| form(format!("not JSON: {e}")))?
+        } else {
+            serde_saphyr::from_str(text).map_err(|e| form(format!("not YAML: {e}")))?
+        };
+        let mut scenario: Scenario =
+            serde_path_to_error::deserialize(value).map_err(|e| form(format!("at {}: {}", e.path(), e.inner())))?;
+        let mut problems = scenario.options.problems();
+        problems.extend(scenario.sim.problems());
+        if scenario.replications == 0 {
+            problems.push("replications is 0; expected at least 1".into());
+        }
+        if !problems.is_empty() {
+            return Err(form(problems.join("; ")));
+        }
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let files = scenario.cluster.dump.iter_mut().chain(&mut scenario.groups.files).chain(&mut scenario.machine_types);
+        for file in files {
+            if file.is_relative() {
+                *file = dir.join(&*file);
+            }
+        }
+        Ok(scenario)
+    }
+
+    /// Whether a file's text is a scenario rather than a dump: it has the field `scenario` at the top.
+    pub fn is_scenario(text: &str) -> bool {
+        if text.trim_start().starts_with('{') {
+            text.lines().take(5).any(|l| l.trim_start().trim_start_matches('{').trim_start().starts_with("\"scenario\""))
+        } else {
+            text.lines().any(|l| l.starts_with("scenario:"))
+        }
+    }
+}

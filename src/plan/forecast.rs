@@ -1,0 +1,130 @@
+//! What was predicted: the one object that `plan -o json` prints and the plan document keeps.
+
+use crate::cluster::Finding;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A prediction. With replications, `outcome` and `batches` are those of the run with the median duration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Forecast {
+    /// `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
+    pub outcome: String,
+    /// Stable code of why, unless it completed.
+    pub reason: Option<String>,
+    /// Why in words, as the imitated system words it where it does.
+    pub message: Option<String>,
+    /// Milliseconds from start to end, over all replications.
+    pub duration_ms: Spread,
+    /// Batches in order.
+    pub batches: Vec<BatchForecast>,
+    /// Every failure met in any replication, most probable first.
+    pub failures: Vec<FailureForecast>,
+    /// What was noticed: preflight, the input's diagnostics, origins of delays.
+    pub findings: Vec<Finding>,
+    /// Pods that the migration made leave.
+    pub pods_moved: u64,
+    /// Pods whose predecessor had been moved before.
+    pub pods_moved_twice: u64,
+    /// Most nodes at once.
+    pub peak_nodes: u64,
+    /// Node-hours of the whole cluster over the run.
+    pub node_hours: f64,
+    /// Cost of the whole cluster over the run in currency units; null if any price is unknown.
+    pub cost: Option<f64>,
+    /// Outcomes and their shares (0 to 1), with replications.
+    pub outcomes: BTreeMap<String, f64>,
+    /// How many times it was simulated.
+    pub replications: u32,
+    /// Seed of the first replication.
+    pub seed: u64,
+    /// SHA-256 of the dump.
+    pub snapshot_sha256: String,
+    /// Version of nodeferry.
+    pub version: String,
+}
+
+/// How a figure spreads over the replications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// Least.
+    pub min: i64,
+    /// Median (the lower of two).
+    pub p50: i64,
+    /// 95th percentile (nearest rank).
+    pub p95: i64,
+    /// Most.
+    pub max: i64,
+}
+
+impl Spread {
+    /// Of some values; all 0 if there is none. Nearest-rank percentiles, so that each is a value that occurred.
+    pub fn of(values: &[i64]) -> Spread {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable();
+        let rank = |percent: usize| {
+            let position = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+            sorted.get(position).copied().unwrap_or(0)
+        };
+        Spread {
+            min: sorted.first().copied().unwrap_or(0),
+            p50: rank(50),
+            p95: rank(95),
+            max: sorted.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+/// One batch as predicted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchForecast {
+    /// Counted from 0.
+    pub index: u32,
+    /// Old nodes by name.
+    pub nodes: Vec<String>,
+    /// Milliseconds since the migration started; null if it never did.
+    pub start_ms: Option<u64>,
+    /// Milliseconds since the migration started; null if it never did.
+    pub end_ms: Option<u64>,
+    /// Evictions accepted.
+    pub evictions: u64,
+    /// Evictions refused, each retry counted.
+    pub refused: u64,
+    /// Nodes launched for it.
+    pub launched: u64,
+    /// How it ended; null if it did not.
+    pub outcome: Option<String>,
+    /// Why, where there is a why.
+    pub reason: Option<String>,
+    /// Exit status of the imitated command, where there is one.
+    pub exit: Option<i32>,
+}
+
+/// A way to fail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailureForecast {
+    /// Stable code.
+    pub reason: String,
+    /// Share of the replications, 0 to 1.
+    pub probability: f64,
+    /// The imitated system's message, to the letter where it has one.
+    pub message: String,
+    /// The pod, node, budget and filter that brought it about (in the first replication that met it).
+    pub cause: String,
+    /// What would lift it.
+    pub remedy: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let s = Spread::of(&[40, 10, 30, 20]);
+        assert_eq!((s.min, s.p50, s.p95, s.max), (10, 20, 40, 40));
+        assert_eq!(Spread::of(&[]), Spread::default());
+        let hundred: Vec<i64> = (1..=100).collect();
+        assert_eq!(Spread::of(&hundred).p95, 95);
+    }
+}
