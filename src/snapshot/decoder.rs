@@ -13,7 +13,7 @@ use super::pods::ReadPod;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
 use crate::cluster::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -413,9 +413,13 @@ fn set_volumes(lookup: &Lookup, state: &mut State, volumes: &[Arc<Pv>], claims: 
             },
         );
     }
+    let mut seen = FxHashSet::default();
     for (volume, node) in attached {
         if let (Some(volume), Some(node)) = (lookup.volumes.get(volume), lookup.nodes.get(node)) {
-            state.attach(Attachment { volume: *volume, node: *node });
+            // Not by `attach`, which looks through all of them each time.
+            if seen.insert((*volume, *node)) {
+                state.attachments.push(Attachment { volume: *volume, node: *node });
+            }
         }
     }
 }

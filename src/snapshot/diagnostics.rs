@@ -263,11 +263,8 @@ impl Builder {
             notices.note("pod-gated", object, "");
         }
         if !spec.finalizers.is_empty() {
-            let names: Vec<&str> = meta.finalizers.iter().map(|f| &**f).collect();
-            // Every Job tracks its pods by a finalizer of its own, and takes it off once it has counted them.
-            if names != ["batch.kubernetes.io/job-tracking"] {
-                notices.note("pod-finalizer", object, &format!("it has the finalizers {}", names.join(", ")));
-            }
+            let names: Vec<&str> = spec.finalizers.iter().map(|f| self.catalog.names.text(*f).unwrap_or("?")).collect();
+            notices.note("pod-finalizer", object, &format!("it has the finalizers {}", names.join(", ")));
         }
         if condition(&pod.status.conditions, "Initialized").is_some_and(|c| &*c.status == "False") && !terminal {
             notices.note("init-container-waits", object, "");

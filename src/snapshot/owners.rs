@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, Priority, RuntimeDefaults};
 use super::document::Raw;
+use super::requests;
 use super::wire::pod::{Container, PodTemplate, Resources, Toleration as WireToleration};
 use super::wire::scalar::{Map, Text};
 use super::wire::{Meta, OwnerReference, workload as wire};
@@ -211,7 +212,7 @@ impl Builder {
         let mut shaped = self.shape(&template.spec, ns, &labels, "");
         let shape = &mut shaped.shape;
         let given = &template.spec;
-        shape.requests = self.admitted_requests(template, ns);
+        (shape.requests, shape.incoming_nonzero) = self.admitted_requests(template, ns);
         let class = given.priority_class_name.as_deref().filter(|c| !c.is_empty());
         if given.priority.is_none() {
             if let Some(class) = class {
@@ -250,7 +251,7 @@ impl Builder {
     }
 
     /// What a pod made from a template would ask for: limits stand in for requests, then limit ranges, then overhead.
-    fn admitted_requests(&mut self, template: &PodTemplate<'_>, ns: NsIdx) -> Requests {
+    fn admitted_requests(&mut self, template: &PodTemplate<'_>, ns: NsIdx) -> (Requests, [i64; 2]) {
         let mut spec = super::wire::pod::PodSpec {
             resources: template.spec.resources.clone(),
             overhead: template.spec.overhead.clone(),
@@ -265,7 +266,7 @@ impl Builder {
             spec.overhead =
                 Map(runtime.overhead.iter().map(|(n, q)| (Text(Cow::Owned(n.clone())), *q)).collect());
         }
-        super::requests::from_spec(&mut self.catalog, &spec)
+        (requests::from_spec(&mut self.catalog, &spec), requests::incoming_nonzero(&spec))
     }
 
     fn priority(&mut self, class: Option<&str>) -> Priority {

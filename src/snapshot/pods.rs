@@ -4,7 +4,7 @@ use super::builder::Builder;
 use super::delays::StartSample;
 use super::owners::Customs;
 use super::requests;
-use super::wire::condition;
+use super::wire::{Meta, condition};
 use super::wire::pod as wire;
 use crate::cluster::*;
 
@@ -55,7 +55,7 @@ impl Builder {
             claims: shaped.claims,
             owner,
             mirror,
-            finalizers: meta.finalizers.iter().map(|f| self.catalog.names.intern(f)).collect(),
+            finalizers: self.finalizers(meta),
             resized,
             ordinal: self.ordinal(pod, owner),
         };
@@ -76,6 +76,13 @@ impl Builder {
         let detail = format!("it is bound to node {node}, which the dump lacks");
         self.notices.note("node-missing", || Builder::object("Pod", &pod.metadata), &detail);
         true
+    }
+
+    /// Finalizers that may hold the pod. Every Job tracks its pods by one of its own, and takes it off once it has
+    /// counted them.
+    fn finalizers(&mut self, meta: &Meta<'_>) -> Vec<Sym> {
+        let holds = meta.finalizers.iter().filter(|f| &***f != "batch.kubernetes.io/job-tracking");
+        holds.map(|f| self.catalog.names.intern(f)).collect()
     }
 
     /// The ordinal of a StatefulSet's pod, or the completion index of an indexed Job's.
@@ -100,7 +107,7 @@ impl Builder {
         let started = status.start_time.map(|t| t.0).or(at(scheduled)).unwrap_or(created);
         let deleting = meta.deletion_timestamp.map(|t| {
             let grace = meta.deletion_grace_period_seconds.unwrap_or(0).saturating_mul(1000);
-            Deletion { asked: t.0 - grace, deadline: t.0 }
+            Deletion { asked: t.0.saturating_sub(grace.max(0)), deadline: t.0 }
         });
         self.saw(created.max(started).max(deleting.map_or(0, |d| d.asked)));
         for c in status.conditions.iter() {
@@ -134,7 +141,7 @@ impl Builder {
             nominated: nominated.and_then(|n| self.lookup.nodes.get(&n).copied()),
             unschedulable: scheduled.is_some_and(|c| &*c.status == "False" && c.because("Unschedulable")),
             preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
-            restarts: u32::try_from(statuses().map(|s| s.restart_count.max(0)).sum::<i64>()).unwrap_or(u32::MAX),
+            restarts: u32::try_from(statuses().fold(0, |n: i64, s| n.saturating_add(s.restart_count.max(0)))).unwrap_or(u32::MAX),
             gone: false,
         }
     }

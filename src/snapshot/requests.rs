@@ -10,6 +10,20 @@ use crate::cluster::{Catalog, Quantity, Requests};
 /// The scorer's defaults for a container that names no cpu or memory: 100m, 200 MiB.
 const DEFAULTS: [(&str, Quantity); 2] = [("cpu", Quantity::milli(100)), ("memory", Quantity::whole(200 << 20))];
 
+/// Most that one pod is taken to ask for of anything (2^50: a pebibyte, or a trillion cores): more fits nowhere either,
+/// and sums over a node stay within 64 bits.
+const MOST: i64 = 1 << 50;
+
+/// An amount as the sums can hold it; the API server refuses negative ones.
+fn bounded(amount: i64) -> i64 {
+    amount.clamp(0, MOST)
+}
+
+/// cpu in milli and memory in bytes.
+fn cpu_and_memory(sums: &Amounts<'_>) -> [i64; 2] {
+    [bounded(get(sums, "cpu").milli_value()), bounded(get(sums, "memory").value())]
+}
+
 /// Amounts by resource name, in order of first mention.
 type Amounts<'s> = Vec<(&'s str, Quantity)>;
 
@@ -23,7 +37,7 @@ pub(crate) fn from_spec(catalog: &mut Catalog, spec: &PodSpec<'_>) -> Requests {
 pub(crate) fn incoming_nonzero(spec: &PodSpec<'_>) -> [i64; 2] {
     let mut sums = aggregate(spec, None, &DEFAULTS);
     add(&mut sums, &spec.overhead);
-    [get(&sums, "cpu").milli_value(), get(&sums, "memory").value()]
+    cpu_and_memory(&sums)
 }
 
 /// What a bound pod holds on its node where an in-place resize made it differ from its spec; None where it does not.
@@ -50,11 +64,11 @@ fn requests(catalog: &mut Catalog, spec: &PodSpec<'_>, status: Option<&PodStatus
     let mut amounts: Vec<_> = real
         .iter()
         .filter(|(name, _)| is_counted(name))
-        .map(|(name, q)| (catalog.resource(name), if *name == "cpu" { q.milli_value() } else { q.value() }))
+        .map(|(name, q)| (catalog.resource(name), bounded(if *name == "cpu" { q.milli_value() } else { q.value() })))
         .filter(|(_, amount)| *amount != 0)
         .collect();
     amounts.sort_unstable_by_key(|a| a.0);
-    Requests { amounts, nonzero: [get(&nonzero, "cpu").milli_value(), get(&nonzero, "memory").value()] }
+    Requests { amounts, nonzero: cpu_and_memory(&nonzero) }
 }
 
 /// Whether the scheduler counts a resource: the native ones, huge pages, attachable volumes and whatever has a domain

@@ -47,7 +47,7 @@ impl Builder {
             spread: spec.topology_spread_constraints.iter().map(|c| self.spread(c, labels)).collect(),
             scheduler_name,
             gated: !spec.scheduling_gates.is_empty(),
-            grace_ms: spec.termination_grace_period_seconds.unwrap_or(30).saturating_mul(1000),
+            grace_ms: grace_ms(spec),
             restarts_always: spec.restart_policy.as_deref().is_none_or(|p| p == "Always"),
             volumes,
             has_resource_claims: !spec.resource_claims.is_empty(),
@@ -164,7 +164,9 @@ impl Builder {
         let mut ports = Vec::new();
         let running = spec.init_containers.iter().filter(|c| c.is_sidecar()).chain(spec.containers.iter());
         for port in running.flat_map(|c| c.ports.iter()) {
-            let Some(number) = port.host_port.filter(|p| *p > 0) else { continue };
+            // On the host's network a port of the container is one of the node; in templates nobody has said so yet.
+            let on_host = port.container_port.filter(|_| spec.host_network == Some(true));
+            let Some(number) = port.host_port.filter(|p| *p > 0).or(on_host) else { continue };
             let ip = self.sym_opt(port.host_ip.as_deref().filter(|ip| *ip != "0.0.0.0"));
             let protocol = self.sym(port.protocol.as_deref().filter(|p| !p.is_empty()).unwrap_or("TCP"));
             ports.push(HostPort { ip, protocol, port: number });
@@ -226,5 +228,16 @@ impl Builder {
             return Volume::Other;
         };
         Volume::Disk { kind: self.sym(kind), id: self.sym(&id), read_only }
+    }
+}
+
+/// Grace period in milliseconds: 30 s if not given, 1 s if negative (kubernetes v1.36.3 `pkg/registry/core/pod/strategy.go`
+/// `CheckGracefulDelete`).
+fn grace_ms(spec: &wire::PodSpec<'_>) -> i64 {
+    match spec.termination_grace_period_seconds {
+        None => 30_000,
+        Some(seconds) if seconds < 0 => 1_000,
+        // A century, so that deadlines stay within 64 bits.
+        Some(seconds) => seconds.min(3_155_760_000) * 1_000,
     }
 }

@@ -35,9 +35,9 @@ impl<'a> Meta<'a> {
     pub fn controller(&self) -> Option<&OwnerReference<'a>> {
         self.owner_references.iter().find(|r| r.controller == Some(true))
     }
-    /// `namespace`, "" if none.
+    /// Namespace of a namespaced object; `default` if none is written, as in manifests made by hand.
     pub fn ns(&self) -> &str {
-        self.namespace.as_deref().unwrap_or("")
+        self.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or("default")
     }
     /// When it was created, in milliseconds since 1970; 0 if not said.
     pub fn created_ms(&self) -> i64 {

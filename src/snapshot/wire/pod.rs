@@ -98,6 +98,7 @@ impl Container<'_> {
 #[serde(default, rename_all = "camelCase")]
 pub struct Port<'a> {
     pub host_port: Option<u16>,
+    pub container_port: Option<u16>,
     #[serde(borrow, rename = "hostIP")]
     pub host_ip: Option<Text<'a>>,
     pub protocol: Option<Text<'a>>,
