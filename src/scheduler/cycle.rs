@@ -167,6 +167,24 @@ impl Scheduler {
         }
         self.search(catalog, state, pod, class, narrowed, narrowers, tie, explain)
     }
+    /// All nodes that pass the filters, by index: no sampling, no nominated node first.
+    pub fn feasible(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx) -> Vec<NodeIdx> {
+        self.sync(catalog, state);
+        let class = self.class(catalog, state, pod);
+        let Prepared::Go(narrowed, _) = self.prepare(catalog, state, pod, class) else { return Vec::new() };
+        let candidates = narrowed.unwrap_or_else(|| self.index.order.list().to_vec());
+        let passing = |n: &NodeIdx| self.check_prepared(catalog, state, pod, *n).is_ok();
+        let mut feasible: Vec<NodeIdx> = candidates.into_iter().filter(passing).collect();
+        feasible.sort_unstable();
+        feasible
+    }
+    /// The scores of given nodes, as if they were the feasible ones.
+    pub fn score_over(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, nodes: &[NodeIdx]) -> Explanation {
+        self.sync(catalog, state);
+        let class = self.class(catalog, state, pod);
+        let mut scratch = Scratch { feasible: nodes.to_vec(), ..Scratch::default() };
+        self.score(catalog, state, class, &mut scratch, true).map(|e| *e).unwrap_or_default()
+    }
     /// The class of a pod, its columns and terms up to date.
     fn class(&mut self, catalog: &Catalog, state: &State, pod: PodIdx) -> usize {
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };

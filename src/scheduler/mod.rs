@@ -10,6 +10,7 @@
 mod carriers;
 mod class;
 pub mod config;
+pub mod config_file;
 mod counts;
 mod cycle;
 pub mod decision;
@@ -27,6 +28,7 @@ mod tie;
 mod topology;
 
 pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
+pub use config_file::ConfigError;
 pub use cycle::Scheduler;
 pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
 pub use names::{PluginId, PluginSet};

@@ -1,4 +1,5 @@
 //! Integration tests.
 
 mod snapshot;
+mod verify_decisions;
 mod verify_evictions;

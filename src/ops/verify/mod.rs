@@ -1,3 +1,4 @@
 //! Holding the model to account: recordings of the real system, replayed.
 
+pub mod decisions;
 pub mod evictions;

@@ -1,0 +1,40 @@
+//! Recorded scheduling decisions, replayed.
+
+use nodeferry::ops::verify::decisions::verify_decisions;
+use std::path::Path;
+
+/// Every column of a recording at 100 %.
+fn check(name: &str) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if !dir.is_dir() {
+        assert!(std::env::var("CI").is_err(), "{} is missing", dir.display());
+        eprintln!("LEFT OUT: {} is missing", dir.display());
+        return;
+    }
+    let report = verify_decisions(&dir).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(report.decisions > 0);
+    assert!(report.is_perfect(), "{name}\n{}", report.render_table());
+    for equal in [report.feasible_equal, report.plugin_scores_equal, report.totals_equal, report.choice_in_best_set, report.message_equal] {
+        assert_eq!(equal, report.decisions);
+    }
+}
+
+#[test]
+fn single_placements() {
+    check("parity-v1");
+}
+
+#[test]
+fn volumes_and_preemption() {
+    check("parity-v2");
+}
+
+#[test]
+fn sampled_nodes() {
+    check("parity-v3");
+}
+
+#[test]
+fn another_configuration() {
+    check("parity-v4");
+}
