@@ -1,5 +1,6 @@
 //! What people DO with it: plan with replications, verify, test, re-simulate, discover.
 
+pub mod discover;
 pub mod plan;
 pub mod scenario;
 pub mod verify;

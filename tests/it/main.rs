@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod groups;
 mod snapshot;
 mod verify_decisions;
 mod verify_evictions;
