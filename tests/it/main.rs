@@ -1,6 +1,20 @@
 //! Integration tests.
 
 mod groups;
+mod recorded_drains;
 mod snapshot;
 mod verify_decisions;
 mod verify_evictions;
+
+use std::path::{Path, PathBuf};
+
+/// A recording of a real control plane beside the project; None, said aloud, where there is none. In CI it must be there.
+fn shared_data(name: &str) -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if dir.exists() {
+        return Some(dir);
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI the recordings must be there: {}", dir.display());
+    eprintln!("LEFT OUT: no recording at {}", dir.display());
+    None
+}
