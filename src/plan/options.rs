@@ -387,6 +387,52 @@ pub struct SurgeOptions {
     pub new_nodes_timeout_ms: Option<i64>,
 }
 
+/// A surge's parameters with the preset's filled in (MIGRATIONS §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SurgeParameters {
+    /// Whose upgrade.
+    pub preset: SurgePreset,
+    /// Extra nodes at once; None: EKS's own rule, max(2 × zones, max_unavailable).
+    pub max_surge: Option<CountOrPercent>,
+    /// Old nodes at once without a surge node (EKS: at once at all).
+    pub max_unavailable: u32,
+    /// How long a node's pods may resist, in ms.
+    pub node_timeout_ms: i64,
+    /// What then.
+    pub undrainable: Undrainable,
+    /// Wait after each node's drain, in ms.
+    pub node_soak_ms: i64,
+    /// How long to wait for a surge node, in ms.
+    pub new_nodes_timeout_ms: i64,
+}
+
+impl SurgeParameters {
+    /// Whether no node could ever begin.
+    pub fn is_stuck(&self) -> bool {
+        self.max_unavailable == 0 && self.max_surge == Some(BatchSize::Nodes(0))
+    }
+}
+
+impl SurgeOptions {
+    /// The parameters with the preset's where none is given.
+    pub fn resolved(&self) -> SurgeParameters {
+        let (surge, unavailable, timeout, undrainable, soak) = match self.preset {
+            SurgePreset::Eks => (None, 1, 15 * MINUTE, Undrainable::Schedule, 60 * SECOND),
+            SurgePreset::Aks => (Some(BatchSize::Percent(Percent(10))), 0, 30 * MINUTE, Undrainable::Schedule, 0),
+            SurgePreset::Gke => (Some(BatchSize::Nodes(1)), 0, 60 * MINUTE, Undrainable::Force, 0),
+        };
+        SurgeParameters {
+            preset: self.preset,
+            max_surge: self.max_surge.or(surge),
+            max_unavailable: self.max_unavailable.unwrap_or(unavailable),
+            node_timeout_ms: self.node_timeout_ms.unwrap_or(timeout),
+            undrainable: self.undrainable.unwrap_or(undrainable),
+            node_soak_ms: self.node_soak_ms.unwrap_or(soak),
+            new_nodes_timeout_ms: self.new_nodes_timeout_ms.unwrap_or(15 * MINUTE),
+        }
+    }
+}
+
 /// Every parameter of a migration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -530,6 +576,9 @@ impl Options {
         range("surge.node_timeout_ms", s.node_timeout_ms.unwrap_or(0), 0, day, " ms");
         range("surge.node_soak_ms", s.node_soak_ms.unwrap_or(0), 0, day, " ms");
         range("surge.max_unavailable", i64::from(s.max_unavailable.unwrap_or(0)), 0, 100, "");
+        if self.procedure == ProcedureKind::Surge && s.resolved().is_stuck() {
+            problems.push("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1".into());
+        }
         for (i, w) in self.windows.iter().enumerate() {
             let span = w.to_ms - w.from_ms;
             if w.from_ms < 0 || span <= 0 || w.every_ms.is_some_and(|e| e < span) {

@@ -73,10 +73,6 @@ impl Cx<'_> {
     pub fn not_whole(&self) -> String {
         self.tables.owners.behind(self.view, &self.common.marks).join("; ")
     }
-    /// The group called `id`.
-    pub fn group(&self, id: &str) -> Option<GroupIdx> {
-        group(self.view, id)
-    }
     /// A demand under `key`, made if new: its place in the list.
     pub fn demand(&mut self, key: String, group: String, machine: Option<String>, zone: Option<String>) -> u32 {
         if let Some(i) = self.common.demands.iter().position(|d| d.key == key) {

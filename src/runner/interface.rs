@@ -366,8 +366,19 @@ impl Outbox {
 pub struct Packing {
     /// What to launch, in a fixed order.
     pub launches: Vec<Launch>,
-    /// Pods for which no group, and no remaining node, would do, and why.
-    pub unplaceable: Vec<(PodIdx, String)>,
+    /// Pods for which there is no place.
+    pub unplaceable: Vec<Unplaceable>,
+}
+
+/// A pod for which there is no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplaceable {
+    /// The pod.
+    pub pod: PodIdx,
+    /// Why: each group's refusal.
+    pub why: String,
+    /// No group could ever host it; false if the groups are only full, frozen or out of capacity.
+    pub permanent: bool,
 }
 
 /// Machines of one kind.

@@ -5,16 +5,17 @@
 
 mod client;
 mod context;
+mod evictor;
 pub mod interface;
 mod kubectl_drain;
-mod ocean;
+pub mod ocean;
 pub mod outcome;
 pub mod packing;
 mod procedure;
 pub mod progress;
 pub mod refs;
 mod retire;
-mod surge;
+pub mod surge;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whole;
@@ -45,6 +46,8 @@ pub struct Runner {
     packer: Arc<dyn Packer>,
     progress: Progress,
     tables: Tables,
+    /// Resumed, and nobody has looked at the fresh list yet.
+    fresh: bool,
 }
 
 impl std::fmt::Debug for Runner {
@@ -110,7 +113,7 @@ impl Runner {
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
         tables.owners = whole::Counts::resolve(view, &progress.common.marks);
-        Ok(Runner { intent, packer, progress, tables })
+        Ok(Runner { intent, packer, progress, tables, fresh: true })
     }
 
     /// How far it is.
@@ -154,6 +157,12 @@ impl Runner {
         self.progress.now = now;
         if self.progress.phase == Phase::NotBegun {
             self.begin(now, view, out);
+        }
+        if std::mem::take(&mut self.fresh) {
+            if let Some(mut state) = self.progress.procedure.take() {
+                self.with(now, view, out, |cx| state.get().resumed(cx));
+                self.progress.procedure = Some(state);
+            }
         }
         match input {
             Input::Changed(objects) => self.changed(now, view, objects, out),
@@ -246,6 +255,9 @@ impl Runner {
         }
         if let Some((reason, cause)) = self.with(now, view, out, ocean::refuse_start) {
             return self.conclude(now, view, Some((reason, cause)), out);
+        }
+        if let Some(state) = ocean::words(intent.options.procedure).started {
+            out.announce(Announcement::State { batch: None, state });
         }
         self.freeze(now, view, out);
         self.progress.phase = Phase::CordonAll;
@@ -483,6 +495,9 @@ impl Runner {
             self.progress.failure = Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
         }
         self.progress.common.client.restart();
+        if let Some(state) = ocean::words(self.intent.options.procedure).ended(outcome) {
+            out.announce(Announcement::State { batch: None, state });
+        }
         self.progress.phase = Phase::Ended;
         self.progress.outcome = Some(outcome);
         out.announce(Announcement::MigrationFinished { outcome, failure: self.progress.failure.clone() });
@@ -502,7 +517,12 @@ impl Runner {
                     }
                 }
                 ObjId::Owner(owner) => self.tables.owners.owner_changed(view, &self.progress.common.marks, *owner),
-                ObjId::Node(_) | ObjId::Budget(_) => {}
+                ObjId::Node(_) => {
+                    if let Some(s) = &mut state {
+                        s.get().node_changed();
+                    }
+                }
+                ObjId::Budget(_) => {}
             }
         }
         self.progress.procedure = state;

@@ -1,6 +1,6 @@
 //! The packer over the groups' templates.
 
-use super::interface::{Launch, Packer, Packing};
+use super::interface::{Launch, Packer, Packing, Unplaceable};
 use crate::cluster::{GroupIdx, NodeIdx, PodIdx, View};
 use crate::groups::matching::GroupMatch;
 use crate::groups::{Choice, PackOptions, Templates, match_by_pods, match_node, pack};
@@ -43,7 +43,9 @@ impl Packer for GroupsPacker {
                 .map(|r| format!("{}: {}", view.catalog.text(view.catalog.groups[r.group].id), r.text))
                 .collect();
             let why = if why.is_empty() { "there is no group".to_owned() } else { why.join("; ") };
-            unplaceable.extend(lack.pods.iter().map(|p| (*p, why.clone())));
+            let passing = |code: &str| matches!(code, "group-full" | "group-frozen" | "no-capacity");
+            let permanent = !lack.reasons.iter().any(|r| passing(r.code));
+            unplaceable.extend(lack.pods.iter().map(|p| Unplaceable { pod: *p, why: why.clone(), permanent }));
         }
         Packing { launches: packing.launches.iter().map(launch).collect(), unplaceable }
     }

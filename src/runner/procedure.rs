@@ -30,6 +30,10 @@ pub(crate) trait Procedure {
     fn answer(&mut self, cx: &mut Cx<'_>, id: CallId, ask: Ask, answer: Answer);
     /// A pod changed.
     fn pod_changed(&mut self, _cx: &mut Cx<'_>, _pod: PodIdx) {}
+    /// A node came, went or changed.
+    fn node_changed(&mut self) {}
+    /// The run was resumed over a fresh list, whose changes nobody told.
+    fn resumed(&mut self, _cx: &mut Cx<'_>) {}
     /// Goes as far as it can at this moment; Some once the batch has ended. Called after every input.
     fn step(&mut self, cx: &mut Cx<'_>) -> Option<End>;
     /// When it must be stepped at the latest, if nothing else happens.
@@ -38,7 +42,7 @@ pub(crate) trait Procedure {
 
 /// The procedure of the batch under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "procedure", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ProcedureState {
     KubectlDrain(Box<KubectlDrain>),
     Ocean(Box<Ocean>),

@@ -56,7 +56,7 @@ pub(super) fn covered(facts: &Facts<'_>) -> BTreeMap<BudgetIdx, Vec<PodIdx>> {
 }
 
 /// Whether an eviction of this pod could get around the budget: pending pods always can, unready ones if it says so.
-pub(super) fn escapes(facts: &Facts<'_>, budget: BudgetIdx, pod: PodIdx) -> bool {
+pub fn escapes(facts: &Facts<'_>, budget: BudgetIdx, pod: PodIdx) -> bool {
     let p = &facts.view.state.pods[pod];
     p.phase == crate::cluster::Phase::Pending || (!p.ready && facts.view.catalog.budgets[budget].always_allow_unhealthy)
 }

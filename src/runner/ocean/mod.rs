@@ -1,0 +1,512 @@
+//! Ocean's workload migration, on both clouds (MIGRATIONS §1): replacements first, then a paced drain.
+//!
+//! Per batch: cordon → launch replacements, packed for the batch's pods → wait until they are Ready → evict, spread over
+//! 120 s → wait until what was evicted is scheduled and ready → terminate the old nodes. The two clouds share all of it
+//! but their words ([`aws`], [`azure`]) and what matching a node means.
+
+pub mod aws;
+pub mod azure;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub(crate) use validate::refuse_start;
+
+use super::client::Ask;
+use super::context::Cx;
+use super::evictor::Evictor;
+use super::interface::{Announcement, Answer, CallId, Ms};
+use super::outcome::{Outcome, Reason};
+use super::procedure::{End, Procedure};
+use super::progress::Fate;
+use super::refs::N;
+use super::retire::{Retire, Retiring};
+use crate::cluster::{NodeIdx, PodIdx};
+use crate::groups::matching::moving_pods;
+use crate::plan::options::ProcedureKind;
+use serde::{Deserialize, Serialize};
+
+/// Cordons and launches that were refused are asked for again after so long (C).
+const RETRY_MS: Ms = 10_000;
+
+/// Where a batch stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing was done.
+    #[default]
+    Start,
+    /// Old nodes are being cordoned.
+    Cordon,
+    /// New nodes are awaited.
+    Replacements,
+    /// Pods are being evicted.
+    Drain,
+    /// All evictions are over.
+    Validate,
+    /// Evicted pods are awaited.
+    Unscheduled,
+    /// Old machines are being given back.
+    Terminate,
+    /// They are awaited to go.
+    AwaitTermination,
+}
+
+/// A cloud's words.
+pub(crate) struct Words {
+    pub started: Option<&'static str>,
+    completed: Option<&'static str>,
+    partly: Option<&'static str>,
+    failed: Option<&'static str>,
+    stopped: Option<&'static str>,
+    stopping: Option<&'static str>,
+    rescheduling: Option<&'static str>,
+    failing: Option<&'static str>,
+    stage: fn(&Stage) -> Option<&'static str>,
+    node: fn(Fate) -> Option<&'static str>,
+}
+
+impl Words {
+    /// The last state of a migration that ended so.
+    pub fn ended(&self, outcome: Outcome) -> Option<&'static str> {
+        match outcome {
+            Outcome::Completed => self.completed,
+            Outcome::PartlyCompleted => self.partly,
+            Outcome::Failed => self.failed,
+            Outcome::Stopped => self.stopped,
+        }
+    }
+}
+
+const SILENT: Words = Words {
+    started: None,
+    completed: None,
+    partly: None,
+    failed: None,
+    stopped: None,
+    stopping: None,
+    rescheduling: None,
+    failing: None,
+    stage: |_| None,
+    node: |_| None,
+};
+
+/// The words of a procedure; those without a published enum have none.
+pub(crate) fn words(procedure: ProcedureKind) -> Words {
+    match procedure {
+        ProcedureKind::OceanAws => aws::WORDS,
+        ProcedureKind::OceanAzure => azure::WORDS,
+        ProcedureKind::KubectlDrain | ProcedureKind::Surge => SILENT,
+    }
+}
+
+/// One batch.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ocean {
+    stage: Stage,
+    /// When the stage is given up.
+    deadline: Option<Ms>,
+    /// Nodes of the batch that passed validation and are not settled yet.
+    nodes: Vec<N>,
+    /// Cordons under way.
+    cordoning: u32,
+    /// Calls to repeat.
+    again: Vec<(Ms, Ask)>,
+    evictor: Evictor,
+    retire: Retire,
+    /// Nodes changed since new ones were counted.
+    dirty: bool,
+    stopped: bool,
+    unreachable: Option<Ms>,
+    technical: Option<Ms>,
+    /// Latest refusal of a cordon or launch.
+    trouble: String,
+    /// Cordons have been refused since.
+    refused_since: Option<Ms>,
+}
+
+impl Ocean {
+    fn enter(&mut self, cx: &mut Cx<'_>, stage: Stage, timeout: Option<Ms>) {
+        self.stage = stage;
+        self.deadline = timeout.map(|t| cx.now + t);
+        if let Some(state) = (words(cx.options.procedure).stage)(&stage) {
+            let batch = Some(cx.common.batch);
+            cx.say(Announcement::State { batch, state });
+        }
+    }
+    /// Sets a node's fate and tells it in the cloud's word.
+    fn decide(cx: &mut Cx<'_>, n: N, fate: Fate, why: String) {
+        cx.settle(n, fate, why.clone());
+        if let (Some(state), Some(node)) = ((words(cx.options.procedure).node)(fate), cx.tables.nodes[n.at()]) {
+            cx.say(Announcement::NodeState { node, state, message: why });
+        }
+    }
+
+    // --- replacements ---
+
+    fn cordon(&mut self, cx: &mut Cx<'_>) {
+        self.enter(cx, Stage::Cordon, None);
+        for n in self.nodes.clone() {
+            Self::decide(cx, n, Fate::InProgress, String::new());
+            if cx.node(n).is_some_and(|i| !cx.view.state.nodes[i].unschedulable) {
+                self.cordoning += 1;
+                cx.ask(Ask::Cordon(n));
+            }
+        }
+    }
+    /// Plans and asks for the new nodes. Err if some pods find no place.
+    fn launch(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        let old: Vec<NodeIdx> = cx.tables.nodes.iter().flatten().copied().collect();
+        let owned = |p: &PodIdx| cx.view.catalog.specs[cx.view.state.pods[*p].spec].owner.is_some();
+        // Nothing recreates a stand-alone pod, so it needs no room.
+        let pods: Vec<PodIdx> =
+            self.nodes.iter().filter_map(|n| cx.node(*n)).flat_map(|n| moving_pods(cx.view, n)).filter(owned).collect();
+        let packing = cx.packer.pack(cx.view, &pods, &old);
+        if !packing.unplaceable.is_empty() {
+            let text = |p| cx.view.state.pod_text(cx.view.catalog, p);
+            let mut causes: Vec<String> =
+                packing.unplaceable.iter().take(5).map(|u| format!("pod {}: {}", text(u.pod), u.why)).collect();
+            if packing.unplaceable.len() > 5 {
+                causes.push(format!("and {} more pods", packing.unplaceable.len() - 5));
+            }
+            return Some(Self::abort(cx, Reason::NoNewNodes, causes.join("; ")));
+        }
+        self.enter(cx, Stage::Replacements, Some(cx.options.ocean.new_nodes_timeout_ms));
+        for l in packing.launches {
+            let c = cx.view.catalog;
+            let group = c.text(c.groups[l.group].id).to_owned();
+            let machine = l.machine.map(|m| c.text(c.machines[m].name).to_owned());
+            let zone = l.zone.map(|z| c.text(z).to_owned());
+            let key = format!(
+                "batch-{}/{group}/{}/{}",
+                cx.common.batch,
+                machine.as_deref().unwrap_or("any"),
+                zone.as_deref().unwrap_or("any")
+            );
+            let demand = cx.demand(key, group, machine, zone);
+            let total = cx.common.demands[demand as usize].total + l.count;
+            cx.ensure(demand, total);
+        }
+        self.dirty = true;
+        None
+    }
+    /// Whether all new nodes are Ready.
+    fn arrived(&self, cx: &Cx<'_>) -> bool {
+        cx.arrived().iter().zip(&cx.common.demands).all(|(got, d)| *got >= d.total)
+    }
+    fn missing(&self, cx: &Cx<'_>) -> String {
+        let lacks: Vec<String> = cx
+            .arrived()
+            .iter()
+            .zip(&cx.common.demands)
+            .filter(|(got, d)| **got < d.total)
+            .map(|(got, d)| {
+                let machine = d.machine.as_ref().map_or(String::new(), |m| format!(" {m}"));
+                let zone = d.zone.as_ref().map_or(String::new(), |z| format!(" in {z}"));
+                let trouble = if d.trouble.is_empty() { String::new() } else { format!(" ({})", d.trouble) };
+                format!("group {}{machine}{zone}: {got} of {} new nodes are Ready{trouble}", d.group, d.total)
+            })
+            .collect();
+        let trouble = (!self.trouble.is_empty()).then(|| self.trouble.clone());
+        lacks.into_iter().chain(trouble).collect::<Vec<_>>().join("; ")
+    }
+
+    // --- drain ---
+
+    fn drain(&mut self, cx: &mut Cx<'_>) {
+        let o = &cx.options.ocean;
+        // AWS: deleted after 1 minute of refusals; on Azure respectPdb false does the same (C).
+        self.evictor = Evictor::new(o.eviction_retry_ms, (!o.respect_pdb).then_some(o.force_after_ms));
+        self.enter(cx, Stage::Drain, Some(o.draining_timeout_ms));
+        let spread = o.eviction_spread_ms;
+        for n in self.nodes.clone() {
+            self.evictor.plan(cx, n, spread);
+        }
+    }
+    /// Settles the nodes that are empty; pods that arrived meanwhile (they tolerate the cordon) have to go too.
+    fn settle_drained(&mut self, cx: &mut Cx<'_>) {
+        let empty: Vec<N> = self.nodes.iter().copied().filter(|n| self.evictor.left(*n) == 0).collect();
+        for n in empty {
+            if self.evictor.plan(cx, n, 0) > 0 {
+                continue;
+            }
+            self.nodes.retain(|m| *m != n);
+            cx.settle(n, Fate::Drained, "");
+            if let Some(node) = cx.node(n) {
+                let batch = cx.common.batch;
+                cx.say(Announcement::NodeDrained { batch, node });
+            }
+        }
+    }
+    /// Gives up the nodes that are not empty.
+    fn give_up(&mut self, cx: &mut Cx<'_>, stopping: bool) {
+        for n in std::mem::take(&mut self.nodes) {
+            self.evictor.cancel(cx, Some(n));
+            let (pods, refused) = self.evictor.remaining(cx, n);
+            let why = pods.join("; ");
+            if stopping {
+                cx.settle(n, Fate::Waiting, why);
+                continue;
+            }
+            let fate = if refused && cx.options.ocean.respect_pdb { Fate::HeldByBudget } else { Fate::Failed };
+            Self::decide(cx, n, fate, why.clone());
+            if let Some(node) = cx.node(n) {
+                let batch = cx.common.batch;
+                let reason = if fate == Fate::HeldByBudget { "PodDisruptionBudget" } else { "DrainingTimeout" };
+                cx.say(Announcement::DrainFailed { batch, node, reason, message: why });
+            }
+        }
+    }
+
+    // --- the end ---
+
+    fn drained(cx: &Cx<'_>) -> Vec<N> {
+        cx.common.here().into_iter().filter(|n| cx.common.nodes[n.at()].fate == Fate::Drained).collect()
+    }
+    fn terminate(&mut self, cx: &mut Cx<'_>) {
+        let terminates = match cx.common.stop.filter(|_| self.stopped) {
+            // AWS: optional, and false by default; Azure has no such field: the migration's own option.
+            Some(mode) => mode
+                .terminate_drained
+                .unwrap_or(cx.options.procedure == ProcedureKind::OceanAzure && cx.options.terminates()),
+            None => cx.options.terminates(),
+        };
+        self.enter(cx, Stage::Terminate, None);
+        let nodes = if terminates { Self::drained(cx) } else { Vec::new() };
+        self.retire = Retire::begin(cx, nodes);
+        self.enter(cx, Stage::AwaitTermination, None);
+    }
+    fn end(&self, cx: &mut Cx<'_>) -> End {
+        for n in cx.common.here() {
+            if cx.common.nodes[n.at()].fate.is_replaced() {
+                let fate = cx.common.nodes[n.at()].fate;
+                Self::decide(cx, n, fate, String::new());
+            }
+        }
+        if self.stopped {
+            if let Some(state) = words(cx.options.procedure).rescheduling {
+                let batch = Some(cx.common.batch);
+                cx.say(Announcement::State { batch, state });
+            }
+            return End::Stopped { failure: None };
+        }
+        let here = cx.common.here();
+        let o = &cx.options.ocean;
+        // (D) A node held back by a budget counts as healthy unless budgets are forced.
+        let healthy = |f: Fate| f.is_replaced() || (f == Fate::HeldByBudget && o.respect_pdb);
+        let good = here.iter().filter(|n| healthy(cx.common.nodes[n.at()].fate)).count() as u64;
+        let is_last = cx.common.batch + 1 >= cx.common.batches();
+        if !is_last && good * 100 < u64::from(o.batch_min_healthy_percent) * here.len() as u64 {
+            let causes: Vec<String> = here
+                .iter()
+                .filter(|n| !healthy(cx.common.nodes[n.at()].fate))
+                .take(10)
+                .map(|n| format!("node {}: {}", cx.node_name(*n), cx.common.nodes[n.at()].why))
+                .collect();
+            let cause = format!(
+                "{good} of {} nodes of batch {} are healthy, {} % must be; {}",
+                here.len(),
+                cx.common.batch + 1,
+                o.batch_min_healthy_percent,
+                causes.join("; ")
+            );
+            return Self::abort(cx, Reason::BatchUnhealthy, cause);
+        }
+        End::Next { exit: None, failure: None }
+    }
+    fn abort(cx: &mut Cx<'_>, reason: Reason, cause: String) -> End {
+        if let Some(state) = words(cx.options.procedure).failing {
+            let batch = Some(cx.common.batch);
+            cx.say(Announcement::State { batch, state });
+        }
+        for n in cx.common.here() {
+            if cx.common.nodes[n.at()].fate == Fate::InProgress {
+                Self::decide(cx, n, Fate::Failed, cause.clone());
+            }
+        }
+        End::Abort { exit: None, failure: cx.failure(reason, cause) }
+    }
+    /// A stop: nothing new is begun, what is under way is brought to an end.
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.stopped = true;
+        if let Some(state) = words(cx.options.procedure).stopping {
+            let batch = Some(cx.common.batch);
+            cx.say(Announcement::State { batch, state });
+        }
+        if matches!(self.stage, Stage::Start | Stage::Cordon | Stage::Replacements | Stage::Drain) {
+            self.again.clear();
+            self.settle_if_draining(cx);
+            self.give_up(cx, true);
+            self.enter(cx, Stage::Validate, Some(cx.options.ocean.pods_timeout_ms));
+        }
+    }
+    fn settle_if_draining(&mut self, cx: &mut Cx<'_>) {
+        if self.stage == Stage::Drain {
+            self.settle_drained(cx);
+        }
+    }
+    /// Limits that hold in every stage.
+    fn limits(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        let o = &cx.options.ocean;
+        self.technical = o.technical_timeout_ms.map(|t| cx.common.began + t);
+        let since = [cx.common.unreachable_since, self.refused_since].into_iter().flatten().min();
+        self.unreachable = since.map(|s| s + o.connectivity_timeout_ms);
+        if self.unreachable.is_some_and(|t| cx.now >= t) {
+            let cause = format!("calls were refused or lost for {} s; {}", o.connectivity_timeout_ms / 1000, self.trouble);
+            return Some(Self::abort(cx, Reason::Connectivity, cause));
+        }
+        if self.technical.is_some_and(|t| cx.now >= t) {
+            let cause = format!("batch {} was under way ({:?}); {}", cx.common.batch + 1, self.stage, cx.not_whole());
+            return Some(Self::abort(cx, Reason::TechnicalTimeout, cause));
+        }
+        None
+    }
+    fn is_late(&self, cx: &Cx<'_>) -> bool {
+        self.deadline.is_some_and(|d| cx.now >= d)
+    }
+    /// Goes one stage further, if it can: None if it must wait.
+    fn advance(&mut self, cx: &mut Cx<'_>) -> Option<Option<End>> {
+        match self.stage {
+            Stage::Start => self.cordon(cx),
+            Stage::Cordon if self.cordoning == 0 => return self.launch(cx).map(Some).or(Some(None)),
+            Stage::Replacements => {
+                // Counting costs a look at every node, so only when one changed.
+                if std::mem::take(&mut self.dirty) && self.arrived(cx) {
+                    self.drain(cx);
+                } else if self.is_late(cx) {
+                    let cause = self.missing(cx);
+                    return Some(Some(Self::abort(cx, Reason::NoNewNodes, cause)));
+                } else {
+                    return None;
+                }
+            }
+            Stage::Drain => {
+                self.evictor.run(cx);
+                self.settle_drained(cx);
+                if self.is_late(cx) {
+                    self.give_up(cx, false);
+                }
+                if !self.nodes.is_empty() {
+                    return None;
+                }
+                self.enter(cx, Stage::Validate, Some(cx.options.ocean.pods_timeout_ms));
+            }
+            Stage::Validate | Stage::Unscheduled if cx.is_whole() => self.terminate(cx),
+            Stage::Validate | Stage::Unscheduled if self.is_late(cx) => {
+                let cause = cx.not_whole();
+                return Some(Some(match self.stopped {
+                    true => End::Stopped { failure: Some(cx.failure(Reason::PodsNotScheduled, cause)) },
+                    false => Self::abort(cx, Reason::PodsNotScheduled, cause),
+                }));
+            }
+            Stage::Validate => {
+                let left = self.deadline;
+                self.enter(cx, Stage::Unscheduled, None);
+                self.deadline = left;
+            }
+            Stage::AwaitTermination => {
+                let mut retire = std::mem::take(&mut self.retire);
+                let state = retire.step(cx);
+                self.retire = retire;
+                match (state, self.stopped) {
+                    (Retiring::Waiting, _) => return None,
+                    (Retiring::Done, _) => return Some(Some(self.end(cx))),
+                    (Retiring::Late(cause), true) => {
+                        let failure = Some(cx.failure(Reason::StopNotTerminated, cause));
+                        return Some(Some(End::Stopped { failure }));
+                    }
+                    (Retiring::Late(cause), false) => {
+                        return Some(Some(Self::abort(cx, Reason::NodesNotTerminated, cause)));
+                    }
+                }
+            }
+            _ => return None,
+        }
+        Some(None)
+    }
+}
+
+impl Procedure for Ocean {
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        let waiting = |n: &N| cx.common.nodes[n.at()].fate == Fate::Waiting;
+        self.nodes = cx.common.here().into_iter().filter(waiting).collect();
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
+        if self.evictor.answer(cx, ask, &answer) {
+            return;
+        }
+        match (ask, answer) {
+            (Ask::Cordon(n), Answer::Refused { message, .. }) => {
+                self.trouble = format!("node {} could not be cordoned: {message}", cx.node_name(n));
+                self.refused_since.get_or_insert(cx.now);
+                self.again.push((cx.now + RETRY_MS, ask));
+            }
+            (Ask::Cordon(n), answer) => {
+                if answer == Answer::Unknown {
+                    self.again.push((cx.now + RETRY_MS, ask));
+                    return;
+                }
+                cx.common.nodes[n.at()].cordoned = answer == Answer::Accepted;
+                self.cordoning = self.cordoning.saturating_sub(1);
+                if self.cordoning == 0 {
+                    self.refused_since = None;
+                }
+            }
+            (Ask::Ensure { demand, .. }, Answer::Refused { message, .. }) => {
+                cx.common.demands[demand as usize].trouble = message;
+                self.again.push((cx.now + RETRY_MS, ask));
+            }
+            (Ask::Ensure { .. }, Answer::Unknown) => self.again.push((cx.now + RETRY_MS, ask)),
+            (Ask::Retire(n), answer) => {
+                let mut retire = std::mem::take(&mut self.retire);
+                retire.answer(cx, n, &answer);
+                self.retire = retire;
+            }
+            _ => {}
+        }
+    }
+
+    fn pod_changed(&mut self, cx: &mut Cx<'_>, pod: PodIdx) {
+        self.evictor.pod_changed(cx, pod);
+    }
+
+    fn node_changed(&mut self) {
+        self.dirty = true;
+    }
+
+    fn resumed(&mut self, cx: &mut Cx<'_>) {
+        self.dirty = true;
+        self.evictor.refresh(cx);
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        if cx.common.stop.is_some() && !self.stopped {
+            self.stop(cx);
+        }
+        if let Some(end) = self.limits(cx) {
+            return Some(end);
+        }
+        let due: Vec<Ask> = self.again.iter().filter(|a| a.0 <= cx.now).map(|a| a.1).collect();
+        self.again.retain(|a| a.0 > cx.now);
+        for ask in due {
+            cx.ask(ask);
+        }
+        // As many rounds as there are stages.
+        for _ in 0..10 {
+            match self.advance(cx) {
+                None => return None,
+                Some(Some(end)) => return Some(end),
+                Some(None) => {}
+            }
+        }
+        None
+    }
+
+    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+        let retire = (self.stage == Stage::AwaitTermination).then(|| self.retire.next_wakeup()).flatten();
+        let evictions = (self.stage == Stage::Drain).then(|| self.evictor.next_at()).flatten();
+        let again = self.again.iter().map(|a| a.0).min();
+        [retire, evictions, again, self.deadline, self.unreachable, self.technical].into_iter().flatten().min()
+    }
+}

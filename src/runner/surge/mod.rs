@@ -1,0 +1,426 @@
+//! What EKS, AKS and GKE do when they upgrade a node pool: a sliding window of surge nodes and unavailable ones
+//! (MIGRATIONS §4, presets).
+//!
+//! Of a group's n old nodes at most `arrived + max_unavailable` have begun, where `arrived` counts the new nodes that
+//! are Ready; new nodes are asked for up to min(n, surge + done). So AKS's last buffer nodes and GKE's last surge nodes
+//! are simply not made, which comes to the same as removing them at the end; so is EKS's shrinking of its group (C).
+
+#[cfg(test)]
+mod tests;
+
+use super::client::Ask;
+use super::context::Cx;
+use super::evictor::Evictor;
+use super::interface::{Announcement, Answer, CallId, Ms, TaintText};
+use super::outcome::{Failure, Reason};
+use super::procedure::{End, Procedure};
+use super::progress::Fate;
+use super::refs::N;
+use crate::cluster::PodIdx;
+use crate::plan::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
+use serde::{Deserialize, Serialize};
+
+/// A refused eviction is retried after so long (C; kubectl's own interval).
+const RETRY_MS: Ms = 5000;
+/// Calls on nodes that were refused or lost are repeated after so long (C).
+const CALL_RETRY_MS: Ms = 10_000;
+/// After the last node: how long to wait for workloads (C).
+const SETTLE_MS: Ms = 600_000;
+
+/// EKS's taint on old nodes.
+pub(crate) fn taint() -> TaintText {
+    TaintText { key: "eks.amazonaws.com/nodegroup".into(), value: "unschedulable".into(), effect: "NoSchedule".into() }
+}
+
+/// Where an old node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    Waiting,
+    Cordoning,
+    Draining { deadline: Ms },
+    /// EKS cordons after the drain.
+    LateCordon,
+    Soaking { until: Ms },
+    Retiring { deadline: Ms },
+    Done,
+    /// Kept cordoned.
+    Held,
+}
+
+/// An old node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Old {
+    n: N,
+    /// Place of its pool.
+    pool: usize,
+    step: Step,
+}
+
+/// The old nodes of one group and machine type, and their replacements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pool {
+    demand: u32,
+    count: u32,
+    surge: u32,
+    /// Old nodes that have begun.
+    started: u32,
+    /// Old nodes that are over.
+    done: u32,
+    /// New nodes that are Ready.
+    arrived: u32,
+    /// When new nodes were last asked for or came.
+    since: Ms,
+}
+
+/// One batch: usually all nodes at once, for the window is the limit.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Surge {
+    olds: Vec<Old>,
+    pools: Vec<Pool>,
+    evictor: Evictor,
+    /// Taints under way (EKS).
+    tainting: u32,
+    again: Vec<(Ms, Ask)>,
+    dirty: bool,
+    stopped: bool,
+    failed: Option<Failure>,
+    settle_deadline: Option<Ms>,
+    new_nodes_timeout: Ms,
+    trouble: String,
+}
+
+impl Surge {
+    fn parameters(cx: &Cx<'_>) -> SurgeParameters {
+        cx.options.surge.resolved()
+    }
+    /// Sorts the batch's nodes into pools. Err names a node whose group is not known.
+    fn pools(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        let p = Self::parameters(cx);
+        for n in cx.common.here() {
+            let Some(node) = cx.node(n) else {
+                cx.settle(n, Fate::Retired, "the node was gone before its turn");
+                continue;
+            };
+            let state = &cx.view.state.nodes[node];
+            let matched = cx.packer.match_node(cx.view, node);
+            let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
+                let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
+                return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
+            };
+            let c = cx.view.catalog;
+            let group = c.text(c.groups[g].id).to_owned();
+            // A machine type that the group no longer offers is left to the group's choice.
+            let machine = state.spec.machine.filter(|m| c.groups[g].machines.contains(m));
+            let machine = machine.map(|m| c.text(c.machines[m].name).to_owned());
+            let zones = c.groups[g].zones.len().max(1) as u32;
+            let key = format!("surge-{}/{group}/{}", cx.common.batch, machine.as_deref().unwrap_or("any"));
+            let demand = cx.demand(key, group, machine, None);
+            let pool = match self.pools.iter().position(|q| q.demand == demand) {
+                Some(i) => i,
+                None => {
+                    self.pools.push(Pool { demand, count: 0, surge: zones, started: 0, done: 0, arrived: 0, since: cx.now });
+                    self.pools.len() - 1
+                }
+            };
+            self.pools[pool].count += 1;
+            self.olds.push(Old { n, pool, step: Step::Waiting });
+        }
+        for q in &mut self.pools {
+            q.surge = match p.max_surge {
+                None => (2 * q.surge).max(p.max_unavailable),
+                Some(BatchSize::Nodes(k)) => k,
+                Some(BatchSize::Percent(Percent(k))) => (q.count * k).div_ceil(100),
+            };
+        }
+        Ok(())
+    }
+    /// Asks for as many new nodes as the window has room for.
+    fn ensure(&mut self, cx: &mut Cx<'_>, pool: usize) {
+        let q = &self.pools[pool];
+        let total = q.count.min(q.surge + q.done);
+        if total > cx.common.demands[q.demand as usize].total {
+            cx.ensure(q.demand, total);
+            self.pools[pool].since = cx.now;
+        }
+    }
+    fn count_arrived(&mut self, cx: &Cx<'_>) {
+        if std::mem::take(&mut self.dirty) {
+            let got = cx.arrived();
+            for q in &mut self.pools {
+                let now = got[q.demand as usize];
+                if now > q.arrived {
+                    q.since = cx.now;
+                }
+                q.arrived = q.arrived.max(now);
+            }
+        }
+    }
+    /// Whether another node of a pool may begin.
+    fn may_start(&self, cx: &Cx<'_>, pool: usize) -> bool {
+        let (p, q) = (Self::parameters(cx), &self.pools[pool]);
+        if p.preset == SurgePreset::Eks {
+            // The group is grown first, once; then max_unavailable nodes at a time.
+            return q.arrived >= q.count.min(q.surge) && q.started - q.done < p.max_unavailable.max(1);
+        }
+        q.started < q.arrived + p.max_unavailable
+    }
+    fn start_nodes(&mut self, cx: &mut Cx<'_>) {
+        if self.tainting > 0 || self.stopped || self.failed.is_some() {
+            return;
+        }
+        for k in 0..self.olds.len() {
+            let pool = self.olds[k].pool;
+            if self.olds[k].step != Step::Waiting || !self.may_start(cx, pool) {
+                continue;
+            }
+            self.pools[pool].started += 1;
+            let n = self.olds[k].n;
+            cx.settle(n, Fate::InProgress, "");
+            let eks = Self::parameters(cx).preset == SurgePreset::Eks;
+            match cx.node(n) {
+                None => self.finish(cx, k, Fate::Retired, ""),
+                Some(i) if eks || cx.view.state.nodes[i].unschedulable => self.drain(cx, k),
+                Some(_) => {
+                    cx.ask(Ask::Cordon(n));
+                    self.olds[k].step = Step::Cordoning;
+                }
+            }
+        }
+    }
+    fn drain(&mut self, cx: &mut Cx<'_>, k: usize) {
+        self.olds[k].step = Step::Draining { deadline: cx.now + Self::parameters(cx).node_timeout_ms };
+        self.evictor.plan(cx, self.olds[k].n, 0);
+    }
+    /// A node is over: the window moves on.
+    fn finish(&mut self, cx: &mut Cx<'_>, k: usize, fate: Fate, why: &str) {
+        let pool = self.olds[k].pool;
+        self.olds[k].step = if fate.is_replaced() { Step::Done } else { Step::Held };
+        cx.settle(self.olds[k].n, fate, why);
+        self.pools[pool].done += 1;
+        if self.failed.is_none() && !self.stopped {
+            self.ensure(cx, pool);
+        }
+    }
+    fn soak(&mut self, cx: &mut Cx<'_>, k: usize) {
+        self.olds[k].step = Step::Soaking { until: cx.now + Self::parameters(cx).node_soak_ms };
+    }
+    fn emptied(&mut self, cx: &mut Cx<'_>, k: usize) {
+        let n = self.olds[k].n;
+        // Pods that arrived meanwhile have to go too.
+        if self.evictor.plan(cx, n, 0) > 0 {
+            return;
+        }
+        cx.settle(n, Fate::Drained, "");
+        let Some(node) = cx.node(n) else { return self.finish(cx, k, Fate::Retired, "") };
+        let batch = cx.common.batch;
+        cx.say(Announcement::NodeDrained { batch, node });
+        if Self::parameters(cx).preset == SurgePreset::Eks && !cx.view.state.nodes[node].unschedulable {
+            cx.ask(Ask::Cordon(n));
+            self.olds[k].step = Step::LateCordon;
+        } else {
+            self.soak(cx, k);
+        }
+    }
+    /// A node's pods resisted for too long.
+    fn timed_out(&mut self, cx: &mut Cx<'_>, k: usize) {
+        let (n, p) = (self.olds[k].n, Self::parameters(cx));
+        let (pods, refused) = self.evictor.remaining(cx, n);
+        let why = pods.join("; ");
+        if p.undrainable == Undrainable::Force {
+            self.evictor.force(cx, n);
+            self.olds[k].step = Step::Draining { deadline: Ms::MAX };
+            return;
+        }
+        self.evictor.cancel(cx, Some(n));
+        if let Some(node) = cx.node(n) {
+            let batch = cx.common.batch;
+            let reason = if p.preset == SurgePreset::Eks { "PodEvictionFailure" } else { "DrainTimeout" };
+            cx.say(Announcement::DrainFailed { batch, node, reason, message: why.clone() });
+        }
+        let fate = if refused { Fate::HeldByBudget } else { Fate::Failed };
+        self.finish(cx, k, fate, &why);
+        if p.undrainable == Undrainable::Schedule && self.failed.is_none() {
+            let minutes = p.node_timeout_ms / 60_000;
+            let cause = format!("node {} was not empty after {minutes} min: {why}", cx.node_name(n));
+            self.failed = Some(cx.failure(Reason::NodeTimeout, cause));
+        }
+    }
+    /// Moves every node whose time has come.
+    fn run(&mut self, cx: &mut Cx<'_>) {
+        self.evictor.run(cx);
+        for k in 0..self.olds.len() {
+            let n = self.olds[k].n;
+            match self.olds[k].step {
+                Step::Draining { .. } if self.evictor.left(n) == 0 => self.emptied(cx, k),
+                Step::Draining { deadline } if cx.now >= deadline => self.timed_out(cx, k),
+                _ => {}
+            }
+            match self.olds[k].step {
+                Step::Soaking { until } if cx.now >= until && cx.options.terminates() => {
+                    cx.ask(Ask::Retire(n));
+                    self.olds[k].step = Step::Retiring { deadline: cx.now + cx.options.termination_timeout_ms };
+                }
+                Step::Soaking { until } if cx.now >= until => self.finish(cx, k, Fate::Drained, ""),
+                Step::Retiring { .. } if cx.node(n).is_none() => self.finish(cx, k, Fate::Retired, ""),
+                Step::Retiring { deadline } if cx.now >= deadline => {
+                    let cause = format!("still there: {} ({})", cx.node_name(n), self.trouble);
+                    self.failed.get_or_insert(cx.failure(Reason::NodesNotTerminated, cause));
+                    self.finish(cx, k, Fate::Drained, "its machine could not be given back");
+                }
+                _ => {}
+            }
+        }
+    }
+    /// Whether nothing is under way that must be waited for.
+    fn is_quiet(&self) -> bool {
+        let idle = |s: Step| matches!(s, Step::Done | Step::Held);
+        let over = self.stopped || self.failed.is_some();
+        self.olds.iter().all(|o| idle(o.step) || (over && o.step == Step::Waiting))
+    }
+    /// New nodes that do not come, while nothing else can go on.
+    fn starved(&self, cx: &Cx<'_>) -> Option<Failure> {
+        let q = self.pools.iter().find(|q| {
+            let wanted = cx.common.demands[q.demand as usize].total;
+            q.arrived < wanted && q.started < q.count && q.started == q.done && cx.now >= q.since + self.new_nodes_timeout
+        })?;
+        let d = &cx.common.demands[q.demand as usize];
+        let trouble = if d.trouble.is_empty() { String::new() } else { format!(" ({})", d.trouble) };
+        let cause = format!("group {}: {} of {} new nodes are Ready{trouble}", d.group, q.arrived, d.total);
+        Some(cx.failure(Reason::NoNewNodes, cause))
+    }
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.stopped = true;
+        self.evictor.cancel(cx, None);
+        for o in &mut self.olds {
+            if matches!(o.step, Step::Cordoning | Step::Draining { .. }) {
+                o.step = Step::Waiting;
+                cx.settle(o.n, Fate::Waiting, "");
+            }
+        }
+    }
+    fn end(&mut self, cx: &Cx<'_>) -> Option<End> {
+        let deadline = *self.settle_deadline.get_or_insert(cx.now + SETTLE_MS);
+        let mut late = None;
+        if !cx.is_whole() {
+            if cx.now < deadline {
+                return None;
+            }
+            late = Some(cx.failure(Reason::PodsNotScheduled, cx.not_whole()));
+        }
+        Some(match self.failed.take() {
+            Some(failure) => End::Abort { exit: None, failure },
+            None if self.stopped => End::Stopped { failure: None },
+            None => End::Next { exit: None, failure: late },
+        })
+    }
+}
+
+impl Procedure for Surge {
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        let p = Self::parameters(cx);
+        let force = (p.undrainable == Undrainable::Force).then_some(p.node_timeout_ms);
+        self.evictor = Evictor::new(RETRY_MS, force);
+        self.new_nodes_timeout = p.new_nodes_timeout_ms;
+        self.dirty = true;
+        if let Err(cause) = self.pools(cx) {
+            self.olds.clear();
+            self.failed = Some(cx.failure(Reason::NoNewNodes, cause));
+            return;
+        }
+        // With cordon all-first the nodes are cordoned already; EKS's taint does the same for its preset.
+        if p.preset == SurgePreset::Eks && cx.options.cordon != CordonWhen::AllFirst {
+            for o in &self.olds {
+                cx.common.client.ask(cx.now, Ask::Taint(o.n));
+                self.tainting += 1;
+            }
+        }
+        for pool in 0..self.pools.len() {
+            self.ensure(cx, pool);
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
+        if self.evictor.answer(cx, ask, &answer) {
+            return;
+        }
+        let failed = matches!(answer, Answer::Refused { .. } | Answer::Unknown);
+        if let Answer::Refused { message, .. } = &answer {
+            self.trouble = message.clone();
+        }
+        let place = |n: N| self.olds.iter().position(|o| o.n == n);
+        match ask {
+            _ if failed => {
+                if let (Ask::Ensure { demand, .. }, Answer::Refused { message, .. }) = (ask, answer) {
+                    cx.common.demands[demand as usize].trouble = message;
+                }
+                self.again.push((cx.now + CALL_RETRY_MS, ask));
+            }
+            Ask::Taint(_) => self.tainting = self.tainting.saturating_sub(1),
+            Ask::Cordon(n) => {
+                cx.common.nodes[n.at()].cordoned = true;
+                match place(n).map(|k| (k, self.olds[k].step)) {
+                    Some((k, Step::Cordoning)) => self.drain(cx, k),
+                    Some((k, Step::LateCordon)) => self.soak(cx, k),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pod_changed(&mut self, cx: &mut Cx<'_>, pod: PodIdx) {
+        self.evictor.pod_changed(cx, pod);
+    }
+
+    fn node_changed(&mut self) {
+        self.dirty = true;
+    }
+
+    fn resumed(&mut self, cx: &mut Cx<'_>) {
+        self.dirty = true;
+        self.evictor.refresh(cx);
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        if cx.common.stop.is_some() && !self.stopped {
+            self.stop(cx);
+        }
+        let due: Vec<Ask> = self.again.iter().filter(|a| a.0 <= cx.now).map(|a| a.1).collect();
+        self.again.retain(|a| a.0 > cx.now);
+        for ask in due {
+            cx.ask(ask);
+        }
+        // A node that is over makes room for the next, which may be empty and over at once.
+        for _ in 0..=self.olds.len() {
+            let before: Vec<u32> = self.pools.iter().map(|q| q.started + q.done).collect();
+            self.run(cx);
+            self.count_arrived(cx);
+            self.start_nodes(cx);
+            if self.pools.iter().map(|q| q.started + q.done).eq(before) {
+                break;
+            }
+        }
+        self.evictor.run(cx);
+        if self.failed.is_none() && !self.stopped {
+            self.failed = self.starved(cx);
+        }
+        if self.is_quiet() { self.end(cx) } else { None }
+    }
+
+    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+        let nodes = self.olds.iter().filter_map(|o| match o.step {
+            Step::Draining { deadline } if deadline == Ms::MAX => None,
+            Step::Draining { deadline } | Step::Retiring { deadline } => Some(deadline),
+            Step::Soaking { until } => Some(until),
+            _ => None,
+        });
+        let starving = self
+            .pools
+            .iter()
+            .filter(|q| q.started < q.count && q.started == q.done && !self.stopped && self.failed.is_none())
+            .map(|q| q.since + self.new_nodes_timeout);
+        let again = self.again.iter().map(|a| a.0);
+        nodes.chain(starving).chain(again).chain(self.evictor.next_at()).chain(self.settle_deadline).min()
+    }
+}
