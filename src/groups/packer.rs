@@ -5,7 +5,7 @@ use super::pack::{Choice, PackOptions, pack};
 use super::template::Templates;
 use crate::cluster::*;
 use crate::plan::options::{Options, ProcedureKind};
-use crate::runner::interface::{Launch, Packer, Packing};
+use crate::runner::interface::{Launch, Packer, Packing, Unplaceable};
 
 /// Plans new nodes by bin-packing onto the groups of the catalogue.
 #[derive(Clone, Debug)]
@@ -59,7 +59,9 @@ impl Packer for GroupPacker {
                 .flat_map(|u| {
                     let why: Vec<String> = u.reasons.iter().map(reason).collect();
                     let why = if why.is_empty() { "there is no node group".to_string() } else { why.join("; ") };
-                    u.pods.iter().map(move |p| (*p, why.clone()))
+                    let passing = |code: &str| matches!(code, "group-full" | "group-frozen" | "no-capacity");
+                    let permanent = !u.reasons.iter().any(|r| passing(r.code));
+                    u.pods.iter().map(move |p| Unplaceable { pod: *p, why: why.clone(), permanent })
                 })
                 .collect(),
         }

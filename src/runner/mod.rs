@@ -10,7 +10,6 @@ pub mod interface;
 mod kubectl_drain;
 pub mod ocean;
 pub mod outcome;
-pub mod packing;
 mod procedure;
 pub mod progress;
 pub mod refs;
@@ -22,7 +21,6 @@ pub mod whole;
 
 pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
-pub use packing::GroupsPacker;
 pub use progress::{BatchReport, Fate, Progress};
 
 use crate::cluster::View;

@@ -595,6 +595,12 @@ impl World {
             }
             Action::Taint { node, taint } => self.taint(*node, taint, true),
             Action::Untaint { node, taint } => self.taint(*node, taint, false),
+            // A precondition on the uid: whoever bears the name now is another pod.
+            Action::Evict { pod, precondition: true, .. } | Action::DeletePod { pod, precondition: true, .. }
+                if self.state.pods[*pod].gone =>
+            {
+                if self.current(*pod).is_some() { Answer::UidChanged } else { Answer::Gone }
+            }
             Action::Evict { pod, grace_ms, .. } => self.evict(*pod, *grace_ms),
             Action::DeletePod { pod, grace_ms, .. } => {
                 let Some(pod) = self.current(*pod) else { return Answer::Gone };
