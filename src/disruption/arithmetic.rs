@@ -144,12 +144,7 @@ pub fn compute(
 }
 
 /// Every text with which looking at a budget can fail now; none if it does not fail.
-pub fn failures(
-    catalog: &Catalog,
-    state: &State,
-    budget: BudgetIdx,
-    tally: &Tally,
-) -> Vec<String> {
+pub fn failures(catalog: &Catalog, state: &State, budget: BudgetIdx, tally: &Tally) -> Vec<String> {
     let spec = &catalog.budgets[budget];
     match (&spec.selector, spec.demand) {
         (Selector::Invalid(complaint), _) => vec![complaint.clone()],

@@ -11,9 +11,11 @@ pub mod eviction;
 pub mod matching;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod worker;
 
 pub use arithmetic::{Computed, Tally};
 pub use controller::DisruptionController;
 pub use deletion::{Deleted, delete_pod};
 pub use eviction::{Cause, Request, Verdict, apply, evict, verdict};
 pub use matching::BudgetIndex;
+pub use worker::{Wake, Worker};
