@@ -459,7 +459,7 @@ mod tests {
     fn an_owner_that_is_missing_fails_by_the_pods_name() {
         let mut w = World::new();
         w.budget("b", "*", Demand::MinAvailable(Amount::Percent(50)));
-        let sts = w.owner(StatefulSet, "db", Some(1));
+        let sts = w.owner(StatefulSet, "db", None);
         w.catalog.owners[sts].missing = true;
         w.pod("db-0", "db", Some(sts), true);
         assert_eq!(

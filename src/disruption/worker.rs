@@ -3,9 +3,9 @@
 use super::controller::DisruptionController;
 use super::matching::BudgetIndex;
 use crate::cluster::{
-    Arena, BudgetIdx, BudgetStatus, Catalog, Change, Idx, RateLimit, State, TokenBucket,
+    Arena, BudgetIdx, BudgetStatus, Catalog, Change, RateLimit, State, TokenBucket,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// First delay of a retry (client-go `DefaultTypedControllerRateLimiter`: 5 ms, doubled, at most 1000 s).
@@ -52,6 +52,8 @@ pub struct Worker {
     rechecks: BTreeMap<BudgetIdx, i64>,
     failures: BTreeMap<BudgetIdx, u32>,
     writing: Option<Write>,
+    /// Budgets whose turn came while the worker waited.
+    waiting: VecDeque<BudgetIdx>,
 }
 
 impl Worker {
@@ -72,6 +74,7 @@ impl Worker {
             rechecks: BTreeMap::new(),
             failures: BTreeMap::new(),
             writing: None,
+            waiting: VecDeque::new(),
         }
     }
     /// Which budgets cover which pods.
@@ -117,28 +120,43 @@ impl Worker {
         now: i64,
     ) -> Vec<Wake> {
         let mut wakes = Vec::new();
-        if let Some(write) = self.writing.take() {
-            if write.at > now {
-                // The one worker waits; this budget's turn comes after.
-                let at = write.at;
-                self.writing = Some(write);
-                return vec![Wake::Look { at, budget }];
+        match self.writing.take() {
+            Some(write) if write.budget == budget && write.at <= now => {
+                wakes.extend(self.finish(state, write, now));
             }
-            let own = write.budget == budget;
-            wakes.extend(self.finish(state, write, now));
-            if own {
+            Some(write) => {
+                // The one worker waits for its client; this budget's turn comes after.
+                self.writing = Some(write);
+                self.waiting.push_back(budget);
                 return wakes;
             }
+            None => self.sync(catalog, state, budget, now, &mut wakes),
         }
+        if self.writing.is_none()
+            && let Some(budget) = self.waiting.pop_front()
+        {
+            wakes.push(Wake::Look { at: now, budget });
+        }
+        wakes
+    }
+
+    fn sync(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        budget: BudgetIdx,
+        now: i64,
+        wakes: &mut Vec<Wake>,
+    ) {
         if !std::mem::replace(&mut self.queued[budget], false) {
-            return wakes;
+            return;
         }
         let computed = self.controller.look(catalog, state, budget, now);
         wakes.extend(self.plan_recheck(budget, computed.recheck_at));
         let base = state.budgets[budget].clone();
         if computed.status == base {
             self.failures.remove(&budget);
-            return wakes;
+            return;
         }
         let write = Write {
             budget,
@@ -153,7 +171,6 @@ impl Worker {
             self.writing = Some(write);
             wakes.push(Wake::Look { at, budget });
         }
-        wakes
     }
 
     fn enqueue(&mut self, budget: BudgetIdx, at: i64) -> Option<Wake> {
@@ -317,11 +334,16 @@ mod tests {
             ..BudgetStatus::default()
         };
         b.state.set_budget(web, status);
-        b.run_to(0);
-        b.state.set_ready(PodIdx(0), false, 0);
-        b.state.set_ready(PodIdx(0), true, 0);
-        b.run_to(0);
-        b.state.set_ready(PodIdx(1), false, 1);
+        b.run_to(10);
+        b.state.set_ready(PodIdx(0), false, 10);
+        b.state.set_ready(PodIdx(0), true, 10);
+        b.run_to(20);
+        assert_eq!(
+            b.state.budgets[BudgetIdx(0)].healthy,
+            1,
+            "the one token is spent"
+        );
+        b.state.set_ready(PodIdx(1), false, 20);
         b.run_to(100);
         assert_eq!(
             b.state.budgets[web].healthy, 3,

@@ -3,54 +3,48 @@
 use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
-use crate::cluster::{BudgetIdx, Catalog, Change, Idx, PodIdx, State};
+use crate::cluster::{Catalog, Change, PodIdx, State};
 use crate::disruption::eviction::Effect;
-use crate::disruption::{BudgetIndex, DisruptionController, Request, Verdict, verdict};
-use fixedbitset::FixedBitSet;
+use crate::disruption::{BudgetIndex, Request, Verdict, Wake, Worker, verdict};
 use std::sync::Arc;
 
-/// The disruption controller's queue: a budget enqueued is looked at `budget_latency_ms` later, once.
+/// The disruption controller in virtual time.
 #[derive(Clone, Debug)]
 pub struct Budgets {
-    controller: DisruptionController,
-    queued: FixedBitSet,
+    worker: Worker,
 }
 
 impl Budgets {
-    /// As it stands at the snapshot: nothing queued but the rechecks of evictions not yet seen through.
-    pub fn new(catalog: &Catalog, state: &State, index: Arc<BudgetIndex>, _options: &SimOptions) -> Budgets {
-        Budgets {
-            controller: DisruptionController::new(catalog, state, index),
-            queued: FixedBitSet::with_capacity(catalog.budgets.len()),
-        }
+    /// As it stands at the snapshot: nothing queued.
+    pub fn new(catalog: &Catalog, state: &State, index: Arc<BudgetIndex>, options: &SimOptions) -> Budgets {
+        let (client, latency) = (options.controller_client, options.budget_latency_ms);
+        Budgets { worker: Worker::new(catalog, state, index, client, latency) }
+    }
+    /// Plans the rechecks of evictions that the snapshot shows and the controller has not yet seen through.
+    pub fn begin(&mut self, ctx: &mut Ctx<'_>) {
+        let wakes = self.worker.begin(ctx.catalog, ctx.state, ctx.now);
+        ask(ctx, wakes);
     }
     /// Which budgets cover which pods.
     pub fn index(&self) -> &Arc<BudgetIndex> {
-        self.controller.index()
+        self.worker.index()
     }
     /// Enqueues what a change enqueues in the real controller.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
-        if let Some(budget) = self.controller.observe(ctx.catalog, ctx.state, change) {
-            self.enqueue(ctx, budget);
-        }
-    }
-    fn enqueue(&mut self, ctx: &mut Ctx<'_>, budget: BudgetIdx) {
-        if !self.queued.put(budget.at()) {
-            ctx.after(ctx.options.budget_latency_ms, Timer::Budget(budget));
-        }
+        let wake = self.worker.observe(ctx.catalog, ctx.state, change, ctx.now);
+        ask(ctx, wake);
     }
     /// Looks at a budget, or enqueues it for a recheck.
     pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
         match timer {
             Timer::Budget(budget) => {
-                self.queued.set(budget.at(), false);
-                let computed = self.controller.look(ctx.catalog, ctx.state, budget, ctx.now);
-                if let Some(at) = computed.recheck_at {
-                    ctx.timers.schedule(at, Timer::BudgetRecheck(budget));
-                }
-                ctx.state.set_budget(budget, computed.status);
+                let wakes = self.worker.look(ctx.catalog, ctx.state, budget, ctx.now);
+                ask(ctx, wakes);
             }
-            Timer::BudgetRecheck(budget) => self.enqueue(ctx, budget),
+            Timer::BudgetRecheck(budget) => {
+                let wake = self.worker.recheck(budget, ctx.now);
+                ask(ctx, wake);
+            }
             _ => {}
         }
     }
@@ -87,5 +81,14 @@ impl Budgets {
             crate::disruption::apply(catalog, state, pod, &answer, Request { grace_ms }, now);
         }
         answer
+    }
+}
+
+fn ask(ctx: &mut Ctx<'_>, wakes: impl IntoIterator<Item = Wake>) {
+    for wake in wakes {
+        match wake {
+            Wake::Look { at, budget } => ctx.timers.schedule(at, Timer::Budget(budget)),
+            Wake::Recheck { at, budget } => ctx.timers.schedule(at, Timer::BudgetRecheck(budget)),
+        }
     }
 }

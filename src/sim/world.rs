@@ -307,6 +307,7 @@ impl World {
         w.kubelet.begin(&mut ctx!(w));
         w.lifecycle.begin(&mut ctx!(w));
         w.controllers.begin(&mut ctx!(w));
+        w.disruption.begin(&mut ctx!(w));
         w.autoscaler.begin(&mut ctx!(w));
     }
 
