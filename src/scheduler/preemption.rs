@@ -1,7 +1,7 @@
 //! Preemption: which pods of lower priority would have to go, and where, so that a pod fits (`S/framework/preemption`,
 //! `P/defaultpreemption/default_preemption.go`).
 //!
-//! [`preempt`] tries it out on hypotheses and changes nothing; [`nominate`] writes the nomination down. Deleting the victims (DELETE
+//! [`Preemptor::preempt`] tries it out on hypotheses and changes nothing; [`nominate`] writes the nomination down. Deleting the victims (DELETE
 //! with their full grace, budgets not asked) is the caller's.
 //!
 //! Where the real one depends on luck ([ND] in KUBERNETES §1.9): the node at which the dry run starts is the caller's draw; of equal
@@ -44,10 +44,19 @@ impl NodeCheck for Scheduler {
 pub enum Preemption {
     /// The pod may not preempt, for this reason. Its nomination stays as it is.
     NotEligible(&'static str),
-    /// No node would do, in these words. Its nomination is cleared.
-    NoCandidate(String),
+    /// No node would do. Its nomination is cleared.
+    NoCandidate(Tried),
     /// These pods should go. The pod is nominated to the node and tried again when they are gone.
     Candidate(Candidate),
+}
+
+/// What was found where no node would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// No pod anywhere is less important, so no node had to be tried.
+    Nobody,
+    /// What each node said that was tried.
+    Nodes(Vec<Rejection>),
 }
 
 /// A node with the pods that would have to leave it.
@@ -64,11 +73,11 @@ pub struct Candidate {
 }
 
 impl Preemption {
-    /// What PostFilter adds to the message of the PodScheduled condition; empty if it succeeded.
-    pub fn post_filter(&self, config: &SchedulerConfig) -> String {
+    /// What PostFilter adds to the message of the PodScheduled condition after a cycle that ended in `failure`; empty if it succeeded.
+    pub fn post_filter(&self, config: &SchedulerConfig, catalog: &Catalog, failure: &Failure) -> String {
         let text = match self {
-            Preemption::NotEligible(text) => *text,
-            Preemption::NoCandidate(text) => text,
+            Preemption::NotEligible(text) => (*text).to_string(),
+            Preemption::NoCandidate(tried) => tried.message(catalog, failure),
             Preemption::Candidate(_) => return String::new(),
         };
         if config.filters(PluginId::DynamicResources) {
@@ -86,10 +95,74 @@ impl Preemption {
     }
 }
 
-/// Looks for pods whose removal would let `pod` in, after a cycle that ended in `failure` (not for a cluster without nodes).
-///
-/// `offset(n)` draws where among `n` nodes the dry run starts; it matters only where more than 100 nodes are tried.
-/// The state is as before when it returns.
+impl Tried {
+    /// The nodes that were tried with their reasons, and the others.
+    fn message(&self, catalog: &Catalog, failure: &Failure) -> String {
+        let absent = Rejection::unresolvable(PluginId::DefaultPreemption, NOT_HELPFUL);
+        let nobody = Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS);
+        let parts = match self {
+            Tried::Nodes(refusals) => histogram(catalog, refusals.iter(), Some(&absent), failure.nodes),
+            Tried::Nobody => {
+                let unjudged = failure.pre_filter.as_ref().or(failure.absent.as_ref());
+                let others = if unjudged.is_some_and(Rejection::is_resolvable) { failure.nodes - failure.statuses.len() } else { 0 };
+                let tried = failure.statuses.iter().filter(|s| s.1.is_resolvable()).count() + others;
+                histogram(catalog, std::iter::repeat_n(&nobody, tried), Some(&absent), failure.nodes)
+            }
+        };
+        format!("0/{} nodes are available: {}.", failure.nodes, parts.join(", "))
+    }
+}
+
+/// What preemption keeps from one attempt to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Preemptor {
+    /// The lowest priority there is, and the number of shapes it was read from: they only become more.
+    lowest: Option<(usize, i32)>,
+    budgets: Option<Budgets>,
+}
+
+impl Preemptor {
+    /// Looks for pods whose removal would let `pod` in, after a cycle that ended in `failure` (not for a cluster without nodes).
+    ///
+    /// `offset(n)` draws where among `n` nodes the dry run starts; it matters only where more than 100 nodes are tried.
+    /// The state is as before when it returns.
+    #[allow(clippy::too_many_arguments)] // one attempt's context
+    pub fn preempt(
+        &mut self,
+        check: &mut impl NodeCheck,
+        config: &SchedulerConfig,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        failure: &Failure,
+        offset: &mut dyn FnMut(usize) -> usize,
+    ) -> Preemption {
+        if let Some(reason) = not_eligible(catalog, state, pod, failure) {
+            return Preemption::NotEligible(reason);
+        }
+        if self.nobody_below(catalog, priority(catalog, state, pod)) {
+            return Preemption::NoCandidate(Tried::Nobody);
+        }
+        let budgets = self.budgets.get_or_insert_with(|| Budgets::new(catalog));
+        let nodes = failure.preemptible(state.live_nodes());
+        let (candidates, refusals) = dry_run(check, config, catalog, state, pod, &nodes, budgets, offset);
+        if candidates.is_empty() {
+            return Preemption::NoCandidate(Tried::Nodes(refusals));
+        }
+        Preemption::Candidate(choose(catalog, state, candidates))
+    }
+    fn nobody_below(&mut self, catalog: &Catalog, mine: i32) -> bool {
+        let shapes = catalog.shapes.len();
+        let lowest = match self.lowest {
+            Some((n, lowest)) if n == shapes => lowest,
+            _ => catalog.shapes.iter().map(|s| s.priority).min().unwrap_or(i32::MAX),
+        };
+        self.lowest = Some((shapes, lowest));
+        lowest >= mine
+    }
+}
+
+/// One attempt by itself; see [`Preemptor::preempt`].
 pub fn preempt(
     check: &mut impl NodeCheck,
     config: &SchedulerConfig,
@@ -99,17 +172,7 @@ pub fn preempt(
     failure: &Failure,
     offset: &mut dyn FnMut(usize) -> usize,
 ) -> Preemption {
-    if let Some(reason) = not_eligible(catalog, state, pod, failure) {
-        return Preemption::NotEligible(reason);
-    }
-    let nodes = failure.preemptible(state.live_nodes());
-    let (candidates, statuses) = dry_run(check, config, catalog, state, pod, &nodes, offset);
-    if candidates.is_empty() {
-        let absent = Rejection::unresolvable(PluginId::DefaultPreemption, NOT_HELPFUL);
-        let parts = histogram(catalog, statuses.iter(), Some(&absent), failure.nodes);
-        return Preemption::NoCandidate(format!("0/{} nodes are available: {}.", failure.nodes, parts.join(", ")));
-    }
-    Preemption::Candidate(choose(catalog, state, candidates))
+    Preemptor::default().preempt(check, config, catalog, state, pod, failure, offset)
 }
 
 /// Nominates the pod to the candidate's node; pods of lower priority that were nominated there no longer are
@@ -174,6 +237,7 @@ struct Way {
 }
 
 /// `DryRunPreemption` over the nodes, from the drawn one on, until there are enough candidates.
+#[allow(clippy::too_many_arguments)] // one attempt's context, used in this one place
 fn dry_run(
     check: &mut impl NodeCheck,
     config: &SchedulerConfig,
@@ -181,25 +245,19 @@ fn dry_run(
     state: &mut State,
     pod: PodIdx,
     nodes: &[NodeIdx],
+    budgets: &Budgets,
     offset: &mut dyn FnMut(usize) -> usize,
 ) -> (Vec<Way>, Vec<Rejection>) {
     let (mut candidates, mut statuses) = (Vec::new(), Vec::new());
     if nodes.is_empty() {
         return (candidates, statuses);
     }
-    // Nobody is less important than this pod (most often: all pods have the same priority).
-    let mine = priority(catalog, state, pod);
-    if catalog.shapes.iter().all(|s| s.priority >= mine) {
-        let nobody = Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS);
-        return (candidates, vec![nobody; nodes.len()]);
-    }
     let enough = enough_candidates(config, nodes.len());
     let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
-    let budgets = Budgets::new(catalog);
     let mut harmless = 0;
     for i in 0..nodes.len() {
         let node = nodes[(start + i) % nodes.len()];
-        match victims_on(check, catalog, state, pod, node, &budgets) {
+        match victims_on(check, catalog, state, pod, node, budgets) {
             Ok(option) => {
                 harmless += usize::from(option.violations == 0);
                 candidates.push(option);
@@ -280,6 +338,7 @@ fn choose(catalog: &Catalog, state: &State, mut candidates: Vec<Way>) -> Candida
 }
 
 /// Budgets by namespace.
+#[derive(Clone, Debug)]
 struct Budgets {
     by_namespace: FxHashMap<NsIdx, Vec<BudgetIdx>>,
 }

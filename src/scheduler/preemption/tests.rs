@@ -41,6 +41,12 @@ fn run(bed: &mut Bed, pod: PodIdx) -> Preemption {
     out
 }
 
+/// What the message of the pod gets.
+fn said(bed: &mut Bed, pod: PodIdx) -> String {
+    let out = run(bed, pod);
+    out.post_filter(&SchedulerConfig::default(), &bed.catalog, &failure(bed))
+}
+
 /// Specs of 400m at priorities 0, 5, 10 (labelled app=a) and a preemptor of 600m at 100.
 fn bed() -> (Bed, [SpecIdx; 3], SpecIdx) {
     let mut bed = Bed::new();
@@ -157,21 +163,20 @@ fn what_is_said_where_nothing_helps() {
     let node = bed.node("n1", 800, &[]);
     bed.node("n2", 500, &[]);
     let running = bed.running(high, node, 0);
-    let config = SchedulerConfig::default();
 
     let pod = bed.pod(never, 0);
-    let text = run(&mut bed, pod).post_filter(&config);
+    let text = said(&mut bed, pod);
     assert_eq!(text, "no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.");
 
     let pod = bed.pod(low, 0);
-    let text = run(&mut bed, pod).post_filter(&config);
+    let text = said(&mut bed, pod);
     assert_eq!(
         text,
         "no new claims to deallocate, preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
     );
 
     let pod = bed.pod(huge, 0);
-    let text = run(&mut bed, pod).post_filter(&config);
+    let text = said(&mut bed, pod);
     assert_eq!(
         text,
         "no new claims to deallocate, preemption: 0/2 nodes are available: 1 Insufficient cpu, 1 No preemption victims found for incoming pod."
