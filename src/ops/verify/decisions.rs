@@ -56,6 +56,8 @@ struct Recorded {
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
+    nominated: Option<String>,
+    #[serde(default)]
     victims: Vec<String>,
 }
 
@@ -74,6 +76,11 @@ pub struct DecisionReport {
     pub choice_in_best_set: usize,
     /// Those with the same message.
     pub message_equal: usize,
+    /// Those with the same pods preempted, or none.
+    pub victims_equal: usize,
+    /// Those with a nomination to the same node by preemption, or none. (The scheduler also nominates pods whose volumes take
+    /// long to bind, to the node chosen for them; those have no victims and count as none.)
+    pub nominated_equal: usize,
     /// Every difference.
     pub mismatches: Vec<Mismatch>,
     /// By plugin: scores that are equal, and scores compared.
@@ -88,7 +95,7 @@ pub struct Mismatch {
     pub decision: usize,
     /// Its pod, `namespace/name`.
     pub pod: String,
-    /// `feasible`, `plugin_score`, `total`, `choice`, `message`, `victims`.
+    /// `feasible`, `plugin_score`, `total`, `choice`, `message`, `victims`, `nominated`.
     pub what: &'static str,
     /// Which plugin, for a score.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +128,8 @@ impl DecisionReport {
             ("totals", self.totals_equal),
             ("choice among the best", self.choice_in_best_set),
             ("message", self.message_equal),
+            ("victims", self.victims_equal),
+            ("nominated", self.nominated_equal),
         ];
         for (name, equal) in columns {
             let row = [name.to_string(), equal.to_string(), self.decisions.to_string(), share(equal, self.decisions)];
@@ -221,6 +230,7 @@ struct Ours {
     node: Option<NodeIdx>,
     message: String,
     victims: BTreeSet<String>,
+    nominated: Option<NodeIdx>,
 }
 
 impl Replay {
@@ -239,16 +249,18 @@ impl Replay {
     fn ours(&mut self, pod: PodIdx, recorded: &Recorded) -> Ours {
         let mut decision = self.decide(pod);
         let mut victims = BTreeSet::new();
+        let mut nominated = None;
         let mut message = String::new();
         if let Some(failure) = decision.failure().cloned() {
             let config = self.scheduler.config().clone();
             let preemption =
                 preempt(&mut self.scheduler, &config, &self.catalog, &mut self.state, pod, &failure, &mut |_| 0);
-            message = failure.message(&self.catalog, &preemption.post_filter(&config));
+            message = failure.message(&self.catalog, &preemption.post_filter(&config, &self.catalog, &failure));
             if let Preemption::Candidate(candidate) = &preemption {
                 let real = recorded.node.as_ref().and_then(|n| self.by_name.get(n)).copied();
                 let real = real.filter(|n| candidate.tied.contains(n)).unwrap_or(candidate.node);
                 victims = self.victims_on(pod, &failure, real).iter().map(|v| self.pod_name(*v)).collect();
+                nominated = Some(real);
                 message.clear();
             }
         }
@@ -267,7 +279,7 @@ impl Replay {
             (_, explanation) => explanation.map(|e| *e).unwrap_or_default(),
         };
         let feasible = self.feasible(pod, &decision, sampled);
-        Ours { feasible, node: decision.node(), explanation, message, victims }
+        Ours { feasible, node: decision.node(), explanation, message, victims, nominated }
     }
     /// The pods that would have to leave one node; of equally good nodes the real one is luck.
     ///
@@ -335,6 +347,14 @@ impl Replay {
             found.push(mismatch("message", message, ours.message.clone()));
         }
         let victims: BTreeSet<String> = recorded.victims.iter().cloned().collect();
+        self.report.victims_equal += usize::from(victims == ours.victims);
+        let nominated = recorded.nominated.clone().filter(|_| !victims.is_empty());
+        let our_nominated = ours.nominated.map(|n| self.name(n));
+        self.report.nominated_equal += usize::from(nominated == our_nominated);
+        if nominated != our_nominated {
+            let none = || "none".to_string();
+            found.push(mismatch("nominated", nominated.unwrap_or_else(none), our_nominated.unwrap_or_else(none)));
+        }
         if victims != ours.victims {
             let join = |v: &BTreeSet<String>| v.iter().cloned().collect::<Vec<_>>().join(" ");
             found.push(mismatch("victims", join(&victims), join(&ours.victims)));
