@@ -7,7 +7,7 @@ use super::options::SimOptions;
 use super::volumes;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, State, TokenBucket};
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
-use crate::scheduler::preemption::{Preemption, nominate, preempt};
+use crate::scheduler::preemption::{Preemption, Preemptor, nominate};
 use crate::scheduler::queue::{Queue, QueueConfig};
 use crate::scheduler::{Failure, Scheduler, SchedulerConfig, Verdict};
 use crate::trace::{Detail, EventKind, Observation};
@@ -16,6 +16,8 @@ use crate::trace::{Detail, EventKind, Observation};
 pub struct Scheduling {
     scheduler: Scheduler,
     queue: Queue,
+    preemptor: Preemptor,
+    config: SchedulerConfig,
     client: TokenBucket,
 }
 
@@ -23,7 +25,9 @@ impl Scheduling {
     /// A scheduler whose queue holds the pods that are pending in the state.
     pub fn new(catalog: &Catalog, state: &State, config: SchedulerConfig, options: &SimOptions) -> Scheduling {
         Scheduling {
-            scheduler: Scheduler::new(catalog, state, config),
+            scheduler: Scheduler::new(catalog, state, config.clone()),
+            preemptor: Preemptor::default(),
+            config,
             queue: Queue::new(QueueConfig::default(), catalog, state, 0),
             client: TokenBucket::new(options.scheduler_client, 0),
         }
@@ -83,15 +87,17 @@ impl Scheduling {
 
     /// Tries preemption, tells why the pod cannot be placed, and queues it again.
     fn reject(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx, failure: &Failure) {
-        let config = self.scheduler.config().clone();
         let (draws, key) = (*ctx.draws, ctx.pod_key(pod));
         let mut offset = |n: usize| draws.below(&key, "preemption-offset", ctx.now as u64, n as u64) as usize;
         let preemption = match failure.nodes {
             0 => None,
-            _ => Some(preempt(&mut self.scheduler, &config, ctx.catalog, ctx.state, pod, failure, &mut offset)),
+            _ => {
+                let (check, config) = (&mut self.scheduler, &self.config);
+                Some(self.preemptor.preempt(check, config, ctx.catalog, ctx.state, pod, failure, &mut offset))
+            }
         };
         if !ctx.state.pods[pod].unschedulable {
-            let part = preemption.as_ref().map(|p| p.post_filter(&config)).unwrap_or_default();
+            let part = preemption.as_ref().map(|p| p.post_filter(&self.config, ctx.catalog, failure)).unwrap_or_default();
             ctx.events.push(Observation::new(ctx.now, EventKind::PodUnschedulable).pod(pod).detail(Detail {
                 reason: Some("Unschedulable".to_owned()),
                 message: Some(failure.message(ctx.catalog, &part)),
