@@ -94,3 +94,19 @@ fn start_delays_are_those_the_recording_was_made_with() {
     // Two seconds by default, more where an annotation says so; the API's moments are whole seconds.
     assert!(s.delays.overall_ms.iter().all(|ms| (1000..=60_000).contains(ms)), "{:?}", s.delays);
 }
+
+#[test]
+fn generated_clusters_are_read_whole() {
+    use nodeferry::snapshot::generate::{GenerateParams, generate};
+    use nodeferry::snapshot::strict_violations;
+    for seed in 0..3 {
+        let params = GenerateParams { seed, nodes: 20, ..GenerateParams::default() };
+        let objects = generate(&params).expect("the defaults make a cluster");
+        let s = Snapshot::from_objects(&objects).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert!(s.unknown.is_empty(), "seed {seed}: {:?}", s.unknown);
+        assert!(s.cluster.state.nodes.len() >= 20 && s.cluster.state.pods.len() > 20, "seed {seed}");
+        assert!(s.findings.iter().all(|f| f.severity != Severity::Error), "seed {seed}: {:?}", s.findings);
+        let strict = strict_violations(&s.findings);
+        assert!(strict.is_empty(), "seed {seed}: {strict:?}");
+    }
+}
