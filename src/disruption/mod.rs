@@ -1,8 +1,9 @@
 //! How Kubernetes PROTECTS: which budgets cover a pod, what a budget's status says, and what an eviction is answered.
 //!
 //! All of it is pure: [`arithmetic`] recomputes a status, [`eviction`] gives the API server's verdict from the *stored*
-//! status and carries it out, [`deletion`] is what a DELETE does to a pod, and [`controller`] says when the real
-//! disruption controller would look at which budget. Virtual time and rate limits are `sim`'s.
+//! status and carries it out, [`deletion`] is what a DELETE does to a pod, [`controller`] says which
+//! change makes the real disruption controller look at which budget, and [`worker`] when: one worker behind a limited
+//! client. The clock is the caller's.
 
 pub mod arithmetic;
 pub mod controller;
