@@ -18,7 +18,7 @@ impl Usage {
         self.nodes += count;
         self.resources.resize(self.resources.len().max(template.allocatable.len()), 0);
         for (sum, one) in self.resources.iter_mut().zip(&template.allocatable) {
-            *sum += one * i64::from(count);
+            *sum = sum.saturating_add(one.saturating_mul(i64::from(count)));
         }
     }
 }
@@ -53,7 +53,7 @@ pub fn room(group: &NodeGroup, used: &Usage, template: &Template) -> u32 {
         if one <= 0 {
             return room;
         }
-        room.min(u32::try_from(((limit - have) / one).max(0)).unwrap_or(u32::MAX))
+        room.min(u32::try_from((limit.saturating_sub(have) / one).max(0)).unwrap_or(u32::MAX))
     })
 }
 

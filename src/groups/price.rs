@@ -1,6 +1,8 @@
 //! What a node costs.
 
-use crate::cluster::{MachineType, NodeGroup};
+use crate::cluster::{Cluster, MachineIdx, MachineType, NodeGroup, NodeIdx, Sym};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// Millionths in one currency unit.
 pub const MICROS: u64 = 1_000_000;
@@ -25,6 +27,34 @@ pub fn cost_micros(price_micros_per_hour: u64, ms: u64) -> u64 {
 /// Millionths from a decimal price as JSON and YAML give it (`0.0271`); None if negative, not finite or above a million.
 pub fn micros(price: f64) -> Option<u64> {
     (price.is_finite() && (0.0..=1e6).contains(&price)).then(|| libm::round(price * MICROS as f64) as u64)
+}
+
+/// Gives the nodes of a cluster the prices of their machine types, where known: as their group has the type, else as any has it.
+pub fn price_nodes(cluster: &mut Cluster) {
+    let Cluster { catalog, state } = cluster;
+    let mut by_name: FxHashMap<Sym, MachineIdx> = FxHashMap::default();
+    for (index, machine) in catalog.machines.entries() {
+        by_name.entry(machine.name).or_insert(index);
+    }
+    let nodes: Vec<NodeIdx> = state.live_nodes().filter(|n| state.nodes[*n].spec.price_micros_per_hour.is_none()).collect();
+    for node in nodes {
+        let known = state.nodes[node].spec.machine;
+        let Some(name) = state.nodes[node].spec.labels.get(catalog.known.instance_type).or(known.map(|m| catalog.machines[m].name))
+        else {
+            continue;
+        };
+        let group = state.nodes[node].group.map(|g| &catalog.groups[g]);
+        let own = group.and_then(|g| g.machines.iter().copied().find(|m| catalog.machines[*m].name == name));
+        let Some(machine) = own.or_else(|| by_name.get(&name).copied()) else { continue };
+        let kind = &catalog.machines[machine];
+        let price = match group {
+            Some(group) => price_of(group, kind),
+            None => kind.price_micros_per_hour,
+        };
+        let spec = Arc::make_mut(&mut state.nodes[node].spec);
+        spec.price_micros_per_hour = price;
+        spec.machine = spec.machine.or(Some(machine));
+    }
 }
 
 #[cfg(test)]

@@ -395,3 +395,22 @@ fn groups_are_inferred_from_pools_and_say_so() {
     assert_eq!(t.labels.get(key), t.zone);
     assert_eq!(match_node(view(&c), NodeIdx(0)), GroupMatch::Group(GroupIdx(0)));
 }
+
+#[test]
+fn packing_grows_with_classes_not_with_pods() {
+    let mut w = World::new();
+    let machines = [("m8", 8000, 32), ("m16", 16_000, 64), ("r16", 16_000, 128), ("c32", 32_000, 64)].map(|(n, c, g)| w.machine(n, c, g, None));
+    w.group("a", &[("pool", "a")], &machines, 20_000);
+    w.group("b", &[("pool", "b")], &machines, 20_000);
+    for i in 0..600_usize {
+        let (cpu, gib) = (100 + (i as i64 * 37) % 3900, 1 + (i as i64 * 13) % 14);
+        w.pods("x", 250, cpu, gib, None, keep);
+    }
+    let c = w.build();
+    let p = pack_all(&c, &PackOptions { choice: Choice::LeastWaste, ..PackOptions::default() });
+    assert_eq!(p.unhosted, []);
+    // 150,000 pods of 2 cores and 7.5 GiB on average: between the sum and a tenth more.
+    let cores: i64 = p.launches.iter().map(|l| c.catalog.machines[l.machine].allocatable[0] / 1000 * i64::from(l.count)).sum();
+    let asked: i64 = c.state.live_pods().map(|p| c.catalog.shape(c.state.pods[p].spec).requests.get(CPU)).sum::<i64>() / 1000;
+    assert!(cores >= asked && cores * 10 <= asked * 13, "{cores} cores for {asked}");
+}

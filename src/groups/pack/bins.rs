@@ -53,7 +53,8 @@ fn accepts(packer: &Packer<'_>, class: usize, node: NodeIdx) -> bool {
     let state = &view.state.nodes[node];
     let shape = packer.classes.shape(view, class);
     let labels = &state.spec.labels;
-    shape.node_selector.iter().all(|(k, v)| labels.get(*k) == Some(*v))
+    packer.classes.zone(class).is_none_or(|z| labels.get(view.catalog.known.zone) == Some(z))
+        && shape.node_selector.iter().all(|(k, v)| labels.get(*k) == Some(*v))
         && shape.node_affinity.as_ref().is_none_or(|a| a.matches(labels, state.spec.name, &view.catalog.names))
         && shape.first_untolerated(&lasting_taints(packer, node)).is_none()
         && packer.classes.volumes(class).refusal(view, labels, state.spec.name).is_none()

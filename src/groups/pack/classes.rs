@@ -88,6 +88,8 @@ struct Key {
 struct Class {
     spec: SpecIdx,
     volumes: VolumeNeeds,
+    /// The zone that its rules over zones keep it in.
+    zone: Option<Sym>,
     demand: Demand,
     pods: Vec<PodIdx>,
     /// The first of `pods` that still waits.
@@ -138,6 +140,10 @@ impl Classes {
     }
     pub fn volumes(&self, class: usize) -> &VolumeNeeds {
         &self.items[class].volumes
+    }
+    /// The zone that rules over zones keep it in.
+    pub fn zone(&self, class: usize) -> Option<Sym> {
+        self.items[class].zone
     }
     /// How many pods wait for a place.
     pub fn remaining(&self, class: usize) -> u32 {
@@ -332,5 +338,5 @@ fn make_class(
     let mut demand: Demand = shape.requests.amounts.iter().filter(|a| a.1 > 0).map(|(r, n)| (r.at(), *n)).collect();
     demand.push((dims.slots(), 1));
     demand.extend(key.volumes.attach.iter().filter_map(|(d, n)| Some((dims.driver(*d)?, *n))));
-    Class { spec, volumes: key.volumes, demand, pods, next: 0, allowed, order, conflicts: Vec::new() }
+    Class { spec, volumes: key.volumes, zone: key.zone, demand, pods, next: 0, allowed, order, conflicts: Vec::new() }
 }

@@ -385,3 +385,6 @@ fn set(groups: &mut BTreeSet<GroupIdx>, group: GroupIdx, on: bool) {
         groups.remove(&group);
     }
 }
+
+#[cfg(test)]
+mod tests;

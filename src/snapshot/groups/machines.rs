@@ -103,10 +103,10 @@ fn read_type(mut fields: Fields<'_>) -> Result<(String, Known), GroupsError> {
         match resource.as_str() {
             "pods" => known.pod_slots = quantity.value(),
             "cpu" => {
-                known.allocatable.insert("cpu".into(), quantity.milli_value() - ASSUMED_RESERVATION[0]);
+                known.allocatable.insert("cpu".into(), quantity.milli_value().saturating_sub(ASSUMED_RESERVATION[0]).max(0));
             }
             "memory" => {
-                known.allocatable.insert("memory".into(), quantity.value() - ASSUMED_RESERVATION[1]);
+                known.allocatable.insert("memory".into(), quantity.value().saturating_sub(ASSUMED_RESERVATION[1]).max(0));
             }
             other if is_counted(other) => {
                 known.allocatable.insert(other.into(), quantity.value());
@@ -114,8 +114,8 @@ fn read_type(mut fields: Fields<'_>) -> Result<(String, Known), GroupsError> {
             _ => {}
         }
     }
-    let whole_cpu = known.cpu() + ASSUMED_RESERVATION[0];
-    let whole_memory = known.memory() + ASSUMED_RESERVATION[1];
+    let whole_cpu = known.cpu().saturating_add(ASSUMED_RESERVATION[0]);
+    let whole_memory = known.memory().saturating_add(ASSUMED_RESERVATION[1]);
     known.labels = derived_labels(&name, whole_cpu, whole_memory);
     if let Some(arch) = fields.text("architecture")? {
         known.labels.push(("kubernetes.io/arch".into(), arch.into()));
@@ -173,7 +173,7 @@ pub(super) fn quantity(value: &Value) -> Option<Quantity> {
 /// Labels that Karpenter's providers make from a machine type's name and size: AWS `m5.2xlarge`, kwok `m-2x-amd64-linux`.
 fn derived_labels(name: &str, cpu_milli: i64, memory: i64) -> Vec<(String, String)> {
     // Allocatable is a little less than the machine has.
-    let cpus = (cpu_milli + 999) / 1000;
+    let cpus = cpu_milli.saturating_add(999) / 1000;
     if let Some((family, size)) = name.split_once('.') {
         let digits = family.find(|c: char| c.is_ascii_digit()).unwrap_or(family.len());
         let label = |k: &str, v: String| (format!("karpenter.k8s.aws/instance-{k}"), v);
@@ -190,7 +190,7 @@ fn derived_labels(name: &str, cpu_milli: i64, memory: i64) -> Vec<(String, Strin
     match parts[..] {
         [family, size, _, _] if size.strip_suffix('x').is_some_and(|n| n.parse::<u32>().is_ok()) => {
             let label = |k: &str, v: String| (format!("karpenter.kwok.sh/instance-{k}"), v);
-            let gib = (memory + (1 << 30) - 1) >> 30;
+            let gib = memory.saturating_add((1 << 30) - 1) >> 30;
             vec![
                 label("family", family.into()),
                 label("size", size.trim_end_matches('x').into()),

@@ -229,8 +229,8 @@ fn filters(fields: Option<Fields<'_>>, unread: &mut Unread, notes: &mut Vec<Note
 impl Filters {
     /// Whether a machine type of known size passes; allocatable is rounded up to what the machine has.
     fn allow(&self, known: &Known) -> bool {
-        let cpus = (known.cpu() + 999) / 1000;
-        let gib = (known.memory() + (1 << 30) - 1) >> 30;
+        let cpus = known.cpu().saturating_add(999) / 1000;
+        let gib = known.memory().saturating_add((1 << 30) - 1) >> 30;
         let arch = known.label("kubernetes.io/arch").map(|a| if a == "amd64" { "x86_64" } else { a });
         let within = |n: i64, min: Option<i64>, max: Option<i64>| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
         within(cpus, self.min_cpu, self.max_cpu)

@@ -203,7 +203,7 @@ fn draft_machine(file: &str, at: &str, machine: &Machine) -> Result<DraftMachine
         size = amounts(file, &format!("{at}.capacity"), &machine.capacity)?;
         for (name, kept) in amounts(file, &format!("{at}.reserved"), &machine.reserved)? {
             if let Some(amount) = size.iter_mut().find(|a| a.0 == name) {
-                amount.1 = (amount.1 - kept).max(0);
+                amount.1 = amount.1.saturating_sub(kept).max(0);
             }
         }
     }

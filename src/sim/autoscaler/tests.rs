@@ -1,0 +1,197 @@
+//! Decisions and the actor around them, upon a cluster made by hand.
+
+use super::*;
+use crate::cluster::draw::Draws;
+use crate::groups::tests::World;
+use crate::sim::delays::{DelayOptions, Delays};
+use crate::sim::faults::{Fault, MachineFilter, Window};
+use crate::sim::{EventQueue, Faults, SimOptions};
+use crate::trace::{EventKind, Observation};
+
+/// What a [`Ctx`] borrows.
+struct Stage {
+    cluster: Cluster,
+    timers: EventQueue,
+    draws: Draws,
+    options: SimOptions,
+    delays: Delays,
+    faults: Faults,
+    events: Vec<Observation>,
+    machines: Machines,
+}
+
+impl Stage {
+    fn new(cluster: Cluster, faults: &[Fault]) -> Stage {
+        Stage {
+            cluster,
+            timers: EventQueue::default(),
+            draws: Draws::new(1),
+            options: SimOptions::default(),
+            delays: Delays::new(&DelayOptions::default(), &Default::default()),
+            faults: Faults::new(faults),
+            events: Vec::new(),
+            machines: Machines::default(),
+        }
+    }
+    fn act<T>(&mut self, now: i64, act: impl FnOnce(&mut Ctx<'_>, &mut Machines) -> T) -> T {
+        let mut ctx = Ctx {
+            now,
+            catalog: &self.cluster.catalog,
+            state: &mut self.cluster.state,
+            timers: &mut self.timers,
+            draws: &self.draws,
+            options: &self.options,
+            delays: &self.delays,
+            faults: &self.faults,
+            events: &mut self.events,
+        };
+        act(&mut ctx, &mut self.machines)
+    }
+    fn seen(&self, kind: EventKind) -> usize {
+        self.events.iter().filter(|e| e.kind == kind).count()
+    }
+}
+
+fn pending_world(pods: usize, max: u32) -> Cluster {
+    let mut w = World::new();
+    let small = w.machine("m4", 4000, 16, Some(100));
+    let large = w.machine("m8", 8000, 32, Some(300));
+    w.group("g", &[("pool", "g")], &[small, large], max);
+    w.pods("x", pods, 3000, 1, None, |_, _| {});
+    let mut c = w.build();
+    let all: Vec<PodIdx> = c.state.live_pods().collect();
+    all.into_iter().for_each(|p| c.state.set_unschedulable_pod(p, true));
+    c
+}
+
+fn actor(stage: &Stage, kind: AutoscalerKind) -> Autoscaler {
+    let options = AutoscalerOptions { kind, ..AutoscalerOptions::default() };
+    Autoscaler::new(&stage.cluster.catalog, &stage.cluster.state, options, &[])
+}
+
+#[test]
+fn pending_pods_are_seen_at_the_next_scan_and_what_is_under_way_counts() {
+    let mut s = Stage::new(pending_world(3, 10), &[]);
+    let mut a = actor(&s, AutoscalerKind::Reactive);
+    s.act(0, |ctx, _| a.begin(ctx));
+    let (at, timer) = s.timers.pop_until(60_000).unwrap();
+    assert_eq!((at, timer), (10_000, Timer::Autoscaler));
+    s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
+    assert_eq!(s.machines.unregistered().count(), 3);
+    s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
+    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
+}
+
+#[test]
+fn no_autoscaler_does_nothing() {
+    let mut s = Stage::new(pending_world(3, 10), &[]);
+    let mut a = actor(&s, AutoscalerKind::None);
+    s.act(0, |ctx, _| a.begin(ctx));
+    assert!(s.timers.is_empty());
+}
+
+#[test]
+fn a_frozen_or_full_group_is_not_grown() {
+    let mut s = Stage::new(pending_world(3, 2), &[]);
+    let mut a = actor(&s, AutoscalerKind::Reactive);
+    a.freeze(GroupIdx(0), true, true);
+    s.act(0, |ctx, _| a.begin(ctx));
+    s.act(10_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
+    assert_eq!(s.machines.unregistered().count(), 0);
+    a.freeze(GroupIdx(0), false, false);
+    s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
+    assert_eq!(s.machines.unregistered().count(), 2);
+    let refused = s.act(20_000, |ctx, m| a.launch(ctx, m, GroupIdx(0), None, None, Some(0)));
+    assert_eq!(refused, Err("GroupFull"));
+}
+
+#[test]
+fn ocean_waits_for_its_cooldown() {
+    let c = pending_world(3, 10);
+    let templates = Templates::new(View { catalog: &c.catalog, state: &c.state });
+    let pending: Vec<PodIdx> = c.state.live_pods().collect();
+    let options = AutoscalerOptions::default();
+    let at = |now| Situation {
+        now,
+        view: View { catalog: &c.catalog, state: &c.state },
+        templates: &templates,
+        frozen: Vec::new(),
+        in_flight: Vec::new(),
+        starting: Vec::new(),
+        shortages: Vec::new(),
+    };
+    assert_eq!(ocean::decide(&at(299_999), &options, Some(0), &pending).nodes(), 0);
+    assert_eq!(ocean::decide(&at(300_000), &options, Some(0), &pending).nodes(), 3);
+    assert_eq!(ocean::decide(&at(0), &options, None, &pending).nodes(), 3);
+    assert_eq!(none::decide().nodes(), 0);
+}
+
+#[test]
+fn a_machine_type_without_capacity_gives_way_to_one_no_smaller() {
+    let fault = |machine: &str| Fault::CapacityShortage {
+        machines: MachineFilter { machine_type: Some(machine.into()), ..MachineFilter::default() },
+        window: Window::default(),
+        available: 0,
+    };
+    let mut s = Stage::new(pending_world(0, 10), &[fault("m4")]);
+    let mut a = actor(&s, AutoscalerKind::None);
+    let small = Some(MachineIdx(0));
+    assert_eq!(s.act(0, |ctx, m| a.launch(ctx, m, GroupIdx(0), small, None, None)), Ok(()));
+    assert_eq!(s.machines.unregistered().map(|r| r.machine).collect::<Vec<_>>(), [MachineIdx(1)]);
+    let mut s = Stage::new(pending_world(0, 10), &[fault("m8")]);
+    let mut a = actor(&s, AutoscalerKind::None);
+    let large = Some(MachineIdx(1));
+    assert_eq!(s.act(0, |ctx, m| a.launch(ctx, m, GroupIdx(0), large, None, None)), Err("InsufficientCapacity"));
+}
+
+#[test]
+fn empty_nodes_go_after_a_while_but_not_below_the_minimum_nor_cordoned() {
+    let mut w = World::new();
+    let m = w.machine("m4", 4000, 16, None);
+    let g = w.group("g", &[("pool", "g")], &[m], 10);
+    w.catalog.groups[g].min_count = 1;
+    for name in ["a", "b", "c", "busy"] {
+        w.node(name, &[("pool", "g")], 4000, 16);
+    }
+    w.pods("x", 1, 100, 1, Some(3), |_, _| {});
+    let mut c = w.build();
+    c.state.set_unschedulable(NodeIdx(2), true);
+    let view = View { catalog: &c.catalog, state: &c.state };
+    let options = AutoscalerOptions::default();
+    let since: BTreeMap<NodeIdx, i64> = (0..4).map(|n| (NodeIdx(n), 0)).collect();
+    let at = |now| scale_down::removable(view, &options, &[], &since, now);
+    assert_eq!(at(599_999), []);
+    assert_eq!(at(600_000), [NodeIdx(0), NodeIdx(1)]);
+    assert_eq!(scale_down::removable(view, &options, &[g], &since, 600_000), []);
+}
+
+#[test]
+fn the_actor_retires_empty_nodes_at_a_scan() {
+    let mut w = World::new();
+    let m = w.machine("m4", 4000, 16, None);
+    w.group("g", &[("pool", "g")], &[m], 10);
+    w.node("a", &[("pool", "g")], 4000, 16);
+    let mut s = Stage::new(w.build(), &[]);
+    let mut a = actor(&s, AutoscalerKind::Reactive);
+    s.act(0, |ctx, _| a.begin(ctx));
+    let (at, timer) = s.timers.pop_until(i64::MAX).unwrap();
+    assert_eq!(at, 600_000);
+    s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
+    assert!(s.machines.is_retiring(NodeIdx(0)));
+}
+
+#[test]
+fn a_pod_that_machines_do_not_help_starts_no_more_of_them() {
+    let mut s = Stage::new(pending_world(1, 10), &[]);
+    let mut a = actor(&s, AutoscalerKind::Reactive);
+    s.act(0, |ctx, _| a.begin(ctx));
+    for scan in 1..10 {
+        // Each machine is there at once, and the pod still waits.
+        s.act(scan * 60_000, |ctx, m| {
+            a.on_timer(ctx, m, Timer::Autoscaler);
+            a.next_scan = Some(0);
+        });
+        s.machines = Machines::default();
+    }
+    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
+}
