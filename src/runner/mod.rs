@@ -114,6 +114,17 @@ impl Runner {
         Ok(Runner { intent, packer, progress, tables, fresh: true })
     }
 
+    /// What a restart makes of it: its progress written down, read back and resumed over `view`. Tests do this after
+    /// every event; the end must be the same.
+    ///
+    /// # Errors
+    /// Says why the progress cannot be written or read.
+    pub fn reborn(&self, view: View<'_>) -> Result<Runner, String> {
+        let text = serde_json::to_string(&self.progress).map_err(|e| format!("the progress cannot be written: {e}"))?;
+        let progress = serde_json::from_str(&text).map_err(|e| format!("the progress cannot be read: {e}"))?;
+        Self::resume(self.intent.clone(), progress, view, self.packer.clone())
+    }
+
     /// How far it is.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -327,7 +338,6 @@ impl Runner {
         c.pod_ids.clear();
         self.tables.pods.clear();
         self.tables.pod_of.clear();
-        self.tables.find_terminal(view);
         if procedure.launches() {
             let uid = |n| view.state.name(view.catalog, view.state.nodes[n].spec.uid).to_owned();
             c.known_nodes = view.state.live_nodes().map(uid).collect();

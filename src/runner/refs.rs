@@ -92,15 +92,10 @@ impl Tables {
                 }
             }
         }
-        t.find_terminal(view);
-        t
-    }
-    /// Finds the terminal pods on old nodes anew.
-    pub fn find_terminal(&mut self, view: View<'_>) {
-        self.terminal.clear();
         for pod in view.state.live_pods() {
-            self.note_terminal(view, pod);
+            t.note_terminal(view, pod);
         }
+        t
     }
     /// Notes a pod that is terminal on an old node.
     pub fn note_terminal(&mut self, view: View<'_>, pod: PodIdx) {

@@ -78,12 +78,12 @@ impl Counts {
         if c.place.is_empty() {
             return c;
         }
-        for pod in view.state.live_pods() {
-            if let Some(i) = top(view, pod).and_then(|t| c.place.get(&t).copied()) {
-                if is_ready(view, pod) {
-                    c.ready[i] += 1;
-                    c.ready_pods.insert(pod);
-                }
+        // By owner, not by pod: a batch touches few of a large cluster's owners.
+        for owner in view.catalog.owners.indices() {
+            let Some(i) = c.place.get(&view.catalog.top_owner(owner)).copied() else { continue };
+            for pod in view.state.owned[owner].iter().filter(|p| is_ready(view, **p)) {
+                c.ready[i] += 1;
+                c.ready_pods.insert(*pod);
             }
         }
         c

@@ -112,6 +112,8 @@ pub struct World {
     old_nodes: BTreeSet<NodeIdx>,
     stop_at: Option<(i64, StopMode)>,
     ended: Option<(Outcome, Option<Failure>)>,
+    /// The runner is serialised and resumed before every input; for tests.
+    restarts: bool,
     steps: u64,
 }
 
@@ -167,6 +169,7 @@ impl World {
             old_nodes: old_nodes.into_iter().collect(),
             stop_at,
             ended: None,
+            restarts: false,
             steps: 0,
             catalog,
             state,
@@ -212,6 +215,11 @@ impl World {
             state: self.state,
             steps: self.steps,
         }
+    }
+
+    /// From now on the runner is serialised and resumed before every input: the end must be the same.
+    pub fn restart_runner_before_every_input(&mut self) {
+        self.restarts = true;
     }
 
     // --- the clock ---
@@ -555,6 +563,12 @@ impl World {
             return;
         }
         let view = View { catalog: &self.catalog, state: &self.state };
+        if self.restarts {
+            match self.runner.reborn(view) {
+                Ok(runner) => self.runner = runner,
+                Err(e) => return self.give_up("resume-failed", &e),
+            }
+        }
         self.runner.handle(self.now, view, input, &mut self.outbox);
         self.runner_wakeup = self.runner.next_wakeup();
         let items: Vec<Output> = self.outbox.drain().collect();

@@ -2,6 +2,7 @@
 
 mod groups;
 mod recorded_drains;
+mod resume;
 mod snapshot;
 mod verify_decisions;
 mod verify_evictions;

@@ -188,3 +188,78 @@ fn resumed_after_every_event_it_reaches_the_same_end() {
     };
     assert_eq!(story(false), story(true));
 }
+
+#[test]
+fn daemon_sets_are_skipped_refused_or_missing() {
+    let world = |missing| {
+        let mut w = World::new(1, 1, &[("agent", &[0]), ("web", &[0])]);
+        let agent = crate::cluster::OwnerIdx(0);
+        w.catalog.owners[agent].kind = crate::cluster::OwnerKind::DaemonSet;
+        w.catalog.owners[agent].missing = missing;
+        w
+    };
+    let mut w = world(false);
+    assert_eq!(run(&mut w, &[&[0]], options()), (Outcome::Completed, None));
+    assert_eq!(lines(&w, Stream::Stderr), ["Warning: ignoring DaemonSet-managed Pods: default/agent-0"]);
+    assert!(!lines(&w, Stream::Stdout).contains(&"evicting pod default/agent-0"));
+
+    let mut w = world(false);
+    let mut o = options();
+    o.kubectl_drain.ignore_daemonsets = false;
+    assert_eq!(run(&mut w, &[&[0]], o).0, Outcome::Failed);
+    let e = "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): default/agent-0";
+    assert_eq!(lines(&w, Stream::Stderr).last(), Some(&e));
+
+    let mut w = world(true);
+    assert_eq!(run(&mut w, &[&[0]], options()).0, Outcome::Failed);
+    let e = "cannot delete daemonsets.apps \"agent\" not found: default/agent-0";
+    assert_eq!(lines(&w, Stream::Stderr).last(), Some(&e));
+
+    let mut w = world(true);
+    let mut o = options();
+    o.kubectl_drain.force = true;
+    assert_eq!(run(&mut w, &[&[0]], o).0, Outcome::Completed);
+    assert!(lines(&w, Stream::Stdout).contains(&"pod/agent-0 evicted"));
+}
+
+#[test]
+fn empty_dir_needs_its_flag_and_finished_pods_do_not() {
+    let mut w = World::new(1, 1, &[("web", &[0])]);
+    let mut shape = w.catalog.shape(crate::cluster::SpecIdx(0)).clone();
+    shape.volumes.push(crate::cluster::Volume::EmptyDir);
+    let shape = w.catalog.intern_shape(shape);
+    w.catalog.specs[crate::cluster::SpecIdx(0)].shape = shape;
+    let mut o = options();
+    o.kubectl_drain.delete_emptydir_data = false;
+    assert_eq!(run(&mut w, &[&[0]], o.clone()).0, Outcome::Failed);
+    let e = "cannot delete Pods with local storage (use --delete-emptydir-data to override): default/web-0";
+    assert_eq!(lines(&w, Stream::Stderr).last(), Some(&e));
+
+    let mut w = World::new(1, 1, &[]);
+    let pod = w.stand_alone("done", 0);
+    w.state.set_phase(&w.catalog, pod, crate::cluster::Phase::Succeeded);
+    assert_eq!(run(&mut w, &[&[0]], o).0, Outcome::Completed, "any finished pod can be removed");
+    assert!(lines(&w, Stream::Stdout).contains(&"pod/done evicted"));
+}
+
+#[test]
+fn all_first_cordons_every_old_node_before_the_first_batch() {
+    let mut w = World::new(2, 1, &[("web", &[0, 1])]);
+    let o = Options { cordon: crate::plan::options::CordonWhen::AllFirst, soak_ms: 60_000, ..options() };
+    assert_eq!(run(&mut w, &[&[0], &[1]], o), (Outcome::Completed, None));
+    assert_eq!(lines(&w, Stream::Stdout)[0], "node/old-0 already cordoned");
+    assert!(w.now > 60_000, "the soak between the batches");
+    let moved = w.log.iter().filter(|l| l.contains(" Evict {")).count();
+    assert_eq!(moved, 2, "no pod moves twice");
+}
+
+#[test]
+fn the_horizon_ends_a_wait_without_limit() {
+    let mut w = World::new(1, 1, &[("web", &[0])]);
+    w.refuses.insert("web-0".into(), (Ms::MAX, 429));
+    let mut o = Options { horizon_ms: 60_000, ..options() };
+    o.kubectl_drain.timeout_ms = 0;
+    let (outcome, failure) = run(&mut w, &[&[0]], o);
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(failure.is_some_and(|f| f.starts_with("horizon: batch 1 of 1 was under way")));
+}

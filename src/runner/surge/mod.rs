@@ -19,6 +19,7 @@ use super::refs::N;
 use crate::cluster::PodIdx;
 use crate::plan::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// A refused eviction is retried after so long (C; kubectl's own interval).
 const RETRY_MS: Ms = 5000;
@@ -71,6 +72,8 @@ struct Pool {
     arrived: u32,
     /// When new nodes were last asked for or came.
     since: Ms,
+    /// Places of old nodes that have not begun, in order.
+    waiting: VecDeque<usize>,
 }
 
 /// One batch: usually all nodes at once, for the window is the limit.
@@ -78,6 +81,8 @@ struct Pool {
 pub(crate) struct Surge {
     olds: Vec<Old>,
     pools: Vec<Pool>,
+    /// Places of old nodes that have begun and are not over, in the order in which they began.
+    active: Vec<usize>,
     evictor: Evictor,
     /// Taints under way (EKS).
     tainting: u32,
@@ -119,11 +124,21 @@ impl Surge {
             let pool = match self.pools.iter().position(|q| q.demand == demand) {
                 Some(i) => i,
                 None => {
-                    self.pools.push(Pool { demand, count: 0, surge: zones, started: 0, done: 0, arrived: 0, since: cx.now });
+                    self.pools.push(Pool {
+                        demand,
+                        count: 0,
+                        surge: zones,
+                        started: 0,
+                        done: 0,
+                        arrived: 0,
+                        since: cx.now,
+                        waiting: VecDeque::new(),
+                    });
                     self.pools.len() - 1
                 }
             };
             self.pools[pool].count += 1;
+            self.pools[pool].waiting.push_back(self.olds.len());
             self.olds.push(Old { n, pool, step: Step::Waiting });
         }
         for q in &mut self.pools {
@@ -169,22 +184,25 @@ impl Surge {
         if self.tainting > 0 || self.stopped || self.failed.is_some() {
             return;
         }
-        for k in 0..self.olds.len() {
-            let pool = self.olds[k].pool;
-            if self.olds[k].step != Step::Waiting || !self.may_start(cx, pool) {
-                continue;
+        for pool in 0..self.pools.len() {
+            while self.may_start(cx, pool) {
+                let Some(k) = self.pools[pool].waiting.pop_front() else { break };
+                self.begin_node(cx, k);
             }
-            self.pools[pool].started += 1;
-            let n = self.olds[k].n;
-            cx.settle(n, Fate::InProgress, "");
-            let eks = Self::parameters(cx).preset == SurgePreset::Eks;
-            match cx.node(n) {
-                None => self.finish(cx, k, Fate::Retired, ""),
-                Some(i) if eks || cx.view.state.nodes[i].unschedulable => self.drain(cx, k),
-                Some(_) => {
-                    cx.ask(Ask::Cordon(n));
-                    self.olds[k].step = Step::Cordoning;
-                }
+        }
+    }
+    fn begin_node(&mut self, cx: &mut Cx<'_>, k: usize) {
+        let (n, pool) = (self.olds[k].n, self.olds[k].pool);
+        self.pools[pool].started += 1;
+        self.active.push(k);
+        cx.settle(n, Fate::InProgress, "");
+        let eks = Self::parameters(cx).preset == SurgePreset::Eks;
+        match cx.node(n) {
+            None => self.finish(cx, k, Fate::Retired, ""),
+            Some(i) if eks || cx.view.state.nodes[i].unschedulable => self.drain(cx, k),
+            Some(_) => {
+                cx.ask(Ask::Cordon(n));
+                self.olds[k].step = Step::Cordoning;
             }
         }
     }
@@ -195,6 +213,7 @@ impl Surge {
     /// A node is over: the window moves on.
     fn finish(&mut self, cx: &mut Cx<'_>, k: usize, fate: Fate, why: &str) {
         let pool = self.olds[k].pool;
+        self.active.retain(|a| *a != k);
         self.olds[k].step = if fate.is_replaced() { Step::Done } else { Step::Held };
         cx.settle(self.olds[k].n, fate, why);
         self.pools[pool].done += 1;
@@ -249,7 +268,7 @@ impl Surge {
     /// Moves every node whose time has come.
     fn run(&mut self, cx: &mut Cx<'_>) {
         self.evictor.run(cx);
-        for k in 0..self.olds.len() {
+        for k in self.active.clone() {
             let n = self.olds[k].n;
             match self.olds[k].step {
                 Step::Draining { .. } if self.evictor.left(n) == 0 => self.emptied(cx, k),
@@ -274,9 +293,8 @@ impl Surge {
     }
     /// Whether nothing is under way that must be waited for.
     fn is_quiet(&self) -> bool {
-        let idle = |s: Step| matches!(s, Step::Done | Step::Held);
         let over = self.stopped || self.failed.is_some();
-        self.olds.iter().all(|o| idle(o.step) || (over && o.step == Step::Waiting))
+        self.active.is_empty() && (over || self.pools.iter().all(|q| q.waiting.is_empty()))
     }
     /// New nodes that do not come, while nothing else can go on.
     fn starved(&self, cx: &Cx<'_>) -> Option<Failure> {
@@ -292,10 +310,12 @@ impl Surge {
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
         self.evictor.cancel(cx, None);
-        for o in &mut self.olds {
+        for k in self.active.clone() {
+            let o = &mut self.olds[k];
             if matches!(o.step, Step::Cordoning | Step::Draining { .. }) {
                 o.step = Step::Waiting;
                 cx.settle(o.n, Fate::Waiting, "");
+                self.active.retain(|a| *a != k);
             }
         }
     }
@@ -409,7 +429,7 @@ impl Procedure for Surge {
     }
 
     fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
-        let nodes = self.olds.iter().filter_map(|o| match o.step {
+        let nodes = self.active.iter().filter_map(|k| match self.olds[*k].step {
             Step::Draining { deadline } if deadline == Ms::MAX => None,
             Step::Draining { deadline } | Step::Retiring { deadline } => Some(deadline),
             Step::Soaking { until } => Some(until),

@@ -1,0 +1,96 @@
+//! A runner that is written down and resumed before every single input reaches the same end as one that is not.
+
+use nodeferry::cluster::{NodeIdx, View};
+use nodeferry::disruption::BudgetIndex;
+use nodeferry::groups::{GroupPacker, infer_groups};
+use nodeferry::plan::options::{Options, ProcedureKind, SurgeOptions, SurgePreset};
+use nodeferry::plan::{Intent, batches, select};
+use nodeferry::runner::{Runner, StopMode};
+use nodeferry::scheduler::SchedulerConfig;
+use nodeferry::sim::autoscaler::AutoscalerOptions;
+use nodeferry::sim::world::{RunInput, World};
+use nodeferry::sim::{Delays, SimOptions};
+use nodeferry::snapshot::Snapshot;
+use nodeferry::snapshot::generate::{GenerateParams, generate};
+use std::sync::Arc;
+
+/// A small cluster with budgets, stateful sets and a few traps, emptied by a procedure; the whole trace as text.
+fn story(seed: u64, procedure: ProcedureKind, preset: SurgePreset, stop_at: Option<i64>, restarts: bool) -> Vec<String> {
+    let params = GenerateParams { seed, nodes: 6, new_nodes: 4, pods_per_node: Some(5), ..GenerateParams::default() };
+    let objects = generate(&params).expect("a cluster is generated");
+    let snapshot = Snapshot::from_objects(&objects).expect("the reader reads what the generator writes");
+    let mut cluster = snapshot.cluster;
+    infer_groups(&mut cluster);
+    let (catalog, state) = (cluster.catalog, cluster.state);
+    let view = View { catalog: &catalog, state: &state };
+    let options = Options {
+        procedure,
+        surge: SurgeOptions { preset, node_timeout_ms: Some(120_000), ..SurgeOptions::default() },
+        ..Options::default()
+    };
+    let selector = format!("{}={}", params.pool_label, params.old_pool);
+    let old = select(view, &[], Some(&selector)).expect("the old pool is there");
+    let cut = batches(view, &old, &options).expect("batches");
+    let old_nodes: Vec<NodeIdx> = cut.iter().flatten().copied().collect();
+    let intent = Arc::new(Intent::new(view, &cut, options.clone()));
+    let packer = Arc::new(GroupPacker::new(view, &options));
+    let runner = Runner::new(intent, view, packer).expect("the plan fits");
+    let sim = SimOptions::default();
+    let mut world = World::new(RunInput {
+        delays: Arc::new(Delays::new(&sim.delays, &snapshot.delays)),
+        budgets: Arc::new(BudgetIndex::new(&catalog)),
+        runner,
+        old_nodes,
+        options: Arc::new(sim),
+        autoscaler: AutoscalerOptions::default(),
+        scheduler: SchedulerConfig::default(),
+        seed,
+        stop_at: stop_at.map(|at| (at, StopMode { terminate_drained: None })),
+        frozen_scale_up: Vec::new(),
+        catalog: catalog.clone(),
+        state: state.clone(),
+    });
+    if restarts {
+        world.restart_runner_before_every_input();
+    }
+    let result = world.run();
+    assert!(result.violations.is_empty(), "{:?}", result.violations);
+    let view = View { catalog: &catalog, state: &result.state };
+    let mut lines: Vec<String> = result
+        .observations
+        .iter()
+        .map(|o| serde_json::to_string(&o.render(view)).expect("an event serialises"))
+        .collect();
+    lines.extend(result.lines.iter().map(|l| format!("{l:?}")));
+    lines.push(format!("{:?} {:?} {}", result.outcome, result.failure, result.duration_ms));
+    lines
+}
+
+fn same_end(procedure: ProcedureKind, preset: SurgePreset) {
+    for (seed, stop_at) in [(1, None), (2, None), (3, Some(150_000))] {
+        let (once, often) =
+            (story(seed, procedure, preset, stop_at, false), story(seed, procedure, preset, stop_at, true));
+        eprintln!("{procedure:?} {preset:?} seed {seed}: {} lines, {}", once.len(), once.last().map_or("", |l| l));
+        let differs = once.iter().zip(&often).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(once.len(), often.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn kubectl_drain() {
+    same_end(ProcedureKind::KubectlDrain, SurgePreset::Aks);
+}
+
+#[test]
+fn ocean_on_both_clouds() {
+    same_end(ProcedureKind::OceanAws, SurgePreset::Aks);
+    same_end(ProcedureKind::OceanAzure, SurgePreset::Aks);
+}
+
+#[test]
+fn surge_of_every_preset() {
+    for preset in [SurgePreset::Eks, SurgePreset::Aks, SurgePreset::Gke] {
+        same_end(ProcedureKind::Surge, preset);
+    }
+}
