@@ -80,7 +80,8 @@ pub enum NodeChange {
 #[derive(Clone, Copy, Debug)]
 enum Undo {
     Bind(PodIdx),
-    Detach(PodIdx, NodeIdx),
+    /// The pod, its node, and where it stood among the node's pods.
+    Detach(PodIdx, NodeIdx, u32),
     AddNode(NodeIdx),
     AddPod(PodIdx),
 }
@@ -406,11 +407,12 @@ impl State {
             "only a hypothesis takes a bound pod away"
         );
         if let Some(node) = self.pods[pod].node {
+            let place = self.nodes[node].pods.iter().position(|p| *p == pod).unwrap_or(0);
             if self.pods[pod].occupies() {
                 self.charge(catalog, pod, node, -1);
             }
             self.pods[pod].node = None;
-            self.undo.push(Undo::Detach(pod, node));
+            self.undo.push(Undo::Detach(pod, node, place as u32));
             self.log(Change::Pod(pod, PodChange::Unbound(node)));
         }
     }
@@ -586,10 +588,15 @@ impl State {
                         self.log(Change::Pod(pod, PodChange::Unbound(node)));
                     }
                 }
-                Some(Undo::Detach(pod, node)) => {
+                Some(Undo::Detach(pod, node, place)) => {
                     self.pods[pod].node = Some(node);
                     if self.pods[pod].occupies() {
                         self.charge(catalog, pod, node, 1);
+                        // Back to where it stood: the order of a node's pods is that of their arrival.
+                        let pods = &mut self.nodes[node].pods;
+                        if let Some(pod) = pods.pop() {
+                            pods.insert((place as usize).min(pods.len()), pod);
+                        }
                     }
                     self.log(Change::Pod(pod, PodChange::Bound));
                 }

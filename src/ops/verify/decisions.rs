@@ -187,6 +187,7 @@ pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
     let mut replay = Replay {
         by_name: snapshot.cluster.state.nodes.entries().map(|(i, n)| (catalog.text(n.spec.name).to_string(), i)).collect(),
         catalog,
+        lists: snapshot.cluster.state.nodes.entries().map(|(i, n)| (i, n.pods.clone())).collect(),
         state: snapshot.cluster.state,
         scheduler,
         report: DecisionReport::default(),
@@ -220,6 +221,8 @@ struct Replay {
     state: State,
     scheduler: Scheduler,
     by_name: BTreeMap<String, NodeIdx>,
+    /// Pods of each node in the order of upstream's NodeInfo, where the last takes the place of one that leaves.
+    lists: BTreeMap<NodeIdx, Vec<PodIdx>>,
     report: DecisionReport,
 }
 
@@ -285,12 +288,12 @@ impl Replay {
     ///
     /// The recording's stand-in for kubelets sets no `status.startTime`. Upstream then compares two readings of the
     /// clock (S/util `GetPodStartTime`), always finds the first pod older and so sorts equals the other way round:
-    /// the last to come counts as the oldest.
+    /// the last in its list of the node's pods counts as the oldest.
     fn victims_on(&mut self, pod: PodIdx, failure: &Failure, node: NodeIdx) -> Vec<PodIdx> {
         let mut only = failure.clone();
         only.statuses.iter_mut().filter(|s| s.0 != node).for_each(|s| s.1.code = Code::Unresolvable);
         let config = self.scheduler.config().clone();
-        let placed = self.state.nodes[node].pods.clone();
+        let placed = self.lists.get(&node).cloned().unwrap_or_default();
         for (age, placed) in placed.iter().enumerate() {
             self.state.pods[*placed].started = -1000 * age as i64;
         }
@@ -438,6 +441,11 @@ impl Replay {
             let named = |p: &PodIdx| self.pod_name(*p) == *victim;
             let found = self.state.live_pods().find(named);
             if let Some(pod) = found {
+                for list in self.lists.values_mut() {
+                    if let Some(place) = list.iter().position(|p| *p == pod) {
+                        list.swap_remove(place);
+                    }
+                }
                 self.state.remove_pod(&self.catalog, pod);
             }
         }
@@ -460,5 +468,6 @@ impl Replay {
         self.state.bind(&self.catalog, pod, node, 0);
         self.state.set_phase(&self.catalog, pod, Phase::Running);
         self.state.set_ready(pod, true, 0);
+        self.lists.entry(node).or_default().push(pod);
     }
 }

@@ -34,10 +34,11 @@ fn failure(bed: &Bed) -> Failure {
 
 fn run(bed: &mut Bed, pod: PodIdx) -> Preemption {
     let failure = failure(bed);
-    let before = format!("{:?}", bed.state.nodes.iter().map(|n| n.pods.len()).collect::<Vec<_>>());
+    let pods = |bed: &Bed| bed.state.nodes.iter().map(|n| n.pods.clone()).collect::<Vec<_>>();
+    let before = pods(bed);
     let config = SchedulerConfig::default();
     let out = preempt(&mut CpuOnly, &config, &bed.catalog, &mut bed.state, pod, &failure, &mut |_| 0);
-    assert_eq!(before, format!("{:?}", bed.state.nodes.iter().map(|n| n.pods.len()).collect::<Vec<_>>()));
+    assert_eq!(before, pods(bed), "everything is back where it stood");
     out
 }
 
