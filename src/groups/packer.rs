@@ -43,7 +43,9 @@ impl GroupPacker {
 
 impl Packer for GroupPacker {
     fn pack(&self, view: View<'_>, pods: &[PodIdx], old: &[NodeIdx]) -> Packing {
-        let starting = view.state.live_nodes().filter(|n| !view.state.nodes[*n].ready && view.state.nodes[*n].created >= 0).collect();
+        // What the run launched and is not Ready yet; nodes of the snapshot that are not Ready may never be again.
+        let launched = |n: &NodeIdx| !view.state.nodes[*n].ready && view.state.nodes[*n].created > 0;
+        let starting = view.state.live_nodes().filter(launched).collect();
         let options = PackOptions { exclude: old.to_vec(), starting, ..self.options.clone() };
         let packed = pack(view, &self.templates, pods, &options);
         let reason = |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);

@@ -54,34 +54,6 @@ pub enum GroupsError {
     },
 }
 
-/// Gives a cluster its node groups: from files and a value of any known form, or read off its nodes where there is neither.
-///
-/// `machine_types` is a catalogue in Karpenter's form: sizes of types that the groups only name, prices of inferred ones.
-///
-/// # Errors
-/// File, path of the field, and what was expected.
-pub fn load_groups(
-    files: &[PathBuf],
-    inline: Option<&Value>,
-    machine_types: Option<&Path>,
-    cluster: &mut Cluster,
-) -> Result<Vec<Finding>, GroupsError> {
-    let catalogue = machine_types.map(read_machine_types).transpose()?.unwrap_or_default();
-    let mut values = values_of(&source::load(files)?)?;
-    values.extend(inline.map(|v| ("groups.inline".to_string(), v.clone())));
-    if !values.is_empty() {
-        return groups_from_values(&values, catalogue, cluster);
-    }
-    let mut findings = infer_groups(cluster);
-    apply_prices(&catalogue, std::sync::Arc::make_mut(&mut cluster.catalog));
-    price_nodes(cluster);
-    let unpriced = |g: &NodeGroup| g.machines.iter().any(|m| cluster.catalog.machines[*m].price_micros_per_hour.is_none());
-    if !cluster.catalog.groups.iter().any(unpriced) {
-        findings.retain(|f| f.code != "price-unknown");
-    }
-    Ok(findings)
-}
-
 /// Reads files of node groups into a cluster: fills the catalogue's groups and machine types, sets each node's group.
 ///
 /// `machine_types` is a catalogue in Karpenter's form for types that the groups only name. Must come before a run has begun.
@@ -90,22 +62,17 @@ pub fn load_groups(
 /// File, path of the field, and what was expected.
 pub fn read_groups(paths: &[PathBuf], machine_types: Option<&Path>, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
     let catalogue = machine_types.map(read_machine_types).transpose()?.unwrap_or_default();
-    groups_from_sources(&source::load(paths)?, catalogue, cluster)
+    groups_from_values(&values_of(paths)?, catalogue, cluster)
 }
 
-/// Reads node groups from sources that are loaded already; pure.
+/// The documents of files of node groups, each with the name of its file.
 ///
 /// # Errors
-/// File, path of the field, and what was expected.
-pub fn groups_from_sources(sources: &[Source], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
-    groups_from_values(&values_of(sources)?, catalogue, cluster)
-}
-
-/// The documents of sources, each with the name of its file.
-fn values_of(sources: &[Source]) -> Result<Vec<(String, Value)>, GroupsError> {
+/// A file that cannot be read or parsed.
+pub fn values_of(paths: &[PathBuf]) -> Result<Vec<(String, Value)>, GroupsError> {
     let mut values = Vec::new();
-    for source in sources {
-        for value in parse(source)? {
+    for source in source::load(paths)? {
+        for value in parse(&source)? {
             values.push((source.name.clone(), value));
         }
     }
@@ -150,6 +117,30 @@ pub fn groups_from_values(values: &[(String, Value)], catalogue: MachineCatalogu
     price_nodes(reader.cluster);
     reader.say_unread();
     Ok(reader.findings)
+}
+
+/// Reads node groups from sources that are loaded already; pure.
+///
+/// # Errors
+/// File, path of the field, and what was expected.
+pub fn groups_from_sources(sources: &[Source], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+    let mut values = Vec::new();
+    for source in sources {
+        values.extend(parse(source)?.into_iter().map(|v| (source.name.clone(), v)));
+    }
+    groups_from_values(&values, catalogue, cluster)
+}
+
+/// Reads groups off the nodes ([`infer_groups`]), with a catalogue's prices for their machine types and the nodes that are there.
+pub fn inferred(catalogue: &MachineCatalogue, cluster: &mut Cluster) -> Vec<Finding> {
+    let mut findings = infer_groups(cluster);
+    apply_prices(catalogue, std::sync::Arc::make_mut(&mut cluster.catalog));
+    price_nodes(cluster);
+    let unpriced = |g: &NodeGroup| g.machines.iter().any(|m| cluster.catalog.machines[*m].price_micros_per_hour.is_none());
+    if !cluster.catalog.groups.iter().any(unpriced) {
+        findings.retain(|f| f.code != "price-unknown");
+    }
+    findings
 }
 
 /// Fills in prices of a catalogue where machine types have none: for inferred groups.
