@@ -41,28 +41,33 @@ pub struct Class {
     pub failed: Option<(u64, usize, Arc<Failure>)>,
 }
 
-/// What depends on the class and one node alone, by node index.
+/// What depends on the class and one node alone, by node index; a node's cell is made anew when it is looked at and the node changed since.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
-    cursor: u64,
-    started: bool,
-    seen: Vec<u32>,
-    static_seen: Vec<u32>,
-    static_fail: Vec<u8>,
-    /// The first plugin that refuses the node as [`refusal`] has it; 0 for none.
-    pub fail: Vec<u8>,
-    /// Fit and balance, weighted.
-    pub absolute: Vec<i32>,
-    /// Untolerated PreferNoSchedule taints.
-    pub taints: Vec<u8>,
-    /// Whether any node ever had such a taint.
-    pub any_taints: bool,
+    cells: Vec<Cell>,
     /// Weights of matching preferred node affinity; empty if the class has none.
-    pub preferred: Vec<i32>,
+    preferred: Vec<i32>,
     /// Image scores; empty if no node has any of the images.
     pub images: Vec<i64>,
     images_of: Option<u64>,
 }
+
+/// What is known of one node.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    seen: u32,
+    static_seen: u32,
+    /// Fit and balance, weighted.
+    pub absolute: i32,
+    static_refused: bool,
+    /// Whether a plugin that looks at class and node alone refuses it.
+    pub refused: bool,
+    /// Untolerated PreferNoSchedule taints.
+    pub taints: u8,
+}
+
+const UNSEEN: Cell =
+    Cell { seen: u32::MAX, static_seen: u32::MAX, absolute: 0, static_refused: false, refused: false, taints: 0 };
 
 /// Pod classes by what they were made from.
 #[derive(Clone, Debug, Default)]
@@ -204,10 +209,6 @@ pub fn refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<Plug
     static_refusal(sight, shape, node).or_else(|| dynamic_refusal(sight, shape, node))
 }
 
-fn code(plugin: Option<PluginId>) -> u8 {
-    plugin.map_or(0, |p| p as u8 + 1)
-}
-
 /// Fit and balance of a node, weighted.
 fn absolute(sight: Sight<'_>, shape: &PodShape, node: NodeIdx, balance: bool) -> i32 {
     let n = &sight.state.nodes[node];
@@ -235,68 +236,77 @@ impl Class {
         sight.config.weight(PluginId::NodeAffinity) > 0
             && (!shape.preferred_node_affinity.is_empty() || !sight.config.added_preferred.is_empty())
     }
-    /// Brings the columns up to date where nodes changed.
-    pub fn refresh(&mut self, sight: Sight<'_>, index: &Index) {
-        let shape = &sight.catalog.shapes[self.shape.at()];
-        let balance = self.balances(sight, shape);
-        let prefers = Class::prefers_nodes(sight, shape);
-        self.columns.reserve(sight.state.nodes.len(), prefers);
-        let dirty = index.dirty_since(self.columns.cursor).filter(|_| self.columns.started);
-        match dirty {
-            Some(nodes) if nodes.len() <= sight.state.nodes.len() => {
-                nodes.iter().for_each(|n| self.columns.update(sight, index, shape, balance, *n));
-            }
-            _ => index.order.list().iter().for_each(|n| self.columns.update(sight, index, shape, balance, *n)),
+}
+
+/// Looks nodes up in a class's columns, made anew where they are out of date.
+pub struct Lookup<'a> {
+    sight: Sight<'a>,
+    index: &'a Index,
+    shape: &'a PodShape,
+    balance: bool,
+    columns: &'a mut Columns,
+}
+
+impl<'a> Lookup<'a> {
+    /// Makes columns ready for one cycle.
+    pub fn new(sight: Sight<'a>, index: &'a Index, shape: &'a PodShape, balance: bool, columns: &'a mut Columns) -> Lookup<'a> {
+        let nodes = sight.state.nodes.len();
+        columns.cells.resize(nodes.max(columns.cells.len()), UNSEEN);
+        if Class::prefers_nodes(sight, shape) {
+            columns.preferred.resize(columns.cells.len(), 0);
         }
-        self.columns.cursor = index.dirty_cursor();
-        self.columns.started = true;
-        if self.columns.images_of != Some(index.nodes_generation) {
-            self.columns.images_of = Some(index.nodes_generation);
+        if columns.images_of != Some(index.nodes_generation) {
+            columns.images_of = Some(index.nodes_generation);
             if sight.config.weight(PluginId::ImageLocality) > 0 {
-                index.images.column(shape, sight.state.nodes.len(), &mut self.columns.images);
+                index.images.column(shape, nodes, &mut columns.images);
             }
         }
+        Lookup { sight, index, shape, balance, columns }
+    }
+    /// What is known of a node.
+    #[inline]
+    pub fn cell(&mut self, node: NodeIdx) -> Cell {
+        let i = node.at();
+        if self.columns.cells[i].seen != self.index.version[i] {
+            self.update(node);
+        }
+        self.columns.cells[i]
+    }
+    #[inline(never)]
+    fn update(&mut self, node: NodeIdx) {
+        let (sight, shape, i) = (self.sight, self.shape, node.at());
+        let mut cell = self.columns.cells[i];
+        cell.seen = self.index.version[i];
+        if cell.static_seen != self.index.static_epoch[i] {
+            cell.static_seen = self.index.static_epoch[i];
+            let n = &sight.state.nodes[node];
+            cell.static_refused = static_refusal(sight, shape, node).is_some();
+            cell.taints = taint_toleration::raw_score(shape, n).min(255) as u8;
+            if !self.columns.preferred.is_empty() {
+                let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
+                self.columns.preferred[i] = node_affinity::raw_score(own, added, n, &sight.catalog.names) as i32;
+            }
+        }
+        cell.refused = cell.static_refused || dynamic_refusal(sight, shape, node).is_some();
+        if !cell.refused {
+            cell.absolute = absolute(sight, shape, node, self.balance);
+        }
+        self.columns.cells[i] = cell;
     }
 }
 
 impl Columns {
-    fn reserve(&mut self, nodes: usize, prefers: bool) {
-        if self.seen.len() < nodes {
-            self.seen.resize(nodes, u32::MAX);
-            self.static_seen.resize(nodes, u32::MAX);
-            self.static_fail.resize(nodes, 0);
-            self.fail.resize(nodes, 0);
-            self.absolute.resize(nodes, 0);
-            self.taints.resize(nodes, 0);
-            if prefers {
-                self.preferred.resize(nodes, 0);
-            }
-        }
+    /// A node's cell as it was last looked at.
+    #[inline]
+    pub fn cell(&self, node: NodeIdx) -> Cell {
+        self.cells[node.at()]
     }
-    fn update(&mut self, sight: Sight<'_>, index: &Index, shape: &PodShape, balance: bool, node: NodeIdx) {
-        let i = node.at();
-        let version = sight.state.nodes[node].version;
-        if self.seen[i] == version {
-            return;
-        }
-        self.seen[i] = version;
-        if self.static_seen[i] != index.static_epoch[i] {
-            self.static_seen[i] = index.static_epoch[i];
-            let n = &sight.state.nodes[node];
-            self.static_fail[i] = code(static_refusal(sight, shape, node));
-            self.taints[i] = taint_toleration::raw_score(shape, n).min(255) as u8;
-            self.any_taints |= self.taints[i] > 0;
-            if !self.preferred.is_empty() {
-                let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
-                self.preferred[i] = node_affinity::raw_score(own, added, n, &sight.catalog.names) as i32;
-            }
-        }
-        self.fail[i] = match self.static_fail[i] {
-            0 => code(dynamic_refusal(sight, shape, node)),
-            fails => fails,
-        };
-        if self.fail[i] == 0 {
-            self.absolute[i] = absolute(sight, shape, node, balance);
-        }
+    /// Weights of preferred node affinity that a node meets, as it was last looked at.
+    pub fn preferred(&self, node: NodeIdx) -> i64 {
+        self.preferred.get(node.at()).copied().map_or(0, i64::from)
+    }
+    /// Whether the class prefers nodes.
+    pub fn has_preferred(&self) -> bool {
+        !self.preferred.is_empty()
     }
 }

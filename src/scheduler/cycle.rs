@@ -1,6 +1,6 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
-use super::class::{Class, Classes, Resolved, Sight, refusal};
+use super::class::{Class, Classes, Lookup, Resolved, Sight, refusal};
 use super::config::{SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Verdict};
 use super::index::Index;
@@ -182,19 +182,16 @@ impl Scheduler {
     pub fn score_over(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, nodes: &[NodeIdx]) -> Explanation {
         self.sync(catalog, state);
         let class = self.class(catalog, state, pod);
-        let mut scratch = Scratch { feasible: nodes.to_vec(), ..Scratch::default() };
-        self.score(catalog, state, class, &mut scratch, true).map(|e| *e).unwrap_or_default()
+        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        self.explanation(sight, &self.classes.all[class], nodes)
     }
-    /// The class of a pod, its columns and terms up to date.
+    /// The class of a pod, its terms up to date.
     fn class(&mut self, catalog: &Catalog, state: &State, pod: PodIdx) -> usize {
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let id = self.classes.of_spec(sight, &mut self.index, state.pods[pod].spec) as usize;
         let class = &mut self.classes.all[id];
         let ident = &self.index.idents.all[class.ident as usize];
         class.terms.catch_up(&self.index.carriers, ident, &self.config, &catalog.names);
-        if class.named.is_none() {
-            class.refresh(sight, &self.index);
-        }
         id
     }
     /// The class's last failure, if nothing has changed since that could lift it.
@@ -389,32 +386,27 @@ impl Scheduler {
     ) -> usize {
         feasible.clear();
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
-        let class = &self.classes.all[id];
-        let shape = &catalog.shapes[class.shape.at()];
         let nodes = narrowed.unwrap_or(self.index.order.list());
         if nodes.is_empty() {
             return 0;
         }
+        let mut columns = std::mem::take(&mut self.classes.all[id].columns);
+        let class = &self.classes.all[id];
+        let shape = &catalog.shapes[class.shape.at()];
         let enough = self.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
+        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty();
         let view = PodView { catalog, state, config: &self.config, pod };
-        let use_columns = class.named.is_none();
-        let local = |node: NodeIdx| match use_columns {
-            true => class.columns.fail[node.at()] == 0,
-            false => refusal(sight, shape, node).is_none(),
-        };
+        // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
+        let mut lookup = class.named.is_none().then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
         let start = self.next_start % nodes.len();
         let mut looked = 0;
         for node in nodes[start..].iter().chain(&nodes[..start]).copied() {
-            let fits = match overlay.iter().find(|o| o.0 == node) {
-                Some((_, verdict)) => verdict.is_none(),
-                None => {
-                    local(node)
-                        && (!class.has_volumes || self.volumes.filter(view, node).is_ok())
-                        && spread.iter().all(|c| c.objection(node).is_none())
-                        && affinity.admits(node)
-                }
+            let locally = match &mut lookup {
+                Some(lookup) => !lookup.cell(node).refused,
+                None => refusal(sight, shape, node).is_none(),
             };
+            let fits = locally && (alone || self.fits(node, class, view, &spread, &affinity, overlay));
             if fits {
                 if feasible.len() == enough {
                     break;
@@ -423,7 +415,22 @@ impl Scheduler {
             }
             looked += 1;
         }
+        self.classes.all[id].columns = columns;
         looked
+    }
+    /// What volumes, other nodes' pods and nominated pods say of a node that would do for itself.
+    fn fits(
+        &self, node: NodeIdx, class: &Class, view: PodView<'_>, spread: &[pts::HardCheck<'_>], affinity: &ipa::Checks<'_>,
+        overlay: &[(NodeIdx, Option<Rejection>)],
+    ) -> bool {
+        match overlay.iter().find(|o| o.0 == node) {
+            Some((_, verdict)) => verdict.is_none(),
+            None => {
+                (!class.has_volumes || self.volumes.filter(view, node).is_ok())
+                    && spread.iter().all(|c| c.objection(node).is_none())
+                    && affinity.admits(node)
+            }
+        }
     }
     /// The second pass: why each node was refused.
     #[allow(clippy::too_many_arguments)] // as above
@@ -454,25 +461,82 @@ impl Scheduler {
     fn score(&self, catalog: &Catalog, state: &State, id: usize, scratch: &mut Scratch, explain: bool) -> Option<Box<Explanation>> {
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let class = &self.classes.all[id];
+        if class.named.is_none() {
+            self.total(class, scratch);
+        }
+        (explain || class.named.is_some()).then(|| {
+            let explanation = self.explanation(sight, class, &scratch.feasible);
+            if class.named.is_some() {
+                scratch.totals.clone_from(&explanation.totals);
+            }
+            // What is shown are the totals that decide.
+            Box::new(Explanation { totals: scratch.totals.clone(), ..explanation })
+        })
+    }
+    /// Totals from the columns, as of the scan: what is the same for all nodes is left to the end.
+    fn total(&self, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, column, spread } = scratch;
-        let mut explanation = explain.then(Box::<Explanation>::default);
+        let (columns, index, config) = (&class.columns, &self.index, &self.config);
+        let mut any_taints = 0;
         totals.clear();
-        totals.resize(feasible.len(), 0);
+        totals.extend(feasible.iter().map(|n| {
+            let cell = columns.cell(*n);
+            any_taints |= cell.taints;
+            i64::from(cell.absolute)
+        }));
+        let mut add = |weight: i64, column: &[i64]| totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score);
+        let mut same = 0;
+        for (plugin, weight) in config.weights.iter().filter(|w| w.1 > 0) {
+            let scored = match plugin {
+                PluginId::TaintToleration if any_taints == 0 => {
+                    same += 100 * weight;
+                    false
+                }
+                PluginId::TaintToleration => {
+                    column.clear();
+                    column.extend(feasible.iter().map(|n| i64::from(columns.cell(*n).taints)));
+                    by_highest(column, true);
+                    true
+                }
+                PluginId::NodeAffinity if columns.has_preferred() => {
+                    column.clear();
+                    column.extend(feasible.iter().map(|n| columns.preferred(*n)));
+                    by_highest(column, false);
+                    true
+                }
+                PluginId::ImageLocality if !columns.images.is_empty() => {
+                    column.clear();
+                    column.extend(feasible.iter().map(|n| columns.images.get(n.at()).copied().unwrap_or(0)));
+                    true
+                }
+                PluginId::PodTopologySpread => pts::score(&class.rows, &index.counts, &index.topology, feasible, spread, column),
+                PluginId::InterPodAffinity => {
+                    ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, config, feasible, column)
+                }
+                _ => false,
+            };
+            if scored {
+                add(*weight, column);
+            }
+        }
+        if same > 0 {
+            totals.iter_mut().for_each(|total| *total += same);
+        }
+    }
+    /// Every plugin's scores, each from its own rule.
+    fn explanation(&self, sight: Sight<'_>, class: &Class, feasible: &[NodeIdx]) -> Explanation {
+        let mut explanation = Explanation { feasible: feasible.to_vec(), totals: vec![0; feasible.len()], ..Explanation::default() };
+        let (mut column, mut scratch) = (Vec::new(), pts::Scratch::default());
         for (plugin, weight) in self.config.weights.iter().filter(|w| w.1 > 0) {
-            if !self.score_one(*plugin, sight, class, feasible, spread, column) {
-                continue;
-            }
-            totals.iter_mut().zip(&*column).for_each(|(total, score)| *total += weight * score);
-            if let Some(explanation) = &mut explanation {
-                explanation.plugins.push((*plugin, column.iter().map(|s| s * weight).collect()));
+            if self.score_one(*plugin, sight, class, feasible, &mut scratch, &mut column) {
+                column.iter_mut().for_each(|score| *score *= weight);
+                explanation.totals.iter_mut().zip(&column).for_each(|(total, score)| *total += score);
+                explanation.plugins.push((*plugin, column.clone()));
             }
         }
-        if let Some(explanation) = &mut explanation {
-            let best = totals.iter().max().copied();
-            explanation.best = feasible.iter().zip(&*totals).filter(|n| Some(*n.1) == best).map(|n| *n.0).collect();
-            explanation.feasible.clone_from(feasible);
-            explanation.totals.clone_from(totals);
-        }
+        let best = explanation.totals.iter().max().copied();
+        let totals = feasible.iter().zip(&explanation.totals);
+        explanation.best = totals.filter(|n| Some(*n.1) == best).map(|n| *n.0).collect();
         explanation
     }
     /// One plugin's normalised scores. False if it is skipped for this class.
@@ -554,3 +618,6 @@ fn uniform(totals: &[i64], tie: &mut dyn FnMut(usize) -> usize) -> usize {
         _ => ties[tie(ties.len()) % ties.len()],
     }
 }
+
+#[cfg(test)]
+mod tests;

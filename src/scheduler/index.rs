@@ -37,6 +37,8 @@ pub struct Index {
     pub generation: u64,
     /// Raised when a node appears or goes.
     pub nodes_generation: u64,
+    /// Raised, by node, when what it has left or its taints or cordon change.
+    pub version: Vec<u32>,
     /// Raised, by node, when its taints or cordon change.
     pub static_epoch: Vec<u32>,
     /// Pods nominated to nodes, by node.
@@ -47,12 +49,7 @@ pub struct Index {
     listed: Vec<bool>,
     placed: Vec<Option<Placed>>,
     nominations: FxHashMap<PodIdx, NodeIdx>,
-    dirty: Vec<NodeIdx>,
-    dirty_before: u64,
 }
-
-/// How long the list of changed nodes may grow before its older half is dropped.
-const DIRTY_LIMIT: usize = 1 << 16;
 
 impl Index {
     /// Derives everything from a state.
@@ -84,10 +81,6 @@ impl Index {
             self.apply(catalog, state, *change);
         }
         self.cursor = state.cursor();
-        if self.dirty.len() > DIRTY_LIMIT {
-            self.dirty.drain(..DIRTY_LIMIT / 2);
-            self.dirty_before += (DIRTY_LIMIT / 2) as u64;
-        }
         true
     }
     fn apply(&mut self, catalog: &Catalog, state: &State, change: Change) {
@@ -113,23 +106,14 @@ impl Index {
     /// Notes that what a node has left may have changed.
     fn touch(&mut self, node: NodeIdx) {
         self.generation += 1;
-        if self.dirty.last() != Some(&node) {
-            self.dirty.push(node);
-        }
-    }
-    /// A cursor after the latest changed node.
-    pub fn dirty_cursor(&self) -> u64 {
-        self.dirty_before + self.dirty.len() as u64
-    }
-    /// Nodes changed since a cursor; None if that is too long ago to tell.
-    pub fn dirty_since(&self, cursor: u64) -> Option<&[NodeIdx]> {
-        cursor.checked_sub(self.dirty_before).map(|from| &self.dirty[from as usize..])
+        self.version[node.at()] = self.version[node.at()].wrapping_add(1);
     }
     fn add_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
         let node = &state.nodes[index];
         if self.listed.len() <= index.at() {
             self.listed.resize(index.at() + 1, false);
             self.static_epoch.resize(index.at() + 1, 0);
+            self.version.resize(index.at() + 1, 0);
         }
         if node.gone || self.listed[index.at()] {
             return;

@@ -37,10 +37,10 @@ impl Compiler<'_> {
     pub fn terms(&mut self, shape: &PodShape, ident: u32) -> Terms {
         let all = |term: &PodTerm| (term.selector.clone(), Namespaces::of(term));
         let together: Vec<_> = shape.affinity.iter().map(all).collect();
-        let kind = self.idents.all[ident as usize].clone();
-        let names = &self.catalog.names;
+        let (kind, names) = (&self.idents.all[ident as usize], &self.catalog.names);
+        let affine_to_itself = shape.affinity.iter().all(|t| term_matches(t, kind, names));
         Terms {
-            affine_to_itself: shape.affinity.iter().all(|t| term_matches(t, &kind, names)),
+            affine_to_itself,
             affinity: shape.affinity.iter().map(|t| self.counter(together.clone(), t)).collect(),
             anti: shape.anti_affinity.iter().map(|t| self.counter(vec![all(t)], t)).collect(),
             preferred: {

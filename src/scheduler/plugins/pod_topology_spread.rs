@@ -192,6 +192,7 @@ pub struct Scratch {
     seen: Vec<bool>,
     ignored: Vec<bool>,
     raw: Vec<i64>,
+    sums: Vec<f64>,
 }
 
 /// Normalised scores of the feasible nodes. False if the plugin has nothing to say.
@@ -199,18 +200,24 @@ pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[Node
     if rows.soft.is_empty() {
         return false;
     }
-    let tables: Vec<&[u32]> = rows.soft.iter().map(|r| &topology.domains(r.key).of[..]).collect();
     let of = |table: &[u32], node: NodeIdx| table.get(node.at()).copied().unwrap_or(NO_DOMAIN);
-    scratch.ignored.clear();
-    scratch.ignored.extend(feasible.iter().map(|n| rows.all_keys && tables.iter().any(|t| of(t, *n) == NO_DOMAIN)));
-    let ignored = scratch.ignored.iter().filter(|i| **i).count();
-
-    let mut sums = vec![0.0_f64; feasible.len()];
-    for (row, table) in rows.soft.iter().zip(&tables) {
-        let size = if row.is_hostname {
-            feasible.len() - ignored
-        } else {
-            distinct(table, topology.domains(row.key).len, feasible, &scratch.ignored, &mut scratch.seen)
+    let Scratch { seen, ignored, raw, sums } = scratch;
+    ignored.clear();
+    ignored.resize(feasible.len(), false);
+    if rows.all_keys {
+        for row in &rows.soft {
+            let table = &topology.domains(row.key).of;
+            ignored.iter_mut().zip(feasible).for_each(|(i, node)| *i |= of(table, *node) == NO_DOMAIN);
+        }
+    }
+    sums.clear();
+    sums.resize(feasible.len(), 0.0);
+    for row in &rows.soft {
+        let domains = topology.domains(row.key);
+        let table = &domains.of;
+        let size = match row.is_hostname {
+            true => feasible.len() - ignored.iter().filter(|i| **i).count(),
+            false => distinct(table, domains.len, feasible, ignored, seen),
         };
         let weight = libm::log((size + 2) as f64);
         let base = (row.max_skew - 1) as f64;
@@ -226,10 +233,16 @@ pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[Node
             *sum += f64::from(count) * weight + base;
         }
     }
-    scratch.raw.clear();
-    scratch.raw.extend(sums.iter().map(|s| s.round() as i64));
-    normalize(&scratch.raw, &scratch.ignored, out);
+    raw.clear();
+    raw.extend(sums.iter().map(|s| round(*s)));
+    normalize(raw, ignored, out);
     true
+}
+
+/// `math.Round` of a sum that is not negative, without a call to the library.
+fn round(sum: f64) -> i64 {
+    let whole = sum as i64;
+    whole + i64::from(sum - whole as f64 >= 0.5)
 }
 
 /// Number of distinct domains among the nodes that are not ignored; nodes without the key share one (`node.Labels[key]` is "").
@@ -245,14 +258,35 @@ fn distinct(table: &[u32], domains: usize, feasible: &[NodeIdx], ignored: &[bool
 
 /// P/podtopologyspread/scoring.go `NormalizeScore`.
 fn normalize(raw: &[i64], ignored: &[bool], out: &mut Vec<i64>) {
-    let counted = || raw.iter().zip(ignored).filter(|s| !s.1).map(|s| *s.0);
-    let least = counted().min().unwrap_or(i64::MAX);
-    let most = counted().max().unwrap_or(0).max(0);
+    let (mut least, mut most) = (i64::MAX, 0);
+    for (score, ignored) in raw.iter().zip(ignored) {
+        if !ignored {
+            least = least.min(*score);
+            most = most.max(*score);
+        }
+    }
     out.clear();
-    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| match (ignored, most) {
-        (true, _) => 0,
-        (false, 0) => 100,
-        (false, most) => 100 * (most + least - score) / most,
+    if most == 0 {
+        out.extend(ignored.iter().map(|ignored| if *ignored { 0 } else { 100 }));
+        return;
+    }
+    // Raw scores take few values: each is divided once.
+    let mut known = [-1_i64; 64];
+    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| {
+        if *ignored {
+            return 0;
+        }
+        let share = || 100 * (most + least - score) / most;
+        match known.get_mut((score - least) as usize) {
+            Some(-1) | None => {
+                let share = share();
+                if let Some(slot) = known.get_mut((score - least) as usize) {
+                    *slot = share;
+                }
+                share
+            }
+            Some(share) => *share,
+        }
     }));
 }
 

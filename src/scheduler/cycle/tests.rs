@@ -1,0 +1,238 @@
+//! The cycle by rule, and what is kept incrementally against what is derived anew.
+
+use super::*;
+use crate::cluster::draw::Draws;
+use crate::cluster::*;
+use crate::scheduler::testbed::Bed;
+
+fn decide(scheduler: &mut Scheduler, bed: &mut Bed, pod: PodIdx) -> Decision {
+    scheduler.explain(&bed.catalog, &mut bed.state, pod, &mut |_| 0)
+}
+
+fn selector(bed: &mut Bed, key: &str, value: &str) -> Selector {
+    let (key, value) = (bed.sym(key), bed.sym(value));
+    Selector::All(vec![Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None }])
+}
+
+fn term(bed: &mut Bed, app: &str, key: &str) -> PodTerm {
+    PodTerm {
+        selector: selector(bed, "app", app),
+        namespaces: vec![NsIdx(0)],
+        all_namespaces: false,
+        topology_key: bed.sym(key),
+    }
+}
+
+fn constraint(bed: &mut Bed, app: &str, key: &str, when: WhenUnsatisfiable) -> SpreadConstraint {
+    SpreadConstraint {
+        max_skew: 1,
+        topology_key: bed.sym(key),
+        when,
+        selector: selector(bed, "app", app),
+        min_domains: 1,
+        honor_node_affinity: true,
+        honor_node_taints: false,
+    }
+}
+
+/// S/schedule_one.go `numFeasibleNodesToFind`.
+#[test]
+fn the_sample_shrinks_with_the_cluster() {
+    let config = SchedulerConfig::default();
+    assert_eq!([99, 100, 400, 1000, 5000, 6000].map(|n| config.nodes_to_find(n)), [99, 100, 188, 420, 500, 300]);
+    let config = SchedulerConfig { percentage_of_nodes_to_score: 100, ..config };
+    assert_eq!(config.nodes_to_find(400), 400);
+}
+
+/// S/schedule_one.go `findNodesThatPassFilters`: the search goes on where it stopped.
+#[test]
+fn the_next_search_starts_where_the_last_one_stopped() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(100, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    for i in 0..120 {
+        bed.node(&format!("n{i}"), 4000, &[]);
+    }
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let pod = bed.pod(spec, 0);
+    for start in [0, 100, 80] {
+        assert_eq!(scheduler.next_start, start);
+        let decision = decide(&mut scheduler, &mut bed, pod);
+        assert_eq!((decision.feasible, decision.evaluated), (100, 100));
+    }
+}
+
+/// S/framework/types.go `FitError.Error`: counted reasons, sorted as text.
+#[test]
+fn a_refusal_counts_its_reasons() {
+    let mut bed = Bed::new();
+    let taint = bed.taint("dedicated");
+    let shape = bed.shape(5000, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    let nodes = ["a", "b", "c"].map(|n| bed.node(n, 4000, &[]));
+    bed.state.set_taints(nodes[1], taint);
+    bed.state.set_unschedulable(nodes[2], true);
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let pod = bed.pod(spec, 0);
+    let decision = decide(&mut scheduler, &mut bed, pod);
+    let failure = decision.failure().expect("nothing fits");
+    let message = failure.message(&bed.catalog, "preemption: no.");
+    let words = "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. preemption: no.";
+    assert_eq!(message, words);
+    assert!(failure.preemptible(bed.state.live_nodes()).is_empty(), "5 CPUs fit no empty node either");
+    assert!(failure.rejectors.contains(PluginId::NodeResourcesFit));
+}
+
+/// P/nodeaffinity PreFilter: `metadata.name In` narrows the nodes; the others count as not satisfying the plugin.
+#[test]
+fn a_named_node_is_the_only_one_looked_at() {
+    let mut bed = Bed::new();
+    let name = bed.sym("a");
+    let mut shape = bed.shape(5000, 0);
+    let field = Requirement { key: bed.sym("metadata.name"), operator: Operator::In, values: [name].into_iter().collect(), bound: None };
+    shape.node_affinity = Some(NodeSelector { terms: vec![NodeSelectorTerm { expressions: Vec::new(), fields: vec![field] }] });
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    for name in ["a", "b", "c"] {
+        bed.node(name, 4000, &[]);
+    }
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let pod = bed.pod(spec, 0);
+    let decision = decide(&mut scheduler, &mut bed, pod);
+    let message = decision.failure().expect("it does not fit").message(&bed.catalog, "");
+    assert_eq!(message, "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].");
+}
+
+/// S/schedule_one.go `evaluateNominatedNode`: the nominated node is tried first; others yield to the nomination.
+#[test]
+fn a_nominated_pod_goes_where_it_was_promised_and_others_yield() {
+    let mut bed = Bed::new();
+    let (high, low) = (bed.shape(3000, 10), bed.shape(3000, 0));
+    let (high, low) = (bed.spec(high, &[]), bed.spec(low, &[]));
+    bed.start();
+    let nodes = ["a", "b"].map(|n| bed.node(n, 4000, &[]));
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let (first, second) = (bed.pod(high, 0), bed.pod(low, 0));
+    bed.state.nominate(first, Some(nodes[0]));
+    assert_eq!(decide(&mut scheduler, &mut bed, second).node(), Some(nodes[1]), "the first node is promised");
+    assert_eq!(decide(&mut scheduler, &mut bed, first).node(), Some(nodes[0]));
+    assert!(bed.state.pods[first].node.is_none() && bed.state.requested(nodes[0])[0] == 0, "nothing was changed");
+}
+
+/// A class that failed says so again without a search, until something changes.
+#[test]
+fn a_failure_is_remembered_until_something_changes() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(3000, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    let node = bed.node("a", 4000, &[]);
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let there = bed.running(spec, node, 0);
+    let (a, b) = (bed.pod(spec, 0), bed.pod(spec, 0));
+    let first = decide(&mut scheduler, &mut bed, a).failure().cloned().expect("full");
+    let again = decide(&mut scheduler, &mut bed, b).failure().cloned().expect("full");
+    assert!(Arc::ptr_eq(&first, &again));
+    bed.state.remove_pod(&bed.catalog, there);
+    assert_eq!(decide(&mut scheduler, &mut bed, a).node(), Some(node));
+}
+
+/// Specs of every kind of cross-node rule, for the comparison below.
+fn mixed(bed: &mut Bed) -> Vec<SpecIdx> {
+    let mut specs = Vec::new();
+    for (i, app) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        for kind in 0..5 {
+            let mut shape = bed.shape(200 + 100 * i as i64, 0);
+            match kind {
+                0 => shape.anti_affinity = vec![term(bed, app, "kubernetes.io/hostname")],
+                1 => shape.affinity = vec![term(bed, app, "zone")],
+                2 => shape.preferred_affinity = vec![(10, term(bed, "a", "zone"))],
+                3 => shape.spread = vec![constraint(bed, app, "zone", WhenUnsatisfiable::DoNotSchedule)],
+                _ => {
+                    let soft = WhenUnsatisfiable::ScheduleAnyway;
+                    shape.spread = vec![constraint(bed, app, "zone", soft), constraint(bed, app, "kubernetes.io/hostname", soft)];
+                }
+            }
+            specs.push(bed.spec(shape, &[("app", app), ("other", "x")]));
+        }
+    }
+    specs
+}
+
+#[test]
+fn what_is_kept_equals_what_is_derived_anew() {
+    let mut bed = Bed::new();
+    let specs = mixed(&mut bed);
+    let taint = bed.taint("dedicated");
+    let templates: Vec<NodeSpec> =
+        (0..40).map(|i| bed.node_spec(&format!("n{i}"), 2000 + 500 * (i % 3), &[("zone", ["x", "y", "z"][i as usize % 3])])).collect();
+    bed.start();
+    let mut templates = templates.into_iter();
+    for template in templates.by_ref().take(12) {
+        bed.state.add_node(Arc::new(template), None, true, 0);
+    }
+    let mut kept = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+    let draws = Draws::new(11);
+    let mut placed: Vec<PodIdx> = Vec::new();
+    let pick = |what: &str, nth: u64, n: usize| draws.below("incremental", what, nth, n as u64) as usize;
+    for step in 0..600_u64 {
+        match pick("what", step, 20) {
+            0 => templates.next().into_iter().for_each(|t| {
+                bed.state.add_node(Arc::new(t), None, true, 0);
+            }),
+            1 if bed.state.live_nodes().count() > 6 => {
+                let node = bed.state.live_nodes().nth(pick("node", step, 5)).expect("there are more");
+                bed.state.remove_node(node);
+            }
+            2 => {
+                let node = bed.state.live_nodes().nth(pick("node", step, 5)).expect("there are more");
+                let taints = if bed.state.nodes[node].taints.is_empty() { taint.clone() } else { Default::default() };
+                bed.state.set_taints(node, taints);
+            }
+            3..=6 if !placed.is_empty() => {
+                let pod = placed.swap_remove(pick("pod", step, placed.len()));
+                match pick("end", step, 3) {
+                    0 => bed.state.set_phase(&bed.catalog, pod, Phase::Succeeded),
+                    1 => bed.state.set_deleting(pod, 0, 1000),
+                    _ => bed.state.remove_pod(&bed.catalog, pod),
+                }
+            }
+            7 if !placed.is_empty() => {
+                let mark = bed.state.suppose();
+                bed.state.detach(&bed.catalog, placed[pick("pod", step, placed.len())]);
+                kept.sync(&bed.catalog, &bed.state);
+                bed.state.rollback(&bed.catalog, mark);
+            }
+            _ => {}
+        }
+        let pod = bed.pod(specs[pick("spec", step, specs.len())], 0);
+        let mut anew = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+        let (mine, theirs) = (decide(&mut kept, &mut bed, pod), decide(&mut anew, &mut bed, pod));
+        compare(step, &mine, &theirs);
+        match mine.node() {
+            Some(node) => {
+                bed.state.bind(&bed.catalog, pod, node, 0);
+                placed.push(pod);
+            }
+            None => bed.state.remove_pod(&bed.catalog, pod),
+        }
+    }
+    assert!(placed.len() > 20, "the clusters of this test hold some pods: {}", placed.len());
+}
+
+/// The same scores for the same nodes; the order of nodes depends on history, so that the choice may differ among the best.
+fn compare(step: u64, mine: &Decision, theirs: &Decision) {
+    let sorted = |d: &Decision| {
+        let e = d.explanation.as_ref()?;
+        let mut nodes: Vec<(NodeIdx, i64)> = e.feasible.iter().copied().zip(e.totals.iter().copied()).collect();
+        nodes.sort_unstable();
+        let sums: Vec<i64> = (0..e.feasible.len()).map(|i| e.plugins.iter().map(|p| p.1[i]).sum()).collect();
+        assert_eq!(sums, e.totals, "step {step}: columns and rules agree");
+        Some(nodes)
+    };
+    assert_eq!(sorted(mine), sorted(theirs), "step {step}");
+    assert_eq!(mine.feasible, theirs.feasible, "step {step}");
+    assert_eq!(mine.failure().map(|f| f.statuses.clone()), theirs.failure().map(|f| f.statuses.clone()), "step {step}");
+}
