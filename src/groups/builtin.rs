@@ -65,7 +65,7 @@ pub fn custom_labels(catalog: &Catalog, labels: &Labels) -> Vec<(Sym, Sym)> {
         .iter()
         .filter(|(key, _)| {
             let text = catalog.text(*key);
-            !is_system_label(text) && !(aks && text == "agentpool")
+            !is_system_label(text) && (!aks || text != "agentpool")
         })
         .collect();
     custom.sort_by(|a, b| catalog.text(a.0).cmp(catalog.text(b.0)));

@@ -30,6 +30,9 @@ const CONTROL_PLANE: &[&str] = &["node-role.kubernetes.io/control-plane", "node-
 /// A label with more values than this, most of them on one node only, is a node's identity, not its kind.
 const IDENTITY_VALUES: usize = 16;
 
+/// What makes nodes one machine type: its label, labels that tell kinds apart, and allocatable where there is no label.
+type Kind = (Option<Sym>, Vec<(Sym, Sym)>, Option<Vec<i64>>);
+
 /// What makes nodes one group: the pool they name (or their labels and taints as text) and their taints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pool {
@@ -167,7 +170,7 @@ fn is_place(cluster: &Cluster, node: NodeIdx, key: Sym, value: Sym) -> bool {
 /// and the name is made from it, after a `~`, which no label value begins with.
 fn machine_types(cluster: &mut Cluster, nodes: &[NodeIdx], common: &Labels) -> Vec<MachineIdx> {
     let kinds = kind_labels(cluster, nodes, common);
-    let mut types: IndexMap<(Option<Sym>, Vec<(Sym, Sym)>, Option<Vec<i64>>), Vec<NodeIdx>> = IndexMap::new();
+    let mut types: IndexMap<Kind, Vec<NodeIdx>> = IndexMap::new();
     for node in nodes {
         let spec = &cluster.state.nodes[*node].spec;
         let name = spec.labels.get(cluster.catalog.known.instance_type);

@@ -162,7 +162,7 @@ pub fn order_groups(catalog: &Catalog, choice: Choice, shape: &PodShape) -> Vec<
     };
     let mut order: Vec<GroupIdx> = catalog.groups.indices().filter(|g| !catalog.groups[*g].template_only).collect();
     // Stable: equals stay in creation order.
-    order.sort_by(|a, b| key(b).cmp(&key(a)));
+    order.sort_by_key(|g| std::cmp::Reverse(key(g)));
     order
 }
 

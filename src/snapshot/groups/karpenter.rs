@@ -93,8 +93,11 @@ fn requirement(mut r: Fields<'_>, unread: &mut Unread, notes: &mut Vec<Note>) ->
     Ok(DraftRequirement { key, operator, values })
 }
 
+/// Amounts by resource name.
+type Amounts = Vec<(String, i64)>;
+
 /// Limits by resource, cpu in milli; `nodes` bounds the count.
-fn limits(fields: Option<Fields<'_>>) -> Result<(Vec<(String, i64)>, Option<u32>), GroupsError> {
+fn limits(fields: Option<Fields<'_>>) -> Result<(Amounts, Option<u32>), GroupsError> {
     let (mut limits, mut nodes) = (Vec::new(), None);
     let Some(mut f) = fields else { return Ok((limits, nodes)) };
     for key in ["cpu", "memory", "ephemeral-storage", "nodes", "nvidia.com/gpu"] {
