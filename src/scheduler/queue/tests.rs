@@ -256,3 +256,53 @@ fn anti_affinity_wakes_when_the_hated_pod_goes() {
     q.observe(&bed.catalog, &bed.state, 2);
     assert_eq!(q.counts().waiting, 0);
 }
+
+/// Random arrivals, attempts, bindings, removals and nominations: no pod is ever lost or held twice, and what is rejected is tried
+/// again within five and a half minutes at the latest.
+#[test]
+fn no_pod_is_lost_whatever_happens() {
+    use crate::cluster::draw::Draws;
+    for seed in 0..30 {
+        let draws = Draws::new(seed);
+        let (mut bed, low, high, node, mut q) = bed();
+        let mut now = 0;
+        for step in 0..300 {
+            now += draws.below("queue", "wait", step, 4_000) as i64;
+            let pods: Vec<PodIdx> = bed.state.live_pods().collect();
+            let any = draws.pick("queue", "pod", step, &pods).copied();
+            match (draws.below("queue", "what", step, 8), any) {
+                (0..=2, _) => drop(bed.pod(if step % 3 == 0 { high } else { low }, now)),
+                (3, Some(pod)) => bed.state.remove_pod(&bed.catalog, pod),
+                (4, Some(pod)) if bed.state.pods[pod].node.is_none() => bed.state.nominate(pod, Some(node)),
+                (5, Some(pod)) => bed.state.set_phase(&bed.catalog, pod, Phase::Failed),
+                _ => {}
+            }
+            q.observe(&bed.catalog, &bed.state, now);
+            for attempt in 0..draws.below("queue", "attempts", step, 4) {
+                let Some(pod) = q.pop(&bed.state, now) else { break };
+                match draws.below("queue", "end", step * 4 + attempt, 4) {
+                    0 => {
+                        bed.state.bind(&bed.catalog, pod, node, now);
+                        q.done(pod);
+                    }
+                    1 => q.failed(&bed.catalog, &bed.state, pod, PluginSet::EMPTY, now),
+                    _ => q.failed(&bed.catalog, &bed.state, pod, FIT, now),
+                }
+            }
+            q.observe(&bed.catalog, &bed.state, now);
+            let pending = |p: &PodIdx| bed.state.pods[*p].node.is_none() && !bed.state.pods[*p].phase.is_terminal();
+            let pending = bed.state.live_pods().filter(pending).count();
+            let c = q.counts();
+            assert_eq!(c.active + c.backoff + c.waiting + c.in_flight, pending, "seed {seed}, step {step}");
+            assert!(bed.state.live_pods().filter(|p| bed.state.pods[*p].node.is_some()).all(|p| !q.holds(p)));
+        }
+        let mut left: Vec<PodIdx> = bed.state.live_pods().filter(|p| q.holds(*p)).collect();
+        now += 330_000;
+        while let Some(pod) = q.pop(&bed.state, now) {
+            left.retain(|p| *p != pod);
+            q.done(pod);
+        }
+        assert_eq!(left, []);
+        assert_eq!(q.next_wakeup(), None);
+    }
+}
