@@ -606,11 +606,13 @@ impl Runner {
             Ask::ListPods(n) => Action::ListPods { node: node(n)? },
             Ask::Ensure { demand, total } => {
                 let d = self.progress.common.demands.get(demand as usize)?;
-                let machine = d.machine.as_ref().and_then(|m| {
-                    view.catalog.machines.entries().find(|(_, k)| view.catalog.text(k.name) == m).map(|(i, _)| i)
-                });
+                let c = view.catalog;
+                let group = context::group(view, &d.group)?;
+                // Two groups may give their machine types the same name: the group's own counts.
+                let own = |m: &String| c.groups[group].machines.iter().copied().find(|k| c.text(c.machines[*k].name) == m);
+                let machine = d.machine.as_ref().and_then(own);
                 let zone = d.zone.as_ref().and_then(|z| view.catalog.names.get(z));
-                Action::EnsureNodes { key: d.key.clone(), group: context::group(view, &d.group)?, machine, zone, total }
+                Action::EnsureNodes { key: d.key.clone(), group, machine, zone, total }
             }
             Ask::Freeze { group: g, scale_up, scale_down } => Action::FreezeGroup { group: group(g)?, scale_up, scale_down },
             Ask::Unfreeze { group: g } => Action::UnfreezeGroup { group: group(g)? },

@@ -62,6 +62,9 @@ fn story(seed: u64, procedure: ProcedureKind, preset: SurgePreset, stop_at: Opti
         .map(|o| serde_json::to_string(&o.render(view)).expect("an event serialises"))
         .collect();
     lines.extend(result.lines.iter().map(|l| format!("{l:?}")));
+    if let Ok(what) = std::env::var("SHOW") {
+        lines.iter().filter(|l| l.contains(&what)).for_each(|l| eprintln!("{l}"));
+    }
     lines.push(format!("{:?} {:?} {}", result.outcome, result.failure, result.duration_ms));
     lines
 }
