@@ -416,9 +416,8 @@ fn set_volumes(lookup: &Lookup, state: &mut State, volumes: &[Arc<Pv>], claims: 
     let mut seen = FxHashSet::default();
     for (volume, node) in attached {
         if let (Some(volume), Some(node)) = (lookup.volumes.get(volume), lookup.nodes.get(node)) {
-            // Not by `attach`, which looks through all of them each time.
             if seen.insert((*volume, *node)) {
-                state.attachments.push(Attachment { volume: *volume, node: *node });
+                state.attach(Attachment { volume: *volume, node: *node });
             }
         }
     }
