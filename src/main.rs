@@ -1,2 +1,5 @@
-//! nodeferry.
-fn main() {}
+//! The command `nodeferry`.
+
+fn main() {
+    std::process::exit(nodeferry::cli::run());
+}

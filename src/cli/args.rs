@@ -142,6 +142,9 @@ pub struct PlanArgs {
     /// When old nodes are cordoned: all-first, per-batch.
     #[arg(long, value_name = "all-first|per-batch")]
     pub cordon: Option<String>,
+    /// Which autoscaler acts on pending pods beside the migration: none, reactive (like cluster-autoscaler and Karpenter), ocean.
+    #[arg(long, value_name = "A")]
+    pub autoscaler: Option<String>,
     /// Somebody stops the migration at this moment (10m, 90s, 1h).
     #[arg(long, value_name = "TIME")]
     pub stop_at: Option<String>,

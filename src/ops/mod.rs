@@ -1,6 +1,8 @@
 //! What people DO with it: plan with replications, verify, test, re-simulate, discover.
 
 pub mod discover;
+pub mod expect;
+pub mod input;
 pub mod plan;
 pub mod scenario;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use super::scenario::NodeChoice;
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Cluster, Finding, GroupIdx, NodeIdx, Severity, State, View};
+use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, Severity, State, View};
 use crate::disruption::BudgetIndex;
 use crate::plan::document::{Guards, Intent, Plan};
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, Spread};
@@ -108,7 +108,6 @@ struct Shared {
     scheduler: SchedulerConfig,
     budgets: Arc<BudgetIndex>,
     stop_at: Option<(i64, StopMode)>,
-    frozen: Vec<GroupIdx>,
 }
 
 /// What is kept of a run that is not shown.
@@ -134,7 +133,6 @@ impl Shared {
             budgets: self.budgets.clone(),
             seed,
             stop_at: self.stop_at,
-            frozen_scale_up: self.frozen.clone(),
         })
         .run();
         match result.violations.first() {
@@ -217,7 +215,6 @@ pub fn forecast(
         scheduler,
         budgets,
         stop_at,
-        frozen: frozen_groups(view, &batches, &intent.options),
         catalog: catalog.clone(),
         state,
     };
@@ -355,15 +352,4 @@ fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<B
 pub fn outcome_finding(forecast: &Forecast) -> Option<Finding> {
     let failure = forecast.failures.first()?;
     Some(Finding::new(Severity::Error, failure.reason.clone(), "Migration", failure.message.clone(), failure.remedy.clone()))
-}
-
-/// Groups that the autoscaler may not grow: those of the old nodes, unless they may.
-fn frozen_groups(view: View<'_>, batches: &[Vec<NodeIdx>], options: &Options) -> Vec<GroupIdx> {
-    if options.source_groups_may_grow {
-        return Vec::new();
-    }
-    let mut groups: Vec<GroupIdx> = batches.iter().flatten().filter_map(|n| view.state.nodes[*n].group).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups
 }

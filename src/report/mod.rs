@@ -4,6 +4,7 @@
 
 pub mod csv;
 pub mod format;
+pub mod summary;
 pub mod svg;
 pub mod table;
 

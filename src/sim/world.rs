@@ -44,8 +44,6 @@ pub struct RunInput {
     pub seed: u64,
     /// When somebody stops the migration, if anybody does.
     pub stop_at: Option<(i64, StopMode)>,
-    /// Source groups and others that the autoscaler may not grow.
-    pub frozen_scale_up: Vec<crate::cluster::GroupIdx>,
 }
 
 /// How a run ended, and what happened in it.
@@ -149,7 +147,7 @@ impl World {
             disruption: super::budgets::Budgets::new(&catalog, &state, budgets, &options),
             machines: Machines::default(),
             volumes: Volumes::default(),
-            autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &input.frozen_scale_up),
+            autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &[]),
             scheduling: Scheduling::new(&catalog, &state, input.scheduler, &options),
             checkers: Checkers::default(),
             runner,

@@ -1,0 +1,193 @@
+//! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
+
+pub mod args;
+mod plan;
+
+use crate::ops::discover::discover;
+use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
+use crate::ops::input::{self, Input};
+use crate::ops::verify::decisions::verify_decisions;
+use crate::ops::verify::evictions::verify_evictions;
+use crate::report::table::{Align, Table};
+use crate::snapshot::generate::{GenerateParams, write_list};
+use anyhow::{Context, Result, bail};
+use args::{Cli, Command, DiscoverArgs, GenerateArgs, Output, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
+use clap::{CommandFactory, Parser};
+use std::io::Write;
+
+/// Exit status of bad input.
+const BAD_INPUT: i32 = 2;
+/// Exit status of expectations or recordings that differ.
+const DIFFERS: i32 = 1;
+
+/// Runs what the command line asks and returns the exit status.
+pub fn run() -> i32 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { BAD_INPUT } else { 0 };
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(status) => status,
+        Err(e) if is_broken_pipe(&e) => 0,
+        Err(e) => {
+            let _ = writeln!(anstream::stderr(), "error: {e:#}");
+            BAD_INPUT
+        }
+    }
+}
+
+/// The reader of our output went away (`| head`): no error of ours.
+fn is_broken_pipe(e: &anyhow::Error) -> bool {
+    e.chain().any(|c| c.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
+}
+
+fn dispatch(command: Command) -> Result<i32> {
+    match command {
+        Command::Discover(args) => discover_nodes(args),
+        Command::Plan(args) => plan::plan(*args),
+        Command::Simulate(args) => plan::simulate(*args),
+        Command::Test(args) => test(args),
+        Command::Verify(args) => verify(args),
+        Command::Generate(args) => generate(args),
+        Command::Schema(args) => schema(args),
+        Command::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "nodeferry", &mut std::io::stdout());
+            Ok(0)
+        }
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Width for tables: the terminal's, or None when the output goes elsewhere.
+fn width() -> Option<u16> {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    terminal.then(|| std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(120))
+}
+
+fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
+    let sources = match input::load(&args.input.dump)? {
+        Input::Dump(sources) => sources,
+        Input::Scenario(s) => bail!("{:?} is a scenario; discover wants a dump", s.scenario),
+    };
+    let loaded = input::cluster_of_dump(
+        &sources,
+        &args.input.groups,
+        args.input.machine_types.as_deref(),
+        args.input.strict,
+    )?;
+    let cluster = &loaded.snapshot.cluster;
+    let mut found = discover(cluster);
+    if let Some(selector) = &args.selector {
+        let view = crate::cluster::View { catalog: &cluster.catalog, state: &cluster.state };
+        let nodes = crate::plan::select(view, &[], Some(selector)).map_err(anyhow::Error::msg)?;
+        let names: std::collections::BTreeSet<&str> =
+            nodes.iter().map(|n| cluster.state.node_name(&cluster.catalog, *n)).collect();
+        found.nodes.retain(|n| names.contains(n.node.as_str()));
+    }
+    match args.output {
+        Output::Json => print(&found.json()?)?,
+        Output::Table => {
+            print(&found.text(width()))?;
+            print(&crate::report::summary::findings(&loaded.snapshot.findings))?;
+        }
+    }
+    Ok(0)
+}
+
+fn test(args: TestArgs) -> Result<i32> {
+    let mut results: Vec<ScenarioResult> = Vec::new();
+    for file in scenario_files(&args.paths)? {
+        results.push(run_scenario(&file).with_context(|| format!("scenario {}", file.display()))?);
+    }
+    let failed = results.iter().filter(|r| !r.differences.is_empty()).count();
+    match args.output {
+        Output::Json => print(&serde_json::to_string_pretty(&results)?)?,
+        Output::Table => {
+            let mut table = Table::new(&[("SCENARIO", Align::Left), ("OUTCOME", Align::Left), ("", Align::Left)]);
+            for r in &results {
+                let verdict = if r.differences.is_empty() { "ok" } else { "DIFFERS" };
+                table.row([r.file.display().to_string(), r.outcome.clone(), verdict.to_owned()]);
+            }
+            let mut text = table.render(None);
+            for r in results.iter().filter(|r| !r.differences.is_empty()) {
+                text.push_str(&format!("\n{} ({}):\n", r.file.display(), r.scenario));
+                for d in &r.differences {
+                    text.push_str(&format!("  {}\n  - {}\n  + {}\n", d.what, d.expected, d.came));
+                }
+            }
+            text.push_str(&format!("\n{} passed, {failed} failed\n", results.len() - failed));
+            print(&text)?;
+        }
+    }
+    Ok(if failed == 0 { 0 } else { DIFFERS })
+}
+
+fn verify(args: VerifyArgs) -> Result<i32> {
+    let (output, table, json, perfect) = match args.what {
+        Verify::Decisions(dir) => {
+            let r = verify_decisions(&dir.dir)?;
+            (dir.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+        }
+        Verify::Evictions(dir) => {
+            let r = verify_evictions(&dir.dir)?;
+            (dir.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+        }
+    };
+    print(if output == Output::Json { &json } else { &table })?;
+    Ok(if perfect { 0 } else { DIFFERS })
+}
+
+fn generate(args: GenerateArgs) -> Result<i32> {
+    let mut params = match &args.params {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+            serde_saphyr::from_str::<GenerateParams>(&text)
+                .map_err(|e| anyhow::anyhow!("{}: {e}; see `nodeferry schema generate`", path.display()))?
+        }
+        None => GenerateParams::default(),
+    };
+    params.nodes = args.nodes.unwrap_or(params.nodes);
+    params.new_nodes = args.new_nodes.unwrap_or(params.new_nodes);
+    params.seed = args.seed.unwrap_or(params.seed);
+    if args.pods_per_node.is_some() {
+        params.pods_per_node = args.pods_per_node;
+    }
+    match &args.out {
+        None => write_list(&params, std::io::BufWriter::new(std::io::stdout().lock()))?,
+        Some(path) => {
+            let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let file = std::io::BufWriter::new(file);
+            if path.extension().is_some_and(|x| x == "gz") {
+                let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+                write_list(&params, &mut gzip)?;
+                gzip.finish()?.flush()?;
+            } else {
+                write_list(&params, file)?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn schema(args: SchemaArgs) -> Result<i32> {
+    let schema = match args.name {
+        SchemaName::Scenario => schemars::schema_for!(crate::ops::scenario::Scenario),
+        SchemaName::Plan => schemars::schema_for!(crate::plan::Plan),
+        SchemaName::Result => schemars::schema_for!(crate::plan::forecast::Forecast),
+        SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
+        SchemaName::Generate => schemars::schema_for!(GenerateParams),
+    };
+    print(&serde_json::to_string_pretty(&schema)?)?;
+    Ok(0)
+}

@@ -1,0 +1,275 @@
+//! `plan` and `simulate`: flags over a scenario or a dump, and the files they write.
+
+use super::args::{Output, PlanArgs, SimulateArgs};
+use super::{print, width};
+use crate::ops::input::{self, Input};
+use crate::ops::plan::{Planned, Request, forecast, plan as make_plan};
+use crate::plan::Plan;
+use crate::plan::options::UnscheduledAtStart;
+use crate::report::{FindingRow, summary, write_metrics};
+use crate::sim::SimOptions;
+use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
+use crate::trace::recorder::write_jsonl;
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+/// Runs `plan`.
+pub fn plan(args: PlanArgs) -> Result<i32> {
+    let mut request = match input::load(&args.input)? {
+        Input::Scenario(mut scenario) => {
+            if !args.groups.is_empty() {
+                scenario.groups = crate::ops::scenario::GroupsSource { files: args.groups.clone(), inline: None };
+            }
+            if args.machine_types.is_some() {
+                scenario.machine_types.clone_from(&args.machine_types);
+            }
+            let mut request = input::request_of_scenario(&scenario, args.strict)?;
+            apply(&mut request, &args)?;
+            request
+        }
+        Input::Dump(sources) => {
+            let loaded = input::cluster_of_dump(&sources, &args.groups, args.machine_types.as_deref(), args.strict)?;
+            let mut request = input::request_of_cluster(loaded);
+            if args.nodes.is_empty() && args.selector.is_none() {
+                bail!(
+                    "say which nodes are old: --nodes a,b or --selector key=value (nodeferry discover {} shows the nodes)",
+                    args.input[0].display()
+                );
+            }
+            apply(&mut request, &args)?;
+            if args.autoscaler.is_none() {
+                input::assume_autoscaler(&mut request);
+            }
+            request
+        }
+    };
+    if request.replications == 0 {
+        bail!("--replications is 0; expected at least 1");
+    }
+    request.threads = args.threads.unwrap_or(0);
+    let planned = with_progress(request.replications, |tick| make_plan(request, tick))?;
+    write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
+    if let Some(path) = &args.plan {
+        let text = serde_json::to_string_pretty(&planned.plan)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
+    }
+    show(&planned, args.output, args.trace.as_deref())?;
+    Ok(planned.exit_status())
+}
+
+/// Runs `simulate`.
+pub fn simulate(args: SimulateArgs) -> Result<i32> {
+    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("cannot read the plan {}", args.plan.display()))?;
+    let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
+    let settings: Settings = serde_path_to_error::deserialize(&saved.intent.simulation)
+        .map_err(|e| anyhow!("{}: intent.simulation.{}: {}", args.plan.display(), e.path(), e.inner()))?;
+    let loaded = match input::load(&args.input.dump)? {
+        Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, args.input.strict)?,
+        Input::Dump(sources) => match (&args.input.groups[..], saved.intent.groups.as_array()) {
+            // The plan's own groups hold unless others are given.
+            ([], Some(groups)) if !groups.is_empty() => {
+                input::cluster_with_values(&sources, groups, args.input.machine_types.as_deref(), args.input.strict)?
+            }
+            (files, _) => {
+                input::cluster_of_dump(&sources, files, args.input.machine_types.as_deref(), args.input.strict)?
+            }
+        },
+    };
+    let mut request = input::request_of_cluster(loaded);
+    request.options = saved.intent.options.clone();
+    request.sim = settings.sim;
+    request.autoscaler = settings.autoscaler;
+    request.seed = args.seed.unwrap_or(settings.seed);
+    request.replications = args.replications.unwrap_or(settings.replications).max(1);
+    let view = crate::cluster::View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    let batches = saved.intent.resolve(view).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
+    let drift = saved.baseline.drift(&crate::plan::Baseline::of(view, &request.snapshot_sha256));
+    for line in drift.iter().take(10) {
+        let _ = writeln!(anstream::stderr(), "drift since the plan was made: {line}");
+    }
+    if drift.len() > 10 {
+        let _ = writeln!(anstream::stderr(), "drift since the plan was made: … and {} more", drift.len() - 10);
+    }
+    let intent = saved.intent.clone();
+    let planned = with_progress(request.replications, |tick| forecast(request, intent, batches, tick))?;
+    write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
+    show(&planned, args.output, args.trace.as_deref())?;
+    Ok(planned.exit_status())
+}
+
+/// What a plan document keeps of the simulation that forecast it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    sim: SimOptions,
+    autoscaler: AutoscalerOptions,
+    seed: u64,
+    replications: u32,
+}
+
+/// Lays the flags over what the scenario (or the defaults) say.
+fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
+    let parsed = |e: String| anyhow!(e);
+    if !args.nodes.is_empty() || args.selector.is_some() {
+        request.nodes.names.clone_from(&args.nodes);
+        request.nodes.selector.clone_from(&args.selector);
+    }
+    let o = &mut request.options;
+    if let Some(p) = &args.procedure {
+        o.procedure = p.parse().map_err(parsed)?;
+    }
+    if let Some(b) = &args.batcher {
+        o.batcher = b.parse().map_err(parsed)?;
+    }
+    if let Some(size) = &args.batch_size {
+        o.batch_size = Some(size.parse().map_err(parsed)?);
+    }
+    if let Some(percent) = args.batch_min_healthy {
+        o.ocean.batch_min_healthy_percent = percent;
+    }
+    if args.respect_pdb {
+        o.ocean.respect_pdb = true;
+    }
+    if args.force_pdb {
+        o.ocean.respect_pdb = false;
+        o.surge.undrainable = Some(crate::plan::options::Undrainable::Force);
+        o.kubectl_drain.disable_eviction = true;
+    }
+    if args.terminate_nodes.is_some() {
+        o.terminate_nodes = args.terminate_nodes;
+    }
+    if let Some(evict) = args.evict_stand_alone_pods {
+        o.ocean.evict_stand_alone_pods = evict;
+        o.kubectl_drain.force = evict;
+    }
+    if let Some(respect) = args.respect_restrict_scale_down {
+        o.ocean.respect_restrict_scale_down = respect;
+    }
+    match args.unscheduled_at_start.as_deref() {
+        None => {}
+        Some("refuse") => o.unscheduled_at_start = Some(UnscheduledAtStart::Refuse),
+        Some("ignore") => o.unscheduled_at_start = Some(UnscheduledAtStart::Ignore),
+        Some(other) => bail!("--unscheduled-at-start {other}: expected refuse or ignore"),
+    }
+    match args.cordon.as_deref() {
+        None => {}
+        Some("all-first") => o.cordon = crate::plan::options::CordonWhen::AllFirst,
+        Some("per-batch") => o.cordon = crate::plan::options::CordonWhen::PerBatch,
+        Some(other) => bail!("--cordon {other}: expected all-first or per-batch"),
+    }
+    if let Some(text) = &args.stop_at {
+        o.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
+    }
+    match args.autoscaler.as_deref() {
+        None => {}
+        Some("none") => request.autoscaler.kind = AutoscalerKind::None,
+        Some("reactive") => request.autoscaler.kind = AutoscalerKind::Reactive,
+        Some("ocean") => request.autoscaler.kind = AutoscalerKind::Ocean,
+        Some(other) => bail!("--autoscaler {other}: expected none, reactive or ocean"),
+    }
+    request.seed = args.seed.unwrap_or(request.seed);
+    request.replications = args.replications.unwrap_or(request.replications);
+    Ok(())
+}
+
+/// `90s`, `10m`, `1h`, `1h30m` in milliseconds.
+fn parse_time(text: &str) -> Result<i64> {
+    let (mut total, mut digits, mut any) = (0i64, String::new(), false);
+    let bad = || anyhow!("expected a time such as 90s, 10m or 1h30m");
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        let unit = match c {
+            's' => 1_000,
+            'm' => 60_000,
+            'h' => 3_600_000,
+            _ => return Err(bad()),
+        };
+        let n: i64 = digits.parse().map_err(|_| bad())?;
+        total = n.checked_mul(unit).and_then(|v| total.checked_add(v)).ok_or_else(bad)?;
+        digits.clear();
+        any = true;
+    }
+    if !digits.is_empty() || !any { Err(bad()) } else { Ok(total) }
+}
+
+/// Runs with a progress bar on a terminal's stderr when there is more than one run.
+fn with_progress<T, E: std::error::Error + Send + Sync + 'static>(
+    runs: u32,
+    work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T, E>,
+) -> Result<T> {
+    if runs < 2 || !std::io::stderr().is_terminal() {
+        return Ok(work(&|| ())?);
+    }
+    let bar = indicatif::ProgressBar::new(u64::from(runs));
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left") {
+        bar.set_style(style);
+    }
+    let result = work(&|| bar.inc(1));
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -> Result<()> {
+    if let Some(path) = trace {
+        if path == Path::new("-") {
+            write_jsonl(planned.events(), BufWriter::new(std::io::stdout().lock()))?;
+        } else {
+            let file = std::fs::File::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
+            write_jsonl(planned.events(), BufWriter::new(file))?;
+        }
+    }
+    if let Some(dir) = report {
+        let findings: Vec<FindingRow> = planned
+            .forecast
+            .findings
+            .iter()
+            .map(|f| FindingRow {
+                code: f.code.clone(),
+                severity: severity(f).to_owned(),
+                object: f.object.clone(),
+                message: f.message.clone(),
+                remedy: f.remedy.clone(),
+            })
+            .collect();
+        let durations: Vec<u64> = planned.durations_ms.iter().map(|d| (*d).max(0) as u64).collect();
+        let written = write_metrics(&planned.metrics, &findings, &durations, dir)?;
+        let _ = writeln!(anstream::stderr(), "report: {} files in {}", written.len(), dir.display());
+    }
+    Ok(())
+}
+
+fn severity(finding: &crate::cluster::Finding) -> &'static str {
+    match finding.severity {
+        crate::cluster::Severity::Error => "error",
+        crate::cluster::Severity::Warning => "warning",
+        crate::cluster::Severity::Info => "info",
+    }
+}
+
+fn show(planned: &Planned, output: Output, trace: Option<&Path>) -> Result<()> {
+    // A trace on standard output is not mixed with anything.
+    if trace == Some(Path::new("-")) {
+        return Ok(());
+    }
+    match output {
+        Output::Json => print(&serde_json::to_string_pretty(&planned.forecast)?),
+        Output::Table => print(&summary::summary(&planned.plan.intent, &planned.forecast, width())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        let read = |t: &str| parse_time(t).ok();
+        assert_eq!([read("90s"), read("10m"), read("1h30m")], [Some(90_000), Some(600_000), Some(5_400_000)]);
+        assert_eq!([read("10"), read(""), read("m"), read("1x"), read("1h5")], [None; 5]);
+    }
+}

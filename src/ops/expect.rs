@@ -1,0 +1,195 @@
+//! Regression tests: scenarios run, and what came out held against what each expects.
+
+use super::input::{InputError, load, request_of_scenario};
+use super::plan::{PlanError, Planned, plan};
+use super::scenario::{Bounds, Expect, Scenario};
+use crate::plan::forecast::Forecast;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// How one scenario went.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScenarioResult {
+    /// File.
+    pub file: PathBuf,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Outcome that came.
+    pub outcome: String,
+    /// Each expectation that was not met: what, expected, came.
+    pub differences: Vec<Difference>,
+}
+
+/// An expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Which.
+    pub what: String,
+    /// What was expected.
+    pub expected: String,
+    /// What came.
+    pub came: String,
+}
+
+/// Why a scenario could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It cannot be planned.
+    #[error("{}: {source}", file.display())]
+    Plan {
+        /// File.
+        file: PathBuf,
+        /// Why.
+        source: PlanError,
+    },
+    /// It is no scenario.
+    #[error("{} is a dump, not a scenario; a scenario has the field `scenario`", .0.display())]
+    NoScenario(PathBuf),
+    /// Nothing to run.
+    #[error("no scenario (*.yaml, *.yml, *.json) in {}", .0.display())]
+    Nothing(PathBuf),
+}
+
+/// The scenario files that paths mean: files as they are, directories by their scenario files, sorted by name, not deeper.
+///
+/// # Errors
+/// A directory that cannot be read or holds none.
+pub fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, TestError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|_| TestError::Nothing(path.clone()))?;
+        let mut found: Vec<PathBuf> = entries
+            .filter_map(|e| e.ok().map(|e| e.path()))
+            .filter(|p| p.extension().is_some_and(|x| x == "yaml" || x == "yml" || x == "json"))
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            return Err(TestError::Nothing(path.clone()));
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// Runs one scenario and compares.
+///
+/// # Errors
+/// A scenario that cannot be read or planned; expectations not met are in the result.
+pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
+    let super::input::Input::Scenario(scenario) = load(&[file.to_owned()])? else {
+        return Err(TestError::NoScenario(file.to_owned()));
+    };
+    let planned = plan_scenario(file, &scenario)?;
+    Ok(ScenarioResult {
+        file: file.to_owned(),
+        scenario: scenario.scenario.clone(),
+        outcome: planned.forecast.outcome.clone(),
+        differences: compare(&scenario.expect, &planned),
+    })
+}
+
+fn plan_scenario(file: &Path, scenario: &Scenario) -> Result<Planned, TestError> {
+    let request = request_of_scenario(scenario, false)?;
+    plan(request, &|| ()).map_err(|source| TestError::Plan { file: file.to_owned(), source })
+}
+
+/// Every expectation that was not met.
+pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
+    let forecast = &planned.forecast;
+    let mut differences = Vec::new();
+    let mut text = |what: &str, expected: &Option<String>, came: Option<&str>, equal: fn(&str, &str) -> bool| {
+        if let Some(expected) = expected {
+            if !came.is_some_and(|c| equal(c, expected)) {
+                differences.push(Difference {
+                    what: what.to_owned(),
+                    expected: expected.clone(),
+                    came: came.unwrap_or("nothing").to_owned(),
+                });
+            }
+        }
+    };
+    let same = |came: &str, expected: &str| came == expected;
+    let contains = |came: &str, expected: &str| came.contains(expected);
+    text("outcome", &expect.outcome, Some(&forecast.outcome), same);
+    text("reason", &expect.reason, forecast.reason.as_deref(), same);
+    text("message (contains)", &expect.message, forecast.message.as_deref(), contains);
+    let causes = forecast.failures.iter().map(|f| f.cause.as_str()).collect::<Vec<_>>().join("\n");
+    text("cause (contains)", &expect.cause, Some(&causes), contains);
+
+    differences.extend(findings(expect, forecast));
+    let batches = forecast.batches.iter().filter(|b| b.start_ms.is_some()).count() as i64;
+    let figures = [
+        ("exit_status", expect.exit_status.map(|e| Bounds { min: Some(e), max: Some(e) }), i64::from(planned.exit_status())),
+        ("duration_ms", expect.duration_ms, forecast.duration_ms.p50),
+        ("batches", expect.batches, batches),
+        ("pods_moved", expect.pods_moved, forecast.pods_moved as i64),
+        ("pods_moved_twice", expect.pods_moved_twice, forecast.pods_moved_twice as i64),
+        ("peak_nodes", expect.peak_nodes, forecast.peak_nodes as i64),
+        ("refused", expect.refused, planned.metrics.refused as i64),
+        ("launched", expect.launched, planned.metrics.launched as i64),
+    ];
+    for (what, bounds, came) in figures {
+        differences.extend(bounds.and_then(|b| outside(what, b, came)));
+    }
+    for (outcome, bounds) in &expect.outcomes_percent {
+        let share = forecast.outcomes.get(outcome).copied().unwrap_or(0.0);
+        differences.extend(outside(&format!("outcomes_percent.{outcome}"), *bounds, (share * 100.0).round() as i64));
+    }
+    differences
+}
+
+fn findings(expect: &Expect, forecast: &Forecast) -> Vec<Difference> {
+    let there = |code: &String| forecast.findings.iter().any(|f| f.code == *code);
+    let codes = || {
+        let mut codes: Vec<&str> = forecast.findings.iter().map(|f| f.code.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        codes.join(", ")
+    };
+    let missing = expect.findings.iter().filter(|c| !there(c)).map(|c| Difference {
+        what: "findings".into(),
+        expected: c.clone(),
+        came: codes(),
+    });
+    let unwanted = expect.no_findings.iter().filter(|c| there(c)).map(|c| Difference {
+        what: "no_findings".into(),
+        expected: format!("no {c}"),
+        came: codes(),
+    });
+    missing.chain(unwanted).collect()
+}
+
+fn outside(what: &str, bounds: Bounds, came: i64) -> Option<Difference> {
+    let within = bounds.min.is_none_or(|m| came >= m) && bounds.max.is_none_or(|m| came <= m);
+    (!within).then(|| Difference {
+        what: what.to_owned(),
+        expected: match (bounds.min, bounds.max) {
+            (Some(a), Some(b)) if a == b => a.to_string(),
+            (Some(a), Some(b)) => format!("{a} to {b}"),
+            (Some(a), None) => format!("at least {a}"),
+            (None, Some(b)) => format!("at most {b}"),
+            (None, None) => "anything".into(),
+        },
+        came: came.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_include_both_ends_and_say_what_came() {
+        let b = Bounds { min: Some(2), max: Some(3) };
+        assert_eq!((outside("x", b, 2), outside("x", b, 3)), (None, None));
+        let d = outside("x", b, 4).expect("outside");
+        assert_eq!((d.expected.as_str(), d.came.as_str()), ("2 to 3", "4"));
+    }
+}

@@ -1,0 +1,263 @@
+//! From files to a request: a scenario or a dump is read, its groups are found, and what is asked is checked.
+
+use super::plan::Request;
+use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
+use crate::cluster::{Cluster, Finding, Severity};
+use crate::groups::infer::infer_groups;
+use crate::plan::options::Options;
+use crate::scheduler::SchedulerConfig;
+use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
+use crate::sim::{Fault, SimOptions};
+use crate::snapshot::generate::generate;
+use crate::snapshot::groups::{self, MachineCatalogue};
+use crate::snapshot::{ReadError, Snapshot, Source, source, strict_violations};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why an input cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// A dump.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A scenario.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A generator's parameters.
+    #[error(transparent)]
+    Generate(#[from] crate::snapshot::generate::GenerateError),
+    /// Groups.
+    #[error(transparent)]
+    Groups(#[from] groups::GroupsError),
+    /// `--strict`.
+    #[error("--strict: {} not modelled or missing:\n{}", .0.len(), .0.join("\n"))]
+    Strict(Vec<String>),
+}
+
+/// A cluster with its groups.
+pub struct Loaded {
+    /// The snapshot; its cluster has the groups.
+    pub snapshot: Snapshot,
+    /// What the groups were read from, for the plan document.
+    pub groups: Value,
+}
+
+/// What an input file holds.
+pub enum Input {
+    /// A scenario.
+    Scenario(Box<Scenario>),
+    /// Dumps.
+    Dump(Vec<Source>),
+}
+
+/// Loads files and tells a scenario from a dump.
+///
+/// # Errors
+/// A file that cannot be read, or a scenario that is none.
+pub fn load(paths: &[PathBuf]) -> Result<Input, InputError> {
+    let sources = source::load(paths)?;
+    if let [only] = sources.as_slice() {
+        if let Some(text) = std::str::from_utf8(&only.bytes).ok().filter(|t| Scenario::is_scenario(t)) {
+            let path = paths.first().map_or(Path::new("-"), PathBuf::as_path);
+            return Ok(Input::Scenario(Box::new(Scenario::parse(text, path)?)));
+        }
+    }
+    Ok(Input::Dump(sources))
+}
+
+/// The cluster of a dump, with its groups.
+///
+/// # Errors
+/// Input that cannot be read; with `strict`, whatever matters and is not modelled.
+pub fn cluster_of_dump(
+    sources: &[Source],
+    group_files: &[PathBuf],
+    machine_types: Option<&Path>,
+    strict: bool,
+) -> Result<Loaded, InputError> {
+    let snapshot = Snapshot::from_sources(sources)?;
+    let source = GroupsSource { files: group_files.to_vec(), inline: None };
+    with_groups(snapshot, &source, machine_types, strict)
+}
+
+/// The cluster of a dump with groups that a plan document keeps.
+///
+/// # Errors
+/// As [`cluster_of_dump`].
+pub fn cluster_with_values(
+    sources: &[Source],
+    values: &[Value],
+    machine_types: Option<&Path>,
+    strict: bool,
+) -> Result<Loaded, InputError> {
+    let snapshot = Snapshot::from_sources(sources)?;
+    let values = values.iter().map(|v| ("groups of the plan".to_owned(), v.clone())).collect();
+    with_group_values(snapshot, values, machine_types, strict)
+}
+
+/// The cluster of a scenario: dumps, generated objects and inline ones together, with its groups.
+///
+/// # Errors
+/// As [`cluster_of_dump`].
+pub fn cluster_of_scenario(scenario: &Scenario, strict: bool) -> Result<Loaded, InputError> {
+    let mut sources = source::load(&scenario.cluster.dump)?;
+    let mut objects = match &scenario.cluster.generate {
+        Some(params) => generate(params)?,
+        None => Vec::new(),
+    };
+    for object in &scenario.cluster.objects {
+        let same = |o: &Value| {
+            ["/kind", "/metadata/namespace", "/metadata/name"].iter().all(|p| o.pointer(p) == object.pointer(p))
+        };
+        objects.retain(|o| !same(o));
+        objects.push(object.clone());
+    }
+    if !objects.is_empty() {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        sources.push(Source { name: format!("cluster of scenario {:?}", scenario.scenario), bytes: list.into_bytes() });
+    }
+    let mut snapshot = Snapshot::from_sources(&sources)?;
+    add_manual_pods(&mut snapshot, &scenario.sim)?;
+    with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), strict)
+}
+
+/// Adds the specs of pods that faults create by hand to the catalogue, one per fault, named `<name>-<index of the fault>`.
+fn add_manual_pods(snapshot: &mut Snapshot, sim: &SimOptions) -> Result<(), InputError> {
+    let pods: Vec<Value> = sim
+        .faults
+        .iter()
+        .enumerate()
+        .filter_map(|(i, fault)| match fault {
+            Fault::ManualPods { name, namespace, cpu, memory, node_selector, .. } => {
+                let mut requests = serde_json::Map::new();
+                for (resource, amount) in [("cpu", cpu), ("memory", memory)] {
+                    if let Some(amount) = amount {
+                        requests.insert(resource.into(), json!(amount));
+                    }
+                }
+                Some(json!({
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"name": format!("{name}-{i}"), "namespace": namespace, "labels": {"app": name}},
+                    "spec": {
+                        "containers": [{"name": "c", "image": "by-hand", "resources": {"requests": requests}}],
+                        "nodeSelector": node_selector,
+                    },
+                    "status": {"phase": "Pending"},
+                }))
+            }
+            _ => None,
+        })
+        .collect();
+    snapshot.decode_pods(&pods)?;
+    Ok(())
+}
+
+fn with_groups(
+    snapshot: Snapshot,
+    source: &GroupsSource,
+    machine_types: Option<&Path>,
+    strict: bool,
+) -> Result<Loaded, InputError> {
+    let mut values = groups::values_of(&source.files)?;
+    values.extend(source.inline.iter().map(|v| ("groups.inline".to_owned(), v.clone())));
+    with_group_values(snapshot, values, machine_types, strict)
+}
+
+fn with_group_values(
+    mut snapshot: Snapshot,
+    values: Vec<(String, Value)>,
+    machine_types: Option<&Path>,
+    strict: bool,
+) -> Result<Loaded, InputError> {
+    let catalogue = match machine_types {
+        Some(path) => groups::read_machine_types(path)?,
+        None => MachineCatalogue::default(),
+    };
+    let mut described = Value::Null;
+    let findings = if !values.is_empty() {
+        described = values.iter().map(|v| v.1.clone()).collect();
+        groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
+    } else if !snapshot.node_pools.is_empty() {
+        let values: Vec<(String, Value)> =
+            snapshot.node_pools.iter().map(|v| ("NodePools of the dump".to_owned(), v.clone())).collect();
+        groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
+    } else {
+        let found = infer_groups(&mut snapshot.cluster);
+        groups::apply_prices(&catalogue, Arc::make_mut(&mut snapshot.cluster.catalog));
+        found
+    };
+    snapshot.findings.extend(findings);
+    snapshot.findings.sort();
+    snapshot.findings.dedup();
+    if strict {
+        let broken = strict_violations(&snapshot.findings);
+        if !broken.is_empty() {
+            return Err(InputError::Strict(
+                broken.iter().map(|f| format!("  {} {}: {}", f.code, f.object, f.message)).collect(),
+            ));
+        }
+    }
+    Ok(Loaded { snapshot, groups: described })
+}
+
+/// The request of a scenario.
+///
+/// # Errors
+/// As [`cluster_of_scenario`].
+pub fn request_of_scenario(scenario: &Scenario, strict: bool) -> Result<Request, InputError> {
+    let loaded = cluster_of_scenario(scenario, strict)?;
+    let mut request = request_of_cluster(loaded);
+    request.nodes = scenario.nodes.clone();
+    request.options = scenario.options.clone();
+    request.sim = scenario.sim.clone();
+    request.autoscaler = scenario.autoscaler.clone();
+    request.seed = scenario.seed;
+    request.replications = scenario.replications;
+    Ok(request)
+}
+
+/// A request for a cluster with every parameter at its default.
+pub fn request_of_cluster(loaded: Loaded) -> Request {
+    let Loaded { snapshot, groups } = loaded;
+    let Snapshot { cluster, findings, sha256, delays, .. } = snapshot;
+    Request {
+        cluster,
+        findings,
+        snapshot_sha256: sha256,
+        measured: delays,
+        nodes: NodeChoice::default(),
+        options: Options::default(),
+        sim: SimOptions::default(),
+        autoscaler: AutoscalerOptions::default(),
+        scheduler: SchedulerConfig::default(),
+        groups,
+        seed: 1,
+        replications: 1,
+        threads: 0,
+    }
+}
+
+/// Assumes the autoscaler that goes with a procedure, for a dump that cannot tell which one runs; says so.
+pub fn assume_autoscaler(request: &mut Request) {
+    let has_groups = !request.cluster.catalog.groups.is_empty();
+    let kind = match (has_groups, request.options.procedure.is_ocean()) {
+        (false, _) => AutoscalerKind::None,
+        (true, true) => AutoscalerKind::Ocean,
+        (true, false) => AutoscalerKind::Reactive,
+    };
+    request.autoscaler.kind = kind;
+    let name = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    request.findings.push(Finding::new(
+        Severity::Info,
+        "autoscaler-assumed",
+        "Autoscaler",
+        format!("a dump does not tell which autoscaler acts on pending pods; {name} is assumed"),
+        "say which with --autoscaler none|reactive|ocean",
+    ));
+}
+
+/// Whether a cluster has nodes at all.
+pub fn is_empty(cluster: &Cluster) -> bool {
+    cluster.state.live_nodes().next().is_none()
+}

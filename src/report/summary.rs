@@ -1,0 +1,166 @@
+//! A plan as people read it on a terminal: what will happen, the prediction, what blocks and what would lift it.
+
+use super::format::{count, duration, thousands};
+use super::table::{Align, Table};
+use crate::cluster::{Finding, Severity};
+use crate::plan::document::Intent;
+use crate::plan::forecast::{BatchForecast, Forecast};
+use std::fmt::Write;
+
+/// The plan in words and tables; `width` is the terminal's, None for as wide as need be.
+pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> String {
+    let mut out = String::new();
+    let nodes: usize = intent.batches.iter().map(Vec::len).sum();
+    let _ = writeln!(
+        out,
+        "Plan: empty {} in {} with procedure {}.\n",
+        count(nodes as u64, "node"),
+        count(intent.batches.len() as u64, "batch"),
+        intent.options.procedure.name()
+    );
+    out.push_str(&batches(forecast, width));
+    out.push('\n');
+    out.push_str(&prediction(forecast));
+    out.push_str(&blocking(forecast));
+    out.push_str(&findings(&forecast.findings));
+    out
+}
+
+const MOST_ROWS: usize = 40;
+
+fn batches(forecast: &Forecast, width: Option<u16>) -> String {
+    let mut table = Table::new(&[
+        ("BATCH", Align::Right),
+        ("NODES", Align::Left),
+        ("STARTS", Align::Right),
+        ("TAKES", Align::Right),
+        ("EVICTIONS", Align::Right),
+        ("REFUSED", Align::Right),
+        ("NEW NODES", Align::Right),
+        ("ENDS", Align::Left),
+    ]);
+    for b in forecast.batches.iter().take(MOST_ROWS) {
+        let takes = match (b.start_ms, b.end_ms) {
+            (Some(s), Some(e)) => duration(e - s),
+            (Some(_), None) => "no end".into(),
+            _ => "-".into(),
+        };
+        table.row([
+            (b.index + 1).to_string(),
+            node_names(&b.nodes),
+            b.start_ms.map_or("never".into(), duration),
+            takes,
+            thousands(b.evictions),
+            thousands(b.refused),
+            thousands(b.launched),
+            ends(b),
+        ]);
+    }
+    let mut out = table.render(width);
+    let more = forecast.batches.len().saturating_sub(MOST_ROWS);
+    if more > 0 {
+        let _ = writeln!(out, "… and {} (all of them: -o json, or batches.csv of --report)", count(more as u64, "more batch"));
+    }
+    out
+}
+
+fn ends(b: &BatchForecast) -> String {
+    let word = b.outcome.as_deref().unwrap_or(if b.start_ms.is_some() { "unfinished" } else { "not started" });
+    match &b.reason {
+        Some(reason) => format!("{word}: {reason}"),
+        None => word.to_owned(),
+    }
+}
+
+fn node_names(nodes: &[String]) -> String {
+    match nodes {
+        [] => String::new(),
+        [a] => a.clone(),
+        [a, b] => format!("{a}, {b}"),
+        [a, b, c] => format!("{a}, {b}, {c}"),
+        [a, b, rest @ ..] => format!("{a}, {b} and {} more", rest.len()),
+    }
+}
+
+fn prediction(forecast: &Forecast) -> String {
+    let mut out = String::new();
+    let d = forecast.duration_ms;
+    let _ = writeln!(out, "Prediction: {}", forecast.outcome);
+    if let Some(message) = &forecast.message {
+        let _ = writeln!(out, "  {message}");
+    }
+    if forecast.replications > 1 {
+        let words = |ms: i64| duration(ms.max(0) as u64);
+        let _ = writeln!(
+            out,
+            "  duration     {} (median of {}; p95 {}, {} to {})",
+            words(d.p50),
+            count(u64::from(forecast.replications), "run"),
+            words(d.p95),
+            words(d.min),
+            words(d.max)
+        );
+        let shares: Vec<String> = forecast.outcomes.iter().map(|(o, p)| format!("{o} {:.0} %", p * 100.0)).collect();
+        let _ = writeln!(out, "  outcomes     {}", shares.join(", "));
+    } else {
+        let _ = writeln!(out, "  duration     {}", duration(d.p50.max(0) as u64));
+    }
+    let twice = match forecast.pods_moved_twice {
+        0 => String::new(),
+        n => format!(", {} of them twice", thousands(n)),
+    };
+    let _ = writeln!(out, "  pods moved   {}{twice}", thousands(forecast.pods_moved));
+    let cost = forecast.cost.map_or("unknown (prices are not known)".to_owned(), |c| format!("{c:.2}"));
+    let _ = writeln!(out, "  nodes        at most {} at once, {:.1} node-hours", thousands(forecast.peak_nodes), forecast.node_hours);
+    let _ = writeln!(out, "  cost         {cost}");
+    out
+}
+
+/// What stands in the way, with what would lift it.
+fn blocking(forecast: &Forecast) -> String {
+    if forecast.failures.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\nWhat blocks:\n");
+    for f in &forecast.failures {
+        let share = if forecast.replications > 1 { format!(" ({:.0} % of runs)", f.probability * 100.0) } else { String::new() };
+        let _ = writeln!(out, "  {}{share}: {}", f.reason, f.message);
+        for line in f.cause.lines() {
+            let _ = writeln!(out, "    cause:  {line}");
+        }
+        let _ = writeln!(out, "    remedy: {}", f.remedy);
+    }
+    out
+}
+
+/// Findings by severity and code; objects beyond a few are counted.
+pub fn findings(findings: &[Finding]) -> String {
+    const NAMED: usize = 3;
+    let mut out = String::new();
+    for (severity, title) in [
+        (Severity::Error, "Errors (waiting does not lift them)"),
+        (Severity::Warning, "Warnings"),
+        (Severity::Info, "Worth knowing"),
+    ] {
+        let of: Vec<&Finding> = findings.iter().filter(|f| f.severity == severity).collect();
+        if of.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n{title}:");
+        let mut rest = of.as_slice();
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|f| f.code == first.code).count();
+            for f in &rest[..same.min(NAMED)] {
+                let _ = writeln!(out, "  {} {}: {}", f.code, f.object, f.message);
+            }
+            if same > NAMED {
+                let _ = writeln!(out, "  {} … and {} more (-o json names them)", first.code, same - NAMED);
+            }
+            if !first.remedy.is_empty() {
+                let _ = writeln!(out, "    remedy: {}", first.remedy);
+            }
+            rest = &rest[same..];
+        }
+    }
+    out
+}
