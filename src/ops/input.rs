@@ -3,7 +3,6 @@
 use super::plan::Request;
 use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
 use crate::cluster::{Cluster, Finding, Severity};
-use crate::groups::infer::infer_groups;
 use crate::plan::options::Options;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
@@ -13,7 +12,6 @@ use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{ReadError, Snapshot, Source, source, strict_violations};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -183,9 +181,7 @@ fn with_group_values(
             snapshot.node_pools.iter().map(|v| ("NodePools of the dump".to_owned(), v.clone())).collect();
         groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
     } else {
-        let found = infer_groups(&mut snapshot.cluster);
-        groups::apply_prices(&catalogue, Arc::make_mut(&mut snapshot.cluster.catalog));
-        found
+        groups::inferred(&catalogue, &mut snapshot.cluster)
     };
     snapshot.findings.extend(findings);
     snapshot.findings.sort();

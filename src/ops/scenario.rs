@@ -171,6 +171,7 @@ impl Scenario {
             serde_path_to_error::deserialize(value).map_err(|e| form(format!("at {}: {}", e.path(), e.inner())))?;
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
+        problems.extend(scenario.autoscaler.problems());
         if scenario.replications == 0 {
             problems.push("replications is 0; expected at least 1".into());
         }

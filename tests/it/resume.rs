@@ -46,7 +46,6 @@ fn story(seed: u64, procedure: ProcedureKind, preset: SurgePreset, stop_at: Opti
         scheduler: SchedulerConfig::default(),
         seed,
         stop_at: stop_at.map(|at| (at, StopMode { terminate_drained: None })),
-        frozen_scale_up: Vec::new(),
         catalog: catalog.clone(),
         state: state.clone(),
     });
