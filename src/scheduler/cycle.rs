@@ -36,7 +36,10 @@ pub struct Scheduler {
 #[derive(Clone, Debug, Default)]
 struct Scratch {
     feasible: Vec<NodeIdx>,
+    /// Fit and balance from the scan; then, all plugins'.
     totals: Vec<i64>,
+    /// Whether a feasible node has a PreferNoSchedule taint that the pod does not tolerate.
+    any_taints: bool,
     column: Vec<i64>,
     spread: pts::Scratch,
 }
@@ -341,7 +344,7 @@ impl Scheduler {
     ) -> Decision {
         let overlay = self.nominated_overlay(catalog, state, pod);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let looked = self.scan(catalog, state, pod, class, narrowed.as_deref(), &overlay, &mut scratch.feasible);
+        let looked = self.scan(catalog, state, pod, class, narrowed.as_deref(), &overlay, &mut scratch);
         let all = self.index.order.list().len();
         self.next_start = (self.next_start + looked) % all;
         let feasible = scratch.feasible.len();
@@ -382,9 +385,12 @@ impl Scheduler {
     #[allow(clippy::too_many_arguments)] // as above
     fn scan(
         &mut self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize, narrowed: Option<&[NodeIdx]>, overlay: &[(NodeIdx, Option<Rejection>)],
-        feasible: &mut Vec<NodeIdx>,
+        scratch: &mut Scratch,
     ) -> usize {
+        let Scratch { feasible, totals, any_taints, .. } = scratch;
         feasible.clear();
+        totals.clear();
+        *any_taints = false;
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let nodes = narrowed.unwrap_or(self.index.order.list());
         if nodes.is_empty() {
@@ -399,11 +405,14 @@ impl Scheduler {
         let view = PodView { catalog, state, config: &self.config, pod };
         // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
         let mut lookup = class.named.is_none().then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
-        let start = self.next_start % nodes.len();
+        let mut at = self.next_start % nodes.len();
         let mut looked = 0;
-        for node in nodes[start..].iter().chain(&nodes[..start]).copied() {
-            let locally = match &mut lookup {
-                Some(lookup) => !lookup.cell(node).refused,
+        while looked < nodes.len() {
+            let node = nodes[at];
+            at = if at + 1 == nodes.len() { 0 } else { at + 1 };
+            let cell = lookup.as_mut().map(|lookup| lookup.cell(node));
+            let locally = match &cell {
+                Some(cell) => !cell.refused,
                 None => refusal(sight, shape, node).is_none(),
             };
             let fits = locally && (alone || self.fits(node, class, view, &spread, &affinity, overlay));
@@ -412,6 +421,10 @@ impl Scheduler {
                     break;
                 }
                 feasible.push(node);
+                if let Some(cell) = cell {
+                    totals.push(i64::from(cell.absolute));
+                    *any_taints |= cell.taints > 0;
+                }
             }
             looked += 1;
         }
@@ -473,22 +486,15 @@ impl Scheduler {
             Box::new(Explanation { totals: scratch.totals.clone(), ..explanation })
         })
     }
-    /// Totals from the columns, as of the scan: what is the same for all nodes is left to the end.
+    /// Adds to what the scan left in the totals; what is the same for all nodes is left to the end.
     fn total(&self, class: &Class, scratch: &mut Scratch) {
-        let Scratch { feasible, totals, column, spread } = scratch;
+        let Scratch { feasible, totals, any_taints, column, spread } = scratch;
         let (columns, index, config) = (&class.columns, &self.index, &self.config);
-        let mut any_taints = 0;
-        totals.clear();
-        totals.extend(feasible.iter().map(|n| {
-            let cell = columns.cell(*n);
-            any_taints |= cell.taints;
-            i64::from(cell.absolute)
-        }));
         let mut add = |weight: i64, column: &[i64]| totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score);
         let mut same = 0;
         for (plugin, weight) in config.weights.iter().filter(|w| w.1 > 0) {
             let scored = match plugin {
-                PluginId::TaintToleration if any_taints == 0 => {
+                PluginId::TaintToleration if !*any_taints => {
                     same += 100 * weight;
                     false
                 }

@@ -8,7 +8,7 @@ use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, d
 use crate::scheduler::ident::{Ident, Idents};
 use crate::scheduler::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::scheduler::{DefaultSpread, PluginId, Rejection, SchedulerConfig};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 /// Words for too large a skew.
 pub const REASON_SKEW: &str = "node(s) didn't match pod topology spread constraints";
@@ -192,7 +192,6 @@ pub struct Scratch {
     seen: Vec<bool>,
     ignored: Vec<bool>,
     raw: Vec<i64>,
-    sums: Vec<f64>,
 }
 
 /// Normalised scores of the feasible nodes. False if the plugin has nothing to say.
@@ -201,7 +200,7 @@ pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[Node
         return false;
     }
     let of = |table: &[u32], node: NodeIdx| table.get(node.at()).copied().unwrap_or(NO_DOMAIN);
-    let Scratch { seen, ignored, raw, sums } = scratch;
+    let Scratch { seen, ignored, raw } = scratch;
     ignored.clear();
     ignored.resize(feasible.len(), false);
     if rows.all_keys {
@@ -210,33 +209,52 @@ pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[Node
             ignored.iter_mut().zip(feasible).for_each(|(i, node)| *i |= of(table, *node) == NO_DOMAIN);
         }
     }
-    sums.clear();
-    sums.resize(feasible.len(), 0.0);
+    let counted = feasible.len() - ignored.iter().filter(|i| **i).count();
+    let mut ready: SmallVec<[Ready<'_>; 2]> = SmallVec::new();
     for row in &rows.soft {
         let domains = topology.domains(row.key);
-        let table = &domains.of;
         let size = match row.is_hostname {
-            true => feasible.len() - ignored.iter().filter(|i| **i).count(),
-            false => distinct(table, domains.len, feasible, ignored, seen),
+            true => counted,
+            false => distinct(&domains.of, domains.len, feasible, ignored, seen),
         };
-        let weight = libm::log((size + 2) as f64);
-        let base = (row.max_skew - 1) as f64;
-        let counter = counts.counter(row.counter);
-        let nodes = &counts.matcher(row.matcher).nodes;
-        for (sum, node) in sums.iter_mut().zip(feasible) {
-            let domain = of(table, *node);
-            if domain == NO_DOMAIN {
-                continue;
-            }
-            let count =
-                if row.is_hostname { nodes.get(node.at()).copied().unwrap_or(0) } else { counter.count(domain as usize) };
-            *sum += f64::from(count) * weight + base;
-        }
+        ready.push(Ready {
+            of: &domains.of,
+            by_node: row.is_hostname,
+            counts: match row.is_hostname {
+                true => &counts.matcher(row.matcher).nodes,
+                false => &counts.counter(row.counter).counts,
+            },
+            weight: libm::log((size + 2) as f64),
+            base: (row.max_skew - 1) as f64,
+        });
     }
     raw.clear();
-    raw.extend(sums.iter().map(|s| round(*s)));
+    match &ready[..] {
+        [only] => raw.extend(feasible.iter().map(|n| round(only.part(*n)))),
+        [first, second] => raw.extend(feasible.iter().map(|n| round(first.part(*n) + second.part(*n)))),
+        many => raw.extend(feasible.iter().map(|n| round(many.iter().fold(0.0, |sum, r| sum + r.part(*n))))),
+    }
     normalize(raw, ignored, out);
     true
+}
+
+/// A soft constraint made ready for one cycle.
+struct Ready<'a> {
+    of: &'a [u32],
+    by_node: bool,
+    counts: &'a [u32],
+    weight: f64,
+    base: f64,
+}
+
+impl Ready<'_> {
+    /// What the constraint adds to a node's raw score; nothing where the node lacks the key.
+    #[inline]
+    fn part(&self, node: NodeIdx) -> f64 {
+        let Some(domain) = domain_at(self.of, node) else { return 0.0 };
+        let at = if self.by_node { node.at() } else { domain };
+        f64::from(self.counts.get(at).copied().unwrap_or(0)) * self.weight + self.base
+    }
 }
 
 /// `math.Round` of a sum that is not negative, without a call to the library.
@@ -247,6 +265,14 @@ fn round(sum: f64) -> i64 {
 
 /// Number of distinct domains among the nodes that are not ignored; nodes without the key share one (`node.Labels[key]` is "").
 fn distinct(table: &[u32], domains: usize, feasible: &[NodeIdx], ignored: &[bool], seen: &mut Vec<bool>) -> usize {
+    if domains < 63 {
+        let mut bits = 0_u64;
+        for (node, ignored) in feasible.iter().zip(ignored) {
+            let domain = domain_at(table, *node).unwrap_or(domains);
+            bits |= u64::from(!ignored) << domain;
+        }
+        return bits.count_ones() as usize;
+    }
     seen.clear();
     seen.resize(domains + 1, false);
     for (node, _) in feasible.iter().zip(ignored).filter(|n| !n.1) {
@@ -270,24 +296,16 @@ fn normalize(raw: &[i64], ignored: &[bool], out: &mut Vec<i64>) {
         out.extend(ignored.iter().map(|ignored| if *ignored { 0 } else { 100 }));
         return;
     }
+    let share = |score: i64| 100 * (most + least - score) / most;
+    let span = (most - least) as usize;
+    if span >= 128 {
+        out.extend(raw.iter().zip(ignored).map(|(score, ignored)| if *ignored { 0 } else { share(*score) }));
+        return;
+    }
     // Raw scores take few values: each is divided once.
-    let mut known = [-1_i64; 64];
-    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| {
-        if *ignored {
-            return 0;
-        }
-        let share = || 100 * (most + least - score) / most;
-        match known.get_mut((score - least) as usize) {
-            Some(-1) | None => {
-                let share = share();
-                if let Some(slot) = known.get_mut((score - least) as usize) {
-                    *slot = share;
-                }
-                share
-            }
-            Some(share) => *share,
-        }
-    }));
+    let mut known = [0_i64; 128];
+    known[..=span].iter_mut().zip(least..).for_each(|(slot, score)| *slot = share(score));
+    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| if *ignored { 0 } else { known[(score - least) as usize & 127] }));
 }
 
 #[cfg(test)]
