@@ -2,7 +2,7 @@
 
 use super::scenario::NodeChoice;
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, Severity, State, View};
+use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, State, View};
 use crate::disruption::BudgetIndex;
 use crate::plan::document::{Guards, Intent, Plan};
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, Spread};
@@ -218,10 +218,13 @@ pub fn forecast(
         catalog: catalog.clone(),
         state,
     };
-    let summaries = replicate(&shared, seed, replications.max(1), threads, progress)?;
+    let (summaries, only) = replicate(&shared, seed, replications.max(1), threads, progress)?;
     let durations_ms: Vec<i64> = summaries.iter().map(|s| s.duration_ms).collect();
     let median = median_index(&durations_ms);
-    let run = shared.run(replication_seed(seed, median as u32))?;
+    let run = match only {
+        Some(run) => run,
+        None => shared.run(replication_seed(seed, median as u32))?,
+    };
     let metrics = metrics_of(&catalog, &run);
     let mut predicted = Forecast {
         outcome: run.outcome.text().to_owned(),
@@ -263,27 +266,36 @@ fn choose(view: View<'_>, choice: &NodeChoice) -> Result<Vec<NodeIdx>, PlanError
     Ok(nodes)
 }
 
-/// Runs the replications on a pool of threads; the result is in the order of the replications, whatever the pool.
+/// Runs the replications on a pool of threads; the result is in the order of the replications, whatever the pool. A
+/// single run is handed on whole; of many, only what the statistics need is kept.
 fn replicate(
     shared: &Shared,
     seed: u64,
     replications: u32,
     threads: usize,
     progress: &(dyn Fn() + Sync),
-) -> Result<Vec<Summary>, PlanError> {
+) -> Result<(Vec<Summary>, Option<RunResult>), PlanError> {
+    let summarise = |run: &RunResult| Summary {
+        outcome: run.outcome,
+        failure: run.failure.clone(),
+        duration_ms: run.duration_ms,
+    };
+    if replications == 1 {
+        let run = shared.run(seed)?;
+        progress();
+        return Ok((vec![summarise(&run)], Some(run)));
+    }
     let one = |nth: u32| {
         let run = shared.run(replication_seed(seed, nth))?;
         progress();
-        Ok(Summary { outcome: run.outcome, failure: run.failure, duration_ms: run.duration_ms })
+        Ok(summarise(&run))
     };
-    if replications == 1 {
-        return Ok(vec![one(0)?]);
-    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .map_err(|e| PlanError::Input(format!("cannot start {threads} threads: {e}")))?;
-    pool.install(|| (0..replications).into_par_iter().map(one).collect())
+    let summaries: Result<Vec<Summary>, PlanError> = pool.install(|| (0..replications).into_par_iter().map(one).collect());
+    Ok((summaries?, None))
 }
 
 /// Index of the run with the median duration: the lower median, the earliest of equals.
@@ -346,10 +358,4 @@ fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<B
             }
         })
         .collect()
-}
-
-/// A finding that says how the run ended short of its plan, for people who look at findings only.
-pub fn outcome_finding(forecast: &Forecast) -> Option<Finding> {
-    let failure = forecast.failures.first()?;
-    Some(Finding::new(Severity::Error, failure.reason.clone(), "Migration", failure.message.clone(), failure.remedy.clone()))
 }

@@ -304,6 +304,13 @@ impl World {
                 );
             }
         }
+        for budget in self.catalog.budgets.indices() {
+            let b = &self.state.budgets[budget];
+            self.observations.push(Observation::new(0, EventKind::BudgetChanged).budget(budget).detail(Detail {
+                initial: true,
+                ..budget_figures(b)
+            }));
+        }
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.moment() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
@@ -482,7 +489,11 @@ impl World {
                 if kind == EventKind::PodTerminated && matches!(what, PodChange::Removed) && p.phase.is_terminal() && p.deleting.is_none() {
                     return;
                 }
-                Observation::new(now, kind).pod(pod).node(p.node)
+                let seen = Observation::new(now, kind).pod(pod).node(p.node);
+                match kind == EventKind::PodTerminated && p.deleting.is_none() && p.phase.is_terminal() {
+                    true => seen.detail(Detail { reason: Some("Completed".to_owned()), ..Detail::default() }),
+                    false => seen,
+                }
             }
             Change::Node(node, what) => {
                 let n = &self.state.nodes[node];
@@ -497,14 +508,7 @@ impl World {
                 Observation::new(now, kind).node(node).batch(self.batch_of.get(&node).copied())
             }
             Change::Budget(budget) => {
-                let b: &crate::cluster::BudgetStatus = &self.state.budgets[budget];
-                Observation::new(now, EventKind::BudgetChanged).budget(budget).detail(Detail {
-                    allowed: Some(b.allowed),
-                    healthy: Some(b.healthy),
-                    desired: Some(b.desired),
-                    expected: Some(b.expected),
-                    ..Detail::default()
-                })
+                Observation::new(now, EventKind::BudgetChanged).budget(budget).detail(budget_figures(&self.state.budgets[budget]))
             }
             _ => return,
         };
@@ -617,6 +621,14 @@ impl World {
             Action::Evict { pod, grace_ms, .. } => self.evict(*pod, *grace_ms),
             Action::DeletePod { pod, grace_ms, .. } => {
                 let Some(pod) = self.current(*pod) else { return Answer::Gone };
+                let node = self.state.pods[pod].node;
+                let batch = node.and_then(|n| self.batch_of.get(&n).copied()).or(self.batch);
+                self.observations.push(
+                    Observation::new(self.now, EventKind::EvictionAccepted).pod(pod).node(node).batch(batch).detail(Detail {
+                        reason: Some("Deleted".to_owned()),
+                        ..Detail::default()
+                    }),
+                );
                 crate::disruption::delete_pod(&self.catalog, &mut self.state, pod, self.now, *grace_ms);
                 Answer::Accepted
             }
@@ -792,6 +804,16 @@ fn happened(changes: &[Change]) -> Vec<Change> {
         }
     }
     kept
+}
+
+fn budget_figures(status: &crate::cluster::BudgetStatus) -> Detail {
+    Detail {
+        allowed: Some(status.allowed),
+        healthy: Some(status.healthy),
+        desired: Some(status.desired),
+        expected: Some(status.expected),
+        ..Detail::default()
+    }
 }
 
 fn refused(code: u16, reason: &str, message: &str) -> Answer {

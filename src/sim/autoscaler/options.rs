@@ -46,7 +46,7 @@ pub struct AutoscalerOptions {
     /// How many other machine types and zones of the group are tried when one has no capacity. Default 3 (ours).
     pub fallbacks: u32,
     /// A pod that still waits after so many machines were started for it starts no more (ours; a real autoscaler simulates the
-    /// scheduler and sees that a machine would not help). Default 3.
+    /// scheduler and sees that a machine would not help). Default 10.
     pub launches_per_pod: u32,
 }
 
@@ -65,7 +65,7 @@ impl Default for AutoscalerOptions {
             max_provision_ms: 900_000,
             priority_cutoff: -10,
             fallbacks: 3,
-            launches_per_pod: 3,
+            launches_per_pod: 10,
         }
     }
 }
