@@ -72,7 +72,8 @@ pub struct Autoscaler {
     /// What failed, and until when it is not tried.
     backoff: Vec<(Shortage, i64)>,
     /// How many machines were started for a pod; looked up only.
-    tries: FxHashMap<PodIdx, u32>,
+    /// How many scans launched machines while a pod waited, and when the last of them was.
+    tries: FxHashMap<PodIdx, (u32, i64)>,
 }
 
 impl Autoscaler {
@@ -146,7 +147,9 @@ impl Autoscaler {
         let pending = self.pending(ctx);
         self.scale_up(ctx, machines, &pending);
         self.scale_down(ctx, machines);
-        if !pending.is_empty() {
+        if pending.is_empty() {
+            self.scan_after_rest(ctx);
+        } else {
             self.scan_at_next_tick(ctx);
         }
     }
@@ -238,9 +241,23 @@ impl Autoscaler {
                 && pod.deleting.is_none()
                 && !shape.gated
                 && shape.priority >= self.options.priority_cutoff
-                && self.tries.get(p).copied().unwrap_or(0) < self.options.launches_per_pod
         };
-        ctx.state.live_pods().filter(waits).collect()
+        ctx.state.live_pods().filter(waits).filter(|p| self.rests_until(*p).is_none_or(|until| until <= ctx.now)).collect()
+    }
+
+    /// Until when a pod starts no machines, because many were started for it in vain.
+    fn rests_until(&self, pod: PodIdx) -> Option<i64> {
+        let (tries, last) = *self.tries.get(&pod)?;
+        (tries >= self.options.launches_per_pod).then_some(last + self.options.backoff_ms)
+    }
+
+    /// Asks for a scan when the first of the resting pods may start machines again.
+    fn scan_after_rest(&mut self, ctx: &mut Ctx<'_>) {
+        let waits = |p: &PodIdx| ctx.state.pods[*p].unschedulable && ctx.state.pods[*p].node.is_none();
+        let rested = ctx.state.live_pods().filter(waits).filter_map(|p| self.rests_until(p)).filter(|at| *at > ctx.now).min();
+        if let Some(at) = rested {
+            self.scan(ctx, self.tick_at_or_after(at));
+        }
     }
 
     fn situation<'a>(&'a self, ctx: &'a Ctx<'_>, machines: &Machines) -> Situation<'a> {
@@ -281,7 +298,11 @@ impl Autoscaler {
         }
         self.last_activity = Some(ctx.now);
         let without: BTreeSet<PodIdx> = decided.unhosted.iter().flat_map(|u| u.pods.iter().copied()).collect();
-        pending.iter().filter(|p| !without.contains(p)).for_each(|p| *self.tries.entry(*p).or_default() += 1);
+        for pod in pending.iter().filter(|p| !without.contains(p)) {
+            let rested = self.rests_until(*pod).is_some();
+            let (tries, last) = self.tries.entry(*pod).or_default();
+            (*tries, *last) = (if rested { 1 } else { *tries + 1 }, ctx.now);
+        }
         for launch in decided.launches {
             let Some(template) = self.templates.find(launch.group, launch.machine, launch.zone).cloned() else { continue };
             for _ in 0..launch.count {

@@ -45,8 +45,8 @@ pub struct AutoscalerOptions {
     pub priority_cutoff: i32,
     /// How many other machine types and zones of the group are tried when one has no capacity. Default 3 (ours).
     pub fallbacks: u32,
-    /// A pod that still waits after so many machines were started for it starts no more (ours; a real autoscaler simulates the
-    /// scheduler and sees that a machine would not help). Default 10.
+    /// A pod that still waits after so many scans that started machines rests for `backoff_ms` (ours; a real autoscaler simulates
+    /// the scheduler and sees that a machine would not help). Default 10.
     pub launches_per_pod: u32,
 }
 
