@@ -24,7 +24,11 @@ fn migration(c: &mut Criterion) {
     let mut group = c.benchmark_group("migration");
     group.sample_size(10);
     group.bench_function("200 nodes, 3000 pods", |b| {
-        b.iter_batched(request, |r| black_box(plan(r, &|| ()).expect("a plan").forecast.pods_moved), BatchSize::LargeInput);
+        b.iter_batched(
+            request,
+            |r| black_box(plan(r, &|| ()).expect("a plan").forecast.pods_moved),
+            BatchSize::LargeInput,
+        );
     });
     group.finish();
 }

@@ -80,12 +80,8 @@ fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
         Input::Dump(sources) => sources,
         Input::Scenario(s) => bail!("{:?} is a scenario; discover wants a dump", s.scenario),
     };
-    let loaded = input::cluster_of_dump(
-        &sources,
-        &args.input.groups,
-        args.input.machine_types.as_deref(),
-        args.input.strict,
-    )?;
+    let loaded =
+        input::cluster_of_dump(&sources, &args.input.groups, args.input.machine_types.as_deref(), args.input.strict)?;
     let cluster = &loaded.snapshot.cluster;
     let mut found = discover(cluster);
     if let Some(selector) = &args.selector {

@@ -61,7 +61,8 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
 
 /// Runs `simulate`.
 pub fn simulate(args: SimulateArgs) -> Result<i32> {
-    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("cannot read the plan {}", args.plan.display()))?;
+    let text =
+        std::fs::read_to_string(&args.plan).with_context(|| format!("cannot read the plan {}", args.plan.display()))?;
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let settings: Settings = serde_path_to_error::deserialize(&saved.intent.simulation)
         .map_err(|e| anyhow!("{}: intent.simulation.{}: {}", args.plan.display(), e.path(), e.inner()))?;
@@ -219,7 +220,8 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
         if path == Path::new("-") {
             write_jsonl(planned.events(), BufWriter::new(std::io::stdout().lock()))?;
         } else {
-            let file = std::fs::File::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
+            let file =
+                std::fs::File::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
             write_jsonl(planned.events(), BufWriter::new(file))?;
         }
     }

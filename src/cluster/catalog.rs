@@ -119,9 +119,7 @@ impl Catalog {
             default_scheduler: names.intern("default-scheduler"),
             true_: names.intern("true"),
         };
-        let resources = ["cpu", "memory", "ephemeral-storage"]
-            .map(|r| names.intern(r))
-            .to_vec();
+        let resources = ["cpu", "memory", "ephemeral-storage"].map(|r| names.intern(r)).to_vec();
         Catalog {
             names,
             known,
@@ -167,10 +165,7 @@ impl Catalog {
     /// The namespace called `name`.
     pub fn namespace(&self, name: &str) -> Option<NsIdx> {
         let sym = self.names.get(name)?;
-        self.namespaces
-            .entries()
-            .find(|(_, n)| n.name == sym)
-            .map(|(i, _)| i)
+        self.namespaces.entries().find(|(_, n)| n.name == sym).map(|(i, _)| i)
     }
     /// The topmost controller above `owner` (a ReplicaSet's Deployment), itself if it has none.
     pub fn top_owner(&self, owner: OwnerIdx) -> OwnerIdx {
@@ -187,20 +182,11 @@ impl Catalog {
     /// `Kind/namespace/name` of an owner.
     pub fn owner_text(&self, owner: OwnerIdx) -> String {
         let o = &self.owners[owner];
-        format!(
-            "{}/{}/{}",
-            self.text(o.kind_name),
-            self.text(self.namespaces[o.namespace].name),
-            self.text(o.name)
-        )
+        format!("{}/{}/{}", self.text(o.kind_name), self.text(self.namespaces[o.namespace].name), self.text(o.name))
     }
     /// `namespace/name` of a budget.
     pub fn budget_text(&self, budget: BudgetIdx) -> String {
         let b = &self.budgets[budget];
-        format!(
-            "{}/{}",
-            self.text(self.namespaces[b.namespace].name),
-            self.text(b.name)
-        )
+        format!("{}/{}", self.text(self.namespaces[b.namespace].name), self.text(b.name))
     }
 }

@@ -60,11 +60,7 @@ impl Delay {
             }
             Delay::Empirical { samples_ms } => {
                 let n = samples_ms.len() as u128;
-                samples_ms
-                    .get(((u128::from(draw) * n) >> 64) as usize)
-                    .copied()
-                    .unwrap_or(0)
-                    .max(0)
+                samples_ms.get(((u128::from(draw) * n) >> 64) as usize).copied().unwrap_or(0).max(0)
             }
         }
     }
@@ -72,20 +68,14 @@ impl Delay {
     /// Why the distribution makes no sense, if it does not.
     pub fn problem(&self) -> Option<String> {
         match self {
-            Delay::Constant { ms } if *ms < 0 => {
-                Some(format!("ms is {ms}; a delay cannot be negative"))
+            Delay::Constant { ms } if *ms < 0 => Some(format!("ms is {ms}; a delay cannot be negative")),
+            Delay::Uniform { min_ms, max_ms } if *min_ms < 0 || max_ms < min_ms => {
+                Some(format!("uniform from {min_ms} to {max_ms}; expected 0 <= min_ms <= max_ms"))
             }
-            Delay::Uniform { min_ms, max_ms } if *min_ms < 0 || max_ms < min_ms => Some(format!(
-                "uniform from {min_ms} to {max_ms}; expected 0 <= min_ms <= max_ms"
+            Delay::LogNormal { median_ms, p95_ms } if *median_ms < 0 || p95_ms < median_ms => Some(format!(
+                "log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"
             )),
-            Delay::LogNormal { median_ms, p95_ms } if *median_ms < 0 || p95_ms < median_ms => {
-                Some(format!(
-                    "log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"
-                ))
-            }
-            Delay::Empirical { samples_ms } if samples_ms.is_empty() => {
-                Some("empirical without samples".into())
-            }
+            Delay::Empirical { samples_ms } if samples_ms.is_empty() => Some("empirical without samples".into()),
             Delay::Empirical { samples_ms } if samples_ms.iter().any(|s| *s < 0) => {
                 Some("empirical with a negative sample".into())
             }
@@ -119,12 +109,7 @@ fn inverse_normal(p: f64) -> f64 {
         4.374664141464968e+00,
         2.938163982698783e+00,
     ];
-    const D: [f64; 4] = [
-        7.784695709041462e-03,
-        3.224671290700398e-01,
-        2.445134137142996e+00,
-        3.754408661907416e+00,
-    ];
+    const D: [f64; 4] = [7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00, 3.754408661907416e+00];
     let horner = |c: &[f64], x: f64| c.iter().fold(0.0, |acc, k| acc * x + k);
     if p < 0.02425 {
         let q = libm::sqrt(-2.0 * libm::log(p));
@@ -145,10 +130,7 @@ mod tests {
 
     #[test]
     fn log_normal_has_the_given_median_and_p95() {
-        let d = Delay::LogNormal {
-            median_ms: 10_000,
-            p95_ms: 30_000,
-        };
+        let d = Delay::LogNormal { median_ms: 10_000, p95_ms: 30_000 };
         assert_eq!(d.sample(1 << 63), 10_000);
         let p95 = d.sample((0.95 * u64::MAX as f64) as u64);
         assert!((29_999..=30_001).contains(&p95), "{p95}");
@@ -156,10 +138,7 @@ mod tests {
 
     #[test]
     fn uniform_reaches_both_ends_and_nothing_else() {
-        let d = Delay::Uniform {
-            min_ms: 5,
-            max_ms: 7,
-        };
+        let d = Delay::Uniform { min_ms: 5, max_ms: 7 };
         assert_eq!((d.sample(0), d.sample(u64::MAX)), (5, 7));
     }
 }

@@ -88,13 +88,7 @@ impl Draws {
 
     /// One of `items`, each as likely as the others; `None` when there is none.
     #[must_use]
-    pub fn pick<'a, T>(
-        &self,
-        name: &str,
-        purpose: &str,
-        nth: u64,
-        items: &'a [T],
-    ) -> Option<&'a T> {
+    pub fn pick<'a, T>(&self, name: &str, purpose: &str, nth: u64, items: &'a [T]) -> Option<&'a T> {
         items.get(usize::try_from(self.below(name, purpose, nth, items.len() as u64)).ok()?)
     }
 
@@ -139,17 +133,11 @@ mod tests {
     fn draws_are_fixed_for_all_time() {
         // Golden: a change here changes every recorded run of every seed.
         let draws = Draws::new(7);
-        let seen: Vec<u64> = (0..3)
-            .map(|nth| draws.u64("default/web", "start-delay", nth))
-            .collect();
+        let seen: Vec<u64> = (0..3).map(|nth| draws.u64("default/web", "start-delay", nth)).collect();
         assert_eq!(seen, GOLDEN);
     }
 
-    const GOLDEN: [u64; 3] = [
-        3_421_908_208_510_690_911,
-        12_222_383_321_465_043_460,
-        750_052_195_828_829_539,
-    ];
+    const GOLDEN: [u64; 3] = [3_421_908_208_510_690_911, 12_222_383_321_465_043_460, 750_052_195_828_829_539];
 
     #[test]
     fn name_purpose_count_and_seed_each_matter() {
@@ -173,10 +161,7 @@ mod tests {
         for nth in 0..1000 {
             seen[draws.between("x", "range", nth, 10, 14) as usize - 10] += 1;
         }
-        assert!(
-            seen.iter().all(|count| (140..=260).contains(count)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|count| (140..=260).contains(count)), "{seen:?}");
         assert_eq!(draws.between("x", "range", 0, 9, 4), 9);
         assert_eq!(draws.below("x", "range", 0, 0), 0);
         assert_eq!(draws.pick::<u8>("x", "range", 0, &[]), None);
@@ -185,15 +170,9 @@ mod tests {
     #[test]
     fn weights_and_chances_are_kept() {
         let draws = Draws::new(4);
-        let heads = (0..1000)
-            .filter(|nth| draws.chance("x", "coin", *nth, 250_000))
-            .count();
+        let heads = (0..1000).filter(|nth| draws.chance("x", "coin", *nth, 250_000)).count();
         assert!((200..=300).contains(&heads), "{heads}");
-        assert!((0..100).all(|nth| {
-            draws
-                .weighted("x", "w", nth, &[0, 3, 0, 1])
-                .is_some_and(|i| i == 1 || i == 3)
-        }));
+        assert!((0..100).all(|nth| { draws.weighted("x", "w", nth, &[0, 3, 0, 1]).is_some_and(|i| i == 1 || i == 3) }));
         assert_eq!(draws.weighted("x", "w", 0, &[0, 0]), None);
         assert!(!draws.chance("x", "never", 0, 0) && draws.chance("x", "always", 0, PPM));
     }

@@ -3,19 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Makes the migration fail, or the input unusable.
@@ -27,9 +15,7 @@ pub enum Severity {
 }
 
 /// Something noticed; text, JSON and CSV are made from this one source.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// How bad.
     pub severity: Severity,
@@ -52,12 +38,6 @@ impl Finding {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Finding {
-        Finding {
-            severity,
-            code: code.into(),
-            object: object.into(),
-            message: message.into(),
-            remedy: remedy.into(),
-        }
+        Finding { severity, code: code.into(), object: object.into(), message: message.into(), remedy: remedy.into() }
     }
 }

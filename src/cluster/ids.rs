@@ -66,10 +66,7 @@ pub struct Arena<I, T> {
 
 impl<I, T> Default for Arena<I, T> {
     fn default() -> Self {
-        Arena {
-            items: Vec::new(),
-            marker: PhantomData,
-        }
+        Arena { items: Vec::new(), marker: PhantomData }
     }
 }
 
@@ -135,9 +132,6 @@ impl<I, T: fmt::Debug> fmt::Debug for Arena<I, T> {
 
 impl<I, T> FromIterator<T> for Arena<I, T> {
     fn from_iter<It: IntoIterator<Item = T>>(iter: It) -> Self {
-        Arena {
-            items: iter.into_iter().collect(),
-            marker: PhantomData,
-        }
+        Arena { items: iter.into_iter().collect(), marker: PhantomData }
     }
 }

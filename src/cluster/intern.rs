@@ -4,9 +4,7 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
 /// An interned string. Equal symbols of one cluster are equal strings; the order of symbols means nothing to a user.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Sym(pub u32);
 

@@ -18,10 +18,7 @@ impl Labels {
     }
     /// The value under `key`.
     pub fn get(&self, key: Sym) -> Option<Sym> {
-        self.0
-            .binary_search_by_key(&key, |p| p.0)
-            .ok()
-            .map(|i| self.0[i].1)
+        self.0.binary_search_by_key(&key, |p| p.0).ok().map(|i| self.0[i].1)
     }
     /// Sets `key` to `value`.
     pub fn set(&mut self, key: Sym, value: Sym) {
@@ -82,11 +79,7 @@ impl Requirement {
     }
     /// Whether the value found under the key (if any) satisfies it.
     pub fn matches_value(&self, value: Option<Sym>, names: &Interner) -> bool {
-        let number = || {
-            value
-                .and_then(|v| names.text(v))
-                .and_then(|t| t.parse::<i64>().ok())
-        };
+        let number = || value.and_then(|v| names.text(v)).and_then(|t| t.parse::<i64>().ok());
         match self.operator {
             Operator::In => value.is_some_and(|v| self.values.contains(&v)),
             Operator::NotIn => value.is_none_or(|v| !self.values.contains(&v)),
@@ -139,10 +132,7 @@ impl NodeSelectorTerm {
             return false;
         }
         self.expressions.iter().all(|r| r.matches(labels, names))
-            && self
-                .fields
-                .iter()
-                .all(|r| r.matches_value(Some(node_name), names))
+            && self.fields.iter().all(|r| r.matches_value(Some(node_name), names))
     }
 }
 
@@ -156,8 +146,6 @@ pub struct NodeSelector {
 impl NodeSelector {
     /// Whether a node satisfies one of the terms.
     pub fn matches(&self, labels: &Labels, node_name: Sym, names: &Interner) -> bool {
-        self.terms
-            .iter()
-            .any(|t| t.matches(labels, node_name, names))
+        self.terms.iter().any(|t| t.matches(labels, node_name, names))
     }
 }

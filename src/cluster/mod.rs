@@ -33,8 +33,8 @@ pub use labels::{Labels, NodeSelector, NodeSelectorTerm, Operator, Requirement, 
 pub use node::{AttachLimit, NodeImage, NodeSpec, NodeState};
 pub use owner::{JobSpec, Owner, OwnerKind, ScaleSource};
 pub use pod::{
-    ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests,
-    SpreadConstraint, Volume, WhenUnsatisfiable,
+    ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests, SpreadConstraint, Volume,
+    WhenUnsatisfiable,
 };
 pub use quantity::{Quantity, QuantityError};
 pub use rate_limit::{RateLimit, TokenBucket};

@@ -5,9 +5,7 @@ use super::intern::Sym;
 use super::labels::Selector;
 
 /// Kind of a controller.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)] // Kubernetes' own names
 pub enum OwnerKind {
     Deployment,

@@ -17,10 +17,7 @@ pub struct Requests {
 impl Requests {
     /// The amount of one resource, 0 if not asked for.
     pub fn get(&self, resource: ResIdx) -> i64 {
-        self.amounts
-            .iter()
-            .find(|a| a.0 == resource)
-            .map_or(0, |a| a.1)
+        self.amounts.iter().find(|a| a.0 == resource).map_or(0, |a| a.1)
     }
 }
 
@@ -152,13 +149,9 @@ impl PodShape {
         self.volumes.contains(&Volume::EmptyDir)
     }
     /// Whether it tolerates every taint with NoSchedule or NoExecute among `taints`; else the first it does not.
-    pub fn first_untolerated<'t>(
-        &self,
-        taints: &'t [super::taint::Taint],
-    ) -> Option<&'t super::taint::Taint> {
+    pub fn first_untolerated<'t>(&self, taints: &'t [super::taint::Taint]) -> Option<&'t super::taint::Taint> {
         taints.iter().find(|t| {
-            t.effect != super::taint::Effect::PreferNoSchedule
-                && !self.tolerations.iter().any(|tol| tol.tolerates(t))
+            t.effect != super::taint::Effect::PreferNoSchedule && !self.tolerations.iter().any(|tol| tol.tolerates(t))
         })
     }
 }

@@ -134,8 +134,12 @@ impl Mantissa {
         }
         let Some(mut n) = self.digits.checked_mul(1i128 << factor.binary) else {
             // More digits than fit: give up the last ones, which are far below a billionth of the rest.
-            return Mantissa { digits: self.digits / 1_000_000_000_000_000_000 + 1, exponent: self.exponent + 18, ..*self }
-                .times(factor);
+            return Mantissa {
+                digits: self.digits / 1_000_000_000_000_000_000 + 1,
+                exponent: self.exponent + 18,
+                ..*self
+            }
+            .times(factor);
         };
         let power = self.exponent.saturating_add(factor.decimal).saturating_add(9);
         if power >= 0 {
@@ -286,7 +290,25 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", " 1", "1 ", "1.1.M", "1+1.0M", "0.1mi", "0.1am", "aoeu", ".5i", "1i", "-3.01i", "-3.01e-", "1e", "1m5", "+5x", "1 Gi", "1e99999999999999999999"] {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "1.1.M",
+            "1+1.0M",
+            "0.1mi",
+            "0.1am",
+            "aoeu",
+            ".5i",
+            "1i",
+            "-3.01i",
+            "-3.01e-",
+            "1e",
+            "1m5",
+            "+5x",
+            "1 Gi",
+            "1e99999999999999999999",
+        ] {
             assert!(Quantity::parse(text).is_err(), "{text:?}");
         }
     }

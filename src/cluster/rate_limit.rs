@@ -27,11 +27,7 @@ const TOKEN: i64 = 1000;
 impl TokenBucket {
     /// A full bucket at `now_ms`.
     pub fn new(limit: RateLimit, now_ms: i64) -> TokenBucket {
-        TokenBucket {
-            limit,
-            units: i64::from(limit.burst) * TOKEN,
-            at_ms: now_ms,
-        }
+        TokenBucket { limit, units: i64::from(limit.burst) * TOKEN, at_ms: now_ms }
     }
     /// Takes a token and says at which moment the call may go (`now_ms` if at once). Calls queue up behind each other.
     pub fn reserve(&mut self, now_ms: i64) -> i64 {
@@ -41,18 +37,11 @@ impl TokenBucket {
         let qps = i64::from(self.limit.qps);
         if now_ms > self.at_ms {
             let cap = i64::from(self.limit.burst) * TOKEN;
-            self.units = self
-                .units
-                .saturating_add(qps.saturating_mul(now_ms - self.at_ms))
-                .min(cap);
+            self.units = self.units.saturating_add(qps.saturating_mul(now_ms - self.at_ms)).min(cap);
             self.at_ms = now_ms;
         }
         self.units -= TOKEN;
-        if self.units >= 0 {
-            now_ms
-        } else {
-            self.at_ms + (-self.units + qps - 1) / qps
-        }
+        if self.units >= 0 { now_ms } else { self.at_ms + (-self.units + qps - 1) / qps }
     }
 }
 

@@ -137,11 +137,7 @@ impl State {
     /// An empty state for a catalogue whose resources, owners, budgets and claims are complete.
     pub fn new(catalog: &Catalog) -> State {
         State {
-            budgets: catalog
-                .budgets
-                .iter()
-                .map(|_| BudgetStatus::default())
-                .collect(),
+            budgets: catalog.budgets.iter().map(|_| BudgetStatus::default()).collect(),
             replicas: catalog.owners.iter().map(|o| o.replicas).collect(),
             owned: catalog.owners.iter().map(|_| Vec::new()).collect(),
             claims: catalog.claims.iter().map(|_| PvcState::default()).collect(),
@@ -217,16 +213,12 @@ impl State {
     }
     /// The changes since a cursor, oldest first. A cursor before what was forgotten gets what is left.
     pub fn changes_since(&self, cursor: u64) -> &[Change] {
-        let from = cursor
-            .saturating_sub(self.forgotten)
-            .min(self.changes.len() as u64) as usize;
+        let from = cursor.saturating_sub(self.forgotten).min(self.changes.len() as u64) as usize;
         &self.changes[from..]
     }
     /// Forgets the changes before a cursor that every reader has passed.
     pub fn forget_changes(&mut self, cursor: u64) {
-        let n = cursor
-            .saturating_sub(self.forgotten)
-            .min(self.changes.len() as u64) as usize;
+        let n = cursor.saturating_sub(self.forgotten).min(self.changes.len() as u64) as usize;
         self.changes.drain(..n);
         self.forgotten += n as u64;
     }
@@ -250,10 +242,7 @@ impl State {
     }
     fn charge(&mut self, catalog: &Catalog, pod: PodIdx, node: NodeIdx, sign: i64) {
         let spec = &catalog.specs[self.pods[pod].spec];
-        let requests = spec
-            .resized
-            .as_deref()
-            .unwrap_or(&catalog.shapes[spec.shape.at()].requests);
+        let requests = spec.resized.as_deref().unwrap_or(&catalog.shapes[spec.shape.at()].requests);
         let base = node.at() * self.dims;
         for (resource, amount) in &requests.amounts {
             self.requested[base + resource.at()] += sign * amount;
@@ -273,13 +262,7 @@ impl State {
     // --- nodes ---
 
     /// Adds a node with the taints of its spec.
-    pub fn add_node(
-        &mut self,
-        spec: Arc<NodeSpec>,
-        group: Option<GroupIdx>,
-        ready: bool,
-        now: i64,
-    ) -> NodeIdx {
+    pub fn add_node(&mut self, spec: Arc<NodeSpec>, group: Option<GroupIdx>, ready: bool, now: i64) -> NodeIdx {
         let taints = spec.taints.iter().copied().collect();
         let node = self.nodes.push(NodeState {
             spec,
@@ -332,10 +315,7 @@ impl State {
     }
     /// Indices of the nodes that exist, in order.
     pub fn live_nodes(&self) -> impl Iterator<Item = NodeIdx> + '_ {
-        self.nodes
-            .entries()
-            .filter(|(_, n)| !n.gone)
-            .map(|(i, _)| i)
+        self.nodes.entries().filter(|(_, n)| !n.gone).map(|(i, _)| i)
     }
 
     // --- pods ---
@@ -402,10 +382,7 @@ impl State {
     }
     /// Takes a pod off its node as if it were not there; within a hypothesis only.
     pub fn detach(&mut self, catalog: &Catalog, pod: PodIdx) {
-        debug_assert!(
-            self.hypotheses > 0,
-            "only a hypothesis takes a bound pod away"
-        );
+        debug_assert!(self.hypotheses > 0, "only a hypothesis takes a bound pod away");
         if let Some(node) = self.pods[pod].node {
             let place = self.nodes[node].pods.iter().position(|p| *p == pod).unwrap_or(0);
             if self.pods[pod].occupies() {
@@ -455,10 +432,7 @@ impl State {
         match &mut self.pods[pod].deleting {
             Some(d) => d.deadline = d.deadline.min(deadline),
             none => {
-                *none = Some(Deletion {
-                    asked: now,
-                    deadline,
-                });
+                *none = Some(Deletion { asked: now, deadline });
                 self.log(Change::Pod(pod, PodChange::Deleting));
             }
         }
@@ -571,9 +545,7 @@ impl State {
             self.log(Change::Supposed);
         }
         self.hypotheses += 1;
-        Mark {
-            undo: self.undo.len(),
-        }
+        Mark { undo: self.undo.len() }
     }
     /// Takes back all since the mark and closes the hypothesis.
     pub fn rollback(&mut self, catalog: &Catalog, mark: Mark) {

@@ -2,8 +2,8 @@
 
 use super::matching::BudgetIndex;
 use crate::cluster::{
-    Amount, BudgetIdx, BudgetStatus, Catalog, Demand, OwnerIdx, OwnerKind, PodIdx, PodState,
-    ScaleSource, Selector, State,
+    Amount, BudgetIdx, BudgetStatus, Catalog, Demand, OwnerIdx, OwnerKind, PodIdx, PodState, ScaleSource, Selector,
+    State,
 };
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -30,12 +30,7 @@ pub fn is_healthy(pod: &PodState) -> bool {
 
 impl Tally {
     /// Counts the pods under a budget from nothing.
-    pub fn count(
-        catalog: &Catalog,
-        state: &State,
-        index: &BudgetIndex,
-        budget: BudgetIdx,
-    ) -> Tally {
+    pub fn count(catalog: &Catalog, state: &State, index: &BudgetIndex, budget: BudgetIdx) -> Tally {
         let mut tally = Tally::default();
         for pod in state.pods.iter().filter(|p| !p.gone) {
             if index.budgets_of(pod.spec).contains(&budget) {
@@ -86,13 +81,7 @@ pub struct Computed {
 }
 
 /// One budget's status as the controller would write it now, from the status stored before (`trySync`, `failSafe`).
-pub fn compute(
-    catalog: &Catalog,
-    state: &State,
-    budget: BudgetIdx,
-    tally: &Tally,
-    now: i64,
-) -> Computed {
+pub fn compute(catalog: &Catalog, state: &State, budget: BudgetIdx, tally: &Tally, now: i64) -> Computed {
     let stored = &state.budgets[budget];
     let spec = &catalog.budgets[budget];
     if let Selector::Invalid(complaint) = &spec.selector {
@@ -102,33 +91,25 @@ pub fn compute(
         // Neither given: nothing is expected, so nothing is allowed.
         None => (0, 0),
         Some(Demand::MinAvailable(Amount::Count(n))) => (tally.pods, n),
-        Some(Demand::MinAvailable(Amount::Percent(p))) => {
-            match expected_scale(catalog, state, budget, tally) {
-                Ok(expected) => (expected, percent_up(p, expected)),
-                Err(messages) => return failed(stored, messages),
+        Some(Demand::MinAvailable(Amount::Percent(p))) => match expected_scale(catalog, state, budget, tally) {
+            Ok(expected) => (expected, percent_up(p, expected)),
+            Err(messages) => return failed(stored, messages),
+        },
+        Some(Demand::MaxUnavailable(amount)) => match expected_scale(catalog, state, budget, tally) {
+            Ok(expected) => {
+                let unavailable = match amount {
+                    Amount::Count(n) => n,
+                    Amount::Percent(p) => percent_up(p, expected),
+                };
+                (expected, (expected - unavailable).max(0))
             }
-        }
-        Some(Demand::MaxUnavailable(amount)) => {
-            match expected_scale(catalog, state, budget, tally) {
-                Ok(expected) => {
-                    let unavailable = match amount {
-                        Amount::Count(n) => n,
-                        Amount::Percent(p) => percent_up(p, expected),
-                    };
-                    (expected, (expected - unavailable).max(0))
-                }
-                Err(messages) => return failed(stored, messages),
-            }
-        }
+            Err(messages) => return failed(stored, messages),
+        },
     };
     let (disrupted, excluded, recheck_at) = disrupted(catalog, state, stored, now);
     let healthy = tally.healthy - excluded;
     // An expectation of 0 allows nothing: the first pods may have appeared without the controller knowing.
-    let allowed = if expected <= 0 {
-        0
-    } else {
-        (healthy - desired).max(0)
-    };
+    let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
     Computed {
         status: BudgetStatus {
             allowed,
@@ -149,9 +130,7 @@ pub fn failures(catalog: &Catalog, state: &State, budget: BudgetIdx, tally: &Tal
     match (&spec.selector, spec.demand) {
         (Selector::Invalid(complaint), _) => vec![complaint.clone()],
         (_, None | Some(Demand::MinAvailable(Amount::Count(_)))) => Vec::new(),
-        _ => expected_scale(catalog, state, budget, tally)
-            .err()
-            .unwrap_or_default(),
+        _ => expected_scale(catalog, state, budget, tally).err().unwrap_or_default(),
     }
 }
 
@@ -162,14 +141,7 @@ fn failed(stored: &BudgetStatus, mut messages: Vec<String>) -> Computed {
         Some(told) if messages.contains(told) => told.clone(),
         _ => messages.swap_remove(0),
     };
-    Computed {
-        status: BudgetStatus {
-            allowed: 0,
-            sync_failed: Some(message),
-            ..stored.clone()
-        },
-        recheck_at: None,
-    }
+    Computed { status: BudgetStatus { allowed: 0, sync_failed: Some(message), ..stored.clone() }, recheck_at: None }
 }
 
 /// Percent of a total, rounded up (apimachinery intstr `GetScaledValueFromIntOrPercent`, roundUp in both forms).
@@ -181,12 +153,7 @@ fn percent_up(percent: i64, total: i64) -> i64 {
 
 /// Sum of the scales of the pods' distinct controllers (`getExpectedScale`), or every complaint that the first pod of
 /// some controller can raise. Pods without a controller add nothing.
-fn expected_scale(
-    catalog: &Catalog,
-    state: &State,
-    budget: BudgetIdx,
-    tally: &Tally,
-) -> Result<i64, Vec<String>> {
+fn expected_scale(catalog: &Catalog, state: &State, budget: BudgetIdx, tally: &Tally) -> Result<i64, Vec<String>> {
     let mut counted: SmallVec<[OwnerIdx; 8]> = SmallVec::new();
     let mut expected = 0;
     let mut complaints = Vec::new();
@@ -201,9 +168,9 @@ fn expected_scale(
             Err(NoScale::Told(message)) => complaints.push(message),
             Err(NoScale::NotFound) => {
                 let selector = &catalog.budgets[budget].selector;
-                let matching = state.owned[*owner].iter().filter(|p| {
-                    selector.matches(&catalog.specs[state.pods[**p].spec].labels, &catalog.names)
-                });
+                let matching = state.owned[*owner]
+                    .iter()
+                    .filter(|p| selector.matches(&catalog.specs[state.pods[**p].spec].labels, &catalog.names));
                 complaints.extend(matching.map(|pod| {
                     let name = state.name(catalog, state.pods[*pod].name);
                     format!("found no controllers for pod {name:?}")
@@ -211,11 +178,7 @@ fn expected_scale(
             }
         }
     }
-    if complaints.is_empty() {
-        Ok(expected)
-    } else {
-        Err(complaints)
-    }
+    if complaints.is_empty() { Ok(expected) } else { Err(complaints) }
 }
 
 enum NoScale {
@@ -232,28 +195,21 @@ fn scale_of(catalog: &Catalog, state: &State, owner: OwnerIdx) -> Result<(OwnerI
     match o.kind {
         OwnerKind::ReplicaSet if !o.missing => {
             // A Deployment stands for its ReplicaSets; if it is gone, `/scale` still answers for the ReplicaSet.
-            let deployment = o.parent.filter(|p| {
-                catalog.owners[*p].kind == OwnerKind::Deployment && !catalog.owners[*p].missing
-            });
+            let deployment =
+                o.parent.filter(|p| catalog.owners[*p].kind == OwnerKind::Deployment && !catalog.owners[*p].missing);
             let controller = deployment.unwrap_or(owner);
             Ok((controller, replicas(controller)))
         }
-        OwnerKind::Deployment
-        | OwnerKind::ReplicaSet
-        | OwnerKind::ReplicationController
-        | OwnerKind::StatefulSet => known_scale(state, owner, o.missing, o.scale, replicas(owner)),
-        OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node => {
-            Err(NoScale::Told(no_subresource(catalog, owner)))
+        OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::StatefulSet => {
+            known_scale(state, owner, o.missing, o.scale, replicas(owner))
         }
+        OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node => Err(NoScale::Told(no_subresource(catalog, owner))),
         OwnerKind::Custom => match (o.scale, o.missing, state.replicas[owner]) {
             (ScaleSource::None, ..) => Err(NoScale::Told(no_subresource(catalog, owner))),
             (ScaleSource::Replicas, false, None) => Err(NoScale::Told(
-                "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist"
-                    .into(),
+                "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist".into(),
             )),
-            (source, missing, replicas) => {
-                known_scale(state, owner, missing, source, replicas.unwrap_or_default())
-            }
+            (source, missing, replicas) => known_scale(state, owner, missing, source, replicas.unwrap_or_default()),
         },
     }
 }
@@ -350,11 +306,7 @@ mod tests {
         let index = BudgetIndex::new(&world.catalog);
         let budget = BudgetIdx(0);
         let tally = Tally::count(&world.catalog, &state, &index, budget);
-        assert_eq!(
-            tally,
-            Tally::count_all(&world.catalog, &state, &index)[0],
-            "both ways of counting agree"
-        );
+        assert_eq!(tally, Tally::count_all(&world.catalog, &state, &index)[0], "both ways of counting agree");
         compute(&world.catalog, &state, budget, &tally, 0)
     }
 
@@ -435,10 +387,7 @@ mod tests {
             s.set_budget(b, old);
         });
         assert_eq!(figures(&c), [0, 7, 0, 8]);
-        assert_eq!(
-            c.status.sync_failed.as_deref(),
-            Some("jobs.batch does not implement the scale subresource")
-        );
+        assert_eq!(c.status.sync_failed.as_deref(), Some("jobs.batch does not implement the scale subresource"));
     }
 
     #[test]
@@ -485,10 +434,7 @@ mod tests {
         assert_eq!(fresh.status.disrupted.len(), 1);
         let overdue = at(-DELETION_TIMEOUT_MS - 1);
         assert_eq!(figures(&overdue), [2, 3, 1, 4]);
-        assert_eq!(
-            (overdue.recheck_at, overdue.status.disrupted),
-            (None, vec![])
-        );
+        assert_eq!((overdue.recheck_at, overdue.status.disrupted), (None, vec![]));
     }
 
     #[test]

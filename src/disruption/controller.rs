@@ -28,11 +28,8 @@ pub struct DisruptionController {
 impl DisruptionController {
     /// The controller as it stands when the snapshot was taken: nothing is enqueued, stored statuses are the truth.
     pub fn new(catalog: &Catalog, state: &State, index: Arc<BudgetIndex>) -> DisruptionController {
-        let mut controller = DisruptionController {
-            index,
-            tallies: vec![Tally::default(); catalog.budgets.len()],
-            counted: Vec::new(),
-        };
+        let mut controller =
+            DisruptionController { index, tallies: vec![Tally::default(); catalog.budgets.len()], counted: Vec::new() };
         for pod in state.pods.indices() {
             controller.recount(catalog, state, pod);
         }
@@ -47,12 +44,7 @@ impl DisruptionController {
         &self.tallies[budget.at()]
     }
     /// Takes a change in; the budget to enqueue for it, if any.
-    pub fn observe(
-        &mut self,
-        catalog: &Catalog,
-        state: &State,
-        change: Change,
-    ) -> Option<BudgetIdx> {
+    pub fn observe(&mut self, catalog: &Catalog, state: &State, change: Change) -> Option<BudgetIdx> {
         match change {
             Change::Pod(pod, _) => {
                 self.recount(catalog, state, pod);
@@ -77,10 +69,7 @@ impl DisruptionController {
             self.counted.resize(pod.at() + 1, Counted::default());
         }
         let before = self.counted[pod.at()];
-        let after = Counted {
-            present: !p.gone,
-            healthy: is_healthy(p),
-        };
+        let after = Counted { present: !p.gone, healthy: is_healthy(p) };
         if before == after {
             return;
         }
@@ -119,10 +108,7 @@ mod tests {
         let change = state.changes_since(cursor)[0];
         assert_eq!(c.observe(&w.catalog, &state, change), Some(first));
         let other = c.look(&w.catalog, &state, BudgetIdx(0), 0).status;
-        assert_eq!(
-            other.healthy, 0,
-            "the other would see it too, were it looked at"
-        );
+        assert_eq!(other.healthy, 0, "the other would see it too, were it looked at");
     }
 
     #[test]

@@ -28,13 +28,7 @@ pub fn grace_ms(catalog: &Catalog, state: &State, pod: PodIdx, asked_ms: Option<
 
 /// Deletes a pod as the API server does: at once if its grace is 0 and no finalizer holds it, else by a deletion
 /// timestamp that a second deletion can only bring forward.
-pub fn delete_pod(
-    catalog: &Catalog,
-    state: &mut State,
-    pod: PodIdx,
-    now: i64,
-    asked_grace_ms: Option<i64>,
-) -> Deleted {
+pub fn delete_pod(catalog: &Catalog, state: &mut State, pod: PodIdx, now: i64, asked_grace_ms: Option<i64>) -> Deleted {
     if state.pods[pod].gone {
         return Deleted::NotFound;
     }
@@ -80,10 +74,7 @@ mod tests {
         assert_eq!(delete_pod(c, &mut s, pending, 0, None), Deleted::Gone);
         assert_eq!(delete_pod(c, &mut s, pending, 0, None), Deleted::NotFound);
         assert_eq!(delete_pod(c, &mut s, bound, 0, None), Deleted::Terminating);
-        assert_eq!(
-            delete_pod(c, &mut s, bound, 1, Some(1_000)),
-            Deleted::Terminating
-        );
+        assert_eq!(delete_pod(c, &mut s, bound, 1, Some(1_000)), Deleted::Terminating);
         assert_eq!(s.pods[bound].deleting.map(|d| d.deadline), Some(1_001));
     }
 
@@ -99,10 +90,7 @@ mod tests {
         let f = w.sym("batch.kubernetes.io/job-tracking");
         w.catalog.specs[crate::cluster::SpecIdx(1)].finalizers = vec![f];
         let mut s = w.state();
-        assert_eq!(
-            delete_pod(&w.catalog, &mut s, held, 0, None),
-            Deleted::Terminating
-        );
+        assert_eq!(delete_pod(&w.catalog, &mut s, held, 0, None), Deleted::Terminating);
         assert_eq!(delete_pod(&w.catalog, &mut s, job, 0, None), Deleted::Gone);
     }
 }

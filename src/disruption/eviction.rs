@@ -11,7 +11,8 @@ pub const MAX_DISRUPTED_PODS: usize = 2000;
 /// Message of every 429.
 pub const WOULD_VIOLATE: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
 /// Message of the 500 that pods under several budgets get.
-pub const MORE_THAN_ONE: &str = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+pub const MORE_THAN_ONE: &str =
+    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
 
 /// What the caller asks for beside the pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,10 +102,7 @@ impl Verdict {
     }
     fn too_many(budget: BudgetIdx, cause: String, retry_after_s: Option<u32>) -> Verdict {
         Verdict {
-            causes: vec![Cause {
-                reason: "DisruptionBudget",
-                message: cause,
-            }],
+            causes: vec![Cause { reason: "DisruptionBudget", message: cause }],
             retry_after_s,
             budget: Some(budget),
             ..Verdict::refuse(429, Some("TooManyRequests"), WOULD_VIOLATE)
@@ -150,11 +148,7 @@ fn check(catalog: &Catalog, budget: BudgetIdx, status: &BudgetStatus) -> Verdict
     let name = catalog.text(catalog.budgets[budget].name);
     let forbidden = |why: &str| Verdict {
         budget: Some(budget),
-        ..Verdict::refuse(
-            403,
-            Some("Forbidden"),
-            format!("poddisruptionbudget.policy {name:?} is forbidden: {why}"),
-        )
+        ..Verdict::refuse(403, Some("Forbidden"), format!("poddisruptionbudget.policy {name:?} is forbidden: {why}"))
     };
     if status.observed_generation < catalog.budgets[budget].generation {
         let cause = format!("The disruption budget {name} is still being processed by the server.");
@@ -164,9 +158,7 @@ fn check(catalog: &Catalog, budget: BudgetIdx, status: &BudgetStatus) -> Verdict
         return forbidden("pdb disruptions allowed is negative");
     }
     if status.disrupted.len() > MAX_DISRUPTED_PODS {
-        return forbidden(
-            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
-        );
+        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
     }
     if status.allowed == 0 {
         return Verdict::too_many(budget, exhausted(name, status), None);
@@ -178,9 +170,9 @@ fn check(catalog: &Catalog, budget: BudgetIdx, status: &BudgetStatus) -> Verdict
 /// message in 1.36, so the wording with a reason in brackets never occurs.)
 fn exhausted(name: &str, status: &BudgetStatus) -> String {
     match &status.sync_failed {
-        Some(why) if !why.is_empty() => format!(
-            "The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}"
-        ),
+        Some(why) if !why.is_empty() => {
+            format!("The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}")
+        }
         _ if status.healthy <= status.desired => format!(
             "The disruption budget {name} needs {} healthy pods and has {} currently",
             status.desired, status.healthy
@@ -248,9 +240,7 @@ fn charge(catalog: &Catalog, state: &mut State, budget: BudgetIdx, pod: PodIdx, 
     let wall = catalog.taken_unix_ms + now;
     let at = now - wall.rem_euclid(1000);
     let name = state.pods[pod].name;
-    status
-        .disrupted
-        .retain(|(p, _)| state.pods[*p].name != name);
+    status.disrupted.retain(|(p, _)| state.pods[*p].name != name);
     status.disrupted.push((pod, at));
     status.disrupted.sort_unstable();
     state.set_budget(budget, status);
@@ -269,10 +259,7 @@ mod tests {
         let mut w = World::new();
         let pod = w.pod("p", "web", None, ready);
         let budget = w.budget("b", "web", ONE);
-        let mut status = BudgetStatus {
-            observed_generation: 1,
-            ..BudgetStatus::default()
-        };
+        let mut status = BudgetStatus { observed_generation: 1, ..BudgetStatus::default() };
         change(&mut w, &mut status);
         let mut state = w.state();
         state.set_budget(budget, status);
@@ -298,15 +285,9 @@ mod tests {
         let v = ask(true, |_, s| set(s, 0, 1, 1));
         assert_eq!((v.code, v.retry_after_s), (429, None));
         assert_eq!(v.message.as_deref(), Some(WOULD_VIOLATE));
-        assert_eq!(
-            cause(&v),
-            "The disruption budget b needs 1 healthy pods and has 1 currently"
-        );
+        assert_eq!(cause(&v), "The disruption budget b needs 1 healthy pods and has 1 currently");
         let v = ask(true, |_, s| set(s, 0, 2, 0));
-        assert_eq!(
-            cause(&v),
-            "The disruption budget b does not allow evicting pods currently"
-        );
+        assert_eq!(cause(&v), "The disruption budget b does not allow evicting pods currently");
         let v = ask(true, |_, s| s.sync_failed = Some("why".into()));
         assert_eq!(
             cause(&v),
@@ -321,10 +302,7 @@ mod tests {
             s.sync_failed = Some("why".into());
         });
         assert_eq!((v.code, v.retry_after_s), (429, Some(10)));
-        assert_eq!(
-            cause(&v),
-            "The disruption budget b is still being processed by the server."
-        );
+        assert_eq!(cause(&v), "The disruption budget b is still being processed by the server.");
     }
 
     #[test]
@@ -338,15 +316,9 @@ mod tests {
     #[test]
     fn unready_pods_pass_by_a_budget_that_is_met() {
         let v = ask(false, |_, s| set(s, 0, 1, 1));
-        assert_eq!(
-            v.effect,
-            Effect::Delete(Bypass::HealthyBudget(BudgetIdx(0)))
-        );
+        assert_eq!(v.effect, Effect::Delete(Bypass::HealthyBudget(BudgetIdx(0))));
         let v = ask(false, |_, s| set(s, 0, 0, 0));
-        assert_eq!(
-            v.code, 429,
-            "a budget that wants nothing does not let them by"
-        );
+        assert_eq!(v.code, 429, "a budget that wants nothing does not let them by");
         let v = ask(false, |w, s| {
             w.catalog.budgets[BudgetIdx(0)].always_allow_unhealthy = true;
             set(s, 0, 0, 5);
@@ -379,9 +351,7 @@ mod tests {
         let v = ask(true, |_, s| s.allowed = -1);
         assert_eq!(
             v.message.as_deref(),
-            Some(
-                "poddisruptionbudget.policy \"b\" is forbidden: pdb disruptions allowed is negative"
-            )
+            Some("poddisruptionbudget.policy \"b\" is forbidden: pdb disruptions allowed is negative")
         );
     }
 
@@ -396,32 +366,14 @@ mod tests {
         set(&mut status, 1, 2, 1);
         state.set_budget(budget, status);
         let index = BudgetIndex::new(&w.catalog);
-        let v = evict(
-            &w.catalog,
-            &mut state,
-            &index,
-            pod,
-            Request::default(),
-            5_000,
-        );
+        let v = evict(&w.catalog, &mut state, &index, pod, Request::default(), 5_000);
         assert!(v.is_accepted());
         let s = &state.budgets[budget];
-        assert_eq!(
-            (s.allowed, s.healthy),
-            (0, 2),
-            "healthy waits for the controller"
-        );
+        assert_eq!((s.allowed, s.healthy), (0, 2), "healthy waits for the controller");
         assert_eq!(s.disrupted, [(pod, 4_750)], "whole seconds of wall time");
         let deletion = state.pods[pod].deleting.map(|d| (d.asked, d.deadline));
         assert_eq!(deletion, Some((5_000, 35_000)));
-        let again = evict(
-            &w.catalog,
-            &mut state,
-            &index,
-            pod,
-            Request::default(),
-            6_000,
-        );
+        let again = evict(&w.catalog, &mut state, &index, pod, Request::default(), 6_000);
         assert_eq!(again.effect, Effect::Delete(Bypass::Phase));
     }
 }

@@ -34,8 +34,7 @@ impl BudgetIndex {
                 set_of_spec.push(0);
                 continue;
             }
-            let projection: Projection =
-                keys[ns.at()].iter().map(|k| spec.labels.get(*k)).collect();
+            let projection: Projection = keys[ns.at()].iter().map(|k| spec.labels.get(*k)).collect();
             let set = *known.entry((ns, projection)).or_insert_with(|| {
                 let found = matching(catalog, budgets, &spec.labels);
                 if found.is_empty() {
@@ -46,17 +45,11 @@ impl BudgetIndex {
             });
             set_of_spec.push(set);
         }
-        BudgetIndex {
-            by_namespace,
-            set_of_spec,
-            sets,
-        }
+        BudgetIndex { by_namespace, set_of_spec, sets }
     }
     /// The budgets that cover pods created from `spec`, by name.
     pub fn budgets_of(&self, spec: SpecIdx) -> &[BudgetIdx] {
-        self.set_of_spec
-            .get(spec)
-            .map_or(&[], |set| &self.sets[*set as usize])
+        self.set_of_spec.get(spec).map_or(&[], |set| &self.sets[*set as usize])
     }
     /// The budgets of a namespace, by name.
     pub fn budgets_in(&self, namespace: NsIdx) -> &[BudgetIdx] {
@@ -90,9 +83,5 @@ fn keys(catalog: &Catalog, budgets: &[BudgetIdx]) -> Vec<Sym> {
 }
 
 fn matching(catalog: &Catalog, budgets: &[BudgetIdx], labels: &Labels) -> Box<[BudgetIdx]> {
-    budgets
-        .iter()
-        .copied()
-        .filter(|b| catalog.budgets[*b].selector.matches(labels, &catalog.names))
-        .collect()
+    budgets.iter().copied().filter(|b| catalog.budgets[*b].selector.matches(labels, &catalog.names)).collect()
 }

@@ -23,11 +23,7 @@ impl World {
     pub fn new() -> World {
         let mut catalog = Catalog::new();
         let name = catalog.names.intern("ns");
-        let ns = catalog.namespaces.push(Namespace {
-            name,
-            labels: Labels::default(),
-            terminating: false,
-        });
+        let ns = catalog.namespaces.push(Namespace { name, labels: Labels::default(), terminating: false });
         let shape = PodShape {
             requests: Requests::default(),
             incoming_nonzero: [0, 0],
@@ -53,13 +49,7 @@ impl World {
             has_resource_claims: false,
         };
         let shape = catalog.intern_shape(shape);
-        World {
-            catalog,
-            ns,
-            shape,
-            pods: vec![],
-            statuses: vec![],
-        }
+        World { catalog, ns, shape, pods: vec![], statuses: vec![] }
     }
     pub fn sym(&mut self, text: &str) -> Sym {
         self.catalog.names.intern(text)
@@ -124,12 +114,7 @@ impl World {
             ordinal: name.rsplit_once('-').and_then(|(_, n)| n.parse().ok()),
         };
         let spec = self.catalog.specs.push(spec);
-        self.pods.push(PodSeed {
-            spec,
-            phase: Phase::Running,
-            ready,
-            bound: true,
-        });
+        self.pods.push(PodSeed { spec, phase: Phase::Running, ready, bound: true });
         PodIdx::new(self.pods.len() - 1)
     }
     /// Changes the last pod's phase; a pending one is not bound.
@@ -145,12 +130,7 @@ impl World {
         let value = self.sym(app);
         let requirements = match app {
             "*" => vec![],
-            _ => vec![Requirement {
-                key,
-                operator: Operator::In,
-                values: [value].into_iter().collect(),
-                bound: None,
-            }],
+            _ => vec![Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None }],
         };
         let budget = Budget {
             namespace: self.ns,
@@ -161,10 +141,7 @@ impl World {
             always_allow_unhealthy: false,
             generation: 1,
         };
-        self.statuses.push(BudgetStatus {
-            observed_generation: 1,
-            ..BudgetStatus::default()
-        });
+        self.statuses.push(BudgetStatus { observed_generation: 1, ..BudgetStatus::default() });
         self.catalog.budgets.push(budget)
     }
     /// The state at time 0: one ready node "n0" with all bound pods on it.

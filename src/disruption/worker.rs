@@ -2,9 +2,7 @@
 
 use super::controller::DisruptionController;
 use super::matching::BudgetIndex;
-use crate::cluster::{
-    Arena, BudgetIdx, BudgetStatus, Catalog, Change, RateLimit, State, TokenBucket,
-};
+use crate::cluster::{Arena, BudgetIdx, BudgetStatus, Catalog, Change, RateLimit, State, TokenBucket};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -93,13 +91,7 @@ impl Worker {
         wakes
     }
     /// Takes a change in and enqueues what it enqueues.
-    pub fn observe(
-        &mut self,
-        catalog: &Catalog,
-        state: &State,
-        change: Change,
-        now: i64,
-    ) -> Option<Wake> {
+    pub fn observe(&mut self, catalog: &Catalog, state: &State, change: Change, now: i64) -> Option<Wake> {
         let budget = self.controller.observe(catalog, state, change)?;
         self.enqueue(budget, now + self.latency_ms)
     }
@@ -112,13 +104,7 @@ impl Worker {
         self.enqueue(budget, now + RETRY_MS)
     }
     /// Looks at a budget and writes its status, now or when the client lets it.
-    pub fn look(
-        &mut self,
-        catalog: &Catalog,
-        state: &mut State,
-        budget: BudgetIdx,
-        now: i64,
-    ) -> Vec<Wake> {
+    pub fn look(&mut self, catalog: &Catalog, state: &mut State, budget: BudgetIdx, now: i64) -> Vec<Wake> {
         let mut wakes = Vec::new();
         match self.writing.take() {
             Some(write) if write.budget == budget && write.at <= now => {
@@ -140,14 +126,7 @@ impl Worker {
         wakes
     }
 
-    fn sync(
-        &mut self,
-        catalog: &Catalog,
-        state: &mut State,
-        budget: BudgetIdx,
-        now: i64,
-        wakes: &mut Vec<Wake>,
-    ) {
+    fn sync(&mut self, catalog: &Catalog, state: &mut State, budget: BudgetIdx, now: i64, wakes: &mut Vec<Wake>) {
         if !std::mem::replace(&mut self.queued[budget], false) {
             return;
         }
@@ -158,12 +137,7 @@ impl Worker {
             self.failures.remove(&budget);
             return;
         }
-        let write = Write {
-            budget,
-            at: self.client.reserve(now),
-            base,
-            status: computed.status,
-        };
+        let write = Write { budget, at: self.client.reserve(now), base, status: computed.status };
         if write.at <= now {
             wakes.extend(self.finish(state, write, now));
         } else {
@@ -224,23 +198,14 @@ mod tests {
             let index = Arc::new(BudgetIndex::new(&w.catalog));
             let mut worker = Worker::new(&w.catalog, &state, index, client, 5);
             let wakes = worker.begin(&w.catalog, &state, 0);
-            Bench {
-                cursor: state.cursor(),
-                catalog: w.catalog,
-                state,
-                worker,
-                wakes,
-                now: 0,
-            }
+            Bench { cursor: state.cursor(), catalog: w.catalog, state, worker, wakes, now: 0 }
         }
         fn spread(&mut self) {
             while self.cursor < self.state.cursor() {
                 let changes = self.state.changes_since(self.cursor).to_vec();
                 self.cursor = self.state.cursor();
                 for change in changes {
-                    let wake = self
-                        .worker
-                        .observe(&self.catalog, &self.state, change, self.now);
+                    let wake = self.worker.observe(&self.catalog, &self.state, change, self.now);
                     self.wakes.extend(wake);
                 }
             }
@@ -258,9 +223,7 @@ mod tests {
                 self.now = at(&wake);
                 match wake {
                     Wake::Look { budget, .. } => {
-                        let more =
-                            self.worker
-                                .look(&self.catalog, &mut self.state, budget, self.now);
+                        let more = self.worker.look(&self.catalog, &mut self.state, budget, self.now);
                         self.wakes.extend(more);
                     }
                     Wake::Recheck { budget, .. } => {
@@ -338,34 +301,16 @@ mod tests {
         b.state.set_ready(PodIdx(0), false, 10);
         b.state.set_ready(PodIdx(0), true, 10);
         b.run_to(20);
-        assert_eq!(
-            b.state.budgets[BudgetIdx(0)].healthy,
-            1,
-            "the one token is spent"
-        );
+        assert_eq!(b.state.budgets[BudgetIdx(0)].healthy, 1, "the one token is spent");
         b.state.set_ready(PodIdx(1), false, 20);
         b.run_to(100);
-        assert_eq!(
-            b.state.budgets[web].healthy, 3,
-            "the limiter holds the write back"
-        );
+        assert_eq!(b.state.budgets[web].healthy, 3, "the limiter holds the write back");
         let index = b.worker.index().clone();
-        let answer = evict(
-            &b.catalog,
-            &mut b.state,
-            &index,
-            PodIdx(2),
-            Request::default(),
-            100,
-        );
+        let answer = evict(&b.catalog, &mut b.state, &index, PodIdx(2), Request::default(), 100);
         assert!(answer.is_accepted(), "the stored status still allows it");
         b.run_to(3_000);
         let s = &b.state.budgets[web];
-        assert_eq!(
-            (s.allowed, s.healthy),
-            (0, 1),
-            "looked at again after the conflict"
-        );
+        assert_eq!((s.allowed, s.healthy), (0, 1), "looked at again after the conflict");
         assert!(s.disrupted.is_empty());
     }
 
@@ -375,11 +320,8 @@ mod tests {
         w.pod("p", "web", None, true);
         let budget = w.budget("b", "web", ONE);
         let mut b = Bench::new(w, NO_LIMIT);
-        let status = BudgetStatus {
-            observed_generation: 1,
-            disrupted: vec![(PodIdx(0), 0)],
-            ..BudgetStatus::default()
-        };
+        let status =
+            BudgetStatus { observed_generation: 1, disrupted: vec![(PodIdx(0), 0)], ..BudgetStatus::default() };
         b.state.set_budget(budget, status);
         b.run_to(DELETION_TIMEOUT_MS + RETRY_MS - 1);
         assert_eq!(b.healthy(), [0]);

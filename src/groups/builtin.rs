@@ -36,7 +36,9 @@ pub fn is_system_label(key: &str) -> bool {
         Some((domain, _)) => {
             domain.starts_with("topology.")
                 || domain == "eks-node-viewer"
-                || DOMAINS.iter().any(|d| domain == *d || domain.strip_suffix(d).is_some_and(|head| head.ends_with('.')))
+                || DOMAINS
+                    .iter()
+                    .any(|d| domain == *d || domain.strip_suffix(d).is_some_and(|head| head.ends_with('.')))
         }
         None => PLAIN.contains(&key),
     }
@@ -114,7 +116,8 @@ mod tests {
     #[test]
     fn agentpool_is_aks_own_only_on_aks() {
         let mut c = Catalog::new();
-        let (plain, aks, v) = (c.names.intern("agentpool"), c.names.intern("kubernetes.azure.com/agentpool"), c.names.intern("a"));
+        let (plain, aks, v) =
+            (c.names.intern("agentpool"), c.names.intern("kubernetes.azure.com/agentpool"), c.names.intern("a"));
         assert_eq!(custom_labels(&c, &Labels::new([(plain, v)])), [(plain, v)]);
         assert_eq!(custom_labels(&c, &Labels::new([(plain, v), (aks, v)])), []);
     }

@@ -27,7 +27,9 @@ pub fn refusal(view: View<'_>, template: &Template, shape: &PodShape, volumes: &
     if let Some((key, value)) = shape.node_selector.iter().find(|(k, v)| template.labels.get(*k) != Some(*v)) {
         return no("node-selector", format!("node selector asks for {}={}", catalog.text(*key), catalog.text(*value)));
     }
-    if let Some(affinity) = shape.node_affinity.as_ref().filter(|a| !a.matches(&template.labels, UNNAMED, &catalog.names)) {
+    if let Some(affinity) =
+        shape.node_affinity.as_ref().filter(|a| !a.matches(&template.labels, UNNAMED, &catalog.names))
+    {
         return no("node-affinity", format!("required node affinity asks for {}", selector_text(catalog, affinity)));
     }
     if let Some(taint) = shape.first_untolerated(&template.taints) {
@@ -41,7 +43,10 @@ pub fn refusal(view: View<'_>, template: &Template, shape: &PodShape, volumes: &
         if *amount > free {
             let name = catalog.text(catalog.resources[resource.at()]);
             let machine = catalog.text(catalog.machines[template.machine].name);
-            return no("resources", format!("asks for {name} {amount}; machine type {machine} leaves {free} beside DaemonSets"));
+            return no(
+                "resources",
+                format!("asks for {name} {amount}; machine type {machine} leaves {free} beside DaemonSets"),
+            );
         }
     }
     if template.free_slots() < 1 {
@@ -67,7 +72,8 @@ pub fn daemon_runs(catalog: &Catalog, spec: SpecIdx, template: &Template) -> boo
     let affine = shape.node_affinity.as_ref().is_none_or(|a| {
         a.terms.iter().any(|t| {
             let named = !t.fields.is_empty();
-            (named || !t.expressions.is_empty()) && t.expressions.iter().all(|r| r.matches(&template.labels, &catalog.names))
+            (named || !t.expressions.is_empty())
+                && t.expressions.iter().all(|r| r.matches(&template.labels, &catalog.names))
         })
     });
     let lifecycle = |t: &Taint| catalog.text(t.key).starts_with("node.kubernetes.io/");

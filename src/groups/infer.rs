@@ -80,7 +80,8 @@ fn pool_of(cluster: &Cluster, node: NodeIdx) -> Option<Pool> {
     if CONTROL_PLANE.iter().any(|k| has(k).is_some()) {
         return None;
     }
-    let taints = custom_taints(catalog, &state.taints).iter().map(|t| taint_text(catalog, t)).collect::<Vec<_>>().join(",");
+    let taints =
+        custom_taints(catalog, &state.taints).iter().map(|t| taint_text(catalog, t)).collect::<Vec<_>>().join(",");
     if let Some(label) = POOL_LABELS.iter().find_map(|(key, _)| has(key)) {
         return Some(Pool { label: Some(label), text: catalog.text(label.1).to_string(), taints });
     }
@@ -255,7 +256,9 @@ fn findings(catalog: &Catalog, made: &[(GroupIdx, usize, Option<Sym>)]) -> Vec<F
         ),
         "give the real groups with --groups",
     )];
-    if made.iter().any(|(g, _, _)| catalog.groups[*g].machines.iter().any(|m| catalog.machines[*m].price_micros_per_hour.is_none())) {
+    if made.iter().any(|(g, _, _)| {
+        catalog.groups[*g].machines.iter().any(|m| catalog.machines[*m].price_micros_per_hour.is_none())
+    }) {
         findings.push(Finding::new(
             Severity::Info,
             "price-unknown",

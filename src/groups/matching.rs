@@ -56,7 +56,13 @@ pub fn match_node(view: View<'_>, node: NodeIdx) -> GroupMatch {
 }
 
 /// In what a node with these labels and taints differs from the nodes of a group.
-fn node_differences(catalog: &Catalog, group: &NodeGroup, all: &Labels, custom: &[(Sym, Sym)], taints: &[Taint]) -> Vec<Difference> {
+fn node_differences(
+    catalog: &Catalog,
+    group: &NodeGroup,
+    all: &Labels,
+    custom: &[(Sym, Sym)],
+    taints: &[Taint],
+) -> Vec<Difference> {
     let kind = all.get(catalog.known.instance_type);
     let mut found = Vec::new();
     let mut say = |code, text: String| found.push(Difference { code, text });
@@ -66,7 +72,12 @@ fn node_differences(catalog: &Catalog, group: &NodeGroup, all: &Labels, custom: 
             Err(None) => say("label", format!("the group lacks label {}={}", catalog.text(*key), catalog.text(*value))),
             Err(Some(other)) => say(
                 "label",
-                format!("the node has {}={}, the group {}", catalog.text(*key), catalog.text(*value), catalog.text(other)),
+                format!(
+                    "the node has {}={}, the group {}",
+                    catalog.text(*key),
+                    catalog.text(*value),
+                    catalog.text(other)
+                ),
             ),
         }
     }
@@ -89,7 +100,13 @@ fn node_differences(catalog: &Catalog, group: &NodeGroup, all: &Labels, custom: 
 
 /// Whether a group's nodes carry a label with this value: by the group's labels, its requirements, or one of its machine types.
 /// The error is the value they carry instead, if any.
-fn group_label(catalog: &Catalog, group: &NodeGroup, kind: Option<Sym>, key: Sym, value: Sym) -> Result<(), Option<Sym>> {
+fn group_label(
+    catalog: &Catalog,
+    group: &NodeGroup,
+    kind: Option<Sym>,
+    key: Sym,
+    value: Sym,
+) -> Result<(), Option<Sym>> {
     if let Some(own) = group.labels.get(key) {
         return if own == value { Ok(()) } else { Err(Some(own)) };
     }
@@ -117,7 +134,8 @@ pub fn match_by_pods(view: View<'_>, templates: &Templates, node: NodeIdx) -> Gr
     let shape = view.catalog.shape(view.state.pods[pods[0]].spec);
     let mut nearest: Option<(GroupIdx, Vec<Difference>)> = None;
     for group in order_groups(view.catalog, Choice::Ocean, shape) {
-        let differences: Vec<Difference> = pods.iter().filter_map(|p| pod_difference(view, templates, group, *p)).collect();
+        let differences: Vec<Difference> =
+            pods.iter().filter_map(|p| pod_difference(view, templates, group, *p)).collect();
         if differences.is_empty() {
             return GroupMatch::Group(group);
         }
@@ -133,7 +151,8 @@ pub fn moving_pods(view: View<'_>, node: NodeIdx) -> Vec<PodIdx> {
     let stays = |pod: &&PodIdx| {
         let p = &view.state.pods[**pod];
         let spec = &view.catalog.specs[p.spec];
-        let daemon = spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
+        let daemon =
+            spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
         !daemon && !spec.mirror && p.deleting.is_none() && p.occupies()
     };
     view.state.nodes[node].pods.iter().filter(stays).copied().collect()

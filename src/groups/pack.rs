@@ -144,7 +144,9 @@ pub fn pack(view: View<'_>, templates: &Templates, pods: &[PodIdx], options: &Pa
 /// Ocean (D): what the pod's preferred affinity names first; then the least restrictive by highest maximum, spot share, number of zones
 /// and machine types; a pod without constraints goes to the group with the most labels; the default group last. Others: by weight.
 pub fn order_groups(catalog: &Catalog, choice: Choice, shape: &PodShape) -> Vec<GroupIdx> {
-    let constrained = !shape.node_selector.is_empty() || shape.node_affinity.is_some() || !shape.tolerations.iter().all(is_default_toleration);
+    let constrained = !shape.node_selector.is_empty()
+        || shape.node_affinity.is_some()
+        || !shape.tolerations.iter().all(is_default_toleration);
     let many = |n: usize| if n == 0 { usize::MAX } else { n };
     let key = |index: &GroupIdx| {
         let g = &catalog.groups[*index];
@@ -152,7 +154,9 @@ pub fn order_groups(catalog: &Catalog, choice: Choice, shape: &PodShape) -> Vec<
         let preferred: i64 = shape
             .preferred_node_affinity
             .iter()
-            .filter(|(_, term)| !term.expressions.is_empty() && term.expressions.iter().all(|r| r.matches(&g.labels, &catalog.names)))
+            .filter(|(_, term)| {
+                !term.expressions.is_empty() && term.expressions.iter().all(|r| r.matches(&g.labels, &catalog.names))
+            })
             .map(|(weight, _)| i64::from(*weight))
             .sum();
         let freedom = (g.max_count, g.spot_percent.unwrap_or(0), many(g.zones.len()), many(g.machines.len()));
@@ -226,7 +230,9 @@ impl<'a> Packer<'a> {
     /// How many more nodes of a template may be launched.
     pub fn room(&self, template: usize) -> u32 {
         let t = &self.templates.all()[template];
-        if self.options.frozen.contains(&t.group) || self.options.shortages.iter().any(|s| s.concerns(t.group, t.machine, t.zone)) {
+        if self.options.frozen.contains(&t.group)
+            || self.options.shortages.iter().any(|s| s.concerns(t.group, t.machine, t.zone))
+        {
             return 0;
         }
         limits::room(&self.view.catalog.groups[t.group], &self.used[t.group], t)

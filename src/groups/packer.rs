@@ -48,7 +48,8 @@ impl Packer for GroupPacker {
         let starting = view.state.live_nodes().filter(launched).collect();
         let options = PackOptions { exclude: old.to_vec(), starting, ..self.options.clone() };
         let packed = pack(view, &self.templates, pods, &options);
-        let reason = |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
+        let reason =
+            |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
         Packing {
             launches: packed
                 .launches
@@ -76,7 +77,11 @@ impl Packer for GroupPacker {
             GroupMatch::None { nearest: None } => Err("there is no node group".into()),
             GroupMatch::None { nearest: Some((group, differences)) } => {
                 let texts: Vec<&str> = differences.iter().map(|d| d.text.as_str()).collect();
-                Err(format!("nearest group {}: {}", view.catalog.text(view.catalog.groups[group].name), texts.join("; ")))
+                Err(format!(
+                    "nearest group {}: {}",
+                    view.catalog.text(view.catalog.groups[group].name),
+                    texts.join("; ")
+                ))
             }
         }
     }

@@ -36,10 +36,12 @@ pub fn price_nodes(cluster: &mut Cluster) {
     for (index, machine) in catalog.machines.entries() {
         by_name.entry(machine.name).or_insert(index);
     }
-    let nodes: Vec<NodeIdx> = state.live_nodes().filter(|n| state.nodes[*n].spec.price_micros_per_hour.is_none()).collect();
+    let nodes: Vec<NodeIdx> =
+        state.live_nodes().filter(|n| state.nodes[*n].spec.price_micros_per_hour.is_none()).collect();
     for node in nodes {
         let known = state.nodes[node].spec.machine;
-        let Some(name) = state.nodes[node].spec.labels.get(catalog.known.instance_type).or(known.map(|m| catalog.machines[m].name))
+        let Some(name) =
+            state.nodes[node].spec.labels.get(catalog.known.instance_type).or(known.map(|m| catalog.machines[m].name))
         else {
             continue;
         };

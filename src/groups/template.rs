@@ -222,7 +222,14 @@ impl Habits {
         }
     }
 
-    fn template(&self, view: View<'_>, index: GroupIdx, machine: MachineIdx, zone: Option<Sym>, daemons: &[SpecIdx]) -> Template {
+    fn template(
+        &self,
+        view: View<'_>,
+        index: GroupIdx,
+        machine: MachineIdx,
+        zone: Option<Sym>,
+        daemons: &[SpecIdx],
+    ) -> Template {
         let catalog = view.catalog;
         let (group, kind) = (&catalog.groups[index], &catalog.machines[machine]);
         let mut template = Template {
@@ -240,7 +247,8 @@ impl Habits {
             daemon_ports: Vec::new(),
         };
         template.allocatable.resize(catalog.resources.len(), 0);
-        let run: Vec<SpecIdx> = daemons.iter().copied().filter(|s| eligible::daemon_runs(catalog, *s, &template)).collect();
+        let run: Vec<SpecIdx> =
+            daemons.iter().copied().filter(|s| eligible::daemon_runs(catalog, *s, &template)).collect();
         for spec in run {
             let shape = catalog.shape(spec);
             for (resource, amount) in &shape.requests.amounts {

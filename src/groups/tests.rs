@@ -103,7 +103,15 @@ impl World {
         self.nodes[node].0.taints.push(taint);
     }
     /// Adds `count` pods with these requests, changed by `edit`.
-    pub fn pods(&mut self, app: &str, count: usize, cpu: i64, gib: i64, node: Option<usize>, edit: impl FnOnce(&mut World, &mut PodShape)) {
+    pub fn pods(
+        &mut self,
+        app: &str,
+        count: usize,
+        cpu: i64,
+        gib: i64,
+        node: Option<usize>,
+        edit: impl FnOnce(&mut World, &mut PodShape),
+    ) {
         let spec = self.spec(app, cpu, gib, edit);
         self.pods.extend((0..count).map(|_| (spec, node)));
     }
@@ -191,7 +199,10 @@ fn pods_fill_nodes_and_zones_take_turns() {
     // 12 cores make three nodes; two more than one zone has.
     assert_eq!(
         p.launches,
-        [Launch { group: g, machine: m, zone: Some(za), count: 2 }, Launch { group: g, machine: m, zone: Some(zb), count: 1 }]
+        [
+            Launch { group: g, machine: m, zone: Some(za), count: 2 },
+            Launch { group: g, machine: m, zone: Some(zb), count: 1 }
+        ]
     );
     assert_eq!(p.unhosted, []);
 }
@@ -242,7 +253,8 @@ fn host_ports_and_anti_affinity_over_hosts_take_a_node_each() {
     });
     w.pods("db", 2, 100, 0, None, |w, s| {
         let (key, value) = (w.sym("app"), w.sym("db"));
-        let requirement = Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
+        let requirement =
+            Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
         s.anti_affinity.push(PodTerm {
             selector: Selector::All(vec![requirement]),
             namespaces: vec![NsIdx(0)],
@@ -399,7 +411,8 @@ fn groups_are_inferred_from_pools_and_say_so() {
 #[test]
 fn packing_grows_with_classes_not_with_pods() {
     let mut w = World::new();
-    let machines = [("m8", 8000, 32), ("m16", 16_000, 64), ("r16", 16_000, 128), ("c32", 32_000, 64)].map(|(n, c, g)| w.machine(n, c, g, None));
+    let machines = [("m8", 8000, 32), ("m16", 16_000, 64), ("r16", 16_000, 128), ("c32", 32_000, 64)]
+        .map(|(n, c, g)| w.machine(n, c, g, None));
     w.group("a", &[("pool", "a")], &machines, 20_000);
     w.group("b", &[("pool", "b")], &machines, 20_000);
     for i in 0..600_usize {
@@ -410,7 +423,9 @@ fn packing_grows_with_classes_not_with_pods() {
     let p = pack_all(&c, &PackOptions { choice: Choice::LeastWaste, ..PackOptions::default() });
     assert_eq!(p.unhosted, []);
     // 150,000 pods of 2 cores and 7.5 GiB on average: between the sum and a tenth more.
-    let cores: i64 = p.launches.iter().map(|l| c.catalog.machines[l.machine].allocatable[0] / 1000 * i64::from(l.count)).sum();
-    let asked: i64 = c.state.live_pods().map(|p| c.catalog.shape(c.state.pods[p].spec).requests.get(CPU)).sum::<i64>() / 1000;
+    let cores: i64 =
+        p.launches.iter().map(|l| c.catalog.machines[l.machine].allocatable[0] / 1000 * i64::from(l.count)).sum();
+    let asked: i64 =
+        c.state.live_pods().map(|p| c.catalog.shape(c.state.pods[p].spec).requests.get(CPU)).sum::<i64>() / 1000;
     assert!(cores >= asked && cores * 10 <= asked * 13, "{cores} cores for {asked}");
 }

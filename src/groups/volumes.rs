@@ -101,7 +101,8 @@ pub fn selector_text(catalog: &Catalog, selector: &NodeSelector) -> String {
         .terms
         .iter()
         .map(|t| {
-            let parts: Vec<String> = t.expressions.iter().chain(&t.fields).map(|r| requirement_text(catalog, r)).collect();
+            let parts: Vec<String> =
+                t.expressions.iter().chain(&t.fields).map(|r| requirement_text(catalog, r)).collect();
             parts.join(" and ")
         })
         .collect();

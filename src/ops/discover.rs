@@ -114,7 +114,8 @@ pub fn discover(cluster: &Cluster) -> Discovery {
         node_discovery(view, &index, node, found)
     });
     let nodes: Vec<NodeDiscovery> = nodes.collect();
-    let groups = catalog.groups.entries().map(|(i, g)| group_discovery(view, i, g, matching.get(&i).copied().unwrap_or(0)));
+    let groups =
+        catalog.groups.entries().map(|(i, g)| group_discovery(view, i, g, matching.get(&i).copied().unwrap_or(0)));
     Discovery {
         groups: groups.collect(),
         nodes,
@@ -137,9 +138,11 @@ fn node_discovery(view: View<'_>, index: &BudgetIndex, node: NodeIdx, found: Gro
     let (group, nearest) = match found {
         GroupMatch::Default => (Some("Default".to_string()), None),
         GroupMatch::Group(group) => (Some(catalog.text(catalog.groups[group].id).to_string()), None),
-        GroupMatch::None { nearest } => {
-            (None, nearest.map(|(g, differences)| Nearest { group: catalog.text(catalog.groups[g].id).to_string(), differences }))
-        }
+        GroupMatch::None { nearest } => (
+            None,
+            nearest
+                .map(|(g, differences)| Nearest { group: catalog.text(catalog.groups[g].id).to_string(), differences }),
+        ),
     };
     NodeDiscovery {
         node: view.state.node_name(catalog, node).to_string(),
@@ -235,7 +238,14 @@ impl Discovery {
             let types = g.machine_types.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
             let more = g.machine_types.len().saturating_sub(4);
             let types = if more > 0 { format!("{types} and {more} more") } else { types };
-            table.row([g.id.clone(), g.nodes.to_string(), g.matching_nodes.to_string(), max, g.zones.join(", "), types]);
+            table.row([
+                g.id.clone(),
+                g.nodes.to_string(),
+                g.matching_nodes.to_string(),
+                max,
+                g.zones.join(", "),
+                types,
+            ]);
         }
         table
     }
@@ -282,7 +292,10 @@ impl Discovery {
         let unmatched = self.nodes.iter().filter(|n| n.group.is_none()).count();
         let by = if self.matched_by_pods { "by the pods on them" } else { "by their labels and taints" };
         let mut lines = vec![
-            format!("{} nodes with {pods} pods that a drain would move, {alone} of them without a controller.", self.nodes.len()),
+            format!(
+                "{} nodes with {pods} pods that a drain would move, {alone} of them without a controller.",
+                self.nodes.len()
+            ),
             format!("{blocked} nodes have a pod that a budget holds back now."),
             format!("{unmatched} nodes match no group ({by}): no such node can be made."),
         ];
@@ -290,7 +303,9 @@ impl Discovery {
             let n = self.unscheduled_pods.len();
             let some = self.unscheduled_pods.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             let more = if n > 3 { ", …" } else { "" };
-            lines.push(format!("{n} pods are unschedulable now ({some}{more}): Ocean's procedures refuse to start on them."));
+            lines.push(format!(
+                "{n} pods are unschedulable now ({some}{more}): Ocean's procedures refuse to start on them."
+            ));
         }
         lines.join("\n") + "\n"
     }

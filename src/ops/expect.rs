@@ -126,7 +126,11 @@ pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
     differences.extend(findings(expect, forecast));
     let batches = forecast.batches.iter().filter(|b| b.start_ms.is_some()).count() as i64;
     let figures = [
-        ("exit_status", expect.exit_status.map(|e| Bounds { min: Some(e), max: Some(e) }), i64::from(planned.exit_status())),
+        (
+            "exit_status",
+            expect.exit_status.map(|e| Bounds { min: Some(e), max: Some(e) }),
+            i64::from(planned.exit_status()),
+        ),
         ("duration_ms", expect.duration_ms, forecast.duration_ms.p50),
         ("batches", expect.batches, batches),
         ("pods_moved", expect.pods_moved, forecast.pods_moved as i64),

@@ -4,17 +4,17 @@ use super::scenario::NodeChoice;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, State, View};
 use crate::disruption::BudgetIndex;
+use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, Spread};
 use crate::plan::options::Options;
-use crate::groups::GroupPacker;
 use crate::plan::{Baseline, Facts, batches, preflight, select};
 use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
-use crate::snapshot::StartDelays;
 use crate::sim::world::{RunInput, RunResult, World};
 use crate::sim::{Delays, SimOptions};
+use crate::snapshot::StartDelays;
 use crate::trace::{Event, Metrics, MetricsBuilder};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -84,7 +84,9 @@ pub enum PlanError {
     #[error("{0}")]
     Input(String),
     /// An invariant of the simulation broke.
-    #[error("a bug of nodeferry: {violation} (seed {seed}, version {version}); please report it with the dump or scenario")]
+    #[error(
+        "a bug of nodeferry: {violation} (seed {seed}, version {version}); please report it with the dump or scenario"
+    )]
     Violation {
         /// What broke.
         violation: String,
@@ -136,11 +138,7 @@ impl Shared {
         })
         .run();
         match result.violations.first() {
-            Some(v) => Err(PlanError::Violation {
-                violation: v.to_string(),
-                seed,
-                version: env!("CARGO_PKG_VERSION"),
-            }),
+            Some(v) => Err(PlanError::Violation { violation: v.to_string(), seed, version: env!("CARGO_PKG_VERSION") }),
             None => Ok(result),
         }
     }
@@ -184,8 +182,19 @@ pub fn forecast(
     batches: Vec<Vec<NodeIdx>>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Planned, PlanError> {
-    let Request { cluster, mut findings, snapshot_sha256, measured, sim, autoscaler, scheduler, seed, replications, threads, .. } =
-        request;
+    let Request {
+        cluster,
+        mut findings,
+        snapshot_sha256,
+        measured,
+        sim,
+        autoscaler,
+        scheduler,
+        seed,
+        replications,
+        threads,
+        ..
+    } = request;
     let Cluster { catalog, state } = cluster;
     let view = View { catalog: &catalog, state: &state };
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
@@ -251,7 +260,8 @@ pub fn forecast(
             predicted.outcomes.insert(outcome.text().to_owned(), share(n, summaries.len()));
         }
     }
-    let value = serde_json::to_value(&predicted).map_err(|e| PlanError::Input(format!("the forecast cannot be written: {e}")))?;
+    let value = serde_json::to_value(&predicted)
+        .map_err(|e| PlanError::Input(format!("the forecast cannot be written: {e}")))?;
     Ok(Planned { plan: Plan::new(intent, baseline, value), forecast: predicted, metrics, run, durations_ms, catalog })
 }
 
@@ -275,11 +285,8 @@ fn replicate(
     threads: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Result<(Vec<Summary>, Option<RunResult>), PlanError> {
-    let summarise = |run: &RunResult| Summary {
-        outcome: run.outcome,
-        failure: run.failure.clone(),
-        duration_ms: run.duration_ms,
-    };
+    let summarise =
+        |run: &RunResult| Summary { outcome: run.outcome, failure: run.failure.clone(), duration_ms: run.duration_ms };
     if replications == 1 {
         let run = shared.run(seed)?;
         progress();
@@ -294,7 +301,8 @@ fn replicate(
         .num_threads(threads)
         .build()
         .map_err(|e| PlanError::Input(format!("cannot start {threads} threads: {e}")))?;
-    let summaries: Result<Vec<Summary>, PlanError> = pool.install(|| (0..replications).into_par_iter().map(one).collect());
+    let summaries: Result<Vec<Summary>, PlanError> =
+        pool.install(|| (0..replications).into_par_iter().map(one).collect());
     Ok((summaries?, None))
 }
 

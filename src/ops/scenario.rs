@@ -179,7 +179,8 @@ impl Scenario {
             return Err(form(problems.join("; ")));
         }
         let dir = path.parent().unwrap_or(Path::new("."));
-        let files = scenario.cluster.dump.iter_mut().chain(&mut scenario.groups.files).chain(&mut scenario.machine_types);
+        let files =
+            scenario.cluster.dump.iter_mut().chain(&mut scenario.groups.files).chain(&mut scenario.machine_types);
         for file in files {
             if file.is_relative() {
                 *file = dir.join(&*file);
@@ -191,7 +192,9 @@ impl Scenario {
     /// Whether a file's text is a scenario rather than a dump: it has the field `scenario` at the top.
     pub fn is_scenario(text: &str) -> bool {
         if text.trim_start().starts_with('{') {
-            text.lines().take(5).any(|l| l.trim_start().trim_start_matches('{').trim_start().starts_with("\"scenario\""))
+            text.lines()
+                .take(5)
+                .any(|l| l.trim_start().trim_start_matches('{').trim_start().starts_with("\"scenario\""))
         } else {
             text.lines().any(|l| l.starts_with("scenario:"))
         }

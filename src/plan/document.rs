@@ -37,8 +37,16 @@ impl Plan {
         let value: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("the plan is not JSON: {e}"))?;
         match value.get("plan_version").and_then(serde_json::Value::as_u64) {
             Some(v) if v == u64::from(PLAN_VERSION) => {}
-            Some(v) => return Err(format!("plan_version is {v}; this nodeferry understands {PLAN_VERSION}: plan again with it")),
-            None => return Err("plan_version is missing: this is no plan of nodeferry's (see `nodeferry schema plan`)".into()),
+            Some(v) => {
+                return Err(format!(
+                    "plan_version is {v}; this nodeferry understands {PLAN_VERSION}: plan again with it"
+                ));
+            }
+            None => {
+                return Err(
+                    "plan_version is missing: this is no plan of nodeferry's (see `nodeferry schema plan`)".into()
+                );
+            }
         }
         serde_path_to_error::deserialize(value).map_err(|e| format!("plan, at {}: {}", e.path(), e.inner()))
     }
@@ -98,8 +106,7 @@ impl Intent {
                 None
             }
         };
-        let batches =
-            self.batches.iter().map(|b| b.iter().filter_map(|id| find(id, &mut missing)).collect()).collect();
+        let batches = self.batches.iter().map(|b| b.iter().filter_map(|id| find(id, &mut missing)).collect()).collect();
         match missing.is_empty() {
             true => Ok(batches),
             false => Err(format!(

@@ -50,9 +50,7 @@ impl std::str::FromStr for ProcedureKind {
             "ocean-aws" => Ok(ProcedureKind::OceanAws),
             "ocean-azure" => Ok(ProcedureKind::OceanAzure),
             "surge" => Ok(ProcedureKind::Surge),
-            _ => Err(format!(
-                "no procedure {text:?}; expected one of kubectl-drain, ocean-aws, ocean-azure, surge"
-            )),
+            _ => Err(format!("no procedure {text:?}; expected one of kubectl-drain, ocean-aws, ocean-azure, surge")),
         }
     }
 }
@@ -128,7 +126,9 @@ impl<'de> Deserialize<'de> for Percent {
         let text = String::deserialize(d)?;
         match text.parse::<BatchSize>() {
             Ok(BatchSize::Percent(p)) => Ok(p),
-            Ok(BatchSize::Nodes(_)) => Err(serde::de::Error::custom(format!("{text:?} is no percentage; write \"20%\""))),
+            Ok(BatchSize::Nodes(_)) => {
+                Err(serde::de::Error::custom(format!("{text:?} is no percentage; write \"20%\"")))
+            }
             Err(e) => Err(serde::de::Error::custom(e)),
         }
     }
@@ -145,7 +145,11 @@ impl JsonSchema for Percent {
 impl std::str::FromStr for BatchSize {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("batch size {text:?}: expected a percentage such as 20% (1 to 100) or a number of nodes of at least 1");
+        let bad = || {
+            format!(
+                "batch size {text:?}: expected a percentage such as 20% (1 to 100) or a number of nodes of at least 1"
+            )
+        };
         match text.strip_suffix('%') {
             Some(p) => match p.parse::<u32>() {
                 Ok(p) if (1..=100).contains(&p) => Ok(BatchSize::Percent(Percent(p))),
@@ -526,7 +530,11 @@ impl Options {
     }
     /// How many nodes a batch has, the procedure's default if not given.
     pub fn size(&self) -> BatchSize {
-        self.batch_size.unwrap_or(BatchSize::Percent(Percent(if self.procedure == ProcedureKind::Surge { 100 } else { 20 })))
+        self.batch_size.unwrap_or(BatchSize::Percent(Percent(if self.procedure == ProcedureKind::Surge {
+            100
+        } else {
+            20
+        })))
     }
 
     /// Everything that is out of range, each with where it stands, what it is and what was expected.
@@ -558,7 +566,8 @@ impl Options {
         range("ocean.eviction_spread_ms", o.eviction_spread_ms, 0, day, " ms");
         range("ocean.eviction_retry_ms", o.eviction_retry_ms, 100, day, " ms");
         range("ocean.force_after_ms", o.force_after_ms, 0, day, " ms");
-        let draining = if self.procedure == ProcedureKind::OceanAzure { (300 * SECOND, 3600 * SECOND) } else { (SECOND, day) };
+        let draining =
+            if self.procedure == ProcedureKind::OceanAzure { (300 * SECOND, 3600 * SECOND) } else { (SECOND, day) };
         range("ocean.draining_timeout_ms", o.draining_timeout_ms, draining.0, draining.1, " ms");
         for (name, v) in [
             ("ocean.new_nodes_timeout_ms", o.new_nodes_timeout_ms),
@@ -570,14 +579,21 @@ impl Options {
         }
         range("kubectl_drain.timeout_ms", k.timeout_ms, 0, 366 * day, " ms");
         range("kubectl_drain.grace_period_seconds", k.grace_period_seconds, -1, 366 * 86_400, " s");
-        range("kubectl_drain.skip_wait_for_delete_timeout_seconds", k.skip_wait_for_delete_timeout_seconds, 0, 366 * 86_400, " s");
+        range(
+            "kubectl_drain.skip_wait_for_delete_timeout_seconds",
+            k.skip_wait_for_delete_timeout_seconds,
+            0,
+            366 * 86_400,
+            " s",
+        );
         range("kubectl_drain.settle_timeout_ms", k.settle_timeout_ms.unwrap_or(0), 0, 366 * day, " ms");
         let s = &self.surge;
         range("surge.node_timeout_ms", s.node_timeout_ms.unwrap_or(0), 0, day, " ms");
         range("surge.node_soak_ms", s.node_soak_ms.unwrap_or(0), 0, day, " ms");
         range("surge.max_unavailable", i64::from(s.max_unavailable.unwrap_or(0)), 0, 100, "");
         if self.procedure == ProcedureKind::Surge && s.resolved().is_stuck() {
-            problems.push("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1".into());
+            problems
+                .push("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1".into());
         }
         for (i, w) in self.windows.iter().enumerate() {
             let span = w.to_ms - w.from_ms;
@@ -589,7 +605,10 @@ impl Options {
             }
         }
         if self.batcher == BatcherKind::Listed && self.listed_batches.is_empty() {
-            problems.push("options.batcher is listed, but options.listed_batches is empty; give the node names of each batch".into());
+            problems.push(
+                "options.batcher is listed, but options.listed_batches is empty; give the node names of each batch"
+                    .into(),
+            );
         }
         problems
     }

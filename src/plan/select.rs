@@ -65,10 +65,14 @@ fn requirement(text: &str) -> Result<Requirement, String> {
         Ok(inner.split(',').map(|v| v.trim().to_owned()).collect())
     };
     let number = |v: &str| v.trim().parse::<i64>().map_err(|_| format!("selector part {text:?}: {v:?} is no integer"));
-    if let Some((k, rest)) = text.split_once(" notin ").or_else(|| text.split_once(" notin(").map(|(k, _)| (k, &text[k.len() + 6..]))) {
+    if let Some((k, rest)) =
+        text.split_once(" notin ").or_else(|| text.split_once(" notin(").map(|(k, _)| (k, &text[k.len() + 6..])))
+    {
         return Ok(Requirement::NotIn(key(k)?, set(rest)?));
     }
-    if let Some((k, rest)) = text.split_once(" in ").or_else(|| text.split_once(" in(").map(|(k, _)| (k, &text[k.len() + 3..]))) {
+    if let Some((k, rest)) =
+        text.split_once(" in ").or_else(|| text.split_once(" in(").map(|(k, _)| (k, &text[k.len() + 3..])))
+    {
         return Ok(Requirement::In(key(k)?, set(rest)?));
     }
     if let Some((k, v)) = text.split_once("!=") {

@@ -38,11 +38,8 @@ fn a_batch_has_at_least_one_node_and_a_share_is_rounded_up() {
 fn budget_aware_keeps_pods_of_one_budget_apart() {
     let mut w = World::new(4, 1, &[("a", &[0, 1]), ("b", &[2, 3])]);
     w.budget("a-pdb", "a", Some(Demand::MaxUnavailable(Amount::Count(1))));
-    let options = Options {
-        batcher: BatcherKind::BudgetAware,
-        batch_size: Some(BatchSize::Nodes(2)),
-        ..Options::default()
-    };
+    let options =
+        Options { batcher: BatcherKind::BudgetAware, batch_size: Some(BatchSize::Nodes(2)), ..Options::default() };
     let cut = cut(&w, 4, options);
     assert_eq!(cut.len(), 2);
     for batch in cut {
@@ -107,7 +104,9 @@ fn a_plan_is_written_and_read_back() {
     let text = serde_json::to_string_pretty(&plan).expect("serialises");
     assert_eq!(Plan::parse(&text).expect("parses"), plan);
     assert!(Plan::parse("{}").expect_err("no version").contains("plan_version is missing"));
-    assert!(Plan::parse(&text.replace("\"plan_version\": 1", "\"plan_version\": 9")).expect_err("newer").contains("is 9"));
+    assert!(
+        Plan::parse(&text.replace("\"plan_version\": 1", "\"plan_version\": 9")).expect_err("newer").contains("is 9")
+    );
     assert!(Plan::parse(&text.replace("\"batches\"", "\"batchez\"")).expect_err("typo").contains("intent"));
     let later = Baseline::of(World::new(1, 1, &[("a", &[0])]).view(), "00");
     assert!(plan.baseline.drift(&later).contains(&"node old-1 is gone".to_owned()));

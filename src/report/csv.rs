@@ -108,23 +108,11 @@ pub const FINDINGS: &[&str] = &["code", "severity", "object", "message", "remedy
 /// All CSV files of a run: name and text.
 pub fn files(metrics: &Metrics, findings: &[FindingRow]) -> Vec<(&'static str, String)> {
     vec![
-        (
-            "batches.csv",
-            table(BATCHES, metrics.batches.iter().map(batch)),
-        ),
+        ("batches.csv", table(BATCHES, metrics.batches.iter().map(batch))),
         ("nodes.csv", table(NODES, metrics.nodes.iter().map(node))),
-        (
-            "pods.csv",
-            table(PODS, metrics.pods.iter().map(|p| pod(p, metrics))),
-        ),
-        (
-            "capacity.csv",
-            table(CAPACITY, metrics.capacity.iter().map(capacity)),
-        ),
-        (
-            "findings.csv",
-            table(FINDINGS, findings.iter().map(finding)),
-        ),
+        ("pods.csv", table(PODS, metrics.pods.iter().map(|p| pod(p, metrics)))),
+        ("capacity.csv", table(CAPACITY, metrics.capacity.iter().map(capacity))),
+        ("findings.csv", table(FINDINGS, findings.iter().map(finding))),
     ]
 }
 
@@ -198,11 +186,7 @@ fn node(n: &NodeRow) -> [String; 19] {
 }
 
 fn pod(p: &PodRow, metrics: &Metrics) -> [String; 19] {
-    let name = |node: Option<usize>| {
-        node.and_then(|n| metrics.nodes.get(n))
-            .map_or("", |n| &n.name)
-            .to_owned()
-    };
+    let name = |node: Option<usize>| node.and_then(|n| metrics.nodes.get(n)).map_or("", |n| &n.name).to_owned();
     [
         p.pod.clone(),
         text(&p.owner),
@@ -234,38 +218,12 @@ fn capacity(c: &CapacityPoint) -> [String; 19] {
     let [k, l, m] = sides(&c.memory_allocatable_bytes);
     let [n, o, p] = sides(&c.memory_requested_bytes);
     let t = i64::try_from(c.t_ms).unwrap_or(i64::MAX);
-    [
-        t,
-        a,
-        b,
-        d,
-        c.nodes_present,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        l,
-        m,
-        n,
-        o,
-        p,
-        c.pending_pods,
-        c.disrupted_pods,
-    ]
-    .map(|v| v.to_string())
+    [t, a, b, d, c.nodes_present, e, f, g, h, i, j, k, l, m, n, o, p, c.pending_pods, c.disrupted_pods]
+        .map(|v| v.to_string())
 }
 
 fn finding(f: &FindingRow) -> [String; 5] {
-    [
-        f.code.clone(),
-        f.severity.clone(),
-        f.object.clone(),
-        f.message.clone(),
-        f.remedy.clone(),
-    ]
+    [f.code.clone(), f.severity.clone(), f.object.clone(), f.message.clone(), f.remedy.clone()]
 }
 
 #[cfg(test)]
@@ -286,16 +244,8 @@ mod tests {
     /// Writes each file's first lines one after the other.
     fn heads(lines: usize) -> String {
         let metrics = Metrics::from_events(synthetic::small());
-        let head = |t: &str| {
-            t.lines()
-                .take(lines)
-                .map(|l| format!("{l}\n"))
-                .collect::<String>()
-        };
-        files(&metrics, &findings())
-            .iter()
-            .map(|(name, t)| format!("== {name}\n{}", head(t)))
-            .collect()
+        let head = |t: &str| t.lines().take(lines).map(|l| format!("{l}\n")).collect::<String>();
+        files(&metrics, &findings()).iter().map(|(name, t)| format!("== {name}\n{}", head(t))).collect()
     }
 
     #[test]

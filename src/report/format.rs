@@ -39,19 +39,12 @@ pub fn in_units(value: i64, unit: i64) -> String {
     if part == 0 {
         return format!("{sign}{whole}");
     }
-    format!(
-        "{sign}{whole}.{}",
-        format!("{part:03}").trim_end_matches('0')
-    )
+    format!("{sign}{whole}.{}", format!("{part:03}").trim_end_matches('0'))
 }
 
 /// Thousandths of a core as cores: `1.5 cores`.
 pub fn cores(milli: i64) -> String {
-    format!(
-        "{} {}",
-        in_units(milli, 1_000),
-        if milli == 1_000 { "core" } else { "cores" }
-    )
+    format!("{} {}", in_units(milli, 1_000), if milli == 1_000 { "core" } else { "cores" })
 }
 
 /// Bytes in the largest binary unit of which there is at least one: `7.5 GiB`.
@@ -60,24 +53,15 @@ pub fn bytes(n: i64) -> String {
     if unit == 1 {
         format!("{n} {name}")
     } else {
-        format!(
-            "{} {name}",
-            in_units(n / (unit / 1_024) * (unit / 1_024), unit)
-        )
+        format!("{} {name}", in_units(n / (unit / 1_024) * (unit / 1_024), unit))
     }
 }
 
 /// The largest binary unit of which `n` has at least `least`, and its name.
 pub fn byte_unit(n: i64, least: i64) -> (i64, &'static str) {
-    const UNITS: [(i64, &str); 5] = [
-        (1 << 50, "PiB"),
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    let enough =
-        |(unit, _): &(i64, &str)| n.unsigned_abs() / unit.unsigned_abs() >= least.unsigned_abs();
+    const UNITS: [(i64, &str); 5] =
+        [(1 << 50, "PiB"), (1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let enough = |(unit, _): &(i64, &str)| n.unsigned_abs() / unit.unsigned_abs() >= least.unsigned_abs();
     UNITS.into_iter().find(enough).unwrap_or((1, "bytes"))
 }
 
@@ -89,11 +73,7 @@ pub fn shorten(text: &str, chars: usize) -> String {
     }
     let tail = (chars - 1) / 2;
     let head = chars - 1 - tail;
-    all[..head]
-        .iter()
-        .chain(['…'].iter())
-        .chain(&all[all.len() - tail..])
-        .collect()
+    all[..head].iter().chain(['…'].iter()).chain(&all[all.len() - tail..]).collect()
 }
 
 #[cfg(test)]
@@ -104,21 +84,9 @@ mod tests {
     fn quantities() {
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(
-            [count(1, "batch"), count(2, "batch"), count(1_500, "pod")],
-            ["1 batch", "2 batches", "1,500 pods"]
-        );
-        assert_eq!(
-            [cores(1_000), cores(1_500), cores(-250)],
-            ["1 core", "1.5 cores", "-0.25 cores"]
-        );
-        assert_eq!(
-            [bytes(512), bytes(3 << 29), bytes(2 << 40)],
-            ["512 bytes", "1.5 GiB", "2 TiB"]
-        );
-        assert_eq!(
-            shorten("ip-10-0-0-1.eu-west-1.compute.internal", 15),
-            "ip-10-0…nternal"
-        );
+        assert_eq!([count(1, "batch"), count(2, "batch"), count(1_500, "pod")], ["1 batch", "2 batches", "1,500 pods"]);
+        assert_eq!([cores(1_000), cores(1_500), cores(-250)], ["1 core", "1.5 cores", "-0.25 cores"]);
+        assert_eq!([bytes(512), bytes(3 << 29), bytes(2 << 40)], ["512 bytes", "1.5 GiB", "2 TiB"]);
+        assert_eq!(shorten("ip-10-0-0-1.eu-west-1.compute.internal", 15), "ip-10-0…nternal");
     }
 }

@@ -78,19 +78,13 @@ pub fn write_metrics(
     durations_ms: &[u64],
     dir: &Path,
 ) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(dir).map_err(|source| ReportError::Directory {
-        path: dir.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(dir).map_err(|source| ReportError::Directory { path: dir.to_owned(), source })?;
     let mut files = csv::files(metrics, findings);
     files.extend(svg::files(metrics, durations_ms));
     let mut written = Vec::with_capacity(files.len());
     for (name, text) in files {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(|source| ReportError::File {
-            path: path.clone(),
-            source,
-        })?;
+        fs::write(&path, text).map_err(|source| ReportError::File { path: path.clone(), source })?;
         written.push(path);
     }
     Ok(written)

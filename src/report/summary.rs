@@ -59,7 +59,11 @@ fn batches(forecast: &Forecast, width: Option<u16>) -> String {
     let mut out = table.render(width);
     let more = forecast.batches.len().saturating_sub(MOST_ROWS);
     if more > 0 {
-        let _ = writeln!(out, "… and {} (all of them: -o json, or batches.csv of --report)", count(more as u64, "more batch"));
+        let _ = writeln!(
+            out,
+            "… and {} (all of them: -o json, or batches.csv of --report)",
+            count(more as u64, "more batch")
+        );
     }
     out
 }
@@ -111,7 +115,12 @@ fn prediction(forecast: &Forecast) -> String {
     };
     let _ = writeln!(out, "  pods moved   {}{twice}", thousands(forecast.pods_moved));
     let cost = forecast.cost.map_or("unknown (prices are not known)".to_owned(), |c| format!("{c:.2}"));
-    let _ = writeln!(out, "  nodes        at most {} at once, {:.1} node-hours", thousands(forecast.peak_nodes), forecast.node_hours);
+    let _ = writeln!(
+        out,
+        "  nodes        at most {} at once, {:.1} node-hours",
+        thousands(forecast.peak_nodes),
+        forecast.node_hours
+    );
     let _ = writeln!(out, "  cost         {cost}");
     out
 }
@@ -123,7 +132,11 @@ fn blocking(forecast: &Forecast) -> String {
     }
     let mut out = String::from("\nWhat blocks:\n");
     for f in &forecast.failures {
-        let share = if forecast.replications > 1 { format!(" ({:.0} % of runs)", f.probability * 100.0) } else { String::new() };
+        let share = if forecast.replications > 1 {
+            format!(" ({:.0} % of runs)", f.probability * 100.0)
+        } else {
+            String::new()
+        };
         let _ = writeln!(out, "  {}{share}: {}", f.reason, f.message);
         for line in f.cause.lines() {
             let _ = writeln!(out, "    cause:  {line}");

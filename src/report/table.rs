@@ -27,21 +27,13 @@ impl Table {
         let aligns: Vec<Align> = columns.iter().map(|(_, a)| *a).collect();
         let header = columns.iter().map(|(name, a)| cell((*name).to_owned(), *a));
         inner.set_header(header.collect::<Vec<_>>());
-        Table {
-            columns: aligns,
-            inner,
-            rows: 0,
-        }
+        Table { columns: aligns, inner, rows: 0 }
     }
 
     /// Adds a row; cells that are missing are empty, cells beyond the header are left out.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Table {
         let mut cells = cells.into_iter().map(Into::into);
-        let row: Vec<Cell> = self
-            .columns
-            .iter()
-            .map(|a| cell(cells.next().unwrap_or_default(), *a))
-            .collect();
+        let row: Vec<Cell> = self.columns.iter().map(|a| cell(cells.next().unwrap_or_default(), *a)).collect();
         self.inner.add_row(row);
         self.rows += 1;
         self
@@ -69,10 +61,7 @@ impl Table {
         for (i, column) in inner.column_iter_mut().enumerate() {
             column.set_padding((if i == 0 { 0 } else { 1 }, 1));
         }
-        inner
-            .lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect()
+        inner.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 }
 
@@ -88,11 +77,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let mut t = Table::new(&[
-            ("NODE", Align::Left),
-            ("PODS", Align::Right),
-            ("BLOCKS", Align::Left),
-        ]);
+        let mut t = Table::new(&[("NODE", Align::Left), ("PODS", Align::Right), ("BLOCKS", Align::Left)]);
         t.row(["a-long-name", "7", ""]);
         t.row(["b", "1,500", "shop/cart allows no disruption"]);
         t

@@ -13,15 +13,32 @@ pub(crate) enum Ask {
     Uncordon(N),
     Taint(N),
     Untaint(N),
-    Evict { pod: P, precondition: bool, grace_ms: Option<Ms> },
-    Delete { pod: P, precondition: bool, grace_ms: Option<Ms> },
+    Evict {
+        pod: P,
+        precondition: bool,
+        grace_ms: Option<Ms>,
+    },
+    Delete {
+        pod: P,
+        precondition: bool,
+        grace_ms: Option<Ms>,
+    },
     GetPod(P),
     ListPods(N),
     /// The n-th demand of the run shall have `total` nodes.
-    Ensure { demand: u32, total: u32 },
+    Ensure {
+        demand: u32,
+        total: u32,
+    },
     /// The n-th of the run's group names.
-    Freeze { group: u32, scale_up: bool, scale_down: bool },
-    Unfreeze { group: u32 },
+    Freeze {
+        group: u32,
+        scale_up: bool,
+        scale_down: bool,
+    },
+    Unfreeze {
+        group: u32,
+    },
     Retire(N),
 }
 

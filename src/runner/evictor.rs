@@ -58,7 +58,8 @@ pub(crate) struct Evictor {
 fn moves(view: View<'_>, pod: PodIdx) -> bool {
     let p = &view.state.pods[pod];
     let spec = &view.catalog.specs[p.spec];
-    let stays = spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
+    let stays =
+        spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
     !stays && !spec.mirror && p.occupies()
 }
 

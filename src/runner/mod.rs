@@ -70,7 +70,8 @@ impl Runner {
         for b in &intent.batches {
             starts.push(starts[starts.len() - 1] + b.len() as u32);
         }
-        let nodes = node_ids.iter().map(|_| OldNode { fate: Fate::Waiting, cordoned: false, why: String::new() }).collect();
+        let nodes =
+            node_ids.iter().map(|_| OldNode { fate: Fate::Waiting, cordoned: false, why: String::new() }).collect();
         let common = Common {
             client: Client::new(intent.options.client()),
             node_ids,
@@ -154,7 +155,14 @@ impl Runner {
         };
         let stop = o.stop_at_ms.filter(|_| p.common.stop.is_none());
         let limits = [stop, Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
-        p.common.client.next_at().into_iter().chain(phase).chain(limits.into_iter().flatten()).min().map(|t| t.max(p.now))
+        p.common
+            .client
+            .next_at()
+            .into_iter()
+            .chain(phase)
+            .chain(limits.into_iter().flatten())
+            .min()
+            .map(|t| t.max(p.now))
     }
 
     /// Takes an input at `now`, which never goes back, and puts calls and announcements into `out`.
@@ -189,7 +197,8 @@ impl Runner {
         if self.intent.options.stop_at_ms.is_some_and(|t| now >= t) {
             self.progress.common.stop.get_or_insert(StopMode { terminate_drained: None });
         }
-        if now >= self.intent.options.horizon_ms && !matches!(self.progress.phase, Phase::Closing { .. } | Phase::Ended) {
+        if now >= self.intent.options.horizon_ms && !matches!(self.progress.phase, Phase::Closing { .. } | Phase::Ended)
+        {
             let cause = self.horizon_cause(now, view, out);
             self.conclude(now, view, Some((Reason::Horizon, cause)), out);
         }
@@ -372,7 +381,9 @@ impl Runner {
         self.progress.procedure = None;
         self.progress.common.batch += 1;
         match next {
-            Ok(()) if self.progress.common.batch >= self.progress.common.batches() => self.conclude(now, view, None, out),
+            Ok(()) if self.progress.common.batch >= self.progress.common.batches() => {
+                self.conclude(now, view, None, out)
+            }
             Ok(()) => {
                 let o = &self.intent.options;
                 let canary = o.canary.filter(|_| batch == 0).map_or(0, |c| c.soak_ms);
@@ -403,7 +414,8 @@ impl Runner {
     fn horizon_cause(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) -> String {
         let batch = self.progress.common.batch;
         let behind = self.with(now, view, out, |cx| cx.not_whole());
-        let refused: Vec<&str> = self.progress.common.nodes.iter().map(|n| n.why.as_str()).filter(|w| !w.is_empty()).collect();
+        let refused: Vec<&str> =
+            self.progress.common.nodes.iter().map(|n| n.why.as_str()).filter(|w| !w.is_empty()).collect();
         let mut parts = vec![format!("batch {} of {} was under way", batch + 1, self.progress.common.batches())];
         parts.extend((!behind.is_empty()).then_some(behind));
         parts.extend(refused.iter().take(3).map(|s| (*s).to_owned()));
@@ -500,7 +512,8 @@ impl Runner {
         if outcome == Outcome::Stopped && !left.is_empty() {
             outcome = Outcome::Failed;
             let cause = format!("still cordoned: {}", left.join(", "));
-            self.progress.failure = Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
+            self.progress.failure =
+                Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
         }
         self.progress.common.client.restart();
         if let Some(state) = ocean::words(self.intent.options.procedure).ended(outcome) {
@@ -601,7 +614,9 @@ impl Runner {
             Ask::Taint(n) => Action::Taint { node: node(n)?, taint: surge::taint() },
             Ask::Untaint(n) => Action::Untaint { node: node(n)?, taint: surge::taint() },
             Ask::Evict { pod: p, precondition, grace_ms } => Action::Evict { pod: pod(p)?, precondition, grace_ms },
-            Ask::Delete { pod: p, precondition, grace_ms } => Action::DeletePod { pod: pod(p)?, precondition, grace_ms },
+            Ask::Delete { pod: p, precondition, grace_ms } => {
+                Action::DeletePod { pod: pod(p)?, precondition, grace_ms }
+            }
             Ask::GetPod(p) => Action::GetPod { pod: pod(p)? },
             Ask::ListPods(n) => Action::ListPods { node: node(n)? },
             Ask::Ensure { demand, total } => {
@@ -609,12 +624,15 @@ impl Runner {
                 let c = view.catalog;
                 let group = context::group(view, &d.group)?;
                 // Two groups may give their machine types the same name: the group's own counts.
-                let own = |m: &String| c.groups[group].machines.iter().copied().find(|k| c.text(c.machines[*k].name) == m);
+                let own =
+                    |m: &String| c.groups[group].machines.iter().copied().find(|k| c.text(c.machines[*k].name) == m);
                 let machine = d.machine.as_ref().and_then(own);
                 let zone = d.zone.as_ref().and_then(|z| view.catalog.names.get(z));
                 Action::EnsureNodes { key: d.key.clone(), group, machine, zone, total }
             }
-            Ask::Freeze { group: g, scale_up, scale_down } => Action::FreezeGroup { group: group(g)?, scale_up, scale_down },
+            Ask::Freeze { group: g, scale_up, scale_down } => {
+                Action::FreezeGroup { group: group(g)?, scale_up, scale_down }
+            }
             Ask::Unfreeze { group: g } => Action::UnfreezeGroup { group: group(g)? },
             Ask::Retire(n) => Action::RetireNode { node: node(n)? },
         })

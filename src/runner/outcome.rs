@@ -193,7 +193,6 @@ reasons! {
         "Plan again for the nodes that are left.";
 }
 
-
 impl Reason {
     /// The message in a procedure's words. Ocean's are those of its documentation (AKS: "Migration Failure Reasons";
     /// AWS: the same with its own wording), with the Markdown of a link taken off.
@@ -297,8 +296,11 @@ mod tests {
         let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for p in [ProcedureKind::OceanAzure, ProcedureKind::OceanAws] {
-            let n: std::collections::BTreeSet<_> =
-                Reason::ALL.iter().map(|r| r.message(p)).filter(|m| m.starts_with("The migration has stopped due to")).collect();
+            let n: std::collections::BTreeSet<_> = Reason::ALL
+                .iter()
+                .map(|r| r.message(p))
+                .filter(|m| m.starts_with("The migration has stopped due to"))
+                .collect();
             assert_eq!(n.len(), 7);
         }
     }

@@ -35,7 +35,12 @@ impl Retire {
         for n in &nodes {
             cx.ask(Ask::Retire(*n));
         }
-        Retire { nodes, deadline: cx.now + cx.options.termination_timeout_ms, retry: Vec::new(), trouble: String::new() }
+        Retire {
+            nodes,
+            deadline: cx.now + cx.options.termination_timeout_ms,
+            retry: Vec::new(),
+            trouble: String::new(),
+        }
     }
     pub fn answer(&mut self, cx: &mut Cx<'_>, node: N, answer: &Answer) {
         match answer {

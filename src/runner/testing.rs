@@ -350,7 +350,11 @@ fn refused(code: u16, message: &str) -> Answer {
     Answer::Refused {
         code,
         reason: if code == 429 { "TooManyRequests" } else { "Forbidden" }.into(),
-        cause: if code == 429 { "The disruption budget web needs 1 healthy pods and has 1 currently".into() } else { String::new() },
+        cause: if code == 429 {
+            "The disruption budget web needs 1 healthy pods and has 1 currently".into()
+        } else {
+            String::new()
+        },
         message: message.into(),
         retry_after_ms: None,
     }

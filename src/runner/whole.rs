@@ -148,9 +148,8 @@ impl Counts {
         let (c, s) = (view.catalog, view.state);
         let mut lines = Vec::new();
         for (i, mark) in marks.iter().enumerate().filter(|(i, _)| self.behind[*i]) {
-            let pod = s.live_pods().find(|p| {
-                top(view, *p) == self.owners[i] && !s.pods[*p].ready && s.pods[*p].is_active()
-            });
+            let pod =
+                s.live_pods().find(|p| top(view, *p) == self.owners[i] && !s.pods[*p].ready && s.pods[*p].is_active());
             let detail = match pod {
                 Some(p) if s.pods[p].unschedulable => format!("; pod {} is unschedulable", s.pod_text(c, p)),
                 Some(p) => match s.pods[p].node {
@@ -159,7 +158,10 @@ impl Counts {
                 },
                 None => "; its replacement does not exist yet".into(),
             };
-            lines.push(format!("{} has {} of {} ready replicas{detail}", mark.owner, self.ready[i], mark.ready_at_start));
+            lines.push(format!(
+                "{} has {} of {} ready replicas{detail}",
+                mark.owner, self.ready[i], mark.ready_at_start
+            ));
             if lines.len() == 10 {
                 lines.push(format!("and {} more", self.behind_count.saturating_sub(10)));
                 break;

@@ -63,19 +63,12 @@ impl Budgets {
         }
         let [budget] = budgets else { return false };
         let (status, spec) = (&state.budgets[*budget], &catalog.budgets[*budget]);
-        let unhealthy = !p.ready
-            && (spec.always_allow_unhealthy || (status.healthy >= status.desired && status.desired > 0));
+        let unhealthy =
+            !p.ready && (spec.always_allow_unhealthy || (status.healthy >= status.desired && status.desired > 0));
         unhealthy || (status.allowed > 0 && status.observed_generation >= spec.generation)
     }
     /// Asks the eviction API, and carries out what it grants.
-    pub fn evict(
-        &self,
-        catalog: &Catalog,
-        state: &mut State,
-        pod: PodIdx,
-        grace_ms: Option<i64>,
-        now: i64,
-    ) -> Verdict {
+    pub fn evict(&self, catalog: &Catalog, state: &mut State, pod: PodIdx, grace_ms: Option<i64>, now: i64) -> Verdict {
         let answer = verdict(catalog, state, self.index(), pod);
         if answer.effect != Effect::Refused {
             crate::disruption::apply(catalog, state, pod, &answer, Request { grace_ms }, now);

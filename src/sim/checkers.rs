@@ -44,24 +44,13 @@ impl Checkers {
     pub fn time(&mut self, now: i64) {
         if now < self.last_ms {
             let last = self.last_ms;
-            self.broken(
-                now,
-                "time-goes-forward",
-                format!("an event at {now} ms after one at {last} ms"),
-            );
+            self.broken(now, "time-goes-forward", format!("an event at {now} ms after one at {last} ms"));
         }
         self.last_ms = now;
     }
 
     /// A pod was placed by the scheduler: no placement of ours overcommits a resource that the pod asks for.
-    pub fn placed(
-        &mut self,
-        now: i64,
-        catalog: &Catalog,
-        state: &State,
-        pod: PodIdx,
-        node: NodeIdx,
-    ) {
+    pub fn placed(&mut self, now: i64, catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx) {
         let shape = catalog.shape(state.pods[pod].spec);
         let spec = &state.nodes[node].spec;
         let requested = state.requested(node);
@@ -97,31 +86,18 @@ impl Checkers {
             self.broken(
                 now,
                 "bound-to-a-node",
-                format!(
-                    "{} bound to a node that is gone",
-                    state.pod_text(catalog, pod)
-                ),
+                format!("{} bound to a node that is gone", state.pod_text(catalog, pod)),
             );
         }
     }
 
     /// An eviction was granted: the stored status, or one of the API's bypasses, allowed it.
-    pub fn evicted(
-        &mut self,
-        now: i64,
-        catalog: &Catalog,
-        state: &State,
-        pod: PodIdx,
-        allowed: bool,
-    ) {
+    pub fn evicted(&mut self, now: i64, catalog: &Catalog, state: &State, pod: PodIdx, allowed: bool) {
         if !allowed {
             self.broken(
                 now,
                 "eviction-allowed",
-                format!(
-                    "{} evicted against its budget",
-                    state.pod_text(catalog, pod)
-                ),
+                format!("{} evicted against its budget", state.pod_text(catalog, pod)),
             );
         }
     }
@@ -141,16 +117,12 @@ impl Checkers {
             PodChange::Removed => {
                 let excused = self.deleted_by[pod.at()]
                     || p.phase.is_terminal()
-                    || p.node
-                        .is_none_or(|n| state.nodes[n].gone || !state.nodes[n].ready);
+                    || p.node.is_none_or(|n| state.nodes[n].gone || !state.nodes[n].ready);
                 if !excused {
                     self.broken(
                         now,
                         "nothing-vanishes",
-                        format!(
-                            "{} removed without a deletion",
-                            state.pod_text(catalog, pod)
-                        ),
+                        format!("{} removed without a deletion", state.pod_text(catalog, pod)),
                     );
                 }
             }

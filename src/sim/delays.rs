@@ -7,22 +7,16 @@
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Delay, Finding, GroupIdx, OwnerIdx, PodIdx, Severity, State};
 use crate::snapshot::StartDelays;
-use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Default stop delay where nothing else is known: a dump cannot tell it.
 pub const DEFAULT_STOP: Delay = Delay::Constant { ms: 2_000 };
 /// Default start delay where the dump has too few samples.
-pub const DEFAULT_START: Delay = Delay::LogNormal {
-    median_ms: 5_000,
-    p95_ms: 30_000,
-};
+pub const DEFAULT_START: Delay = Delay::LogNormal { median_ms: 5_000, p95_ms: 30_000 };
 /// Default launch delay (request to Ready): an assumption, not a measurement.
-pub const DEFAULT_LAUNCH: Delay = Delay::LogNormal {
-    median_ms: 60_000,
-    p95_ms: 150_000,
-};
+pub const DEFAULT_LAUNCH: Delay = Delay::LogNormal { median_ms: 60_000, p95_ms: 150_000 };
 /// Default time from the request to end a machine to the end of its Node object.
 pub const DEFAULT_RETIRE: Delay = Delay::Constant { ms: 30_000 };
 /// Fewest samples from which a start delay is believed.
@@ -122,9 +116,7 @@ impl Delays {
                         measured.restarted
                     ),
                 );
-                Delay::Empirical {
-                    samples_ms: measured.overall_ms.clone(),
-                }
+                Delay::Empirical { samples_ms: measured.overall_ms.clone() }
             }
             None => {
                 say(
@@ -146,26 +138,14 @@ impl Delays {
                 d.clone()
             }
             None => {
-                say(
-                    what,
-                    format!("{what} delay assumed: {}; {why}", describe(&default)),
-                );
+                say(what, format!("{what} delay assumed: {}; {why}", describe(&default)));
                 default
             }
         };
         let stop = given("stop", &options.stop, DEFAULT_STOP, "a dump cannot tell it");
-        let launch = given(
-            "launch",
-            &options.launch,
-            DEFAULT_LAUNCH,
-            "a dump cannot tell how long a machine takes to boot",
-        );
-        let retire = given(
-            "retire",
-            &options.retire,
-            DEFAULT_RETIRE,
-            "a dump cannot tell it",
-        );
+        let launch =
+            given("launch", &options.launch, DEFAULT_LAUNCH, "a dump cannot tell how long a machine takes to boot");
+        let retire = given("retire", &options.retire, DEFAULT_RETIRE, "a dump cannot tell it");
         Delays {
             options: options.clone(),
             start,
@@ -198,34 +178,13 @@ impl Delays {
     }
     /// Deletion → containers stopped of a pod, in milliseconds, not yet bounded by its grace period.
     pub fn stop_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {
-        self.of_pod(
-            catalog,
-            state,
-            draws,
-            pod,
-            "stop",
-            &self.options.stop_annotation,
-            |w| w.stop.as_ref(),
-            &self.stop,
-        )
+        self.of_pod(catalog, state, draws, pod, "stop", &self.options.stop_annotation, |w| w.stop.as_ref(), &self.stop)
     }
     /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.
-    pub fn launch_ms(
-        &self,
-        catalog: &Catalog,
-        draws: &Draws,
-        group: GroupIdx,
-        key: &str,
-    ) -> (i64, i64) {
-        let delay = catalog.groups[group]
-            .launch_delay
-            .as_ref()
-            .unwrap_or(&self.launch);
+    pub fn launch_ms(&self, catalog: &Catalog, draws: &Draws, group: GroupIdx, key: &str) -> (i64, i64) {
+        let delay = catalog.groups[group].launch_delay.as_ref().unwrap_or(&self.launch);
         let ready = delay.sample(draws.u64(key, "launch", 0));
-        (
-            (i128::from(ready) * i128::from(self.registered_ppm.min(1_000_000)) / 1_000_000) as i64,
-            ready,
-        )
+        ((i128::from(ready) * i128::from(self.registered_ppm.min(1_000_000)) / 1_000_000) as i64, ready)
     }
     /// Machine given back → Node object gone, in milliseconds.
     pub fn retire_ms(&self, draws: &Draws, node: &str) -> i64 {
@@ -245,10 +204,7 @@ impl Delays {
         global: &Delay,
     ) -> i64 {
         let spec = &catalog.specs[state.pods[pod].spec];
-        if let Some(ms) = annotation
-            .as_ref()
-            .and_then(|key| annotated_ms(catalog, &spec.annotations, key))
-        {
+        if let Some(ms) = annotation.as_ref().and_then(|key| annotated_ms(catalog, &spec.annotations, key)) {
             return ms;
         }
         let matching = self.options.workloads.iter().find_map(|w| {
@@ -263,11 +219,9 @@ impl Delays {
         let delay = matching.unwrap_or(global);
         match delay {
             Delay::Constant { ms } => *ms,
-            _ => delay.sample(draws.u64(
-                &state.pod_text(catalog, pod),
-                purpose,
-                u64::from(state.pods[pod].incarnation),
-            )),
+            _ => {
+                delay.sample(draws.u64(&state.pod_text(catalog, pod), purpose, u64::from(state.pods[pod].incarnation)))
+            }
         }
     }
 }

@@ -95,8 +95,7 @@ impl EventQueue {
     /// Asks for `timer` at `at_ms`.
     pub fn schedule(&mut self, at_ms: i64, timer: Timer) {
         self.sequence += 1;
-        self.heap
-            .push(Reverse((at_ms, timer.class(), self.sequence, timer)));
+        self.heap.push(Reverse((at_ms, timer.class(), self.sequence, timer)));
     }
     /// The moment of the next timer.
     pub fn next_at(&self) -> Option<i64> {
@@ -107,9 +106,7 @@ impl EventQueue {
         if self.next_at()? > until_ms {
             return None;
         }
-        self.heap
-            .pop()
-            .map(|Reverse((at, _, _, timer))| (at, timer))
+        self.heap.pop().map(|Reverse((at, _, _, timer))| (at, timer))
     }
     /// How many timers wait.
     pub fn len(&self) -> usize {
@@ -132,17 +129,7 @@ mod tests {
         q.schedule(5, Timer::PodReady(PodIdx(2)));
         q.schedule(5, Timer::PodReady(PodIdx(1)));
         q.schedule(4, Timer::Scheduler);
-        let order: Vec<Timer> = std::iter::from_fn(|| q.pop_until(10))
-            .map(|e| e.1)
-            .collect();
-        assert_eq!(
-            order,
-            [
-                Timer::Scheduler,
-                Timer::PodReady(PodIdx(2)),
-                Timer::PodReady(PodIdx(1)),
-                Timer::Runner
-            ]
-        );
+        let order: Vec<Timer> = std::iter::from_fn(|| q.pop_until(10)).map(|e| e.1).collect();
+        assert_eq!(order, [Timer::Scheduler, Timer::PodReady(PodIdx(2)), Timer::PodReady(PodIdx(1)), Timer::Runner]);
     }
 }

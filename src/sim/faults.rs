@@ -215,9 +215,7 @@ pub struct MachineAt<'a> {
 impl Faults {
     /// The faults of a scenario.
     pub fn new(list: &[Fault]) -> Faults {
-        Faults {
-            list: list.to_vec(),
-        }
+        Faults { list: list.to_vec() }
     }
     /// All of them, in the scenario's order.
     pub fn list(&self) -> &[Fault] {
@@ -226,10 +224,9 @@ impl Faults {
     /// Whether a component is away now; if so, until when (None: for ever).
     pub fn outage(&self, component: Component, now: i64) -> Option<Option<i64>> {
         self.list.iter().find_map(|f| match f {
-            Fault::Outage {
-                component: c,
-                window,
-            } if window.contains(now) && (*c == component || *c == Component::ApiServer) => {
+            Fault::Outage { component: c, window }
+                if window.contains(now) && (*c == component || *c == Component::ApiServer) =>
+            {
                 Some(window.until_ms)
             }
             _ => None,
@@ -247,33 +244,20 @@ impl Faults {
     ) -> Option<&'static str> {
         let group = &catalog.groups[at.group];
         if group.launch_failure_ppm > 0
-            && draws.chance(
-                key,
-                "group-launch-failure",
-                0,
-                u64::from(group.launch_failure_ppm),
-            )
+            && draws.chance(key, "group-launch-failure", 0, u64::from(group.launch_failure_ppm))
         {
             return Some("LaunchFailed");
         }
         self.list.iter().enumerate().find_map(|(i, f)| match f {
-            Fault::LaunchFailure {
-                machines,
-                window,
-                probability_ppm,
-            } if window.contains(now)
-                && machines.matches(catalog, at)
-                && draws.chance(key, "launch-failure", i as u64, u64::from(*probability_ppm)) =>
+            Fault::LaunchFailure { machines, window, probability_ppm }
+                if window.contains(now)
+                    && machines.matches(catalog, at)
+                    && draws.chance(key, "launch-failure", i as u64, u64::from(*probability_ppm)) =>
             {
                 Some("LaunchFailed")
             }
-            Fault::CapacityShortage {
-                machines,
-                window,
-                available,
-            } if window.contains(now)
-                && machines.matches(catalog, at)
-                && granted(i) >= *available =>
+            Fault::CapacityShortage { machines, window, available }
+                if window.contains(now) && machines.matches(catalog, at) && granted(i) >= *available =>
             {
                 Some("InsufficientCapacity")
             }
@@ -287,59 +271,32 @@ impl Faults {
         now: i64,
         at: MachineAt<'a>,
     ) -> impl Iterator<Item = usize> + 'a {
-        self.list
-            .iter()
-            .enumerate()
-            .filter_map(move |(i, f)| match f {
-                Fault::CapacityShortage {
-                    machines, window, ..
-                } if window.contains(now) && machines.matches(catalog, at) => Some(i),
-                _ => None,
-            })
+        self.list.iter().enumerate().filter_map(move |(i, f)| match f {
+            Fault::CapacityShortage { machines, window, .. }
+                if window.contains(now) && machines.matches(catalog, at) =>
+            {
+                Some(i)
+            }
+            _ => None,
+        })
     }
     /// What slows a launch: (extra milliseconds, never Ready).
-    pub fn slowness(
-        &self,
-        catalog: &Catalog,
-        draws: &Draws,
-        now: i64,
-        at: MachineAt<'_>,
-        key: &str,
-    ) -> (i64, bool) {
-        self.list
-            .iter()
-            .enumerate()
-            .fold((0, false), |(extra, never), (i, f)| match f {
-                Fault::SlowNodes {
-                    machines,
-                    window,
-                    probability_ppm,
-                    extra_ms,
-                    never_ready,
-                } if window.contains(now)
+    pub fn slowness(&self, catalog: &Catalog, draws: &Draws, now: i64, at: MachineAt<'_>, key: &str) -> (i64, bool) {
+        self.list.iter().enumerate().fold((0, false), |(extra, never), (i, f)| match f {
+            Fault::SlowNodes { machines, window, probability_ppm, extra_ms, never_ready }
+                if window.contains(now)
                     && machines.matches(catalog, at)
                     && draws.chance(key, "slow-node", i as u64, u64::from(*probability_ppm)) =>
-                {
-                    (extra + extra_ms, never || *never_ready)
-                }
-                _ => (extra, never),
-            })
+            {
+                (extra + extra_ms, never || *never_ready)
+            }
+            _ => (extra, never),
+        })
     }
     /// Whether a pod that starts now never becomes ready.
-    pub fn crash_loops(
-        &self,
-        catalog: &Catalog,
-        state: &State,
-        draws: &Draws,
-        now: i64,
-        pod: PodIdx,
-    ) -> bool {
+    pub fn crash_loops(&self, catalog: &Catalog, state: &State, draws: &Draws, now: i64, pod: PodIdx) -> bool {
         self.list.iter().enumerate().any(|(i, f)| match f {
-            Fault::CrashLoop {
-                pods,
-                window,
-                probability_ppm,
-            } => {
+            Fault::CrashLoop { pods, window, probability_ppm } => {
                 window.contains(now)
                     && pods.matches(catalog, state, pod)
                     && draws.chance(
@@ -353,35 +310,19 @@ impl Faults {
         })
     }
     /// Whether the provider refuses to end a machine now.
-    pub fn deletion_refused(
-        &self,
-        catalog: &Catalog,
-        state: &State,
-        now: i64,
-        node: NodeIdx,
-    ) -> bool {
+    pub fn deletion_refused(&self, catalog: &Catalog, state: &State, now: i64, node: NodeIdx) -> bool {
         self.list.iter().any(|f| match f {
             Fault::DeletionRefused { node: n, window } => {
-                window.contains(now)
-                    && n.as_deref()
-                        .is_none_or(|n| n == state.node_name(catalog, node))
+                window.contains(now) && n.as_deref().is_none_or(|n| n == state.node_name(catalog, node))
             }
             _ => false,
         })
     }
     /// Whether uncordoning a node is refused now.
-    pub fn uncordon_refused(
-        &self,
-        catalog: &Catalog,
-        state: &State,
-        now: i64,
-        node: NodeIdx,
-    ) -> bool {
+    pub fn uncordon_refused(&self, catalog: &Catalog, state: &State, now: i64, node: NodeIdx) -> bool {
         self.list.iter().any(|f| match f {
             Fault::UncordonRefused { node: n, window } => {
-                window.contains(now)
-                    && n.as_deref()
-                        .is_none_or(|n| n == state.node_name(catalog, node))
+                window.contains(now) && n.as_deref().is_none_or(|n| n == state.node_name(catalog, node))
             }
             _ => false,
         })
@@ -391,14 +332,9 @@ impl Faults {
 impl MachineFilter {
     fn matches(&self, catalog: &Catalog, at: MachineAt<'_>) -> bool {
         let group = &catalog.groups[at.group];
-        self.group
-            .as_deref()
-            .is_none_or(|g| g == catalog.text(group.id) || g == catalog.text(group.name))
+        self.group.as_deref().is_none_or(|g| g == catalog.text(group.id) || g == catalog.text(group.name))
             && self.zone.as_deref().is_none_or(|z| at.zone == Some(z))
-            && self
-                .machine_type
-                .as_deref()
-                .is_none_or(|m| m == at.machine_type)
+            && self.machine_type.as_deref().is_none_or(|m| m == at.machine_type)
     }
 }
 

@@ -124,9 +124,7 @@ impl Kubelet {
         if p.deleting.is_some() || p.phase.is_terminal() || !self.reached(ctx, pod) {
             return;
         }
-        let crashes = ctx
-            .faults
-            .crash_loops(ctx.catalog, ctx.state, ctx.draws, ctx.now, pod);
+        let crashes = ctx.faults.crash_loops(ctx.catalog, ctx.state, ctx.draws, ctx.now, pod);
         ctx.state.set_phase(ctx.catalog, pod, Phase::Running);
         if !crashes {
             ctx.state.set_ready(pod, true, ctx.now);
@@ -144,10 +142,7 @@ impl Kubelet {
         let grace = (deletion.deadline - deletion.asked).max(0);
         let stop = match p.phase {
             Phase::Pending => 0,
-            _ => ctx
-                .delays
-                .stop_ms(ctx.catalog, ctx.state, ctx.draws, pod)
-                .clamp(0, grace),
+            _ => ctx.delays.stop_ms(ctx.catalog, ctx.state, ctx.draws, pod).clamp(0, grace),
         };
         let at = (deletion.asked + stop).max(ctx.now);
         ctx.timers.schedule(at, Timer::PodStopped(pod));
@@ -189,9 +184,7 @@ impl Kubelet {
 }
 
 fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
-    ctx.delays
-        .start_ms(ctx.catalog, ctx.state, ctx.draws, pod)
-        .max(0)
+    ctx.delays.start_ms(ctx.catalog, ctx.state, ctx.draws, pod).max(0)
 }
 
 #[cfg(test)]
@@ -210,10 +203,7 @@ mod tests {
         b.delete(slow);
         crate::disruption::delete_pod(&b.catalog, &mut b.state, hasty, 0, Some(300));
         b.run_to(300);
-        assert_eq!(
-            (b.state.pods[slow].gone, b.state.pods[hasty].gone),
-            (false, true)
-        );
+        assert_eq!((b.state.pods[slow].gone, b.state.pods[hasty].gone), (false, true));
         b.run_to(1_000);
         assert!(b.state.pods[slow].gone);
         assert_eq!(b.state.pods[slow].phase, Phase::Succeeded);
@@ -240,11 +230,7 @@ mod tests {
         let pod = w.pod("p", "x", None, false);
         w.phase(Phase::Pending);
         let mut b = Bench::new(w);
-        b.fault(Fault::CrashLoop {
-            pods: PodFilter::default(),
-            window: Window::default(),
-            probability_ppm: 1_000_000,
-        });
+        b.fault(Fault::CrashLoop { pods: PodFilter::default(), window: Window::default(), probability_ppm: 1_000_000 });
         b.run_to(60_000);
         let p = &b.state.pods[pod];
         assert_eq!((p.phase, p.ready), (Phase::Running, false));

@@ -44,11 +44,7 @@ pub struct Machines {
 
 impl Machines {
     /// Asks the provider for a machine. Err says why it refuses (a fault of the scenario, an outage, a full group).
-    pub fn launch(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        request: LaunchRequest,
-    ) -> Result<(), &'static str> {
+    pub fn launch(&mut self, ctx: &mut Ctx<'_>, request: LaunchRequest) -> Result<(), &'static str> {
         let group = &ctx.catalog.groups[request.group];
         let nth = self.per_group.entry(request.group).or_default();
         *nth += 1;
@@ -58,48 +54,36 @@ impl Machines {
             zone: request.zone.map(|z| ctx.catalog.text(z)),
             machine_type: ctx.catalog.text(ctx.catalog.machines[request.machine].name),
         };
-        let observed = |kind| {
-            Observation::new(ctx.now, kind)
-                .group(request.group)
-                .batch(request.batch)
-        };
+        let observed = |kind| Observation::new(ctx.now, kind).group(request.group).batch(request.batch);
         let machine_type = Some(at.machine_type.to_owned());
-        ctx.events
-            .push(observed(EventKind::NodeLaunchRequested).detail(Detail {
-                machine_type: machine_type.clone(),
-                message: Some(key.clone()),
-                ..Detail::default()
-            }));
+        ctx.events.push(observed(EventKind::NodeLaunchRequested).detail(Detail {
+            machine_type: machine_type.clone(),
+            message: Some(key.clone()),
+            ..Detail::default()
+        }));
         let problem = if ctx.faults.outage(Component::Autoscaler, ctx.now).is_some() {
             Some("ProviderUnavailable")
         } else {
-            ctx.faults
-                .launch_problem(ctx.catalog, ctx.draws, ctx.now, at, &key, |i| {
-                    self.granted.get(&i).copied().unwrap_or(0)
-                })
+            ctx.faults.launch_problem(ctx.catalog, ctx.draws, ctx.now, at, &key, |i| {
+                self.granted.get(&i).copied().unwrap_or(0)
+            })
         };
         if let Some(reason) = problem {
-            ctx.events
-                .push(observed(EventKind::NodeLaunchFailed).detail(Detail {
-                    reason: Some(reason.to_owned()),
-                    machine_type,
-                    message: Some(key),
-                    ..Detail::default()
-                }));
+            ctx.events.push(observed(EventKind::NodeLaunchFailed).detail(Detail {
+                reason: Some(reason.to_owned()),
+                machine_type,
+                message: Some(key),
+                ..Detail::default()
+            }));
             return Err(reason);
         }
         for shortage in ctx.faults.shortages(ctx.catalog, ctx.now, at) {
             *self.granted.entry(shortage).or_default() += 1;
         }
-        let (registered, ready) = ctx
-            .delays
-            .launch_ms(ctx.catalog, ctx.draws, request.group, &key);
-        let (extra, never_ready) = ctx
-            .faults
-            .slowness(ctx.catalog, ctx.draws, ctx.now, at, &key);
+        let (registered, ready) = ctx.delays.launch_ms(ctx.catalog, ctx.draws, request.group, &key);
+        let (extra, never_ready) = ctx.faults.slowness(ctx.catalog, ctx.draws, ctx.now, at, &key);
         let n = self.launches.len() as u32;
-        ctx.timers
-            .schedule(ctx.now + registered + extra, Timer::Launch(n));
+        ctx.timers.schedule(ctx.now + registered + extra, Timer::Launch(n));
         self.launches.push(Launch {
             request,
             key,
@@ -113,17 +97,11 @@ impl Machines {
 
     /// Machines of a group that were asked for and are not Ready yet.
     pub fn under_way(&self, group: GroupIdx) -> u32 {
-        self.launches
-            .iter()
-            .filter(|l| !l.done && l.request.group == group)
-            .count() as u32
+        self.launches.iter().filter(|l| !l.done && l.request.group == group).count() as u32
     }
     /// Machines under way that have no Node object yet, with what they will offer.
     pub fn unregistered(&self) -> impl Iterator<Item = &LaunchRequest> {
-        self.launches
-            .iter()
-            .filter(|l| !l.done && l.node.is_none())
-            .map(|l| &l.request)
+        self.launches.iter().filter(|l| !l.done && l.node.is_none()).map(|l| &l.request)
     }
 
     /// A machine registers: its Node object appears, not Ready.
@@ -134,9 +112,7 @@ impl Machines {
         let mut spec = launch.request.template.clone();
         let name = ctx.state.make_name(&launch.key);
         spec.name = name;
-        spec.uid = ctx
-            .state
-            .make_name(&format!("sim-node-{}", ctx.state.nodes.len()));
+        spec.uid = ctx.state.make_name(&format!("sim-node-{}", ctx.state.nodes.len()));
         spec.created = ctx.now;
         spec.labels.set(ctx.catalog.known.hostname, name);
         crate::groups::template::name_labels(&mut spec.labels, name);
@@ -146,24 +122,18 @@ impl Machines {
             value: ctx.catalog.known.empty,
             effect: Effect::NoSchedule,
         });
-        let node = ctx
-            .state
-            .add_node(Arc::new(spec), Some(launch.request.group), false, ctx.now);
+        let node = ctx.state.add_node(Arc::new(spec), Some(launch.request.group), false, ctx.now);
         launch.node = Some(node);
         ctx.events.push(
             Observation::new(ctx.now, EventKind::NodeAdded)
                 .node(node)
                 .batch(launch.request.batch)
-                .detail(Detail {
-                    role: Some(crate::trace::NodeRole::New),
-                    ..Detail::default()
-                }),
+                .detail(Detail { role: Some(crate::trace::NodeRole::New), ..Detail::default() }),
         );
         if launch.never_ready {
             return;
         }
-        ctx.timers
-            .schedule(launch.ready_at.max(ctx.now), Timer::NodeReady(node));
+        ctx.timers.schedule(launch.ready_at.max(ctx.now), Timer::NodeReady(node));
     }
 
     /// A launched node becomes Ready; the node controller takes its taint away.
@@ -175,12 +145,7 @@ impl Machines {
             launch.done = true;
         }
         let key = ctx.catalog.known.not_ready_taint;
-        let taints = ctx.state.nodes[node]
-            .taints
-            .iter()
-            .copied()
-            .filter(|t| t.key != key)
-            .collect();
+        let taints = ctx.state.nodes[node].taints.iter().copied().filter(|t| t.key != key).collect();
         ctx.state.set_node_ready(node, true);
         ctx.state.set_taints(node, taints);
     }
@@ -193,10 +158,7 @@ impl Machines {
         if ctx.faults.outage(Component::Autoscaler, ctx.now).is_some() {
             return Err("ProviderUnavailable");
         }
-        if ctx
-            .faults
-            .deletion_refused(ctx.catalog, ctx.state, ctx.now, node)
-        {
+        if ctx.faults.deletion_refused(ctx.catalog, ctx.state, ctx.now, node) {
             return Err("DeletionRefused");
         }
         self.retiring.insert(node);

@@ -111,18 +111,9 @@ impl NodeLifecycle {
         let known = ctx.catalog.known;
         let managed = [known.unschedulable_taint, known.unreachable_taint];
         let n = &ctx.state.nodes[node];
-        let mut taints: SmallVec<[Taint; 2]> = n
-            .taints
-            .iter()
-            .filter(|t| !managed.contains(&t.key))
-            .copied()
-            .collect();
+        let mut taints: SmallVec<[Taint; 2]> = n.taints.iter().filter(|t| !managed.contains(&t.key)).copied().collect();
         let mut add = |key: Sym, effect: Effect| {
-            taints.push(Taint {
-                key,
-                value: known.empty,
-                effect,
-            });
+            taints.push(Taint { key, value: known.empty, effect });
         };
         if n.unschedulable {
             add(known.unschedulable_taint, Effect::NoSchedule);
@@ -227,9 +218,7 @@ impl NodeLifecycle {
 
 fn zone_of(ctx: &Ctx<'_>, node: NodeIdx) -> Option<Sym> {
     let labels = &ctx.state.nodes[node].spec.labels;
-    labels
-        .get(ctx.catalog.known.zone)
-        .or_else(|| labels.get(ctx.catalog.known.zone_beta))
+    labels.get(ctx.catalog.known.zone).or_else(|| labels.get(ctx.catalog.known.zone_beta))
 }
 
 /// How far apart a zone's nodes are tainted now; None if not at all (`ComputeZoneState`, `handleDisruption`: evictions
@@ -263,20 +252,11 @@ mod tests {
     use crate::sim::testing::Bench;
 
     fn toleration(key: Sym, seconds: Option<i64>) -> Toleration {
-        Toleration {
-            key: Some(key),
-            value: None,
-            effect: Some(Effect::NoExecute),
-            seconds,
-        }
+        Toleration { key: Some(key), value: None, effect: Some(Effect::NoExecute), seconds }
     }
 
     fn taint(known: &WellKnown, key: Sym) -> Taint {
-        Taint {
-            key,
-            value: known.empty,
-            effect: Effect::NoExecute,
-        }
+        Taint { key, value: known.empty, effect: Effect::NoExecute }
     }
 
     #[test]
@@ -284,10 +264,7 @@ mod tests {
         let w = World::new();
         let known = w.catalog.known;
         let mut shape = w.catalog.shapes[0].clone();
-        let both = [
-            taint(&known, known.not_ready_taint),
-            taint(&known, known.zone),
-        ];
+        let both = [taint(&known, known.not_ready_taint), taint(&known, known.zone)];
         assert_eq!(evicted_after_ms(&shape, &[]), None);
         assert_eq!(evicted_after_ms(&shape, &both), Some(0));
         shape.tolerations = vec![

@@ -44,10 +44,7 @@ impl Default for SimOptions {
             horizon_ms: 7 * 24 * 3_600_000,
             api_latency_ms: 5,
             controller_client: RateLimit { qps: 20, burst: 30 },
-            scheduler_client: RateLimit {
-                qps: 50,
-                burst: 100,
-            },
+            scheduler_client: RateLimit { qps: 50, burst: 100 },
             budget_latency_ms: 5,
             controller_latency_ms: 5,
             taint_latency_ms: 10,
@@ -81,7 +78,8 @@ impl SimOptions {
             }
         }
         let delays = &self.delays;
-        let own = [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];
+        let own =
+            [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];
         for (name, delay) in own {
             if let Some(problem) = delay.as_ref().and_then(crate::cluster::Delay::problem) {
                 problems.push(format!("sim.delays.{name}: {problem}"));

@@ -97,7 +97,8 @@ impl Scheduling {
             }
         };
         if !ctx.state.pods[pod].unschedulable {
-            let part = preemption.as_ref().map(|p| p.post_filter(&self.config, ctx.catalog, failure)).unwrap_or_default();
+            let part =
+                preemption.as_ref().map(|p| p.post_filter(&self.config, ctx.catalog, failure)).unwrap_or_default();
             ctx.events.push(Observation::new(ctx.now, EventKind::PodUnschedulable).pod(pod).detail(Detail {
                 reason: Some("Unschedulable".to_owned()),
                 message: Some(failure.message(ctx.catalog, &part)),
@@ -110,11 +111,13 @@ impl Scheduling {
             Some(Preemption::Candidate(candidate)) => {
                 for victim in nominate(ctx.catalog, ctx.state, pod, &candidate) {
                     ctx.events.push(
-                        Observation::new(ctx.now, EventKind::PodPreempted).pod(victim).node(candidate.node).detail(Detail {
-                            reason: Some("PreemptionByScheduler".to_owned()),
-                            message: Some(format!("for {key}")),
-                            ..Detail::default()
-                        }),
+                        Observation::new(ctx.now, EventKind::PodPreempted).pod(victim).node(candidate.node).detail(
+                            Detail {
+                                reason: Some("PreemptionByScheduler".to_owned()),
+                                message: Some(format!("for {key}")),
+                                ..Detail::default()
+                            },
+                        ),
                     );
                     crate::disruption::delete_pod(ctx.catalog, ctx.state, victim, ctx.now, None);
                 }

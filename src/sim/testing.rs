@@ -4,7 +4,6 @@
 use super::controllers::Controllers;
 use super::ctx::Ctx;
 use super::delays::{DelayOptions, Delays};
-use crate::snapshot::StartDelays;
 use super::event::{EventQueue, Timer};
 use super::faults::{Fault, Faults};
 use super::kubelet::Kubelet;
@@ -13,6 +12,7 @@ use super::options::SimOptions;
 use crate::cluster::draw::Draws;
 use crate::cluster::*;
 use crate::disruption::testing::{World, node_spec};
+use crate::snapshot::StartDelays;
 use crate::trace::Observation;
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use super::ctx::Ctx;
 use super::event::Timer;
 use crate::cluster::{
-    AccessModes, Attachment, NodeIdx, NodeSelector, NodeSelectorTerm, Operator, PodIdx, Pv, PvIdx,
-    PvcIdx, Requirement, View,
+    AccessModes, Attachment, NodeIdx, NodeSelector, NodeSelectorTerm, Operator, PodIdx, Pv, PvIdx, PvcIdx, Requirement,
+    View,
 };
 use std::sync::Arc;
 
@@ -21,21 +21,14 @@ pub struct Volumes {
 /// The volumes that a pod's claims are bound to.
 fn volumes_of(view: View<'_>, pod: PodIdx) -> impl Iterator<Item = PvIdx> + '_ {
     let spec = &view.catalog.specs[view.state.pods[pod].spec];
-    spec.claims
-        .iter()
-        .filter_map(move |c| c.claim)
-        .filter_map(move |c| view.state.claims[c].volume)
+    spec.claims.iter().filter_map(move |c| c.claim).filter_map(move |c| view.state.claims[c].volume)
 }
 
 /// Whether a volume's driver attaches it to nodes at all.
 fn attaches(view: View<'_>, volume: PvIdx) -> bool {
-    view.state.volumes[volume].driver.is_some_and(|driver| {
-        view.catalog
-            .drivers
-            .iter()
-            .find(|d| d.name == driver)
-            .is_none_or(|d| d.attach_required)
-    })
+    view.state.volumes[volume]
+        .driver
+        .is_some_and(|driver| view.catalog.drivers.iter().find(|d| d.name == driver).is_none_or(|d| d.attach_required))
 }
 
 impl Volumes {
@@ -44,22 +37,13 @@ impl Volumes {
         let Some(node) = ctx.state.pods[pod].node else {
             return false;
         };
-        let view = View {
-            catalog: ctx.catalog,
-            state: ctx.state,
-        };
-        let wanted: Vec<PvIdx> = volumes_of(view, pod)
-            .filter(|v| attaches(view, *v))
-            .collect();
+        let view = View { catalog: ctx.catalog, state: ctx.state };
+        let wanted: Vec<PvIdx> = volumes_of(view, pod).filter(|v| attaches(view, *v)).collect();
         let mut ready = true;
         for volume in wanted {
             let modes = ctx.state.volumes[volume].modes;
             let single = !modes.rwx && !modes.rox;
-            let elsewhere = ctx
-                .state
-                .attachments
-                .iter()
-                .any(|a| a.volume == volume && a.node != node);
+            let elsewhere = ctx.state.attachments.iter().any(|a| a.volume == volume && a.node != node);
             if single && elsewhere {
                 ready = false;
             } else {
@@ -76,10 +60,7 @@ impl Volumes {
     pub fn left(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
         self.waiting.retain(|p| *p != pod);
         if let Some(node) = ctx.state.pods[pod].node {
-            if !ctx.catalog.specs[ctx.state.pods[pod].spec]
-                .claims
-                .is_empty()
-            {
+            if !ctx.catalog.specs[ctx.state.pods[pod].spec].claims.is_empty() {
                 ctx.after(ctx.options.volume_detach_ms, Timer::Detach(node));
             }
         }
@@ -87,30 +68,15 @@ impl Volumes {
 
     /// Lets go of the volumes that no pod on the node uses; returns the pods that may start now.
     pub fn detach(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) -> Vec<PodIdx> {
-        let view = View {
-            catalog: ctx.catalog,
-            state: ctx.state,
-        };
-        let used: Vec<PvIdx> = view.state.nodes[node]
-            .pods
-            .iter()
-            .flat_map(|p| volumes_of(view, *p))
-            .collect();
-        let idle: Vec<Attachment> = view
-            .state
-            .attachments
-            .iter()
-            .copied()
-            .filter(|a| a.node == node && !used.contains(&a.volume))
-            .collect();
+        let view = View { catalog: ctx.catalog, state: ctx.state };
+        let used: Vec<PvIdx> = view.state.nodes[node].pods.iter().flat_map(|p| volumes_of(view, *p)).collect();
+        let idle: Vec<Attachment> =
+            view.state.attachments.iter().copied().filter(|a| a.node == node && !used.contains(&a.volume)).collect();
         for attachment in idle {
             ctx.state.detach_volume(attachment);
         }
         let waiting = std::mem::take(&mut self.waiting);
-        waiting
-            .into_iter()
-            .filter(|p| self.mount(ctx, *p))
-            .collect()
+        waiting.into_iter().filter(|p| self.mount(ctx, *p)).collect()
     }
 }
 
@@ -124,9 +90,7 @@ pub fn provision(ctx: &mut Ctx<'_>, claim: PvcIdx, node: NodeIdx) {
     }
     let c = &ctx.catalog.claims[claim];
     let known = ctx.catalog.known;
-    let class = c
-        .class
-        .and_then(|name| ctx.catalog.classes.iter().find(|k| k.name == name));
+    let class = c.class.and_then(|name| ctx.catalog.classes.iter().find(|k| k.name == name));
     let zone = ctx.state.nodes[node].spec.labels.get(known.zone);
     let node_affinity = zone.map(|zone| NodeSelector {
         terms: vec![NodeSelectorTerm {
@@ -139,9 +103,7 @@ pub fn provision(ctx: &mut Ctx<'_>, claim: PvcIdx, node: NodeIdx) {
             fields: Vec::new(),
         }],
     });
-    let name = ctx
-        .state
-        .make_name(&format!("pvc-sim-{}", ctx.state.volumes.len()));
+    let name = ctx.state.make_name(&format!("pvc-sim-{}", ctx.state.volumes.len()));
     let volume = Pv {
         name,
         labels: Default::default(),

@@ -14,8 +14,12 @@ use super::options::SimOptions;
 use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
-use crate::cluster::{BudgetIdx, CPU, Catalog, Change, Idx, MEMORY, NodeChange, NodeIdx, PodChange, PodIdx, State, View};
-use crate::runner::{Action, Announcement, Answer, CallId, Failure, Input, ObjId, Outbox, Outcome, Output, Runner, StopMode, Stream};
+use crate::cluster::{
+    BudgetIdx, CPU, Catalog, Change, Idx, MEMORY, NodeChange, NodeIdx, PodChange, PodIdx, State, View,
+};
+use crate::runner::{
+    Action, Announcement, Answer, CallId, Failure, Input, ObjId, Outbox, Outcome, Output, Runner, StopMode, Stream,
+};
 use crate::trace::{Detail, EventKind, NodeRole, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -223,10 +227,11 @@ impl World {
     // --- the clock ---
 
     fn next_moment(&self) -> Option<i64> {
-        let scheduler = self.scheduling.next_wakeup().map(|at| match self.faults.outage(Component::Scheduler, at.max(self.now)) {
-            Some(until) => until.unwrap_or(i64::MAX),
-            None => at,
-        });
+        let scheduler =
+            self.scheduling.next_wakeup().map(|at| match self.faults.outage(Component::Scheduler, at.max(self.now)) {
+                Some(until) => until.unwrap_or(i64::MAX),
+                None => at,
+            });
         let stop = self.stop_at.map(|s| s.0);
         [self.timers.next_at(), scheduler, self.runner_wakeup, stop].into_iter().flatten().min()
     }
@@ -257,7 +262,9 @@ impl World {
                 reason: reason.to_owned(),
                 message: format!("{message} ({} ms)", self.now),
                 cause: open,
-                remedy: "look at the findings and at the end of the trace; raise sim.horizon_ms if the run was only slow".into(),
+                remedy:
+                    "look at the findings and at the end of the trace; raise sim.horizon_ms if the run was only slow"
+                        .into(),
             }),
         ));
         let failure = self.ended.as_ref().and_then(|e| e.1.as_ref());
@@ -306,10 +313,11 @@ impl World {
         }
         for budget in self.catalog.budgets.indices() {
             let b = &self.state.budgets[budget];
-            self.observations.push(Observation::new(0, EventKind::BudgetChanged).budget(budget).detail(Detail {
-                initial: true,
-                ..budget_figures(b)
-            }));
+            self.observations.push(
+                Observation::new(0, EventKind::BudgetChanged)
+                    .budget(budget)
+                    .detail(Detail { initial: true, ..budget_figures(b) }),
+            );
         }
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.moment() {
@@ -480,13 +488,19 @@ impl World {
                     PodChange::Added => EventKind::PodCreated,
                     PodChange::Ready if p.ready => EventKind::PodReady,
                     PodChange::Removed => EventKind::PodTerminated,
-                    PodChange::Phase(before) if p.phase.is_terminal() && !before.is_terminal() && p.deleting.is_none() => {
+                    PodChange::Phase(before)
+                        if p.phase.is_terminal() && !before.is_terminal() && p.deleting.is_none() =>
+                    {
                         EventKind::PodTerminated
                     }
                     _ => return,
                 };
                 // A pod that ended by itself has been told already.
-                if kind == EventKind::PodTerminated && matches!(what, PodChange::Removed) && p.phase.is_terminal() && p.deleting.is_none() {
+                if kind == EventKind::PodTerminated
+                    && matches!(what, PodChange::Removed)
+                    && p.phase.is_terminal()
+                    && p.deleting.is_none()
+                {
                     return;
                 }
                 let seen = Observation::new(now, kind).pod(pod).node(p.node);
@@ -507,9 +521,9 @@ impl World {
                 };
                 Observation::new(now, kind).node(node).batch(self.batch_of.get(&node).copied())
             }
-            Change::Budget(budget) => {
-                Observation::new(now, EventKind::BudgetChanged).budget(budget).detail(budget_figures(&self.state.budgets[budget]))
-            }
+            Change::Budget(budget) => Observation::new(now, EventKind::BudgetChanged)
+                .budget(budget)
+                .detail(budget_figures(&self.state.budgets[budget])),
             _ => return,
         };
         self.observations.push(seen);
@@ -616,7 +630,11 @@ impl World {
             Action::Evict { pod, precondition: true, .. } | Action::DeletePod { pod, precondition: true, .. }
                 if self.state.pods[*pod].gone =>
             {
-                if self.current(*pod).is_some() { Answer::UidChanged } else { Answer::Gone }
+                if self.current(*pod).is_some() {
+                    Answer::UidChanged
+                } else {
+                    Answer::Gone
+                }
             }
             Action::Evict { pod, grace_ms, .. } => self.evict(*pod, *grace_ms),
             Action::DeletePod { pod, grace_ms, .. } => {
@@ -624,10 +642,11 @@ impl World {
                 let node = self.state.pods[pod].node;
                 let batch = node.and_then(|n| self.batch_of.get(&n).copied()).or(self.batch);
                 self.observations.push(
-                    Observation::new(self.now, EventKind::EvictionAccepted).pod(pod).node(node).batch(batch).detail(Detail {
-                        reason: Some("Deleted".to_owned()),
-                        ..Detail::default()
-                    }),
+                    Observation::new(self.now, EventKind::EvictionAccepted)
+                        .pod(pod)
+                        .node(node)
+                        .batch(batch)
+                        .detail(Detail { reason: Some("Deleted".to_owned()), ..Detail::default() }),
                 );
                 crate::disruption::delete_pod(&self.catalog, &mut self.state, pod, self.now, *grace_ms);
                 Answer::Accepted
@@ -639,8 +658,7 @@ impl World {
                 self.ensured.insert(key.clone(), had.max(*total));
                 for _ in had..*total {
                     let w = &mut *self;
-                    let launched =
-                        w.autoscaler.launch(&mut ctx!(w), &mut w.machines, *group, *machine, *zone, w.batch);
+                    let launched = w.autoscaler.launch(&mut ctx!(w), &mut w.machines, *group, *machine, *zone, w.batch);
                     if let Err(reason) = launched {
                         let message = format!("the provider gave no machine: {reason}");
                         self.feed(Input::LaunchFailed { key, count: 1, reason, message: &message });
@@ -674,7 +692,10 @@ impl World {
         }
         let name = self.state.name(&self.catalog, p.name);
         let owner = self.catalog.specs[p.spec].owner?;
-        self.state.owned[owner].iter().copied().find(|o| self.state.name(&self.catalog, self.state.pods[*o].name) == name)
+        self.state.owned[owner]
+            .iter()
+            .copied()
+            .find(|o| self.state.name(&self.catalog, self.state.pods[*o].name) == name)
     }
 
     fn evict(&mut self, pod: PodIdx, grace_ms: Option<i64>) -> Answer {
@@ -725,7 +746,8 @@ impl World {
         let key = self.catalog.names.get(&taint.key).unwrap_or_else(|| self.state.make_name(&taint.key));
         let value = self.catalog.names.get(&taint.value).unwrap_or_else(|| self.state.make_name(&taint.value));
         let mut taints = self.state.nodes[node].taints.clone();
-        let same = |t: &Taint, state: &State, catalog: &Catalog| t.effect == effect && state.name(catalog, t.key) == taint.key;
+        let same =
+            |t: &Taint, state: &State, catalog: &Catalog| t.effect == effect && state.name(catalog, t.key) == taint.key;
         taints.retain(|t| !same(t, &self.state, &self.catalog));
         if add {
             taints.push(Taint { key, value, effect });
@@ -755,11 +777,13 @@ impl World {
                 self.observations.push(Observation::new(now, EventKind::NodeDrained).batch(batch).node(node));
             }
             Announcement::DrainFailed { batch, node, reason, message } => {
-                self.observations.push(Observation::new(now, EventKind::DrainFailed).batch(batch).node(node).detail(Detail {
-                    reason: Some(reason.to_owned()),
-                    message: Some(message),
-                    ..Detail::default()
-                }));
+                self.observations.push(
+                    Observation::new(now, EventKind::DrainFailed).batch(batch).node(node).detail(Detail {
+                        reason: Some(reason.to_owned()),
+                        message: Some(message),
+                        ..Detail::default()
+                    }),
+                );
             }
             Announcement::BatchFinished { batch, outcome, exit, failure } => {
                 if let Some(exit) = exit {

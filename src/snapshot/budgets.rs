@@ -1,8 +1,8 @@
 //! Budgets, services, priority classes, limit ranges.
 
 use super::builder::{Builder, Priority};
-use super::wire::policy as wire;
 use super::wire::condition;
+use super::wire::policy as wire;
 use super::wire::scalar::IntOrString;
 use crate::cluster::*;
 

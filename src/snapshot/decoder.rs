@@ -113,7 +113,8 @@ impl<'a> Decoder<'a> {
                 }
                 None => {
                     let group = group(&item.api_version);
-                    let name = if group.is_empty() { item.kind.to_string() } else { format!("{}.{group}", &*item.kind) };
+                    let name =
+                        if group.is_empty() { item.kind.to_string() } else { format!("{}.{group}", &*item.kind) };
                     *count(&mut self.unknown, &name) += 1;
                     self.others.push(item);
                 }
@@ -438,10 +439,8 @@ fn notice_state(b: &mut Builder, state: &State) {
         let over = |(r, sum): (usize, &i64)| *sum > node.spec.allocatable(ResIdx::new(r)) && *sum > 0;
         let slots = node.spec.pod_slots;
         if requested.clone().any(over) || node.pods.len() as i64 > slots {
-            let names: Vec<&str> = requested
-                .filter(|(r, s)| over((*r, s)))
-                .map(|(r, _)| catalog.text(catalog.resources[r]))
-                .collect();
+            let names: Vec<&str> =
+                requested.filter(|(r, s)| over((*r, s))).map(|(r, _)| catalog.text(catalog.resources[r])).collect();
             let what = if names.is_empty() { "pods".to_owned() } else { names.join(", ") };
             notices.note("node-overcommitted", object, &format!("its pods request more {what} than it offers"));
         }
@@ -451,7 +450,8 @@ fn notice_state(b: &mut Builder, state: &State) {
         let status = &state.budgets[i];
         let object = || format!("PodDisruptionBudget/{}", catalog.budget_text(i));
         if status.observed_generation < budget.generation {
-            let detail = format!("generation {} is stored, {} was observed", budget.generation, status.observed_generation);
+            let detail =
+                format!("generation {} is stored, {} was observed", budget.generation, status.observed_generation);
             notices.note("budget-stale", object, &detail);
         } else if let Some(now) = healthy_now(catalog, budget, &healthy) {
             // Pods marked as disrupted count as unhealthy until the controller has seen them go.

@@ -3,8 +3,8 @@
 //! One table for text, JSON, `--strict` and `docs/findings.md`.
 
 use super::builder::Builder;
-use super::wire::pod as wire;
 use super::wire::condition;
+use super::wire::pod as wire;
 use crate::cluster::*;
 use rustc_hash::FxHashMap;
 
@@ -229,7 +229,12 @@ impl Builder {
     pub(crate) fn notice_owner(&mut self, owner: &Owner) {
         let object = || {
             let text = |s| self.catalog.text(s);
-            format!("{}/{}/{}", text(owner.kind_name), text(self.catalog.namespaces[owner.namespace].name), text(owner.name))
+            format!(
+                "{}/{}/{}",
+                text(owner.kind_name),
+                text(self.catalog.namespaces[owner.namespace].name),
+                text(owner.name)
+            )
         };
         if owner.kind == OwnerKind::Custom {
             self.notices.note("owner-custom", object, "it is a custom resource that owns pods");

@@ -23,12 +23,19 @@ impl<'a> Raw<'a> {
                 Ok(t) => return Ok(t),
                 Err(e) => {
                     let mut d = serde_json::Deserializer::from_str(text);
-                    (e, serde_path_to_error::deserialize::<_, T>(&mut d).map_err(|e| (e.path().to_string(), e.into_inner())))
+                    (
+                        e,
+                        serde_path_to_error::deserialize::<_, T>(&mut d)
+                            .map_err(|e| (e.path().to_string(), e.into_inner())),
+                    )
                 }
             },
             Raw::Value(value) => match T::deserialize(value) {
                 Ok(t) => return Ok(t),
-                Err(e) => (e, serde_path_to_error::deserialize::<_, T>(value).map_err(|e| (e.path().to_string(), e.into_inner()))),
+                Err(e) => (
+                    e,
+                    serde_path_to_error::deserialize::<_, T>(value).map_err(|e| (e.path().to_string(), e.into_inner())),
+                ),
             },
         };
         // The second pass only finds the path; it fails where the first did.
@@ -224,8 +231,11 @@ fn sniff(text: &str) -> (Text<'_>, Text<'_>) {
 /// The documents of YAML text.
 pub(crate) fn yaml_values(file: &str, text: &str) -> Result<Vec<Value>, ReadError> {
     let options = serde_saphyr::options! { budget: None };
-    serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|e| ReadError::Syntax { file: file.into(), format: "YAML", problem: e.to_string() })
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|e| ReadError::Syntax {
+        file: file.into(),
+        format: "YAML",
+        problem: e.to_string(),
+    })
 }
 
 /// Whether text is JSON rather than YAML: it begins with a brace or bracket.

@@ -43,7 +43,9 @@ pub enum ReadError {
         problem: String,
     },
     /// A document that is no Kubernetes object.
-    #[error("{file}: {item} is no Kubernetes object: {problem}; expected an object with apiVersion and kind, or a List of such")]
+    #[error(
+        "{file}: {item} is no Kubernetes object: {problem}; expected an object with apiVersion and kind, or a List of such"
+    )]
     NotAnObject {
         /// Path as given.
         file: String,
@@ -53,7 +55,9 @@ pub enum ReadError {
         problem: String,
     },
     /// A field of an object is not what the API allows.
-    #[error("{file}: {item}: {path}: {problem}; the API server would not store this, so make the dump again or mend the field")]
+    #[error(
+        "{file}: {item}: {path}: {problem}; the API server would not store this, so make the dump again or mend the field"
+    )]
     Field {
         /// Path as given.
         file: String,

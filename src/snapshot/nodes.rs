@@ -24,8 +24,7 @@ impl Builder {
         // The API server sets it; a hand-made dump may lack it.
         let key = self.sym("kubernetes.io/metadata.name");
         labels.set(key, name);
-        let terminating =
-            ns.metadata.deletion_timestamp.is_some() || ns.status.phase.as_deref() == Some("Terminating");
+        let terminating = ns.metadata.deletion_timestamp.is_some() || ns.status.phase.as_deref() == Some("Terminating");
         self.add_namespace(Namespace { name, labels, terminating });
     }
 

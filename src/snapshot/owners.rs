@@ -46,10 +46,9 @@ pub(crate) fn group(api_version: &str) -> &str {
 
 fn scale_of(kind: OwnerKind) -> ScaleSource {
     match kind {
-        OwnerKind::Deployment
-        | OwnerKind::ReplicaSet
-        | OwnerKind::ReplicationController
-        | OwnerKind::StatefulSet => ScaleSource::Replicas,
+        OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::StatefulSet => {
+            ScaleSource::Replicas
+        }
         OwnerKind::DaemonSet | OwnerKind::Job | OwnerKind::Node => ScaleSource::None,
         OwnerKind::Custom => ScaleSource::Unknown,
     }
@@ -184,9 +183,10 @@ impl Builder {
     fn read_custom(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, owner: &mut Owner) {
         let key = format!("{}/{}", group(&reference.api_version), &*reference.kind);
         let version = reference.api_version.rsplit('/').next().unwrap_or("");
-        let path = customs.definitions.get(&key).map(|versions| {
-            versions.iter().find(|v| v.0 == version).or(versions.first()).and_then(|v| v.1.clone())
-        });
+        let path = customs
+            .definitions
+            .get(&key)
+            .map(|versions| versions.iter().find(|v| v.0 == version).or(versions.first()).and_then(|v| v.1.clone()));
         owner.scale = match &path {
             None => ScaleSource::Unknown,
             Some(None) => ScaleSource::None,
@@ -263,8 +263,7 @@ impl Builder {
         spec.init_containers.0 = template.spec.init_containers.iter().map(|c| admit(c, defaults)).collect();
         let runtime = template.spec.runtime_class_name.as_deref().and_then(|c| self.catalog.names.get(c));
         if let Some(runtime) = runtime.and_then(|c| self.lookup.runtime_classes.get(&c)) {
-            spec.overhead =
-                Map(runtime.overhead.iter().map(|(n, q)| (Text(Cow::Owned(n.clone())), *q)).collect());
+            spec.overhead = Map(runtime.overhead.iter().map(|(n, q)| (Text(Cow::Owned(n.clone())), *q)).collect());
         }
         (requests::from_spec(&mut self.catalog, &spec), requests::incoming_nonzero(&spec))
     }
@@ -305,9 +304,9 @@ impl Builder {
         for key in ["not-ready", "unreachable"] {
             let sym = self.sym(&format!("node.kubernetes.io/{key}"));
             let taint = Taint { key: sym, value: self.catalog.known.empty, effect: Effect::NoExecute };
-            let tolerated = tolerations.iter().any(|t| {
-                t.key.is_none_or(|k| k == taint.key) && t.effect.is_none_or(|e| e == taint.effect)
-            });
+            let tolerated = tolerations
+                .iter()
+                .any(|t| t.key.is_none_or(|k| k == taint.key) && t.effect.is_none_or(|e| e == taint.effect));
             if !tolerated {
                 self.add_toleration(tolerations, key, Effect::NoExecute, Some(300));
             }

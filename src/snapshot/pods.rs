@@ -4,8 +4,8 @@ use super::builder::Builder;
 use super::delays::StartSample;
 use super::owners::Customs;
 use super::requests;
-use super::wire::{Meta, condition};
 use super::wire::pod as wire;
+use super::wire::{Meta, condition};
 use crate::cluster::*;
 
 /// A pod read: its spec is in the catalogue, its state still has times since 1970.
@@ -21,7 +21,11 @@ impl Builder {
         let meta = &pod.metadata;
         let uid = self.sym(&meta.uid);
         if !meta.uid.is_empty() && !self.lookup.pod_uids.insert(uid) {
-            self.notices.note("duplicate-object", || Builder::object("Pod", meta), "it is in the input twice; the first is used");
+            self.notices.note(
+                "duplicate-object",
+                || Builder::object("Pod", meta),
+                "it is in the input twice; the first is used",
+            );
             return None;
         }
         let ns = self.namespace(meta.ns());
@@ -97,7 +101,14 @@ impl Builder {
         }
     }
 
-    fn pod_state(&mut self, pod: &wire::Pod<'_>, spec: SpecIdx, name: Sym, uid: Sym, node: Option<NodeIdx>) -> PodState {
+    fn pod_state(
+        &mut self,
+        pod: &wire::Pod<'_>,
+        spec: SpecIdx,
+        name: Sym,
+        uid: Sym,
+        node: Option<NodeIdx>,
+    ) -> PodState {
         let (meta, status) = (&pod.metadata, &pod.status);
         let ready = condition(&status.conditions, "Ready");
         let scheduled = condition(&status.conditions, "PodScheduled");
@@ -141,13 +152,20 @@ impl Builder {
             nominated: nominated.and_then(|n| self.lookup.nodes.get(&n).copied()),
             unschedulable: scheduled.is_some_and(|c| &*c.status == "False" && c.because("Unschedulable")),
             preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
-            restarts: u32::try_from(statuses().fold(0, |n: i64, s| n.saturating_add(s.restart_count.max(0)))).unwrap_or(u32::MAX),
+            restarts: u32::try_from(statuses().fold(0, |n: i64, s| n.saturating_add(s.restart_count.max(0))))
+                .unwrap_or(u32::MAX),
             gone: false,
         }
     }
 
     /// How long the pod took from scheduled to ready, if it tells.
-    fn start_sample(&self, pod: &wire::Pod<'_>, state: &PodState, owner: Option<OwnerIdx>, mirror: bool) -> Option<StartSample> {
+    fn start_sample(
+        &self,
+        pod: &wire::Pod<'_>,
+        state: &PodState,
+        owner: Option<OwnerIdx>,
+        mirror: bool,
+    ) -> Option<StartSample> {
         let moment = |kind: &str| {
             let c = condition(&pod.status.conditions, kind).filter(|c| c.holds())?;
             c.last_transition_time.map(|t| t.0)

@@ -87,7 +87,11 @@ impl Builder {
             Some(selector) if !all_namespaces => {
                 let names = &self.catalog.names;
                 namespaces.extend(
-                    self.catalog.namespaces.entries().filter(|(_, n)| selector.matches(&n.labels, names)).map(|(i, _)| i),
+                    self.catalog
+                        .namespaces
+                        .entries()
+                        .filter(|(_, n)| selector.matches(&n.labels, names))
+                        .map(|(i, _)| i),
                 );
             }
             _ => {}
@@ -176,7 +180,8 @@ impl Builder {
 
     /// Images as ImageLocality looks them up (kubernetes v1.36.3 `plugins/imagelocality` `normalizedImageName`).
     fn images(&mut self, spec: &wire::PodSpec<'_>) -> Vec<Sym> {
-        let of_containers = spec.init_containers.iter().chain(spec.containers.iter()).filter_map(|c| c.image.as_deref());
+        let of_containers =
+            spec.init_containers.iter().chain(spec.containers.iter()).filter_map(|c| c.image.as_deref());
         let of_volumes = spec.volumes.iter().filter_map(|v| v.image.as_ref()).map(|i| &*i.reference);
         let mut images = Vec::new();
         for image in of_containers.chain(of_volumes) {

@@ -80,12 +80,15 @@ fn from_text(parts: &[&str]) -> Result<Snapshot, ReadError> {
 fn every_form_of_input_gives_the_same_cluster() {
     let objects = cluster();
     let wanted = text(&read(&objects));
-    let list = json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}}).to_string();
+    let list =
+        json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}}).to_string();
     let single: Vec<String> = objects.iter().map(|o| serde_json::to_string_pretty(o).unwrap()).collect();
     let yaml: Vec<String> = objects.iter().map(|o| serde_saphyr::to_string(o).unwrap()).collect();
     let yaml_list = serde_saphyr::to_string(&serde_json::from_str::<Value>(&list).unwrap()).unwrap();
-    let halves: Vec<String> =
-        [&objects[..5], &objects[5..]].iter().map(|h| json!({"apiVersion": "v1", "kind": "List", "items": h}).to_string()).collect();
+    let halves: Vec<String> = [&objects[..5], &objects[5..]]
+        .iter()
+        .map(|h| json!({"apiVersion": "v1", "kind": "List", "items": h}).to_string())
+        .collect();
     for (form, parts) in [
         ("list", vec![list.as_str()]),
         ("documents", vec![&*single.join("\n")]),
@@ -140,7 +143,8 @@ fn a_cluster_is_linked_and_its_times_count_from_the_latest_moment() {
 
 #[test]
 fn pods_of_every_phase_and_state() {
-    let terminating = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:30:00Z", "deletionGracePeriodSeconds": 30}});
+    let terminating =
+        json!({"metadata": {"deletionTimestamp": "2026-01-01T00:30:00Z", "deletionGracePeriodSeconds": 30}});
     let pending = json!({"spec": {"nodeName": null}, "status": {"phase": "Pending", "conditions":
         [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}});
     let mirror = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}, "ownerReferences":
@@ -155,7 +159,10 @@ fn pods_of_every_phase_and_state() {
         pod("failed", json!({"status": {"phase": "Failed"}})),
         pod("lost", json!({"spec": {"nodeName": "vanished"}})),
         pod("static", mirror),
-        pod("gated", json!({"spec": {"nodeName": null, "schedulingGates": [{"name": "g"}]}, "status": {"phase": "Pending"}})),
+        pod(
+            "gated",
+            json!({"spec": {"nodeName": null, "schedulingGates": [{"name": "g"}]}, "status": {"phase": "Pending"}}),
+        ),
     ]);
     let s = read(&objects);
     let (catalog, state) = (&s.cluster.catalog, &s.cluster.state);
@@ -244,7 +251,8 @@ fn a_template_gets_what_admission_would_add() {
     let shape = catalog.shape(daemon.template.unwrap());
     assert_eq!(shape.requests.amounts, vec![(CPU, 60), (MEMORY, 3 << 20)]);
     assert_eq!((shape.priority, shape.may_preempt, shape.node_selector.len()), (7, false, 1));
-    let cordoned = Taint { key: catalog.known.unschedulable_taint, value: catalog.known.empty, effect: Effect::NoSchedule };
+    let cordoned =
+        Taint { key: catalog.known.unschedulable_taint, value: catalog.known.empty, effect: Effect::NoSchedule };
     assert!(shape.tolerations.iter().any(|t| t.tolerates(&cordoned)));
 }
 
@@ -275,8 +283,11 @@ fn broken_input_names_the_place_and_what_was_expected() {
 #[test]
 fn recorded_pods_join_the_catalogue_but_not_the_state() {
     let mut s = read(&cluster());
-    let recorded = [pod("new", json!({"spec": {"nodeName": null, "containers": [{"name": "c", "resources":
-        {"requests": {"example.com/new": "2"}}}]}, "status": {"phase": "Pending"}}))];
+    let recorded = [pod(
+        "new",
+        json!({"spec": {"nodeName": null, "containers": [{"name": "c", "resources":
+        {"requests": {"example.com/new": "2"}}}]}, "status": {"phase": "Pending"}}),
+    )];
     let decoded = s.decode_pods(&recorded).unwrap();
     let (spec, pending) = (decoded[0].0, decoded[0].1.clone());
     let (catalog, state) = (&s.cluster.catalog, &mut s.cluster.state);
@@ -292,8 +303,23 @@ fn recorded_pods_join_the_catalogue_but_not_the_state() {
 /// Values that fit nowhere, or only by type.
 fn odd_values() -> Vec<Value> {
     vec![
-        Value::Null, json!(-1), json!(i64::MAX), json!(i64::MIN), json!(1.5), json!(true), json!(""), json!("9Ei"), json!("-1"),
-        json!("x%"), json!("150%"), json!([]), json!({}), json!([null]), json!([{}]), json!("9999-12-31T23:59:59Z"), json!("In"),
+        Value::Null,
+        json!(-1),
+        json!(i64::MAX),
+        json!(i64::MIN),
+        json!(1.5),
+        json!(true),
+        json!(""),
+        json!("9Ei"),
+        json!("-1"),
+        json!("x%"),
+        json!("150%"),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!([{}]),
+        json!("9999-12-31T23:59:59Z"),
+        json!("In"),
     ]
 }
 

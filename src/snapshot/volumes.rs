@@ -66,13 +66,16 @@ impl Builder {
         self.lookup.claims.insert((namespace, name), index);
         // `pvc-protection` is on every claim and goes when its pods do; others hold the claim for their own reasons.
         if meta.finalizers.iter().any(|f| &**f != "kubernetes.io/pvc-protection") {
-            self.notices.note("claim-finalizer", || Builder::object("PersistentVolumeClaim", meta), "it has finalizers");
+            self.notices.note(
+                "claim-finalizer",
+                || Builder::object("PersistentVolumeClaim", meta),
+                "it has finalizers",
+            );
         }
         Some(ReadClaim {
             volume: self.sym_opt(spec.volume_name.as_deref()),
             bind_completed: meta.annotations.get("pv.kubernetes.io/bind-completed").is_some(),
-            selected_node: self
-                .sym_opt(meta.annotations.get("volume.kubernetes.io/selected-node").map(|n| &**n)),
+            selected_node: self.sym_opt(meta.annotations.get("volume.kubernetes.io/selected-node").map(|n| &**n)),
         })
     }
 

@@ -101,11 +101,7 @@ impl MetricsBuilder {
 
     /// All figures of what was observed.
     pub fn finish(mut self) -> Metrics {
-        let end_ms = if self.finished {
-            self.out.end_ms
-        } else {
-            self.last_ms
-        };
+        let end_ms = if self.finished { self.out.end_ms } else { self.last_ms };
         self.out.end_ms = end_ms;
         let (capacity, peak) = self.ledger.finish(end_ms.max(self.last_ms));
         self.out.capacity = capacity;
@@ -114,10 +110,7 @@ impl MetricsBuilder {
         self.out.budgets = self.budgets.into_values().collect();
         for (i, node) in self.out.nodes.iter().enumerate() {
             let Some(batch) = node.batch else { continue };
-            let row = self.batches.entry(batch).or_insert_with(|| BatchRow {
-                index: batch,
-                ..BatchRow::default()
-            });
+            let row = self.batches.entry(batch).or_insert_with(|| BatchRow { index: batch, ..BatchRow::default() });
             match node.role {
                 NodeRole::New => row.new_nodes.push(i),
                 NodeRole::Old | NodeRole::Other => row.old_nodes.push(i),
@@ -130,18 +123,12 @@ impl MetricsBuilder {
         self.out.batches = self.batches.into_values().collect();
         let mut cost: Option<u128> = Some(0);
         for node in &self.out.nodes {
-            let ms = node
-                .deleted_ms
-                .unwrap_or(end_ms)
-                .saturating_sub(node.added_ms.max(self.out.start_ms));
+            let ms = node.deleted_ms.unwrap_or(end_ms).saturating_sub(node.added_ms.max(self.out.start_ms));
             *self.out.node_ms_by_side.get_mut(node.role) += ms;
-            cost = cost
-                .zip(node.price_micros_per_hour)
-                .map(|(sum, p)| sum + u128::from(p) * u128::from(ms));
+            cost = cost.zip(node.price_micros_per_hour).map(|(sum, p)| sum + u128::from(p) * u128::from(ms));
         }
-        self.out.cost_micros = cost
-            .filter(|_| !self.out.nodes.is_empty())
-            .and_then(|sum| u64::try_from(sum / 3_600_000).ok());
+        self.out.cost_micros =
+            cost.filter(|_| !self.out.nodes.is_empty()).and_then(|sum| u64::try_from(sum / 3_600_000).ok());
         self.out
     }
 
@@ -173,17 +160,11 @@ impl MetricsBuilder {
 
     /// The event's own batch, else its node's, else the one running.
     fn batch_of(&self, e: &Event, node: Option<usize>) -> Option<u32> {
-        e.batch
-            .or_else(|| node.and_then(|n| self.out.nodes[n].batch))
-            .or(self.current_batch)
+        e.batch.or_else(|| node.and_then(|n| self.out.nodes[n].batch)).or(self.current_batch)
     }
 
     fn budget_series(&mut self, name: &str) -> &mut BudgetSeries {
-        let new = || BudgetSeries {
-            budget: name.to_owned(),
-            refused: 0,
-            points: Vec::new(),
-        };
+        let new = || BudgetSeries { budget: name.to_owned(), refused: 0, points: Vec::new() };
         self.budgets.entry(name.to_owned()).or_insert_with(new)
     }
 
@@ -222,15 +203,9 @@ impl MetricsBuilder {
 
     fn node_added(&mut self, e: &Event) {
         let Some(name) = &e.node else { return };
-        let role = e.role.unwrap_or(if e.initial {
-            NodeRole::Other
-        } else {
-            NodeRole::New
-        });
+        let role = e.role.unwrap_or(if e.initial { NodeRole::Other } else { NodeRole::New });
         let requested_ms = (!e.initial).then(|| self.request_of(name, e)).flatten();
-        let batch = e
-            .batch
-            .or(if e.initial { None } else { self.current_batch });
+        let batch = e.batch.or(if e.initial { None } else { self.current_batch });
         let row = NodeRow {
             name: name.clone(),
             role,
@@ -445,13 +420,8 @@ impl MetricsBuilder {
             return;
         }
         self.free(index);
-        let by_itself = e
-            .reason
-            .as_ref()
-            .is_some_and(|r| ENDED_BY_ITSELF.contains(&r.as_str()));
-        let told = self.pods[index]
-            .row
-            .is_some_and(|r| self.out.pods[r].departure != Departure::Stays);
+        let by_itself = e.reason.as_ref().is_some_and(|r| ENDED_BY_ITSELF.contains(&r.as_str()));
+        let told = self.pods[index].row.is_some_and(|r| self.out.pods[r].departure != Departure::Stays);
         if !told && (by_itself || self.stays_with_node(index)) {
             return self.ended_by_itself(index);
         }
@@ -459,9 +429,9 @@ impl MetricsBuilder {
         self.out.pods[row].terminated_ms = Some(e.t_ms);
         if !told {
             self.out.pods[row].departure = Departure::Terminated;
-            let killed = self.pods[index].node.is_some_and(|n| {
-                self.out.nodes[n].role == NodeRole::Old && self.out.nodes[n].cordoned_ms.is_some()
-            });
+            let killed = self.pods[index]
+                .node
+                .is_some_and(|n| self.out.nodes[n].role == NodeRole::Old && self.out.nodes[n].cordoned_ms.is_some());
             if killed {
                 self.count_move(index, row);
             }
@@ -475,9 +445,7 @@ impl MetricsBuilder {
         let pod = &mut self.pods[index];
         match (pod.phase, pod.node) {
             (Phase::Pending, _) => self.ledger.pending(-1),
-            (Phase::Bound, Some(node)) => {
-                self.ledger.request(node, -pod.cpu_milli, -pod.memory_bytes)
-            }
+            (Phase::Bound, Some(node)) => self.ledger.request(node, -pod.cpu_milli, -pod.memory_bytes),
             _ => {}
         }
         pod.phase = Phase::Gone;
@@ -485,10 +453,7 @@ impl MetricsBuilder {
 
     /// DaemonSet and static pods come and go with their node: nothing replaces them elsewhere.
     fn stays_with_node(&self, index: usize) -> bool {
-        self.pods[index]
-            .owner
-            .as_ref()
-            .is_some_and(|o| o.starts_with("DaemonSet/") || o.starts_with("Node/"))
+        self.pods[index].owner.as_ref().is_some_and(|o| o.starts_with("DaemonSet/") || o.starts_with("Node/"))
     }
 
     fn ended_by_itself(&mut self, index: usize) {
@@ -521,11 +486,7 @@ impl MetricsBuilder {
         let Some(owner) = &pod.owner else { return };
         let lineage = self.owners.entry(owner.clone()).or_default();
         lineage.forget(index);
-        let taken = lineage.lost(Loss {
-            pod: row,
-            name: pod.name.clone(),
-            by_itself,
-        });
+        let taken = lineage.lost(Loss { pod: row, name: pod.name.clone(), by_itself });
         if let Some(replacement) = taken {
             self.join(row, replacement);
         }
@@ -624,10 +585,7 @@ impl MetricsBuilder {
 }
 
 fn batch_row(rows: &mut std::collections::BTreeMap<u32, BatchRow>, index: u32) -> &mut BatchRow {
-    rows.entry(index).or_insert_with(|| BatchRow {
-        index,
-        ..BatchRow::default()
-    })
+    rows.entry(index).or_insert_with(|| BatchRow { index, ..BatchRow::default() })
 }
 
 #[cfg(test)]

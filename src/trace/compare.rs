@@ -66,28 +66,14 @@ pub fn compare(
     let mut keys: Vec<&(String, EventKind)> = a.keys().chain(b.keys()).collect();
     keys.sort();
     keys.dedup();
-    let names = Names {
-        left: left_name,
-        right: right_name,
-        tolerance_ms,
-    };
+    let names = Names { left: left_name, right: right_name, tolerance_ms };
     let none = Vec::new();
     let mut differences: Vec<Difference> = keys
         .into_iter()
-        .flat_map(|key| {
-            names.differ(
-                key,
-                a.get(key).unwrap_or(&none),
-                b.get(key).unwrap_or(&none),
-            )
-        })
+        .flat_map(|key| names.differ(key, a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none)))
         .collect();
     differences.sort_by(|x, y| (x.t_ms, &x.subject, &x.words).cmp(&(y.t_ms, &y.subject, &y.words)));
-    Comparison {
-        left_events,
-        right_events,
-        differences,
-    }
+    Comparison { left_events, right_events, differences }
 }
 
 struct Names<'a> {
@@ -97,34 +83,14 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn differ(
-        &self,
-        (subject, kind): &(String, EventKind),
-        a: &[Fact],
-        b: &[Fact],
-    ) -> Vec<Difference> {
+    fn differ(&self, (subject, kind): &(String, EventKind), a: &[Fact], b: &[Fact]) -> Vec<Difference> {
         let what = happened(*kind);
         let mut found = Vec::new();
-        let mut say = |t_ms, words| {
-            found.push(Difference {
-                t_ms,
-                subject: subject.clone(),
-                words,
-            })
-        };
+        let mut say = |t_ms, words| found.push(Difference { t_ms, subject: subject.clone(), words });
         if a.len() != b.len() {
-            let first = a
-                .get(b.len())
-                .or_else(|| b.get(a.len()))
-                .map_or(0, |f| f.t_ms);
+            let first = a.get(b.len()).or_else(|| b.get(a.len())).map_or(0, |f| f.t_ms);
             let (left, right) = (times(a.len()), times(b.len()));
-            say(
-                first,
-                format!(
-                    "{what} {left} in the {}, {right} in the {}",
-                    self.left, self.right
-                ),
-            );
+            say(first, format!("{what} {left} in the {}, {right} in the {}", self.left, self.right));
         }
         let pairs = || a.iter().zip(b);
         let late = |(x, y): &(&Fact, &Fact)| x.t_ms.abs_diff(y.t_ms) > self.tolerance_ms;
@@ -134,21 +100,13 @@ impl Names<'_> {
             let direction = if y.t_ms > x.t_ms { "later" } else { "earlier" };
             let (at, then) = (words(x.t_ms), words(y.t_ms));
             let (left, right) = (self.left, self.right);
-            say(
-                x.t_ms,
-                format!(
-                    "{what} at {at} in the {left}, at {then} in the {right} ({by} {direction}){more}"
-                ),
-            );
+            say(x.t_ms, format!("{what} at {at} in the {left}, at {then} in the {right} ({by} {direction}){more}"));
         }
         if let Some((x, y)) = pairs().find(|(x, y)| x.detail != y.detail) {
             let more = and_more(pairs().filter(|(x, y)| x.detail != y.detail).count() - 1);
             let (left, right) = (self.left, self.right);
             let (p, q) = (or_nothing(&x.detail), or_nothing(&y.detail));
-            say(
-                x.t_ms,
-                format!("{what} with {p} in the {left}, with {q} in the {right}{more}"),
-            );
+            say(x.t_ms, format!("{what} with {p} in the {left}, with {q} in the {right}{more}"));
         }
         found
     }
@@ -163,19 +121,11 @@ fn times(n: usize) -> String {
 }
 
 fn and_more(n: usize) -> String {
-    if n == 0 {
-        String::new()
-    } else {
-        format!("; {n} more like it")
-    }
+    if n == 0 { String::new() } else { format!("; {n} more like it") }
 }
 
 fn or_nothing(detail: &str) -> &str {
-    if detail.is_empty() {
-        "nothing named"
-    } else {
-        detail
-    }
+    if detail.is_empty() { "nothing named" } else { detail }
 }
 
 /// The kind as the verb of a sentence whose subject is the thing.
@@ -219,10 +169,7 @@ fn facts(events: &[Event]) -> (usize, Facts) {
             continue;
         };
         let detail = detail(e, node);
-        facts.entry((subject, e.event)).or_default().push(Fact {
-            t_ms: e.t_ms,
-            detail,
-        });
+        facts.entry((subject, e.event)).or_default().push(Fact { t_ms: e.t_ms, detail });
     }
     (compared, facts)
 }
@@ -241,15 +188,9 @@ impl Labels {
             let group = e.group.as_deref().unwrap_or("no group");
             let n = self.launched.entry(group.to_owned()).or_default();
             *n += 1;
-            self.by_name
-                .insert(name.clone(), format!("new node {n} of {group}"));
+            self.by_name.insert(name.clone(), format!("new node {n} of {group}"));
         }
-        Some(
-            self.by_name
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| format!("node {name}")),
-        )
+        Some(self.by_name.get(name).cloned().unwrap_or_else(|| format!("node {name}")))
     }
 }
 
@@ -258,14 +199,10 @@ fn subject(e: &Event, node: Option<&str>) -> Option<String> {
         EventKind::MigrationStarted | EventKind::MigrationFinished => Some("migration".to_owned()),
         EventKind::BatchStarted | EventKind::BatchFinished => Some(format!("batch {}", e.batch?)),
         EventKind::BudgetChanged => Some(format!("budget {}", e.budget.as_ref()?)),
-        EventKind::NodeLaunchRequested | EventKind::NodeLaunchFailed => Some(format!(
-            "group {}",
-            e.group.as_deref().unwrap_or("no group")
-        )),
-        _ if e.pod.is_some() => e
-            .owner
-            .clone()
-            .or_else(|| Some(format!("pod {}", e.pod.as_ref()?))),
+        EventKind::NodeLaunchRequested | EventKind::NodeLaunchFailed => {
+            Some(format!("group {}", e.group.as_deref().unwrap_or("no group")))
+        }
+        _ if e.pod.is_some() => e.owner.clone().or_else(|| Some(format!("pod {}", e.pod.as_ref()?))),
         _ => node.map(str::to_owned),
     }
 }
@@ -273,11 +210,7 @@ fn subject(e: &Event, node: Option<&str>) -> Option<String> {
 fn detail(e: &Event, node: Option<String>) -> String {
     match e.event {
         EventKind::MigrationFinished | EventKind::BatchFinished => {
-            [e.outcome.as_deref(), e.reason.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" ")
+            [e.outcome.as_deref(), e.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")
         }
         EventKind::BudgetChanged => format!(
             "{} allowed ({} healthy of {} desired)",
@@ -285,9 +218,7 @@ fn detail(e: &Event, node: Option<String>) -> String {
             e.healthy.unwrap_or(0),
             e.desired.unwrap_or(0)
         ),
-        EventKind::NodeLaunchFailed | EventKind::DrainFailed => {
-            e.reason.clone().unwrap_or_default()
-        }
+        EventKind::NodeLaunchFailed | EventKind::DrainFailed => e.reason.clone().unwrap_or_default(),
         EventKind::EvictionRefused => {
             let code = e.code.map(|c| c.to_string());
             [code.as_deref(), e.reason.as_deref(), e.budget.as_deref()]
@@ -334,32 +265,14 @@ mod tests {
         let end = right.last_mut().expect("a trace has events");
         end.t_ms += 90_000;
         end.outcome = Some("FAILED".into());
-        let at = right
-            .iter()
-            .position(|e| e.event == EventKind::NodeDrained)
-            .expect("a node is drained");
+        let at = right.iter().position(|e| e.event == EventKind::NodeDrained).expect("a node is drained");
         let node = right.remove(at).node.expect("a drained node has a name");
         let c = compare(("forecast", &left), ("run", &right), 1_000);
-        let said: Vec<String> = c
-            .differences
-            .iter()
-            .map(|d| format!("{}: {}", d.subject, d.words))
-            .collect();
+        let said: Vec<String> = c.differences.iter().map(|d| format!("{}: {}", d.subject, d.words)).collect();
         assert_eq!(said.len(), 3, "{said:?}");
-        assert_eq!(
-            said[0],
-            format!("node {node}: drained once in the forecast, never in the run")
-        );
-        assert!(
-            said.iter()
-                .any(|s| s.ends_with("in the run (1m 30s later)")),
-            "{said:?}"
-        );
-        assert!(
-            said.iter()
-                .any(|s| s.contains("with COMPLETED in the forecast, with FAILED in the run")),
-            "{said:?}"
-        );
+        assert_eq!(said[0], format!("node {node}: drained once in the forecast, never in the run"));
+        assert!(said.iter().any(|s| s.ends_with("in the run (1m 30s later)")), "{said:?}");
+        assert!(said.iter().any(|s| s.contains("with COMPLETED in the forecast, with FAILED in the run")), "{said:?}");
     }
 
     #[test]

@@ -30,11 +30,7 @@ pub(super) struct OwnerLineage {
 impl OwnerLineage {
     /// A pod of the owner left; the pod that had already taken its place, if there is one.
     pub fn lost(&mut self, loss: Loss) -> Option<usize> {
-        let taken = if loss.by_itself {
-            None
-        } else {
-            self.early.pop_front()
-        };
+        let taken = if loss.by_itself { None } else { self.early.pop_front() };
         if taken.is_none() {
             self.losses.push_back(loss);
         }
@@ -66,11 +62,7 @@ mod tests {
     use super::*;
 
     fn loss(pod: usize, name: &str) -> Loss {
-        Loss {
-            pod,
-            name: name.to_owned(),
-            by_itself: false,
-        }
+        Loss { pod, name: name.to_owned(), by_itself: false }
     }
 
     #[test]
@@ -87,11 +79,7 @@ mod tests {
     #[test]
     fn what_ended_by_itself_is_replaced_last() {
         let mut l = OwnerLineage::default();
-        l.lost(Loss {
-            pod: 1,
-            name: "a/j-1".into(),
-            by_itself: true,
-        });
+        l.lost(Loss { pod: 1, name: "a/j-1".into(), by_itself: true });
         l.lost(loss(2, "a/j-2"));
         assert_eq!(l.created(10, "a/j-3"), Some(2));
         assert_eq!(l.created(11, "a/j-4"), Some(1));

@@ -119,12 +119,7 @@ impl Metrics {
         let mut all: Vec<&BudgetSeries> = self.budgets.iter().collect();
         all.sort_by_key(|b| {
             use std::cmp::Reverse;
-            (
-                Reverse(b.refused),
-                Reverse(b.zero_ms(self.end_ms)),
-                b.min_allowed(),
-                &b.budget,
-            )
+            (Reverse(b.refused), Reverse(b.zero_ms(self.end_ms)), b.min_allowed(), &b.budget)
         });
         all
     }

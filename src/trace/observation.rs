@@ -1,9 +1,7 @@
 //! An event as it is kept while a run goes on: indices instead of names, so that a million of them are small.
 
 use super::event::{Event, EventKind, NodeRole};
-use crate::cluster::{
-    BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View,
-};
+use crate::cluster::{BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 
 /// An event with indices; [`Observation::render`] gives it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +49,7 @@ pub struct Detail {
 impl Observation {
     /// An observation of `kind` at `t_ms` with nothing else set.
     pub fn new(t_ms: i64, kind: EventKind) -> Observation {
-        Observation {
-            t_ms,
-            kind,
-            batch: None,
-            pod: None,
-            node: None,
-            group: None,
-            budget: None,
-            detail: None,
-        }
+        Observation { t_ms, kind, batch: None, pod: None, node: None, group: None, budget: None, detail: None }
     }
     /// With a pod.
     pub fn pod(mut self, pod: PodIdx) -> Observation {
@@ -107,19 +96,12 @@ impl Observation {
                 e.memory_bytes = Some(n.spec.allocatable(MEMORY));
                 e.pod_slots = Some(n.spec.pod_slots);
                 e.price_micros_per_hour = n.spec.price_micros_per_hour;
-                e.group = n
-                    .group
-                    .map(|g| catalog.text(catalog.groups[g].id).to_owned());
+                e.group = n.group.map(|g| catalog.text(catalog.groups[g].id).to_owned());
                 e.machine_type = n
                     .spec
                     .machine
                     .map(|m| catalog.text(catalog.machines[m].name))
-                    .or_else(|| {
-                        n.spec
-                            .labels
-                            .get(catalog.known.instance_type)
-                            .map(|t| catalog.text(t))
-                    })
+                    .or_else(|| n.spec.labels.get(catalog.known.instance_type).map(|t| catalog.text(t)))
                     .map(str::to_owned);
             }
         }
@@ -129,10 +111,7 @@ impl Observation {
             e.pod = Some(state.pod_text(catalog, pod));
             e.uid = Some(state.name(catalog, p.uid).to_owned());
             e.owner = spec.owner.map(|o| catalog.owner_text(workload(catalog, o)));
-            let requests = spec
-                .resized
-                .as_deref()
-                .unwrap_or(&catalog.shapes[spec.shape.at()].requests);
+            let requests = spec.resized.as_deref().unwrap_or(&catalog.shapes[spec.shape.at()].requests);
             e.cpu_milli = Some(requests.get(CPU));
             e.memory_bytes = Some(requests.get(MEMORY));
         }
@@ -169,8 +148,7 @@ impl Observation {
 /// A Deployment for the pods of its ReplicaSets, but not the custom resource above several workloads:
 /// under that, pods that do not stand for one another would be joined.
 fn workload(catalog: &Catalog, owner: OwnerIdx) -> OwnerIdx {
-    let known =
-        |o: OwnerIdx| !matches!(catalog.owners[o].kind, OwnerKind::Custom | OwnerKind::Node);
+    let known = |o: OwnerIdx| !matches!(catalog.owners[o].kind, OwnerKind::Custom | OwnerKind::Node);
     let mut top = owner;
     // Owner chains are short; the bound guards against a cycle in a hand-made dump.
     for _ in 0..16 {

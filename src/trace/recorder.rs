@@ -23,9 +23,7 @@ impl Recorder {
     /// [`read_jsonl`] would report to whoever reads the file.
     pub fn push(&mut self, event: Event) {
         debug_assert!(
-            self.events
-                .last()
-                .is_none_or(|last| last.t_ms <= event.t_ms),
+            self.events.last().is_none_or(|last| last.t_ms <= event.t_ms),
             "an event at {} ms comes after one at {:?} ms",
             event.t_ms,
             self.events.last().map(|last| last.t_ms)
@@ -59,10 +57,7 @@ impl From<Vec<Event>> for Recorder {
 ///
 /// Takes events by reference or as they are made, so that a run kept as observations is named and written
 /// one line at a time.
-pub fn write_jsonl(
-    events: impl IntoIterator<Item = impl Borrow<Event>>,
-    mut w: impl Write,
-) -> io::Result<()> {
+pub fn write_jsonl(events: impl IntoIterator<Item = impl Borrow<Event>>, mut w: impl Write) -> io::Result<()> {
     let mut line = Vec::with_capacity(256);
     for event in events {
         line.clear();
@@ -127,30 +122,18 @@ pub fn read_jsonl(reader: impl Read) -> Result<Vec<Event>, TraceError> {
         let event = parse_line(n + 1, &text)?;
         let previous_ms = events.last().map_or(0, |e| e.t_ms);
         if event.t_ms < previous_ms {
-            return Err(TraceError::TimeGoesBack {
-                line: n + 1,
-                t_ms: event.t_ms,
-                previous_ms,
-            });
+            return Err(TraceError::TimeGoesBack { line: n + 1, t_ms: event.t_ms, previous_ms });
         }
         events.push(event);
     }
-    if events.is_empty() {
-        Err(TraceError::Empty)
-    } else {
-        Ok(events)
-    }
+    if events.is_empty() { Err(TraceError::Empty) } else { Ok(events) }
 }
 
 fn parse_line(line: usize, text: &str) -> Result<Event, TraceError> {
     let json = &mut serde_json::Deserializer::from_str(text);
     let event = serde_path_to_error::deserialize(&mut *json).map_err(|e| {
         let place = format!("at `{}`, column {}", e.path(), e.inner().column());
-        TraceError::NotAnEvent {
-            line,
-            place,
-            what: without_position(&e.into_inner()),
-        }
+        TraceError::NotAnEvent { line, place, what: without_position(&e.into_inner()) }
     })?;
     json.end().map_err(|e| TraceError::NotAnEvent {
         line,
@@ -163,9 +146,7 @@ fn parse_line(line: usize, text: &str) -> Result<Event, TraceError> {
 /// serde_json's words without its "at line 1 column N": within a line of a file that would mislead.
 fn without_position(e: &serde_json::Error) -> String {
     let whole = e.to_string();
-    whole
-        .rsplit_once(" at line ")
-        .map_or(whole.clone(), |(what, _)| what.to_owned())
+    whole.rsplit_once(" at line ").map_or(whole.clone(), |(what, _)| what.to_owned())
 }
 
 #[cfg(test)]
@@ -178,16 +159,11 @@ mod tests {
     fn round_trip() {
         let recorder = Recorder::from(synthetic::small());
         let mut bytes = Vec::new();
-        recorder
-            .write_jsonl(&mut bytes)
-            .expect("a Vec takes everything");
+        recorder.write_jsonl(&mut bytes).expect("a Vec takes everything");
         let back = read_jsonl(bytes.as_slice()).expect("what was written can be read");
         assert_eq!(back, recorder.events());
         let figures = crate::trace::Metrics::from_events(&back);
-        assert_eq!(
-            figures,
-            crate::trace::Metrics::from_events(recorder.events())
-        );
+        assert_eq!(figures, crate::trace::Metrics::from_events(recorder.events()));
     }
 
     #[test]
@@ -203,9 +179,7 @@ mod tests {
     }
 
     fn error(text: &str) -> String {
-        read_jsonl(text.as_bytes())
-            .expect_err("broken input")
-            .to_string()
+        read_jsonl(text.as_bytes()).expect_err("broken input").to_string()
     }
 
     #[test]
@@ -213,30 +187,14 @@ mod tests {
         let ok = "{\"t_ms\":5,\"event\":\"node_ready\"}\n";
         assert!(error("").contains("empty"));
         let e = error(&format!("{ok}\nnot json\n"));
-        assert!(
-            e.starts_with("line 3 of the trace") && e.contains("expected one JSON object"),
-            "{e}"
-        );
-        let e = error(&format!(
-            "{ok}{{\"t_ms\":\"6\",\"event\":\"node_ready\"}}\n"
-        ));
-        assert!(
-            e.contains("line 2") && e.contains("`t_ms`") && e.contains("expected u64"),
-            "{e}"
-        );
+        assert!(e.starts_with("line 3 of the trace") && e.contains("expected one JSON object"), "{e}");
+        let e = error(&format!("{ok}{{\"t_ms\":\"6\",\"event\":\"node_ready\"}}\n"));
+        assert!(e.contains("line 2") && e.contains("`t_ms`") && e.contains("expected u64"), "{e}");
         let e = error(&format!("{ok}{{\"t_ms\":6,\"event\":\"node_gone\"}}\n"));
-        assert!(
-            e.contains("unknown variant `node_gone`") && e.contains("node_deleted"),
-            "{e}"
-        );
-        let e = error(&format!(
-            "{ok}{{\"t_ms\":6,\"event\":\"node_ready\"}} {{}}\n"
-        ));
+        assert!(e.contains("unknown variant `node_gone`") && e.contains("node_deleted"), "{e}");
+        let e = error(&format!("{ok}{{\"t_ms\":6,\"event\":\"node_ready\"}} {{}}\n"));
         assert!(e.contains("more text after the event"), "{e}");
         let e = error(&format!("{ok}{{\"t_ms\":4,\"event\":\"node_ready\"}}\n"));
-        assert!(
-            e.contains("line 2") && e.contains("t_ms is 4") && e.contains("has 5"),
-            "{e}"
-        );
+        assert!(e.contains("line 2") && e.contains("t_ms is 4") && e.contains("has 5"), "{e}");
     }
 }

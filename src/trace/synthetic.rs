@@ -13,42 +13,19 @@ pub(crate) struct Shape {
 
 /// 10 old nodes, 60 pods, 5 batches, 2 other nodes.
 pub(crate) fn small() -> Vec<Event> {
-    Shape {
-        old_nodes: 10,
-        other_nodes: 2,
-        pods_per_node: 6,
-        batch_size: 2,
-        owners: 8,
-    }
-    .events()
+    Shape { old_nodes: 10, other_nodes: 2, pods_per_node: 6, batch_size: 2, owners: 8 }.events()
 }
 
 /// 1,500 old nodes, 15,000 pods, 10 batches.
 pub(crate) fn large() -> Vec<Event> {
-    Shape {
-        old_nodes: 1_500,
-        other_nodes: 23,
-        pods_per_node: 10,
-        batch_size: 150,
-        owners: 200,
-    }
-    .events()
+    Shape { old_nodes: 1_500, other_nodes: 23, pods_per_node: 10, batch_size: 150, owners: 200 }.events()
 }
 
 /// 40 nodes drained one by one: many batches, no launches, the last one fails.
 pub(crate) fn one_by_one() -> Vec<Event> {
-    let shape = Shape {
-        old_nodes: 48,
-        other_nodes: 30,
-        pods_per_node: 4,
-        batch_size: 1,
-        owners: 12,
-    };
+    let shape = Shape { old_nodes: 48, other_nodes: 30, pods_per_node: 4, batch_size: 1, owners: 12 };
     let mut events = shape.events();
-    let last = events
-        .iter()
-        .rposition(|e| e.event == EventKind::NodeDrained)
-        .expect("a node is drained");
+    let last = events.iter().rposition(|e| e.event == EventKind::NodeDrained).expect("a node is drained");
     let (node, batch) = (events[last].node.clone(), events[last].batch);
     events[last].event = EventKind::DrainFailed;
     events[last].reason = Some("DrainTimeout".into());
@@ -65,10 +42,7 @@ pub(crate) fn one_by_one() -> Vec<Event> {
 /// [`small`] with all old nodes cordoned at the start.
 pub(crate) fn cordoned_first() -> Vec<Event> {
     let mut events = small();
-    for e in events
-        .iter_mut()
-        .filter(|e| e.event == EventKind::NodeCordoned)
-    {
+    for e in events.iter_mut().filter(|e| e.event == EventKind::NodeCordoned) {
         e.t_ms = 1_000;
         e.batch = None;
     }
@@ -78,14 +52,7 @@ pub(crate) fn cordoned_first() -> Vec<Event> {
 
 /// 120 nodes in one batch, as a sliding window does it.
 pub(crate) fn one_batch() -> Vec<Event> {
-    Shape {
-        old_nodes: 120,
-        other_nodes: 0,
-        pods_per_node: 8,
-        batch_size: 120,
-        owners: 3,
-    }
-    .events()
+    Shape { old_nodes: 120, other_nodes: 0, pods_per_node: 8, batch_size: 120, owners: 3 }.events()
 }
 
 /// A cheap stateless draw in `0..n` from two numbers.
@@ -126,19 +93,11 @@ impl Shape {
         for n in 0..self.old_nodes + self.other_nodes {
             let old = n < self.old_nodes;
             let mut e = Event::new(0, EventKind::NodeAdded);
-            e.node = Some(if old {
-                format!("old-{n}")
-            } else {
-                format!("other-{n}")
-            });
+            e.node = Some(if old { format!("old-{n}") } else { format!("other-{n}") });
             e.role = Some(if old { NodeRole::Old } else { NodeRole::Other });
             e.initial = true;
             node_room(&mut e);
-            let pods = if old {
-                i64::from(self.pods_per_node)
-            } else {
-                3
-            };
+            let pods = if old { i64::from(self.pods_per_node) } else { 3 };
             e.requested_cpu_milli = Some(pods * POD_CPU);
             e.requested_memory_bytes = Some(pods * POD_MEMORY);
             e.pods = Some(pods as u32);
@@ -183,13 +142,7 @@ impl Shape {
         end
     }
 
-    fn launches(
-        &self,
-        out: &mut Vec<Event>,
-        t0: u64,
-        batch: u32,
-        nodes: &std::ops::Range<u32>,
-    ) -> u64 {
+    fn launches(&self, out: &mut Vec<Event>, t0: u64, batch: u32, nodes: &std::ops::Range<u32>) -> u64 {
         let mut requested = Event::new(t0 + 500, EventKind::NodeLaunchRequested);
         requested.batch = Some(batch);
         requested.group = Some("general".into());
@@ -237,11 +190,7 @@ impl Shape {
             let mut e = Event::new(t, kind);
             let side = if new { "new-pod" } else { "pod" };
             e.pod = Some(format!("shop/{side}-{n}-{p}"));
-            e.uid = Some(if new {
-                format!("sim-{n}-{p}")
-            } else {
-                format!("uid-{n}-{p}")
-            });
+            e.uid = Some(if new { format!("sim-{n}-{p}") } else { format!("uid-{n}-{p}") });
             e.owner = Some(format!("Deployment/shop/app-{owner}"));
             e.cpu_milli = Some(POD_CPU);
             e.memory_bytes = Some(POD_MEMORY);

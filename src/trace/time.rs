@@ -21,23 +21,7 @@ mod tests {
 
     #[test]
     fn leading_units() {
-        let said: Vec<String> = [
-            0, 850, 12_000, 12_480, 185_000, 3_599_999, 3_600_000, 90_061_000,
-        ]
-        .map(words)
-        .into();
-        assert_eq!(
-            said,
-            [
-                "0 s",
-                "850 ms",
-                "12 s",
-                "12.4 s",
-                "3m 05s",
-                "59m 59s",
-                "1h 00m 00s",
-                "25h 01m 01s"
-            ]
-        );
+        let said: Vec<String> = [0, 850, 12_000, 12_480, 185_000, 3_599_999, 3_600_000, 90_061_000].map(words).into();
+        assert_eq!(said, ["0 s", "850 ms", "12 s", "12.4 s", "3m 05s", "59m 59s", "1h 00m 00s", "25h 01m 01s"]);
     }
 }

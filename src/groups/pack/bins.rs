@@ -16,7 +16,11 @@ pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
     let starting = |n: &NodeIdx| !view.state.nodes[*n].gone;
     let usable = |n: &NodeIdx| {
         let node = &view.state.nodes[*n];
-        options.use_existing && node.ready && !node.unschedulable && !packer.excluded.contains(n.at()) && !options.starting.contains(n)
+        options.use_existing
+            && node.ready
+            && !node.unschedulable
+            && !packer.excluded.contains(n.at())
+            && !options.starting.contains(n)
     };
     let mut nodes: Vec<NodeIdx> = options.starting.iter().copied().filter(starting).collect();
     nodes.extend(view.state.live_nodes().filter(usable));

@@ -41,7 +41,9 @@ impl Dims {
     }
     fn limits(&self, limits: Option<&[AttachLimit]>) -> impl Iterator<Item = i64> + '_ {
         let limits = limits.unwrap_or_default().to_vec();
-        self.drivers.iter().map(move |d| limits.iter().find(|l| l.driver == *d).and_then(|l| l.count).unwrap_or(UNLIMITED))
+        self.drivers
+            .iter()
+            .map(move |d| limits.iter().find(|l| l.driver == *d).and_then(|l| l.count).unwrap_or(UNLIMITED))
     }
     /// What a fresh node has free.
     pub fn fresh(&self, template: &Template) -> Vec<i64> {
@@ -271,7 +273,10 @@ fn mentioned_keys(view: View<'_>, pods: &[PodIdx]) -> Vec<Sym> {
         if seen.put(shape.at()) {
             continue;
         }
-        let terms = view.catalog.shapes[shape.at()].anti_affinity.iter().filter(|t| t.topology_key == view.catalog.known.hostname);
+        let terms = view.catalog.shapes[shape.at()]
+            .anti_affinity
+            .iter()
+            .filter(|t| t.topology_key == view.catalog.known.hostname);
         for term in terms {
             if let Selector::All(requirements) = &term.selector {
                 keys.extend(requirements.iter().map(|r| r.key));

@@ -97,7 +97,9 @@ fn open_for(packer: &mut Packer<'_>, seed: usize) -> bool {
         choices.extend(rivals.flat_map(|g| candidates(packer, &open, seed, g)).collect::<Vec<usize>>());
     }
     let sent: Vec<Option<GroupIdx>> = match packer.options.choice {
-        Choice::Ocean => (0..packer.classes.len()).map(|c| (c >= seed).then(|| first_group(packer, &open, c)).flatten()).collect(),
+        Choice::Ocean => {
+            (0..packer.classes.len()).map(|c| (c >= seed).then(|| first_group(packer, &open, c)).flatten()).collect()
+        }
         Choice::Cheapest | Choice::LeastWaste => Vec::new(),
     };
     let fills: Vec<(usize, Fill)> = choices.iter().map(|t| (*t, fill(packer, *t, Some((seed, &sent))))).collect();
@@ -114,7 +116,9 @@ fn open_for(packer: &mut Packer<'_>, seed: usize) -> bool {
     let mut opened = 0;
     while opened < repeats {
         // The zone with the fewest nodes of the group; the first of equals.
-        let Some(t) = zones.iter().copied().filter(|t| packer.room(*t) > 0).min_by_key(|t| packer.in_zone[*t]) else { break };
+        let Some(t) = zones.iter().copied().filter(|t| packer.room(*t) > 0).min_by_key(|t| packer.in_zone[*t]) else {
+            break;
+        };
         let at_once = if zones.len() == 1 { (repeats - opened).min(packer.room(t)) } else { 1 };
         packer.launch(t, at_once, fill.free.clone());
         for (class, n) in &fill.classes {
@@ -131,12 +135,14 @@ fn score(packer: &Packer<'_>, priced: bool, template: usize, fill: &Fill) -> (u1
     let fresh = packer.fresh(template);
     let yard = &packer.classes.yard;
     let used = |dim: usize| (fresh[dim] - fill.free[dim]).max(0) as u128;
-    let packed: u128 = (0..packer.classes.dims.slots()).map(|d| used(d) * 1_000_000 / yard[d] as u128).sum::<u128>().max(1);
+    let packed: u128 =
+        (0..packer.classes.dims.slots()).map(|d| used(d) * 1_000_000 / yard[d] as u128).sum::<u128>().max(1);
     let main = if priced {
         u128::from(t.price_micros_per_hour.unwrap_or(0)) * 1_000_000 / packed
     } else {
         // cluster-autoscaler's least-waste: the share of cpu and memory left over, to a tenth of a percent.
-        let waste = |dim: usize| if fresh[dim] > 0 { fill.free[dim].max(0) as u128 * 1_000 / fresh[dim] as u128 } else { 0 };
+        let waste =
+            |dim: usize| if fresh[dim] > 0 { fill.free[dim].max(0) as u128 * 1_000 / fresh[dim] as u128 } else { 0 };
         waste(CPU.at()) + waste(MEMORY.at())
     };
     (main, std::cmp::Reverse(packed))

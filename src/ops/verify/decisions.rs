@@ -25,7 +25,9 @@ pub enum VerifyError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A file is not there.
-    #[error("{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, decisions.jsonl)")]
+    #[error(
+        "{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, decisions.jsonl)"
+    )]
     Missing {
         /// The directory.
         dir: String,
@@ -151,7 +153,15 @@ impl DecisionReport {
         for m in &self.mismatches {
             let plugin = m.plugin.unwrap_or_default().to_string();
             let node = m.node.clone().unwrap_or_default();
-            let row = [m.decision.to_string(), m.pod.clone(), m.what.to_string(), plugin, node, m.recorded.clone(), m.ours.clone()];
+            let row = [
+                m.decision.to_string(),
+                m.pod.clone(),
+                m.what.to_string(),
+                plugin,
+                node,
+                m.recorded.clone(),
+                m.ours.clone(),
+            ];
             list.add_row(row);
         }
         text.push_str(&format!("\n{} differences:\n{list}\n", self.mismatches.len()));
@@ -185,7 +195,13 @@ pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
     let catalog = snapshot.cluster.catalog.clone();
     let scheduler = Scheduler::new(&catalog, &snapshot.cluster.state, config);
     let mut replay = Replay {
-        by_name: snapshot.cluster.state.nodes.entries().map(|(i, n)| (catalog.text(n.spec.name).to_string(), i)).collect(),
+        by_name: snapshot
+            .cluster
+            .state
+            .nodes
+            .entries()
+            .map(|(i, n)| (catalog.text(n.spec.name).to_string(), i))
+            .collect(),
         catalog,
         lists: snapshot.cluster.state.nodes.entries().map(|(i, n)| (i, n.pods.clone())).collect(),
         state: snapshot.cluster.state,
@@ -210,7 +226,8 @@ fn read_lines(source: &Source) -> Result<Vec<Recorded>, VerifyError> {
     let text = String::from_utf8_lossy(&source.bytes);
     let lines = text.lines().enumerate().filter(|l| !l.1.trim().is_empty());
     let read = |(i, line)| {
-        let error = |e: serde_json::Error| VerifyError::Line { file: source.name.clone(), line: i + 1, problem: e.to_string() };
+        let error =
+            |e: serde_json::Error| VerifyError::Line { file: source.name.clone(), line: i + 1, problem: e.to_string() };
         serde_json::from_str::<Recorded>(line).map_err(error)
     };
     lines.map(read).collect()
@@ -273,7 +290,8 @@ impl Replay {
             self.state.nominate(pod, node);
             decision = self.decide(pod);
         }
-        let sampled = decision.feasible < self.by_name.len() && self.scheduler.config().nodes_to_find(self.by_name.len()) < self.by_name.len();
+        let sampled = decision.feasible < self.by_name.len()
+            && self.scheduler.config().nodes_to_find(self.by_name.len()) < self.by_name.len();
         let nodes = recorded.scores.keys().filter_map(|n| self.by_name.get(n)).copied();
         let mut nodes: Vec<NodeIdx> = nodes.collect();
         nodes.sort_unstable();
@@ -365,7 +383,11 @@ impl Replay {
         self.report.mismatches.extend(found);
     }
     fn compare_feasible(
-        &self, recorded: &Recorded, ours: &Ours, mismatch: &impl Fn(&'static str, String, String) -> Mismatch, found: &mut Vec<Mismatch>,
+        &self,
+        recorded: &Recorded,
+        ours: &Ours,
+        mismatch: &impl Fn(&'static str, String, String) -> Mismatch,
+        found: &mut Vec<Mismatch>,
     ) -> bool {
         // A lone feasible node is not scored: the recording names it as the choice only.
         let theirs: BTreeSet<String> = match recorded.scores.is_empty() {
@@ -387,7 +409,11 @@ impl Replay {
         equal
     }
     fn compare_plugins(
-        &mut self, recorded: &Recorded, ours: &Ours, mismatch: &impl Fn(&'static str, String, String) -> Mismatch, found: &mut Vec<Mismatch>,
+        &mut self,
+        recorded: &Recorded,
+        ours: &Ours,
+        mismatch: &impl Fn(&'static str, String, String) -> Mismatch,
+        found: &mut Vec<Mismatch>,
     ) -> bool {
         let before = found.len();
         let mut mine: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
@@ -418,7 +444,11 @@ impl Replay {
         found.len() == before
     }
     fn compare_totals(
-        &self, recorded: &Recorded, ours: &Ours, mismatch: &impl Fn(&'static str, String, String) -> Mismatch, found: &mut Vec<Mismatch>,
+        &self,
+        recorded: &Recorded,
+        ours: &Ours,
+        mismatch: &impl Fn(&'static str, String, String) -> Mismatch,
+        found: &mut Vec<Mismatch>,
     ) -> bool {
         let before = found.len();
         let totals = ours.explanation.feasible.iter().zip(&ours.explanation.totals);

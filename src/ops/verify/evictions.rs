@@ -91,9 +91,7 @@ struct RecordedCause {
 impl EvictionReport {
     /// Whether everything agrees.
     pub fn is_perfect(&self) -> bool {
-        self.status_equal == self.alone
-            && self.code_equal == self.verdicts
-            && self.message_equal == self.verdicts
+        self.status_equal == self.alone && self.code_equal == self.verdicts && self.message_equal == self.verdicts
     }
     /// A table of the shares, and every mismatch with both sides.
     pub fn render_table(&self) -> String {
@@ -121,12 +119,7 @@ impl EvictionReport {
         text
     }
     fn differs(&mut self, object: String, what: &'static str, recorded: String, computed: String) {
-        self.mismatches.push(Mismatch {
-            object,
-            what,
-            recorded,
-            computed,
-        });
+        self.mismatches.push(Mismatch { object, what, recorded, computed });
     }
 }
 
@@ -145,11 +138,8 @@ pub fn verify_evictions(directory: &Path) -> Result<EvictionReport, VerifyError>
     let recorded = read_verdicts(&file_in(directory, "verdicts.jsonl")?)?;
     let (catalog, state) = (&*snapshot.cluster.catalog, &snapshot.cluster.state);
     let index = BudgetIndex::new(catalog);
-    let mut report = EvictionReport {
-        budgets: catalog.budgets.len(),
-        verdicts: recorded.len(),
-        ..EvictionReport::default()
-    };
+    let mut report =
+        EvictionReport { budgets: catalog.budgets.len(), verdicts: recorded.len(), ..EvictionReport::default() };
     check_statuses(catalog, state, &index, &mut report);
     check_verdicts(catalog, state, &index, &recorded, &mut report);
     Ok(report)
@@ -161,10 +151,7 @@ fn file_in(directory: &Path, name: &'static str) -> Result<PathBuf, VerifyError>
     match (plain.is_file(), packed.is_file()) {
         (true, _) => Ok(plain),
         (false, true) => Ok(packed),
-        (false, false) => Err(VerifyError::Missing {
-            directory: directory.display().to_string(),
-            name,
-        }),
+        (false, false) => Err(VerifyError::Missing { directory: directory.display().to_string(), name }),
     }
 }
 
@@ -188,12 +175,7 @@ fn read_verdicts(path: &Path) -> Result<Vec<Recorded>, VerifyError> {
 }
 
 /// Recomputes the status of every budget that shares no pod with another.
-fn check_statuses(
-    catalog: &Catalog,
-    state: &State,
-    index: &BudgetIndex,
-    report: &mut EvictionReport,
-) {
+fn check_statuses(catalog: &Catalog, state: &State, index: &BudgetIndex, report: &mut EvictionReport) {
     let mut shares = vec![false; catalog.budgets.len()];
     for pod in state.pods.iter().filter(|p| !p.gone) {
         let budgets = index.budgets_of(pod.spec);
@@ -213,10 +195,7 @@ fn check_statuses(
         // A failure leaves all fields but one as they were, so it is judged by whether it fails, and by a text that
         // the real controller could have chosen: which pod it names first follows a map's order [ND].
         let possible = failures(catalog, state, budget, tally);
-        let told = stored
-            .sync_failed
-            .as_ref()
-            .is_none_or(|message| possible.contains(message));
+        let told = stored.sync_failed.as_ref().is_none_or(|message| possible.contains(message));
         if fresh == *stored && told {
             report.status_equal += 1;
         } else {
@@ -254,10 +233,7 @@ fn check_verdicts(
     recorded: &[Recorded],
     report: &mut EvictionReport,
 ) {
-    let pods: FxHashMap<String, PodIdx> = state
-        .live_pods()
-        .map(|p| (state.pod_text(catalog, p), p))
-        .collect();
+    let pods: FxHashMap<String, PodIdx> = state.live_pods().map(|p| (state.pod_text(catalog, p), p)).collect();
     for line in recorded {
         let object = format!("Pod/{}", line.pod);
         let Some(pod) = pods.get(&line.pod) else {
@@ -282,19 +258,13 @@ fn says_the_same(line: &Recorded, answer: &Verdict) -> bool {
         && line.message == answer.message
         && line.retry_after == answer.retry_after_s.map(|s| s.to_string())
         && causes.len() == answer.causes.len()
-        && causes
-            .iter()
-            .zip(&answer.causes)
-            .all(|(a, b)| a.reason == b.reason && a.message == b.message)
+        && causes.iter().zip(&answer.causes).all(|(a, b)| a.reason == b.reason && a.message == b.message)
 }
 
 fn answer_text(line: &Recorded) -> String {
     let causes = line.causes.as_deref().unwrap_or_default();
     let causes: Vec<&str> = causes.iter().map(|c| &*c.message).collect();
-    format!(
-        "{} {:?} {:?} {causes:?} retry after {:?}",
-        line.code, line.reason, line.message, line.retry_after
-    )
+    format!("{} {:?} {:?} {causes:?} retry after {:?}", line.code, line.reason, line.message, line.retry_after)
 }
 
 fn computed_text(answer: &Verdict) -> String {

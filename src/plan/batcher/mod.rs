@@ -65,7 +65,8 @@ fn sizes(view: View<'_>, selected: &[NodeIdx]) -> Vec<(u64, NodeIdx)> {
     selected
         .iter()
         .map(|n| {
-            let share = |i: usize| i128::from(view.state.nodes[*n].spec.allocatable(resources[i])) * 1_000_000_000 / totals[i];
+            let share =
+                |i: usize| i128::from(view.state.nodes[*n].spec.allocatable(resources[i])) * 1_000_000_000 / totals[i];
             ((share(0).max(share(1))).max(0) as u64, *n)
         })
         .collect()

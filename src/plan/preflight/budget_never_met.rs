@@ -20,18 +20,22 @@ pub fn never(view: View<'_>, budget: BudgetIdx) -> Option<(String, String)> {
         ));
     }
     let expected = status.expected;
-    let raise = |n: i64| format!("Raise the replicas above {n}, or allow a disruption (maxUnavailable 1), or force budgets.");
+    let raise =
+        |n: i64| format!("Raise the replicas above {n}, or allow a disruption (maxUnavailable 1), or force budgets.");
     match spec.demand {
         None => Some(("it has neither minAvailable nor maxUnavailable".into(), "Give it one of the two.".into())),
-        Some(Demand::MaxUnavailable(Amount::Count(n))) if n <= 0 => {
-            Some((format!("maxUnavailable is {n}"), "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into()))
-        }
-        Some(Demand::MaxUnavailable(Amount::Percent(p))) if p <= 0 => {
-            Some((format!("maxUnavailable is {p} %"), "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into()))
-        }
-        Some(Demand::MinAvailable(Amount::Percent(p))) if p >= 100 => {
-            Some((format!("minAvailable is {p} %"), "Lower minAvailable, or use maxUnavailable 1, or force budgets.".into()))
-        }
+        Some(Demand::MaxUnavailable(Amount::Count(n))) if n <= 0 => Some((
+            format!("maxUnavailable is {n}"),
+            "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into(),
+        )),
+        Some(Demand::MaxUnavailable(Amount::Percent(p))) if p <= 0 => Some((
+            format!("maxUnavailable is {p} %"),
+            "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into(),
+        )),
+        Some(Demand::MinAvailable(Amount::Percent(p))) if p >= 100 => Some((
+            format!("minAvailable is {p} %"),
+            "Lower minAvailable, or use maxUnavailable 1, or force budgets.".into(),
+        )),
         Some(Demand::MinAvailable(Amount::Count(n))) if expected > 0 && n >= expected => {
             Some((format!("minAvailable is {n} of {expected} pods"), raise(n)))
         }

@@ -26,13 +26,18 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
             .take(3)
             .map(|r| format!("{}: {}", facts.view.catalog.text(facts.view.catalog.groups[r.group].id), r.text))
             .collect();
-        let why = if reasons.is_empty() { "no group, and the remaining nodes are full".into() } else { reasons.join("; ") };
+        let why =
+            if reasons.is_empty() { "no group, and the remaining nodes are full".into() } else { reasons.join("; ") };
         for (object, pods) in facts.by_workload(lack.pods.iter().copied()) {
             findings.push(Finding::new(
                 Severity::Warning,
                 "capacity-short",
                 object,
-                format!("if all old nodes were gone at once there would be no room for {} of its pods ({why}): {}", pods.len(), facts.names(&pods)),
+                format!(
+                    "if all old nodes were gone at once there would be no room for {} of its pods ({why}): {}",
+                    pods.len(),
+                    facts.names(&pods)
+                ),
                 "Raise the groups' maximum counts, add a group, or move fewer nodes.",
             ));
         }

@@ -20,7 +20,11 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
                 Severity::Warning,
                 "pod-finalizer",
                 object,
-                format!("a finalizer ({}) may keep its deleted pods for ever; the simulation lets them go: {}", names.join(", "), facts.names(&pods)),
+                format!(
+                    "a finalizer ({}) may keep its deleted pods for ever; the simulation lets them go: {}",
+                    names.join(", "),
+                    facts.names(&pods)
+                ),
                 "Make sure that the controller that removes the finalizer runs during the migration.",
             )
         })

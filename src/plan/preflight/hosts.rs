@@ -108,7 +108,9 @@ fn judge(facts: &Facts<'_>, stays: &[NodeIdx], pod: PodIdx, needs: &VolumeNeeds)
 impl Homeless {
     /// All refusals as one text.
     pub fn text(&self, facts: &Facts<'_>) -> String {
-        let group = |r: &Refusal| format!("group {}: {}", facts.view.catalog.text(facts.view.catalog.groups[r.group].id), r.text);
+        let group = |r: &Refusal| {
+            format!("group {}: {}", facts.view.catalog.text(facts.view.catalog.groups[r.group].id), r.text)
+        };
         let mut parts: Vec<String> = self.groups.iter().take(4).map(group).collect();
         if self.groups.len() > 4 {
             parts.push(format!("{} more groups", self.groups.len() - 4));

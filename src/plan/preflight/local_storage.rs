@@ -20,7 +20,10 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
                 Severity::Error,
                 "local-storage-refused",
                 object,
-                format!("its pods have emptyDir volumes, which kubectl drain refuses without --delete-emptydir-data: {}", facts.names(&pods)),
+                format!(
+                    "its pods have emptyDir volumes, which kubectl drain refuses without --delete-emptydir-data: {}",
+                    facts.names(&pods)
+                ),
                 "Set kubectl_drain.delete_emptydir_data to true if the data may be lost.",
             )
         })

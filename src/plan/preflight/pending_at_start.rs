@@ -7,8 +7,10 @@ use crate::plan::options::UnscheduledAtStart;
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let s = facts.view.state;
-    let pods: Vec<_> =
-        s.live_pods().filter(|p| s.pods[*p].unschedulable && s.pods[*p].node.is_none() && s.pods[*p].is_active()).collect();
+    let pods: Vec<_> = s
+        .live_pods()
+        .filter(|p| s.pods[*p].unschedulable && s.pods[*p].node.is_none() && s.pods[*p].is_active())
+        .collect();
     let refuse = facts.options.unscheduled() == UnscheduledAtStart::Refuse;
     facts
         .by_workload(pods)

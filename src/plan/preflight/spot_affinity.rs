@@ -12,7 +12,10 @@ pub fn requires_priority(facts: &Facts<'_>, pod: PodIdx) -> bool {
     let Some(key) = facts.view.catalog.names.get(KEY) else { return false };
     let shape = facts.view.catalog.shape(facts.view.state.pods[pod].spec);
     shape.node_selector.iter().any(|(k, _)| *k == key)
-        || shape.node_affinity.as_ref().is_some_and(|a| a.terms.iter().any(|t| t.expressions.iter().any(|e| e.key == key)))
+        || shape
+            .node_affinity
+            .as_ref()
+            .is_some_and(|a| a.terms.iter().any(|t| t.expressions.iter().any(|e| e.key == key)))
 }
 
 /// See the module.

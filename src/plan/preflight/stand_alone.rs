@@ -15,7 +15,9 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let o = facts.options;
     let (lost, flag) = match o.procedure {
         ProcedureKind::KubectlDrain => (o.kubectl_drain.force, "kubectl_drain.force"),
-        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => (o.ocean.evict_stand_alone_pods, "--evict-stand-alone-pods"),
+        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => {
+            (o.ocean.evict_stand_alone_pods, "--evict-stand-alone-pods")
+        }
         ProcedureKind::Surge => (true, "surge"),
     };
     let mut findings = Vec::new();

@@ -15,45 +15,25 @@ const GAP: i32 = 30;
 
 /// Draws the plot.
 pub(super) fn draw(m: &Metrics) -> String {
-    let tightest: Vec<&BudgetSeries> = m
-        .tightest_budgets()
-        .into_iter()
-        .filter(|b| !b.points.is_empty())
-        .take(MAX_BUDGETS)
-        .collect();
+    let tightest: Vec<&BudgetSeries> =
+        m.tightest_budgets().into_iter().filter(|b| !b.points.is_empty()).take(MAX_BUDGETS).collect();
     let lanes = i32::try_from(tightest.len()).unwrap_or(0).max(1);
     let height = TOP + 40 + lanes * (LANE + GAP) + 36;
     picture(WIDTH, height, |c| {
-        title(
-            c,
-            "Tightest budgets over time",
-            &subtitle(m, tightest.len()),
-        );
+        title(c, "Tightest budgets over time", &subtitle(m, tightest.len()));
         let time = TimeScale::new(m.start_ms, m.end_ms, 80, WIDTH - 30);
         let entries = [
             Entry::new("disruptions allowed", palette::BLUE, Swatch::Line),
-            Entry {
-                opacity: 0.35,
-                ..Entry::new("none allowed", palette::VERMILLION, Swatch::Box)
-            },
+            Entry { opacity: 0.35, ..Entry::new("none allowed", palette::VERMILLION, Swatch::Box) },
         ];
         legend(c, (80, TOP + 6), &entries);
         if tightest.is_empty() {
-            c.text(
-                "The trace tells of no budget.",
-                (80, TOP + 60),
-                Anchor::Start,
-                Ink::LABEL,
-            );
+            c.text("The trace tells of no budget.", (80, TOP + 60), Anchor::Start, Ink::LABEL);
             return;
         }
         for (i, b) in tightest.iter().enumerate() {
             let top = TOP + 40 + i32::try_from(i).unwrap_or(0) * (LANE + GAP);
-            let panel = Panel {
-                heading: "",
-                time: &time,
-                y: (top, top + LANE),
-            };
+            let panel = Panel { heading: "", time: &time, y: (top, top + LANE) };
             lane(c, &panel, m, b);
             panel.foot(c, i + 1 == tightest.len());
         }
@@ -62,15 +42,8 @@ pub(super) fn draw(m: &Metrics) -> String {
 
 fn subtitle(m: &Metrics, shown: usize) -> String {
     let all = m.budgets.len();
-    let which = if shown < all {
-        format!("{shown} of {all} budgets")
-    } else {
-        format::count(all as u64, "budget")
-    };
-    format!(
-        "{} · {which}, by evictions refused, then by time with none allowed",
-        summary(m)
-    )
+    let which = if shown < all { format!("{shown} of {all} budgets") } else { format::count(all as u64, "budget") };
+    format!("{} · {which}, by evictions refused, then by time with none allowed", summary(m))
 }
 
 fn lane(c: &mut Canvas<'_>, panel: &Panel<'_>, m: &Metrics, b: &BudgetSeries) {
@@ -78,39 +51,20 @@ fn lane(c: &mut Canvas<'_>, panel: &Panel<'_>, m: &Metrics, b: &BudgetSeries) {
     let (x0, x1) = panel.time.pixels();
     batch_bands(c, m, panel.time, panel.y, false);
     let zero = b.zero_ms(m.end_ms);
-    let note = format!(
-        "{} refused · none allowed for {}",
-        format::count(b.refused, "eviction"),
-        format::duration(zero)
-    );
+    let note =
+        format!("{} refused · none allowed for {}", format::count(b.refused, "eviction"), format::duration(zero));
     c.text(&note, (x1, top - 10), Anchor::End, Ink::SMALL);
     let name = format::shorten(&b.budget, chars_in(x1 - x0 - 420, 12));
-    c.text(
-        &name,
-        (x0, top - 10),
-        Anchor::Start,
-        Ink {
-            bold: true,
-            ..Ink::LABEL
-        },
-    );
+    c.text(&name, (x0, top - 10), Anchor::Start, Ink { bold: true, ..Ink::LABEL });
     let max = b.points.iter().map(|p| p.allowed).max().unwrap_or(0).max(1);
     let values = ValueScale::new(max, 1, max, bottom, top);
     for (y, label) in values.ticks() {
         c.text(&label, (x0 - 8, y), Anchor::End, Ink::SMALL);
     }
     for (from, to) in zero_spans(b, m.end_ms) {
-        c.rect_mix(
-            (panel.time.x(from), top),
-            (panel.time.x(to), bottom),
-            palette::VERMILLION,
-            0.35,
-        );
+        c.rect_mix((panel.time.x(from), top), (panel.time.x(to), bottom), palette::VERMILLION, 0.35);
     }
-    let steps = b
-        .points
-        .iter()
-        .map(|p| (panel.time.x(p.t_ms), values.y(p.allowed)));
+    let steps = b.points.iter().map(|p| (panel.time.x(p.t_ms), values.y(p.allowed)));
     c.path(&step::line(steps, x1), palette::BLUE, 2);
 }
 

@@ -56,29 +56,13 @@ pub(super) struct Ink {
 
 impl Ink {
     /// Labels.
-    pub const LABEL: Ink = Ink {
-        size: 12,
-        color: palette::INK,
-        bold: false,
-    };
+    pub const LABEL: Ink = Ink { size: 12, color: palette::INK, bold: false };
     /// Ticks and notes.
-    pub const SMALL: Ink = Ink {
-        size: 11,
-        color: palette::FAINT,
-        bold: false,
-    };
+    pub const SMALL: Ink = Ink { size: 11, color: palette::FAINT, bold: false };
     /// Headings of panels.
-    pub const HEADING: Ink = Ink {
-        size: 13,
-        color: palette::INK,
-        bold: true,
-    };
+    pub const HEADING: Ink = Ink { size: 13, color: palette::INK, bold: true };
     /// Titles of plots.
-    pub const TITLE: Ink = Ink {
-        size: 18,
-        color: palette::INK,
-        bold: true,
-    };
+    pub const TITLE: Ink = Ink { size: 18, color: palette::INK, bold: true };
 }
 
 /// Pixels that `text` takes at most in a wide sans-serif of `size` pixels.
@@ -96,9 +80,7 @@ pub(super) fn chars_in(width: i32, size: u32) -> usize {
 pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&mut Canvas<'_>)) -> String {
     let mut text = String::new();
     let size = (width.unsigned_abs(), height.unsigned_abs());
-    let mut canvas = Canvas {
-        svg: SVGBackend::with_string(&mut text, size),
-    };
+    let mut canvas = Canvas { svg: SVGBackend::with_string(&mut text, size) };
     canvas.rect((0, 0), (width, height), palette::WHITE);
     draw(&mut canvas);
     _ = canvas.svg.present(); // into a String: nothing can fail
@@ -120,34 +102,25 @@ impl Canvas<'_> {
     /// A filled rectangle that lets through what is under it.
     pub fn rect_mix(&mut self, from: Point, to: Point, color: RGBColor, opacity: f64) {
         let to = (to.0.max(from.0 + 1), to.1.max(from.1 + 1));
-        _ = self
-            .svg
-            .draw_rect(from, to, &style(color, opacity).filled(), true);
+        _ = self.svg.draw_rect(from, to, &style(color, opacity).filled(), true);
     }
 
     /// A straight line.
     pub fn line(&mut self, from: Point, to: Point, color: RGBColor, width: u32) {
-        _ = self
-            .svg
-            .draw_line(from, to, &style(color, 1.0).stroke_width(width));
+        _ = self.svg.draw_line(from, to, &style(color, 1.0).stroke_width(width));
     }
 
     /// A line through many points.
     pub fn path(&mut self, points: &[Point], color: RGBColor, width: u32) {
         if points.len() > 1 {
-            _ = self.svg.draw_path(
-                points.iter().copied(),
-                &style(color, 1.0).stroke_width(width),
-            );
+            _ = self.svg.draw_path(points.iter().copied(), &style(color, 1.0).stroke_width(width));
         }
     }
 
     /// A filled polygon.
     pub fn polygon(&mut self, points: &[Point], color: RGBColor, opacity: f64) {
         if points.len() > 2 {
-            _ = self
-                .svg
-                .fill_polygon(points.iter().copied(), &style(color, opacity).filled());
+            _ = self.svg.fill_polygon(points.iter().copied(), &style(color, opacity).filled());
         }
     }
 
@@ -171,19 +144,13 @@ impl Canvas<'_> {
     pub fn text(&mut self, text: &str, at: Point, anchor: Anchor, ink: Ink) {
         // The SVG backend divides sizes by 1.24 to turn them into the em of CSS.
         let font = ("sans-serif", f64::from(ink.size) * 1.24).into_font();
-        let font = if ink.bold {
-            font.style(FontStyle::Bold)
-        } else {
-            font
-        };
+        let font = if ink.bold { font.style(FontStyle::Bold) } else { font };
         let h = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
-        let style = TextStyle::from(font)
-            .color(&ink.color)
-            .pos(Pos::new(h, VPos::Center));
+        let style = TextStyle::from(font).color(&ink.color).pos(Pos::new(h, VPos::Center));
         _ = self.svg.draw_text(text, &style, at);
     }
 }

@@ -29,13 +29,7 @@ pub(super) fn draw(durations_ms: &[u64]) -> String {
             format::duration(max),
         );
         title(c, "Duration of the migration", &subtitle);
-        Histogram {
-            first,
-            step,
-            bins: &bins,
-            sorted: &sorted,
-        }
-        .draw(c);
+        Histogram { first, step, bins: &bins, sorted: &sorted }.draw(c);
     })
 }
 
@@ -57,10 +51,7 @@ impl Histogram<'_> {
 
     /// An empty bin's room at each side, so that few bins do not fill the whole plot.
     fn margin(&self) -> u64 {
-        10u64
-            .saturating_sub(self.bins.len() as u64)
-            .div_ceil(2)
-            .max(1)
+        10u64.saturating_sub(self.bins.len() as u64).div_ceil(2).max(1)
     }
 
     /// The pixel of a duration.
@@ -68,9 +59,7 @@ impl Histogram<'_> {
         let margin = self.margin() * self.step;
         let range = u128::from(self.step) * self.bins.len() as u128 + 2 * u128::from(margin);
         let from = u128::from(ms + margin - self.first);
-        Self::X.0
-            + i32::try_from(from * (Self::X.1 - Self::X.0).unsigned_abs() as u128 / range)
-                .unwrap_or(0)
+        Self::X.0 + i32::try_from(from * (Self::X.1 - Self::X.0).unsigned_abs() as u128 / range).unwrap_or(0)
     }
 
     fn draw(&self, c: &mut Canvas<'_>) {
@@ -80,23 +69,13 @@ impl Histogram<'_> {
             c.line((Self::X.0, y), (Self::X.1, y), palette::GRID, 1);
             c.text(&label, (Self::X.0 - 8, y), Anchor::End, Ink::SMALL);
         }
-        c.text(
-            "Replications",
-            (Self::X.0, Self::Y.0 - 38),
-            Anchor::Start,
-            Ink::HEADING,
-        );
+        c.text("Replications", (Self::X.0, Self::Y.0 - 38), Anchor::Start, Ink::HEADING);
         for (i, n) in self.bins.iter().enumerate().filter(|(_, n)| **n > 0) {
             let from = self.first + i as u64 * self.step;
             let (x0, x1) = (self.x(from), self.x(from + self.step));
             c.rect((x0 + 1, values.y(*n)), (x1 - 1, Self::Y.1), palette::SKY);
         }
-        c.line(
-            (Self::X.0, Self::Y.1),
-            (Self::X.1, Self::Y.1),
-            palette::GREY,
-            1,
-        );
+        c.line((Self::X.0, Self::Y.1), (Self::X.1, Self::Y.1), palette::GREY, 1);
         self.numbers(c);
         self.markers(c);
     }
@@ -108,50 +87,21 @@ impl Histogram<'_> {
         for at in (from.div_ceil(step)..=to / step).map(|i| i * step) {
             let x = self.x(at);
             c.line((x, Self::Y.1), (x, Self::Y.1 + 4), palette::GREY, 1);
-            c.text(
-                &in_time_units(at, unit),
-                (x, Self::Y.1 + 14),
-                Anchor::Middle,
-                Ink::SMALL,
-            );
+            c.text(&in_time_units(at, unit), (x, Self::Y.1 + 14), Anchor::Middle, Ink::SMALL);
         }
-        let what = format!(
-            "duration ({name}; a bar is {} wide)",
-            format::duration(self.step)
-        );
-        c.text(
-            &what,
-            ((Self::X.0 + Self::X.1) / 2, Self::Y.1 + 36),
-            Anchor::Middle,
-            Ink::LABEL,
-        );
+        let what = format!("duration ({name}; a bar is {} wide)", format::duration(self.step));
+        c.text(&what, ((Self::X.0 + Self::X.1) / 2, Self::Y.1 + 36), Anchor::Middle, Ink::LABEL);
     }
 
     /// Lines at p50 and p95, one row of text each so that they never overlap.
     fn markers(&self, c: &mut Canvas<'_>) {
         for (row, p) in [50, 95].into_iter().enumerate() {
             let ms = percentile(self.sorted, p);
-            let (x, y) = (
-                self.x(ms),
-                Self::Y.0 - 30 + i32::try_from(row).unwrap_or(0) * 15,
-            );
-            let color = if p == 50 {
-                palette::BLUE
-            } else {
-                palette::VERMILLION
-            };
+            let (x, y) = (self.x(ms), Self::Y.0 - 30 + i32::try_from(row).unwrap_or(0) * 15);
+            let color = if p == 50 { palette::BLUE } else { palette::VERMILLION };
             c.line((x, y), (x, Self::Y.1), color, 2);
-            let ink = Ink {
-                color,
-                bold: true,
-                ..Ink::SMALL
-            };
-            c.text(
-                &format!("p{p} {}", format::duration(ms)),
-                (x + 6, y),
-                Anchor::Start,
-                ink,
-            );
+            let ink = Ink { color, bold: true, ..Ink::SMALL };
+            c.text(&format!("p{p} {}", format::duration(ms)), (x + 6, y), Anchor::Start, ink);
         }
     }
 }

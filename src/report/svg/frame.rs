@@ -16,24 +16,13 @@ pub(super) const TOP: i32 = 66;
 pub(super) fn title(c: &mut Canvas<'_>, title: &str, subtitle: &str) {
     c.text(title, (20, 24), Anchor::Start, Ink::TITLE);
     let subtitle = &format::shorten(subtitle, chars_in(WIDTH - 40, 12));
-    c.text(
-        subtitle,
-        (20, 48),
-        Anchor::Start,
-        Ink {
-            color: palette::FAINT,
-            ..Ink::LABEL
-        },
-    );
+    c.text(subtitle, (20, 48), Anchor::Start, Ink { color: palette::FAINT, ..Ink::LABEL });
 }
 
 /// The run in a line: outcome, duration, batches, pods.
 pub(super) fn summary(m: &Metrics) -> String {
     let outcome = m.outcome.as_deref().unwrap_or("not finished");
-    let reason = m
-        .reason
-        .as_ref()
-        .map_or_else(String::new, |r| format!(" ({r})"));
+    let reason = m.reason.as_ref().map_or_else(String::new, |r| format!(" ({r})"));
     format!(
         "{outcome}{reason} after {} · {} · {} moved · {} refused",
         format::duration(m.duration_ms()),
@@ -55,12 +44,7 @@ impl Panel<'_> {
     /// Heading, grid, and numbers at the left.
     pub fn axes(&self, c: &mut Canvas<'_>, values: &ValueScale) {
         let (x0, x1) = self.time.pixels();
-        c.text(
-            self.heading,
-            (x0, self.y.0 - 14),
-            Anchor::Start,
-            Ink::HEADING,
-        );
+        c.text(self.heading, (x0, self.y.0 - 14), Anchor::Start, Ink::HEADING);
         for (y, label) in values.ticks() {
             c.line((x0, y), (x1, y), palette::GRID, 1);
             c.text(&label, (x0 - 8, y), Anchor::End, Ink::SMALL);
@@ -112,12 +96,7 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// An entry of full colour.
     pub fn new(text: &'a str, color: RGBColor, swatch: Swatch) -> Entry<'a> {
-        Entry {
-            text,
-            color,
-            opacity: 1.0,
-            swatch,
-        }
+        Entry { text, color, opacity: 1.0, swatch }
     }
 
     /// Pixels it takes in a row of entries.
@@ -135,44 +114,22 @@ pub(super) fn legend(c: &mut Canvas<'_>, (mut x, y): (i32, i32), entries: &[Entr
             Swatch::ThinLine => c.line((x, y), (x + 18, y), e.color, 1),
             Swatch::Cross => c.cross((x + 9, y), 4, e.color),
         }
-        c.text(
-            e.text,
-            (x + 24, y),
-            Anchor::Start,
-            Ink {
-                color: palette::INK,
-                ..Ink::SMALL
-            },
-        );
+        c.text(e.text, (x + 24, y), Anchor::Start, Ink { color: palette::INK, ..Ink::SMALL });
         x += e.width();
     }
 }
 
 /// Upright bands where batches ran, alternating in tone; numbers at the top where there is room.
-pub(super) fn batch_bands(
-    c: &mut Canvas<'_>,
-    m: &Metrics,
-    time: &TimeScale,
-    (top, bottom): (i32, i32),
-    numbers: bool,
-) {
+pub(super) fn batch_bands(c: &mut Canvas<'_>, m: &Metrics, time: &TimeScale, (top, bottom): (i32, i32), numbers: bool) {
     let mut free_from = i32::MIN;
     for (i, b) in m.batches.iter().enumerate() {
         let Some(start) = b.start_ms else { continue };
         let (x0, x1) = (time.x(start), time.x(b.end_ms.unwrap_or(m.end_ms)));
-        let tone = if i % 2 == 0 {
-            palette::BAND
-        } else {
-            palette::BAND_DARK
-        };
+        let tone = if i % 2 == 0 { palette::BAND } else { palette::BAND_DARK };
         c.rect((x0, top), (x1, bottom), tone);
         let long = format!("batch {}", b.index);
         let short = b.index.to_string();
-        let label = if text_width(&long, 11) + 4 < x1 - x0 {
-            long
-        } else {
-            short
-        };
+        let label = if text_width(&long, 11) + 4 < x1 - x0 { long } else { short };
         let (w, middle) = (text_width(&label, 11) / 2 + 2, (x0 + x1) / 2);
         if numbers && middle - w > free_from && (x1 - x0 >= 8 || m.batches.len() < 40) {
             c.text(&label, (middle, top + 8), Anchor::Middle, Ink::SMALL);

@@ -36,12 +36,7 @@ enum State {
 }
 
 impl State {
-    const ALL: [State; 4] = [
-        State::Cordoned,
-        State::Draining,
-        State::Drained,
-        State::Launching,
-    ];
+    const ALL: [State; 4] = [State::Cordoned, State::Draining, State::Drained, State::Launching];
 
     fn color(self) -> RGBColor {
         match self {
@@ -67,28 +62,15 @@ pub(super) fn draw(m: &Metrics) -> String {
     let blocks = blocks(m);
     let rows: usize = blocks.iter().map(|b| b.nodes.len()).sum();
     let by_node = rows <= MAX_NODE_ROWS;
-    let merged = if by_node {
-        blocks
-    } else {
-        lanes::merge(blocks)
-    };
-    let height = if by_node {
-        rows::height(&merged)
-    } else {
-        lanes::height(&merged)
-    };
+    let merged = if by_node { blocks } else { lanes::merge(blocks) };
+    let height = if by_node { rows::height(&merged) } else { lanes::height(&merged) };
     picture(WIDTH, PLOT_TOP + height + 60, |c| {
         title(c, "Batches and nodes", &summary(m));
         draw_legend(c, by_node, m);
         let time = TimeScale::new(m.start_ms, m.end_ms, X.0, X.1);
         grid(c, &time, PLOT_TOP + height);
         if merged.is_empty() {
-            c.text(
-                "The trace tells of no batch.",
-                (X.0 + 10, PLOT_TOP + 20),
-                Anchor::Start,
-                Ink::LABEL,
-            );
+            c.text("The trace tells of no batch.", (X.0 + 10, PLOT_TOP + 20), Anchor::Start, Ink::LABEL);
         } else if by_node {
             rows::draw(c, &time, m, &merged);
         } else {
@@ -111,35 +93,15 @@ fn blocks(m: &Metrics) -> Vec<Block<'_>> {
         .batches
         .iter()
         .map(|b| {
-            let mut nodes: Vec<&NodeRow> = b
-                .old_nodes
-                .iter()
-                .chain(&b.new_nodes)
-                .filter_map(node)
-                .collect();
-            nodes.sort_by_key(|n| {
-                (
-                    n.role == NodeRole::New,
-                    n.drained_ms.or(n.requested_ms),
-                    n.added_ms,
-                )
-            });
-            Block {
-                batches: vec![b],
-                nodes,
-            }
+            let mut nodes: Vec<&NodeRow> = b.old_nodes.iter().chain(&b.new_nodes).filter_map(node).collect();
+            nodes.sort_by_key(|n| (n.role == NodeRole::New, n.drained_ms.or(n.requested_ms), n.added_ms));
+            Block { batches: vec![b], nodes }
         })
         .collect();
-    let strays: Vec<&NodeRow> = m
-        .nodes
-        .iter()
-        .filter(|n| n.batch.is_none() && (n.role == NodeRole::New || n.cordoned_ms.is_some()))
-        .collect();
+    let strays: Vec<&NodeRow> =
+        m.nodes.iter().filter(|n| n.batch.is_none() && (n.role == NodeRole::New || n.cordoned_ms.is_some())).collect();
     if !strays.is_empty() {
-        blocks.push(Block {
-            batches: Vec::new(),
-            nodes: strays,
-        });
+        blocks.push(Block { batches: Vec::new(), nodes: strays });
     }
     blocks
 }
@@ -156,47 +118,24 @@ fn spans(n: &NodeRow, m: &Metrics) -> Vec<(State, u64, u64)> {
     };
     let given_up = n.drain_failed_ms.or(n.uncordoned_ms);
     let done = n.drained_ms.or(given_up).unwrap_or(end);
-    let begun = n
-        .first_eviction_ms
-        .map_or(done, |t| t.max(cordoned).min(done));
-    let mut spans = vec![
-        (State::Cordoned, cordoned, begun),
-        (State::Draining, begun, done),
-    ];
+    let begun = n.first_eviction_ms.map_or(done, |t| t.max(cordoned).min(done));
+    let mut spans = vec![(State::Cordoned, cordoned, begun), (State::Draining, begun, done)];
     if n.drained_ms.is_some() {
-        spans.push((
-            State::Drained,
-            done,
-            n.deleted_ms.or(n.uncordoned_ms).unwrap_or(m.end_ms),
-        ));
+        spans.push((State::Drained, done, n.deleted_ms.or(n.uncordoned_ms).unwrap_or(m.end_ms)));
     }
     spans.retain(|(_, from, to)| from < to);
     spans
 }
 
 fn draw_legend(c: &mut Canvas<'_>, by_node: bool, m: &Metrics) {
-    let seen = |s: &State| {
-        m.nodes
-            .iter()
-            .any(|n| spans(n, m).iter().any(|(state, ..)| state == s))
-    };
+    let seen = |s: &State| m.nodes.iter().any(|n| spans(n, m).iter().any(|(state, ..)| state == s));
     let states = State::ALL.into_iter().filter(seen);
-    let mut entries: Vec<Entry<'_>> = states
-        .map(|s| Entry::new(s.name(), s.color(), Swatch::Box))
-        .collect();
-    if by_node
-        && m.nodes
-            .iter()
-            .any(|n| n.role == NodeRole::New && n.ready_ms.is_some())
-    {
+    let mut entries: Vec<Entry<'_>> = states.map(|s| Entry::new(s.name(), s.color(), Swatch::Box)).collect();
+    if by_node && m.nodes.iter().any(|n| n.role == NodeRole::New && n.ready_ms.is_some()) {
         entries.push(Entry::new("new node ready", palette::BLUE, Swatch::Line));
     }
     if m.nodes.iter().any(|n| n.drain_failed_ms.is_some()) {
-        entries.push(Entry::new(
-            "drain failed",
-            palette::VERMILLION,
-            Swatch::Cross,
-        ));
+        entries.push(Entry::new("drain failed", palette::VERMILLION, Swatch::Cross));
     }
     entries.push(Entry::new("batch", palette::BAND_DARK, Swatch::Box));
     legend(c, (20, TOP + 6), &entries);
@@ -210,12 +149,7 @@ fn grid(c: &mut Canvas<'_>, time: &TimeScale, bottom: i32) {
     }
     c.line((X.0, bottom), (X.1, bottom), palette::GREY, 1);
     let what = format!("time since the start ({})", time.unit());
-    c.text(
-        &what,
-        ((X.0 + X.1) / 2, bottom + 36),
-        Anchor::Middle,
-        Ink::LABEL,
-    );
+    c.text(&what, ((X.0 + X.1) / 2, bottom + 36), Anchor::Middle, Ink::LABEL);
 }
 
 /// Columns of a span, at least two pixels wide so that what is short is seen.

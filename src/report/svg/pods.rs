@@ -18,11 +18,7 @@ pub(super) fn draw(m: &Metrics) -> String {
         let time = TimeScale::new(m.start_ms, m.end_ms, 80, WIDTH - 30);
         let panel = |i: i32, heading| {
             let top = TOP + 30 + i * (PANEL + GAP);
-            Panel {
-                heading,
-                time: &time,
-                y: (top, top + PANEL),
-            }
+            Panel { heading, time: &time, y: (top, top + PANEL) }
         };
         let pending = panel(0, "Pending pods: created, on no node");
         let disrupted = panel(1, "Disrupted pods: terminated, their replacement not ready");
@@ -35,20 +31,11 @@ pub(super) fn draw(m: &Metrics) -> String {
     })
 }
 
-fn one(
-    c: &mut Canvas<'_>,
-    panel: &Panel<'_>,
-    m: &Metrics,
-    color: RGBColor,
-    of: impl Fn(&CapacityPoint) -> i64,
-) {
+fn one(c: &mut Canvas<'_>, panel: &Panel<'_>, m: &Metrics, color: RGBColor, of: impl Fn(&CapacityPoint) -> i64) {
     let max = m.capacity.iter().map(&of).max().unwrap_or(0);
     let values = ValueScale::new(max, 1, 1, panel.y.1, panel.y.0 + 16);
     panel.axes(c, &values);
-    let steps = m
-        .capacity
-        .iter()
-        .map(|p| (panel.time.x(p.t_ms), values.y(of(p))));
+    let steps = m.capacity.iter().map(|p| (panel.time.x(p.t_ms), values.y(of(p))));
     let line = step::line(steps, panel.time.pixels().1);
     c.area(&line, panel.y.1, color, 0.25);
     c.path(&line, color, 2);

@@ -42,10 +42,7 @@ const STEPS: [u64; 20] = [
 /// The round distance of time of which at most `n` fit into `range_ms`.
 pub(super) fn time_step(range_ms: u64, n: u64) -> u64 {
     let enough = |step: &u64| range_ms / step <= n;
-    STEPS
-        .into_iter()
-        .find(enough)
-        .unwrap_or_else(|| (range_ms / n / HOUR + 1) * HOUR)
+    STEPS.into_iter().find(enough).unwrap_or_else(|| (range_ms / n / HOUR + 1) * HOUR)
 }
 
 /// The round distance between ticks of which at most `n` fit into `range_ms` and that reads well in
@@ -67,22 +64,14 @@ pub(super) fn time_unit(range_ms: u64) -> (u64, &'static str) {
 
 /// A time as a bare number of `unit`s, with the decimals it needs.
 pub(super) fn in_time_units(ms: u64, unit: u64) -> String {
-    let (ms, unit) = (
-        i64::try_from(ms).unwrap_or(i64::MAX),
-        i64::try_from(unit).unwrap_or(i64::MAX),
-    );
+    let (ms, unit) = (i64::try_from(ms).unwrap_or(i64::MAX), i64::try_from(unit).unwrap_or(i64::MAX));
     format::in_units(ms, unit)
 }
 
 impl TimeScale {
     /// `start_ms..=end_ms` from pixel `x0` to pixel `x1`; an empty range is taken for one second.
     pub fn new(start_ms: u64, end_ms: u64, x0: i32, x1: i32) -> TimeScale {
-        TimeScale {
-            start_ms,
-            end_ms: end_ms.max(start_ms + SECOND),
-            x0,
-            x1,
-        }
+        TimeScale { start_ms, end_ms: end_ms.max(start_ms + SECOND), x0, x1 }
     }
 
     /// The range's ends in pixels.
@@ -108,14 +97,7 @@ impl TimeScale {
         let range = self.end_ms - self.start_ms;
         let unit = time_unit(range).0;
         let step = tick_step(range, 12, unit);
-        (0..=range / step)
-            .map(|i| {
-                (
-                    self.x(self.start_ms + i * step),
-                    in_time_units(i * step, unit),
-                )
-            })
-            .collect()
+        (0..=range / step).map(|i| (self.x(self.start_ms + i * step), in_time_units(i * step, unit))).collect()
     }
 }
 
@@ -136,33 +118,20 @@ impl ValueScale {
         let room = i64::from(((y0 - y1) / 28).max(1));
         let step = round_step(max.max(finest), finest, room);
         let max = (max.max(1) + step - 1) / step * step;
-        ValueScale {
-            max,
-            step,
-            unit,
-            y0,
-            y1,
-        }
+        ValueScale { max, step, unit, y0, y1 }
     }
 
     /// The pixel of a value; values outside stay at the edge.
     pub fn y(&self, value: i64) -> i32 {
         let v = i128::from(value.clamp(0, self.max));
         let height = i128::from(self.y0 - self.y1);
-        self.y0
-            - i32::try_from((v * height + i128::from(self.max) / 2) / i128::from(self.max))
-                .unwrap_or(0)
+        self.y0 - i32::try_from((v * height + i128::from(self.max) / 2) / i128::from(self.max)).unwrap_or(0)
     }
 
     /// Pixel and number of each tick.
     pub fn ticks(&self) -> Vec<(i32, String)> {
         (0..=self.max / self.step)
-            .map(|i| {
-                (
-                    self.y(i * self.step),
-                    format::in_units(i * self.step, self.unit),
-                )
-            })
+            .map(|i| (self.y(i * self.step), format::in_units(i * self.step, self.unit)))
             .collect()
     }
 }
@@ -212,12 +181,7 @@ mod tests {
     #[test]
     fn value_ticks_are_round() {
         assert_eq!(
-            [
-                round_step(7, 1, 5),
-                round_step(23, 1, 5),
-                round_step(60, 1, 5),
-                round_step(999, 1, 5)
-            ],
+            [round_step(7, 1, 5), round_step(23, 1, 5), round_step(60, 1, 5), round_step(999, 1, 5)],
             [2, 5, 20, 200]
         );
         let s = ValueScale::new(12_345, 1_000, 100, 140, 0);

@@ -16,13 +16,7 @@ pub(super) fn line(steps: impl IntoIterator<Item = Point>, x_end: i32) -> Vec<Po
                 if let Some(done) = column.take() {
                     done.draw(&mut out);
                 }
-                column = Some(Column {
-                    x,
-                    first: y,
-                    low: y,
-                    high: y,
-                    last: y,
-                });
+                column = Some(Column { x, first: y, low: y, high: y, last: y });
             }
         }
     }
@@ -78,10 +72,7 @@ mod tests {
 
     #[test]
     fn one_column_keeps_its_extremes() {
-        assert_eq!(
-            line([(0, 5), (4, 5), (4, 1), (4, 9), (4, 5)], 8),
-            [(0, 5), (4, 5), (4, 1), (4, 9), (4, 5), (8, 5)]
-        );
+        assert_eq!(line([(0, 5), (4, 5), (4, 1), (4, 9), (4, 5)], 8), [(0, 5), (4, 5), (4, 1), (4, 9), (4, 5), (8, 5)]);
     }
 
     #[test]

@@ -34,7 +34,10 @@ fn long_names() -> Vec<Event> {
         }
         if e.outcome.is_some() {
             e.outcome = Some("PARTLY_COMPLETED".into());
-            e.reason = Some("BatchHealthyPercentageBelowThresholdAfterReplacementNodesWereLaunchedAndTheDrainingTimeoutHadPassed".into());
+            e.reason = Some(
+                "BatchHealthyPercentageBelowThresholdAfterReplacementNodesWereLaunchedAndTheDrainingTimeoutHadPassed"
+                    .into(),
+            );
             e.t_ms *= 30;
         }
     }
@@ -43,22 +46,15 @@ fn long_names() -> Vec<Event> {
 }
 
 fn durations() -> Vec<u64> {
-    (0..200u64)
-        .map(|i| 540_000 + (i * i * 7_919) % 240_000 + (i * 104_729) % 120_000)
-        .collect()
+    (0..200u64).map(|i| 540_000 + (i * i * 7_919) % 240_000 + (i * 104_729) % 120_000).collect()
 }
 
 /// Every tag closed in order, every attribute quoted: what an XML reader asks for.
 fn assert_well_formed(name: &str, svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     for piece in svg.split('<').skip(1) {
-        let (tag, text) = piece
-            .split_once('>')
-            .unwrap_or_else(|| panic!("{name}: tag without end: {piece}"));
-        assert!(
-            !text.contains('&') || text.contains(';'),
-            "{name}: bare &: {text}"
-        );
+        let (tag, text) = piece.split_once('>').unwrap_or_else(|| panic!("{name}: tag without end: {piece}"));
+        assert!(!text.contains('&') || text.contains(';'), "{name}: bare &: {text}");
         assert_eq!(tag.matches('"').count() % 2, 0, "{name}: open quote: {tag}");
         if let Some(closing) = tag.strip_prefix('/') {
             assert_eq!(open.pop(), Some(closing), "{name}");
@@ -79,11 +75,7 @@ fn well_formed_and_the_same_every_time() {
         for (name, svg) in &drawn {
             assert_well_formed(&format!("{run}/{name}"), svg);
         }
-        assert_eq!(
-            drawn,
-            files(&Metrics::from_events(&events), &durations()),
-            "{run}"
-        );
+        assert_eq!(drawn, files(&Metrics::from_events(&events), &durations()), "{run}");
     }
 }
 
@@ -97,10 +89,7 @@ fn a_large_run_does_not_make_large_pictures() {
 #[test]
 fn names_are_escaped() {
     let mut events = synthetic::small();
-    for e in events
-        .iter_mut()
-        .filter(|e| e.node.as_deref() == Some("old-1"))
-    {
+    for e in events.iter_mut().filter(|e| e.node.as_deref() == Some("old-1")) {
         e.node = Some("<old> & \"1\"".into());
     }
     let drawn = files(&Metrics::from_events(&events), &[]);
@@ -121,7 +110,6 @@ fn pictures_to_look_at() {
     };
     for (run, events) in runs() {
         let dir = std::path::Path::new(&dir).join(run);
-        crate::report::write_report(&events, &[], &durations(), &dir)
-            .expect("the directory can be written to");
+        crate::report::write_report(&events, &[], &durations(), &dir).expect("the directory can be written to");
     }
 }

@@ -30,11 +30,12 @@ enum Verdict {
 pub(crate) fn filter(view: View<'_>, pods: &[PodIdx], flags: &KubectlDrainOptions, now: i64) -> Filtered {
     let mut out = Filtered::default();
     let (mut warnings, mut errors): (Vec<(String, Vec<String>)>, Vec<(String, Vec<String>)>) = (Vec::new(), Vec::new());
-    let note = |list: &mut Vec<(String, Vec<String>)>, message: String, pod: String| {
-        match list.iter_mut().find(|l| l.0 == message) {
-            Some(l) => l.1.push(pod),
-            None => list.push((message, vec![pod])),
-        }
+    let note = |list: &mut Vec<(String, Vec<String>)>, message: String, pod: String| match list
+        .iter_mut()
+        .find(|l| l.0 == message)
+    {
+        Some(l) => l.1.push(pod),
+        None => list.push((message, vec![pod])),
     };
     for pod in pods {
         let text = view.state.pod_text(view.catalog, *pod);

@@ -152,7 +152,9 @@ impl KubectlDrain {
             Answer::Refused { message, .. } => {
                 self.complain(cx, format!("error: unable to cordon node {name:?}: {message}"));
             }
-            Answer::Gone => self.complain(cx, format!("error: unable to cordon node {name:?}: nodes {name:?} not found")),
+            Answer::Gone => {
+                self.complain(cx, format!("error: unable to cordon node {name:?}: nodes {name:?} not found"))
+            }
             Answer::Unknown => {
                 cx.ask(Ask::Cordon(n));
                 return;
@@ -281,12 +283,14 @@ impl KubectlDrain {
                 }
                 self.pods[k].why = if cause.is_empty() { message.clone() } else { cause.clone() };
                 let again = code == 429 || code >= 500;
-                if let Some(after) = retry_after_ms.filter(|_| again && self.pods[k].transparent < TRANSPARENT_RETRIES) {
+                if let Some(after) = retry_after_ms.filter(|_| again && self.pods[k].transparent < TRANSPARENT_RETRIES)
+                {
                     self.pods[k].transparent += 1;
                     self.pods[k].step = Step::Backoff { until: cx.now + after };
                     return;
                 }
-                let terminating = code == 403 && (reason == "NamespaceTerminating" || cause.contains("being terminated"));
+                let terminating =
+                    code == 403 && (reason == "NamespaceTerminating" || cause.contains("being terminated"));
                 let deleting = cx.pod(self.pods[k].active).is_some_and(|p| cx.view.state.pods[p].deleting.is_some());
                 if code == 429 {
                     self.complain(
@@ -672,7 +676,9 @@ impl Procedure for KubectlDrain {
                 self.errors.push("context deadline exceeded".into());
                 self.relist(cx, node);
             }
-            Stage::AwaitDeleted { node, since, ticks, polling: false, .. } if since + (ticks + 1) * POLL_MS <= cx.now => {
+            Stage::AwaitDeleted { node, since, ticks, polling: false, .. }
+                if since + (ticks + 1) * POLL_MS <= cx.now =>
+            {
                 self.poll_deleted(cx, node, since, (cx.now - since) / POLL_MS, 0);
             }
             _ => {}

@@ -58,7 +58,10 @@ fn a_budget_that_is_never_met_ends_in_kubectls_lines_and_exit_1() {
     let (outcome, failure) = run(&mut w, &[&[0, 1], &[2]], options());
     assert_eq!(outcome, Outcome::PartlyCompleted);
     let failure = failure.expect("a failure");
-    assert!(failure.starts_with("held-by-budget: pod default/web-1 on node old-0: The disruption budget web needs"), "{failure}");
+    assert!(
+        failure.starts_with("held-by-budget: pod default/web-1 on node old-0: The disruption budget web needs"),
+        "{failure}"
+    );
     let e = lines(&w, Stream::Stderr);
     let retry = "error when evicting pods/\"web-1\" -n \"default\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget.";
     assert_eq!(e.iter().filter(|l| **l == retry).count(), 18, "every 5 s for 90 s, as recorded");

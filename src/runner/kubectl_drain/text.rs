@@ -43,7 +43,14 @@ mod tests {
 
     #[test]
     fn durations_print_as_go_prints_them() {
-        let cases = [(90_000, "1m30s"), (5000, "5s"), (1500, "1.5s"), (600_000, "10m0s"), (3_600_000, "1h0m0s"), (250, "250ms")];
+        let cases = [
+            (90_000, "1m30s"),
+            (5000, "5s"),
+            (1500, "1.5s"),
+            (600_000, "10m0s"),
+            (3_600_000, "1h0m0s"),
+            (250, "250ms"),
+        ];
         for (ms, text) in cases {
             assert_eq!(go_duration(ms), text);
         }

@@ -352,7 +352,8 @@ impl Ocean {
         let since = [cx.common.unreachable_since, self.refused_since].into_iter().flatten().min();
         self.unreachable = since.map(|s| s + o.connectivity_timeout_ms);
         if self.unreachable.is_some_and(|t| cx.now >= t) {
-            let cause = format!("calls were refused or lost for {} s; {}", o.connectivity_timeout_ms / 1000, self.trouble);
+            let cause =
+                format!("calls were refused or lost for {} s; {}", o.connectivity_timeout_ms / 1000, self.trouble);
             return Some(Self::abort(cx, Reason::Connectivity, cause));
         }
         if self.technical.is_some_and(|t| cx.now >= t) {

@@ -101,7 +101,9 @@ fn every_failure_has_oceans_message_and_a_cause() {
 
 #[test]
 fn unschedulable_pods_refuse_the_start() {
-    for (choice, outcome) in [(UnscheduledAtStart::Refuse, Outcome::Failed), (UnscheduledAtStart::Ignore, Outcome::Completed)] {
+    for (choice, outcome) in
+        [(UnscheduledAtStart::Refuse, Outcome::Failed), (UnscheduledAtStart::Ignore, Outcome::Completed)]
+    {
         let mut w = World::new(1, 0, &[("web", &[0])]);
         let pod = w.state.create_pod(&w.catalog, crate::cluster::SpecIdx(0), crate::cluster::Sym(0), 0);
         w.state.set_unschedulable_pod(pod, true);
@@ -136,7 +138,10 @@ fn too_few_replaced_nodes_stop_the_next_batch() {
     w.refuses.insert("web-0".into(), (Ms::MAX, 403));
     let (outcome, failure) = run(&mut w, &[&[0], &[1], &[2]], options(ProcedureKind::OceanAzure));
     assert_eq!(outcome, Outcome::Failed);
-    assert!(failure.contains("0 of 1 nodes of batch 1 are healthy, 50 % must be; node old-0: pod default/web-0"), "{failure}");
+    assert!(
+        failure.contains("0 of 1 nodes of batch 1 are healthy, 50 % must be; node old-0: pod default/web-0"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -31,13 +31,8 @@ pub(crate) fn refuse_start(cx: &mut Cx<'_>) -> Option<(Reason, String)> {
         let verdict = match cx.node(n) {
             None => Some((Fate::Invalid, "the node does not exist any more".to_owned())),
             Some(node) => {
-                let facts = Facts {
-                    view: cx.view,
-                    old: &old,
-                    options: cx.options,
-                    templates: &templates,
-                    budgets: &budgets,
-                };
+                let facts =
+                    Facts { view: cx.view, old: &old, options: cx.options, templates: &templates, budgets: &budgets };
                 judge(cx, &facts, node, &nowhere)
             }
         };
@@ -86,14 +81,18 @@ fn judge(cx: &Cx<'_>, facts: &Facts<'_>, node: NodeIdx, nowhere: &FxHashMap<PodI
     let text = |p: PodIdx| cx.view.state.pod_text(cx.view.catalog, p);
     for pod in moving_pods(cx.view, node) {
         if cx.options.procedure == ProcedureKind::OceanAzure && spot_affinity::requires_priority(facts, pod) {
-            let why = format!("pod {} requires kubernetes.azure.com/scalesetpriority, which cannot be migrated", text(pod));
+            let why =
+                format!("pod {} requires kubernetes.azure.com/scalesetpriority, which cannot be migrated", text(pod));
             return Some((Fate::Invalid, why));
         }
         if let Some(why) = nowhere.get(&pod) {
             return Some((Fate::Invalid, format!("no group can host pod {} ({why})", text(pod))));
         }
         if !o.evict_stand_alone_pods && stand_alone::is_stand_alone(facts, pod) {
-            return Some((Fate::HeldByStandAlone, format!("pod {} has no controller and may not be evicted", text(pod))));
+            return Some((
+                Fate::HeldByStandAlone,
+                format!("pod {} has no controller and may not be evicted", text(pod)),
+            ));
         }
         if let Some(key) = restrict_scale_down::holds(cx.view, pod).filter(|_| o.respect_restrict_scale_down) {
             return Some((Fate::HeldByRestriction, format!("pod {} carries {key}", text(pod))));

@@ -39,11 +39,17 @@ pub(crate) fn taint() -> TaintText {
 enum Step {
     Waiting,
     Cordoning,
-    Draining { deadline: Ms },
+    Draining {
+        deadline: Ms,
+    },
     /// EKS cordons after the drain.
     LateCordon,
-    Soaking { until: Ms },
-    Retiring { deadline: Ms },
+    Soaking {
+        until: Ms,
+    },
+    Retiring {
+        deadline: Ms,
+    },
     Done,
     /// Kept cordoned.
     Held,
@@ -300,7 +306,10 @@ impl Surge {
     fn starved(&self, cx: &Cx<'_>) -> Option<Failure> {
         let q = self.pools.iter().find(|q| {
             let wanted = cx.common.demands[q.demand as usize].total;
-            q.arrived < wanted && q.started < q.count && q.started == q.done && cx.now >= q.since + self.new_nodes_timeout
+            q.arrived < wanted
+                && q.started < q.count
+                && q.started == q.done
+                && cx.now >= q.since + self.new_nodes_timeout
         })?;
         let d = &cx.common.demands[q.demand as usize];
         let trouble = if d.trouble.is_empty() { String::new() } else { format!(" ({})", d.trouble) };

@@ -29,8 +29,7 @@ fn count(w: &World, what: &str) -> usize {
 fn gke_takes_one_node_at_a_time_after_its_surge_node() {
     let mut w = World::new(3, 0, &[("web", &[0, 1, 2])]);
     assert_eq!(run(&mut w, &[0, 1, 2], options(SurgePreset::Gke)), (Outcome::Completed, String::new()));
-    let totals: Vec<&str> =
-        w.log.iter().filter_map(|l| l.split("total: ").nth(1)).map(|t| &t[..1]).collect();
+    let totals: Vec<&str> = w.log.iter().filter_map(|l| l.split("total: ").nth(1)).map(|t| &t[..1]).collect();
     assert_eq!(totals, ["1", "2", "3"], "a surge node per old node, one by one");
     assert_eq!(count(&w, "RetireNode"), 3);
     assert!(w.now >= 3 * w.launch_ms);

@@ -126,7 +126,9 @@ impl Autoscaler {
                 self.young.remove(&node);
                 self.empty_since.remove(&node);
             }
-            Change::Pod(pod, PodChange::Unschedulable) if ctx.state.pods[pod].unschedulable => self.scan_at_next_tick(ctx),
+            Change::Pod(pod, PodChange::Unschedulable) if ctx.state.pods[pod].unschedulable => {
+                self.scan_at_next_tick(ctx)
+            }
             Change::Pod(pod, PodChange::Bound | PodChange::Removed | PodChange::Phase(_)) => {
                 if let Some(node) = ctx.state.pods[pod].node {
                     self.watch_emptiness(ctx, node);
@@ -138,7 +140,10 @@ impl Autoscaler {
     }
     /// A scan is due.
     pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, machines: &mut Machines, timer: Timer) {
-        if timer != Timer::Autoscaler || self.options.kind == AutoscalerKind::None || self.next_scan.is_none_or(|at| ctx.now < at) {
+        if timer != Timer::Autoscaler
+            || self.options.kind == AutoscalerKind::None
+            || self.next_scan.is_none_or(|at| ctx.now < at)
+        {
             return;
         }
         self.next_scan = None;
@@ -185,15 +190,25 @@ impl Autoscaler {
     }
 
     /// Templates that serve a request, the one asked for first; zones with the fewest nodes of the group first.
-    fn ways(&self, ctx: &Ctx<'_>, machines: &Machines, group: GroupIdx, machine: Option<MachineIdx>, zone: Option<Sym>) -> Vec<Template> {
-        let mut ways: Vec<&Template> = self.templates.of(group).iter().filter(|t| zone.is_none() || t.zone == zone).collect();
-        let wanted = machine.and_then(|m| ways.iter().find(|t| t.machine == m).map(|t| (t.allocatable.clone(), t.pod_slots)));
+    fn ways(
+        &self,
+        ctx: &Ctx<'_>,
+        machines: &Machines,
+        group: GroupIdx,
+        machine: Option<MachineIdx>,
+        zone: Option<Sym>,
+    ) -> Vec<Template> {
+        let mut ways: Vec<&Template> =
+            self.templates.of(group).iter().filter(|t| zone.is_none() || t.zone == zone).collect();
+        let wanted =
+            machine.and_then(|m| ways.iter().find(|t| t.machine == m).map(|t| (t.allocatable.clone(), t.pod_slots)));
         let in_zone = |zone: Option<Sym>| {
             let of_group = |n: &NodeIdx| {
                 let node = &ctx.state.nodes[*n];
                 node.group == Some(group) && node.spec.labels.get(ctx.catalog.known.zone) == zone
             };
-            ctx.state.live_nodes().filter(of_group).count() + machines.unregistered().filter(|r| r.group == group && r.zone == zone).count()
+            ctx.state.live_nodes().filter(of_group).count()
+                + machines.unregistered().filter(|r| r.group == group && r.zone == zone).count()
         };
         if let (Some(machine), Some((least, slots))) = (machine, wanted) {
             ways.retain(|t| t.pod_slots >= slots && t.allocatable.iter().zip(&least).all(|(a, b)| a >= b));
@@ -207,7 +222,13 @@ impl Autoscaler {
         ways.into_iter().cloned().collect()
     }
 
-    fn launch_one(&mut self, ctx: &mut Ctx<'_>, machines: &mut Machines, template: &Template, batch: Option<u32>) -> Result<(), &'static str> {
+    fn launch_one(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        machines: &mut Machines,
+        template: &Template,
+        batch: Option<u32>,
+    ) -> Result<(), &'static str> {
         let group = &ctx.catalog.groups[template.group];
         let mut used = limits::usage(View { catalog: ctx.catalog, state: ctx.state })[template.group].clone();
         for request in machines.unregistered().filter(|r| r.group == template.group) {
@@ -242,7 +263,11 @@ impl Autoscaler {
                 && !shape.gated
                 && shape.priority >= self.options.priority_cutoff
         };
-        ctx.state.live_pods().filter(waits).filter(|p| self.rests_until(*p).is_none_or(|until| until <= ctx.now)).collect()
+        ctx.state
+            .live_pods()
+            .filter(waits)
+            .filter(|p| self.rests_until(*p).is_none_or(|until| until <= ctx.now))
+            .collect()
     }
 
     /// Until when a pod starts no machines, because many were started for it in vain.
@@ -254,7 +279,8 @@ impl Autoscaler {
     /// Asks for a scan when the first of the resting pods may start machines again.
     fn scan_after_rest(&mut self, ctx: &mut Ctx<'_>) {
         let waits = |p: &PodIdx| ctx.state.pods[*p].unschedulable && ctx.state.pods[*p].node.is_none();
-        let rested = ctx.state.live_pods().filter(waits).filter_map(|p| self.rests_until(p)).filter(|at| *at > ctx.now).min();
+        let rested =
+            ctx.state.live_pods().filter(waits).filter_map(|p| self.rests_until(p)).filter(|at| *at > ctx.now).min();
         if let Some(at) = rested {
             self.scan(ctx, self.tick_at_or_after(at));
         }
@@ -304,7 +330,9 @@ impl Autoscaler {
             (*tries, *last) = (if rested { 1 } else { *tries + 1 }, ctx.now);
         }
         for launch in decided.launches {
-            let Some(template) = self.templates.find(launch.group, launch.machine, launch.zone).cloned() else { continue };
+            let Some(template) = self.templates.find(launch.group, launch.machine, launch.zone).cloned() else {
+                continue;
+            };
             for _ in 0..launch.count {
                 if self.launch_one(ctx, machines, &template, None).is_err() {
                     let shortage =
@@ -321,7 +349,9 @@ impl Autoscaler {
         let late: Vec<NodeIdx> = self
             .young
             .iter()
-            .filter(|(n, since)| since.is_none() && ctx.now - ctx.state.nodes[**n].created >= self.options.max_provision_ms)
+            .filter(|(n, since)| {
+                since.is_none() && ctx.now - ctx.state.nodes[**n].created >= self.options.max_provision_ms
+            })
             .map(|(n, _)| *n)
             .collect();
         for node in late {
@@ -355,10 +385,14 @@ impl Autoscaler {
 
     /// Notes whether a node of a group is empty, and asks for the scan at which it may go.
     fn watch_emptiness(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
-        if self.options.kind == AutoscalerKind::None || !self.options.scale_down || ctx.state.nodes[node].group.is_none() {
+        if self.options.kind == AutoscalerKind::None
+            || !self.options.scale_down
+            || ctx.state.nodes[node].group.is_none()
+        {
             return;
         }
-        let empty = !ctx.state.nodes[node].gone && scale_down::is_empty(View { catalog: ctx.catalog, state: ctx.state }, node);
+        let empty =
+            !ctx.state.nodes[node].gone && scale_down::is_empty(View { catalog: ctx.catalog, state: ctx.state }, node);
         match (empty, self.empty_since.contains_key(&node)) {
             (true, false) => {
                 self.empty_since.insert(node, ctx.now);
@@ -376,7 +410,12 @@ impl Autoscaler {
         let wait = self.options.unneeded_ms;
         let added = self.last_added.map_or(i64::MIN, |a| a + self.options.delay_after_add_ms);
         let later = ctx.now + wait.max(self.options.scan_interval_ms);
-        let due = self.empty_since.values().map(|since| (since + wait).max(added)).map(|at| if at > ctx.now { at } else { later }).min();
+        let due = self
+            .empty_since
+            .values()
+            .map(|since| (since + wait).max(added))
+            .map(|at| if at > ctx.now { at } else { later })
+            .min();
         if let Some(at) = due {
             self.scan(ctx, self.tick_at_or_after(at));
         }

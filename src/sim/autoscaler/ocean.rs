@@ -7,7 +7,12 @@ use crate::cluster::PodIdx;
 use crate::groups::{Choice, PackOptions, Packing, pack};
 
 /// What to launch for pending pods; nothing within the cooldown after the last activity.
-pub fn decide(situation: &Situation<'_>, options: &AutoscalerOptions, last_activity: Option<i64>, pending: &[PodIdx]) -> Packing {
+pub fn decide(
+    situation: &Situation<'_>,
+    options: &AutoscalerOptions,
+    last_activity: Option<i64>,
+    pending: &[PodIdx],
+) -> Packing {
     if last_activity.is_some_and(|last| situation.now < last + options.cooldown_ms) {
         return Packing::default();
     }

@@ -13,9 +13,7 @@ pub struct Client {
 impl Client {
     /// A client that has rested.
     pub fn new(limit: RateLimit) -> Client {
-        Client {
-            bucket: TokenBucket::new(limit, i64::MIN / 4),
-        }
+        Client { bucket: TokenBucket::new(limit, i64::MIN / 4) }
     }
     /// Makes a call; the moment at which it leaves.
     pub fn call(&mut self, now: i64) -> i64 {

@@ -2,9 +2,7 @@
 
 use super::memory::Memory;
 use super::{Action, Sync};
-use crate::cluster::{
-    Catalog, Effect, NodeIdx, NodeState, OwnerIdx, Phase, PodIdx, PodShape, SpecIdx, State, Taint,
-};
+use crate::cluster::{Catalog, Effect, NodeIdx, NodeState, OwnerIdx, Phase, PodIdx, PodShape, SpecIdx, State, Taint};
 
 /// Taint keys that every DaemonSet pod tolerates with effect NoSchedule, besides what its template says
 /// (daemon/util `AddOrUpdateDaemonPodTolerations`).
@@ -15,19 +13,13 @@ const TOLERATED: [&str; 4] = [
     "node.kubernetes.io/unschedulable",
 ];
 /// The same with effect NoExecute.
-const ENDURED: [&str; 2] = [
-    "node.kubernetes.io/not-ready",
-    "node.kubernetes.io/unreachable",
-];
+const ENDURED: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// `podsShouldBeOnNode` for the nodes that changed or whose pod did: a node that should run a pod and has none (a
 /// terminal one that is being deleted does not count) gets one, finished pods are deleted, and surplus ones but the
 /// oldest.
 pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx) -> Sync {
-    let mut sync = Sync {
-        slow_start: true,
-        ..Sync::default()
-    };
+    let mut sync = Sync { slow_start: true, ..Sync::default() };
     let nodes = std::mem::take(&mut memory.nodes);
     if catalog.owners[owner].deleting || memory.orphaned {
         return sync;
@@ -40,14 +32,7 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerI
     sync
 }
 
-fn look_at(
-    catalog: &Catalog,
-    state: &State,
-    memory: &mut Memory,
-    owner: OwnerIdx,
-    node: NodeIdx,
-    sync: &mut Sync,
-) {
+fn look_at(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx, node: NodeIdx, sync: &mut Sync) {
     let on_node = memory.on_node.entry(node).or_default();
     on_node.retain(|p| !state.pods[*p].gone);
     let there: Vec<PodIdx> = on_node
@@ -61,11 +46,7 @@ fn look_at(
     let (should_run, may_stay) = should_run(catalog, state, memory, owner, node);
     if there.is_empty() {
         if let (true, Some(spec)) = (should_run, source(catalog, memory, owner, node)) {
-            sync.actions.push(Action::Create {
-                spec,
-                name: None,
-                node: Some(node),
-            });
+            sync.actions.push(Action::Create { spec, name: None, node: Some(node) });
         }
         return;
     }
@@ -93,13 +74,7 @@ fn source(catalog: &Catalog, memory: &Memory, owner: OwnerIdx, node: NodeIdx) ->
 /// `NodeShouldRunDaemonPod`: (may be started here, may go on here). The node selector, affinity and tolerations are the
 /// template's; live pods carry only the affinity to their own node, so without a template only nodes that had a pod
 /// get one.
-fn should_run(
-    catalog: &Catalog,
-    state: &State,
-    memory: &Memory,
-    owner: OwnerIdx,
-    node: NodeIdx,
-) -> (bool, bool) {
+fn should_run(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx, node: NodeIdx) -> (bool, bool) {
     let n = &state.nodes[node];
     let (shape, selected) = match catalog.owners[owner].template {
         Some(template) => {
@@ -114,11 +89,7 @@ fn should_run(
     if !selected {
         return (false, false);
     }
-    let untolerated = |effect: Effect| {
-        n.taints
-            .iter()
-            .any(|t| t.effect == effect && !tolerates(catalog, shape, t))
-    };
+    let untolerated = |effect: Effect| n.taints.iter().any(|t| t.effect == effect && !tolerates(catalog, shape, t));
     let executes = untolerated(Effect::NoExecute);
     (!executes && !untolerated(Effect::NoSchedule), !executes)
 }
@@ -126,14 +97,8 @@ fn should_run(
 /// Whether a DaemonSet's template selects a node by its labels and name.
 pub fn selects(catalog: &Catalog, shape: &PodShape, node: &NodeState) -> bool {
     let labels = &node.spec.labels;
-    shape
-        .node_selector
-        .iter()
-        .all(|(key, value)| labels.get(*key) == Some(*value))
-        && shape
-            .node_affinity
-            .as_ref()
-            .is_none_or(|a| a.matches(labels, node.spec.name, &catalog.names))
+    shape.node_selector.iter().all(|(key, value)| labels.get(*key) == Some(*value))
+        && shape.node_affinity.as_ref().is_none_or(|a| a.matches(labels, node.spec.name, &catalog.names))
 }
 
 fn tolerates(catalog: &Catalog, shape: &PodShape, taint: &Taint) -> bool {
@@ -156,10 +121,7 @@ pub fn fits(catalog: &Catalog, state: &State, spec: SpecIdx, node: NodeIdx) -> b
     let requested = state.requested(node);
     let asked = &catalog.shape(spec).requests.amounts;
     asked.iter().all(|(resource, amount)| {
-        let used = requested
-            .get(crate::cluster::Idx::at(*resource))
-            .copied()
-            .unwrap_or(0);
+        let used = requested.get(crate::cluster::Idx::at(*resource)).copied().unwrap_or(0);
         *amount == 0 || used + amount <= n.spec.allocatable(*resource)
     })
 }

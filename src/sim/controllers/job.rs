@@ -53,14 +53,7 @@ impl JobMemory {
 
 /// Notes that a pod of a Job finished, once: by its phase, or by its deletion where that counts as a failure
 /// (`isPodFailed`: unless only failed pods are replaced).
-pub fn note(
-    catalog: &Catalog,
-    memory: &mut Memory,
-    owner: OwnerIdx,
-    pod: PodIdx,
-    p: &PodState,
-    now: i64,
-) {
+pub fn note(catalog: &Catalog, memory: &mut Memory, owner: OwnerIdx, pod: PodIdx, p: &PodState, now: i64) {
     let (Some(job), Some(spec)) = (&mut memory.job, &catalog.owners[owner].job) else {
         return;
     };
@@ -87,13 +80,7 @@ pub fn note(
 
 /// `syncJob`, `manageJob`: counts what finished, gives up past `backoffLimit`, keeps as many active as are wanted, after
 /// the backoff.
-pub fn sync(
-    catalog: &Catalog,
-    state: &State,
-    memory: &mut Memory,
-    owner: OwnerIdx,
-    now: i64,
-) -> Sync {
+pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx, now: i64) -> Sync {
     let source = memory.source;
     let (Some(job), Some(spec)) = (&mut memory.job, &catalog.owners[owner].job) else {
         return Sync::default();
@@ -102,11 +89,7 @@ pub fn sync(
     if job.finished || catalog.owners[owner].deleting || memory.orphaned {
         return Sync::default();
     }
-    let active: Vec<PodIdx> = state.owned[owner]
-        .iter()
-        .copied()
-        .filter(|p| state.pods[*p].is_active())
-        .collect();
+    let active: Vec<PodIdx> = state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active()).collect();
     if job.failed > spec.backoff_limit {
         (job.finished, job.gave_up) = (true, true);
         return delete(job, active);
@@ -134,26 +117,14 @@ pub fn sync(
     }
     let rest = job.backoff_left_ms(now);
     if rest > 0 {
-        return Sync {
-            again_at: Some(now + rest.max(JOB_BATCH_MS)),
-            ..Sync::default()
-        };
+        return Sync { again_at: Some(now + rest.max(JOB_BATCH_MS)), ..Sync::default() };
     }
-    let mut sync = Sync {
-        slow_start: true,
-        ..Sync::default()
-    };
+    let mut sync = Sync { slow_start: true, ..Sync::default() };
     let missing = missing.min(BURST);
     if spec.indexed {
-        let held: BTreeSet<u32> = active
-            .iter()
-            .filter_map(|p| catalog.specs[state.pods[*p].spec].ordinal)
-            .collect();
+        let held: BTreeSet<u32> = active.iter().filter_map(|p| catalog.specs[state.pods[*p].spec].ordinal).collect();
         let done = &job.done;
-        let free = memory
-            .by_ordinal
-            .iter()
-            .filter(|(i, _)| !held.contains(i) && !done.contains(i));
+        let free = memory.by_ordinal.iter().filter(|(i, _)| !held.contains(i) && !done.contains(i));
         let specs: Vec<SpecIdx> = free.map(|(_, (spec, _))| *spec).take(missing).collect();
         for spec in specs {
             sync.create(spec, None);
@@ -186,10 +157,7 @@ fn count_terminating(state: &State, owner: OwnerIdx) -> i64 {
 /// Deletions of the Job's own do not count as failures (`deleteJobPods` takes the tracking finalizer first).
 fn delete(job: &mut JobMemory, pods: Vec<PodIdx>) -> Sync {
     job.counted.extend(pods.iter().copied());
-    Sync {
-        actions: pods.into_iter().map(Action::Delete).collect(),
-        ..Sync::default()
-    }
+    Sync { actions: pods.into_iter().map(Action::Delete).collect(), ..Sync::default() }
 }
 
 impl JobMemory {

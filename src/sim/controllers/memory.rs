@@ -2,9 +2,7 @@
 
 use super::Action;
 use super::job::JobMemory;
-use crate::cluster::{
-    Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SpecIdx, State, Sym,
-};
+use crate::cluster::{Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SpecIdx, State, Sym};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -78,12 +76,8 @@ pub fn status(state: &State, owner: OwnerIdx) -> (usize, usize, usize) {
 
 /// The memories of all owners at the snapshot.
 pub fn all(catalog: &Catalog, state: &State) -> Vec<Memory> {
-    let dumped: BTreeSet<(OwnerKind, Sym)> = catalog
-        .owners
-        .iter()
-        .filter(|o| !o.missing)
-        .map(|o| (o.kind, o.kind_name))
-        .collect();
+    let dumped: BTreeSet<(OwnerKind, Sym)> =
+        catalog.owners.iter().filter(|o| !o.missing).map(|o| (o.kind, o.kind_name)).collect();
     catalog
         .owners
         .entries()
@@ -95,10 +89,7 @@ pub fn all(catalog: &Catalog, state: &State) -> Vec<Memory> {
                 let active = |p: &&PodIdx| state.pods[**p].is_active();
                 memory.kept = Some(state.owned[index].iter().filter(active).count() as i64);
             }
-            memory.job = owner
-                .job
-                .as_ref()
-                .map(|spec| JobMemory::new(state, index, spec));
+            memory.job = owner.job.as_ref().map(|spec| JobMemory::new(state, index, spec));
             memory
         })
         .collect()
@@ -108,14 +99,9 @@ pub fn all(catalog: &Catalog, state: &State) -> Vec<Memory> {
 fn keeps_what_it_has(owner: &Owner) -> bool {
     let counted = matches!(
         owner.kind,
-        OwnerKind::Deployment
-            | OwnerKind::ReplicaSet
-            | OwnerKind::ReplicationController
-            | OwnerKind::StatefulSet
+        OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::StatefulSet
     );
-    owner.kind == OwnerKind::Custom
-        || owner.scale != ScaleSource::Replicas
-        || (counted && owner.missing)
+    owner.kind == OwnerKind::Custom || owner.scale != ScaleSource::Replicas || (counted && owner.missing)
 }
 
 /// What replacements are clones of: the owner's live pods, running ones first; else its template.
@@ -138,9 +124,6 @@ fn sources(catalog: &Catalog, state: &State, owner: OwnerIdx) -> Memory {
     }
     let ready = |p: &&PodIdx| state.pods[**p].is_active() && state.pods[**p].ready;
     let first_ready = state.owned[owner].iter().find(ready);
-    memory.source = first_ready
-        .map(|p| state.pods[*p].spec)
-        .or(memory.source)
-        .or(catalog.owners[owner].template);
+    memory.source = first_ready.map(|p| state.pods[*p].spec).or(memory.source).or(catalog.owners[owner].template);
     memory
 }

@@ -18,8 +18,7 @@ use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use crate::cluster::{
-    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SpecIdx, State,
-    Sym,
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SpecIdx, State, Sym,
 };
 use crate::disruption::delete_pod;
 use client::Client;
@@ -60,11 +59,7 @@ pub struct Sync {
 
 impl Sync {
     fn create(&mut self, spec: SpecIdx, name: Option<Sym>) {
-        self.actions.push(Action::Create {
-            spec,
-            name,
-            node: None,
-        });
+        self.actions.push(Action::Create { spec, name, node: None });
     }
 }
 
@@ -228,10 +223,9 @@ impl Controllers {
             OwnerKind::StatefulSet => statefulset::sync(catalog, state, memory, owner, ctx.now),
             OwnerKind::Job => job::sync(catalog, state, memory, owner, ctx.now),
             OwnerKind::DaemonSet => daemonset::sync(catalog, state, memory, owner),
-            OwnerKind::Deployment
-            | OwnerKind::ReplicaSet
-            | OwnerKind::ReplicationController
-            | OwnerKind::Custom => replicaset::sync(catalog, state, memory, owner),
+            OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::Custom => {
+                replicaset::sync(catalog, state, memory, owner)
+            }
         };
         if let Some(at) = sync.again_at {
             self.enqueue_at(ctx, owner, at.max(ctx.now + 1));
@@ -256,8 +250,7 @@ impl Controllers {
         for action in memory.plan.drain(..n) {
             let at = client.call(ctx.now) + ctx.options.api_latency_ms;
             self.writes.insert(self.next_write, (owner, action));
-            ctx.timers
-                .schedule(at, Timer::ControllerWrite(self.next_write));
+            ctx.timers.schedule(at, Timer::ControllerWrite(self.next_write));
             self.next_write += 1;
         }
     }
@@ -301,14 +294,7 @@ impl Controllers {
         }
     }
 
-    fn create(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        owner: OwnerIdx,
-        spec: SpecIdx,
-        name: Option<Sym>,
-        node: Option<NodeIdx>,
-    ) {
+    fn create(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, name: Option<Sym>, node: Option<NodeIdx>) {
         let namespace = ctx.catalog.specs[spec].namespace;
         if ctx.catalog.namespaces[namespace].terminating {
             return;

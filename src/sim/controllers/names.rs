@@ -24,9 +24,7 @@ pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, named: &mut u64) 
         let draw = ctx.draws.u64(&key, "pod-name", *named);
         *named += 1;
         let name = format!("{base}{}", suffix(draw));
-        let taken = |p: &crate::cluster::PodIdx| {
-            ctx.state.name(ctx.catalog, ctx.state.pods[*p].name) == name
-        };
+        let taken = |p: &crate::cluster::PodIdx| ctx.state.name(ctx.catalog, ctx.state.pods[*p].name) == name;
         if !ctx.state.owned[owner].iter().any(taken) {
             return name;
         }

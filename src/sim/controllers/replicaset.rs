@@ -18,28 +18,18 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx) 
     let Some(wanted) = state.replicas[owner].or(memory.kept) else {
         return Sync::default();
     };
-    let active: Vec<PodIdx> = state.owned[owner]
-        .iter()
-        .copied()
-        .filter(|p| state.pods[*p].is_active())
-        .collect();
+    let active: Vec<PodIdx> = state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active()).collect();
     let wanted = usize::try_from(wanted.max(0)).unwrap_or(0);
     if active.len() > wanted {
         let surplus = (active.len() - wanted).min(BURST);
         let victims = first_to_go(state, &active, surplus);
-        return Sync {
-            actions: victims.into_iter().map(Action::Delete).collect(),
-            ..Sync::default()
-        };
+        return Sync { actions: victims.into_iter().map(Action::Delete).collect(), ..Sync::default() };
     }
     let missing = (wanted - active.len()).min(BURST);
     if o.kind == OwnerKind::Custom && !generates_names(catalog, memory) {
         return recreate_named(catalog, state, memory, owner, missing);
     }
-    let mut sync = Sync {
-        slow_start: true,
-        ..Sync::default()
-    };
+    let mut sync = Sync { slow_start: true, ..Sync::default() };
     if let Some(source) = memory.source {
         for _ in 0..missing {
             sync.create(source, None);
@@ -49,24 +39,13 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx) 
 }
 
 fn generates_names(catalog: &Catalog, memory: &Memory) -> bool {
-    memory
-        .source
-        .is_none_or(|s| catalog.specs[s].generate_name.is_some())
+    memory.source.is_none_or(|s| catalog.specs[s].generate_name.is_some())
 }
 
 /// Brings back, under their own names, pods of the snapshot whose objects are gone.
-fn recreate_named(
-    catalog: &Catalog,
-    state: &State,
-    memory: &Memory,
-    owner: OwnerIdx,
-    missing: usize,
-) -> Sync {
+fn recreate_named(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx, missing: usize) -> Sync {
     let mut sync = Sync::default();
-    let held: Vec<_> = state.owned[owner]
-        .iter()
-        .map(|p| state.pods[*p].name)
-        .collect();
+    let held: Vec<_> = state.owned[owner].iter().map(|p| state.pods[*p].name).collect();
     let specs = |spec: &SpecIdx| catalog.specs[*spec].name;
     for spec in memory.named_specs.iter() {
         if sync.actions.len() < missing && !held.contains(&specs(spec)) {

@@ -10,10 +10,7 @@ use std::collections::BTreeMap;
 /// not. A pod bears its name again, so it is created only when the old object is gone.
 pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx, now: i64) -> Sync {
     let o = &catalog.owners[owner];
-    let mut sync = Sync {
-        slow_start: o.parallel,
-        ..Sync::default()
-    };
+    let mut sync = Sync { slow_start: o.parallel, ..Sync::default() };
     let Some(wanted) = state.replicas[owner].or(memory.kept) else {
         return sync;
     };
@@ -22,16 +19,9 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx, 
     }
     let wanted = u32::try_from(wanted.max(0)).unwrap_or(u32::MAX);
     let range = o.first_ordinal..o.first_ordinal.saturating_add(wanted);
-    let there: BTreeMap<u32, PodIdx> = state.owned[owner]
-        .iter()
-        .filter_map(|p| Some((catalog.specs[state.pods[*p].spec].ordinal?, *p)))
-        .collect();
-    let set = Set {
-        state,
-        min_ready_ms: o.min_ready_ms,
-        monotonic: !o.parallel,
-        now,
-    };
+    let there: BTreeMap<u32, PodIdx> =
+        state.owned[owner].iter().filter_map(|p| Some((catalog.specs[state.pods[*p].spec].ordinal?, *p))).collect();
+    let set = Set { state, min_ready_ms: o.min_ready_ms, monotonic: !o.parallel, now };
     for ordinal in range.clone() {
         let blocked = match there.get(&ordinal) {
             Some(pod) => set.replica(*pod, &mut sync),
@@ -48,12 +38,8 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx, 
             return sync;
         }
     }
-    let condemned: Vec<PodIdx> = there
-        .iter()
-        .rev()
-        .filter(|(ordinal, _)| !range.contains(ordinal))
-        .map(|(_, pod)| *pod)
-        .collect();
+    let condemned: Vec<PodIdx> =
+        there.iter().rev().filter(|(ordinal, _)| !range.contains(ordinal)).map(|(_, pod)| *pod).collect();
     set.scale_down(&condemned, &mut sync);
     sync
 }
@@ -92,11 +78,7 @@ impl Set<'_> {
     }
     /// `processCondemned`: one at a time from the highest ordinal down in OrderedReady, all at once in Parallel.
     fn scale_down(&self, condemned: &[PodIdx], sync: &mut Sync) {
-        let first_unhealthy = condemned
-            .iter()
-            .rev()
-            .copied()
-            .find(|p| !self.available(*p, &mut Sync::default()));
+        let first_unhealthy = condemned.iter().rev().copied().find(|p| !self.available(*p, &mut Sync::default()));
         for pod in condemned {
             if self.state.pods[*pod].deleting.is_some() {
                 if self.monotonic {

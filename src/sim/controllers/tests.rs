@@ -16,10 +16,7 @@ fn several(kind: OwnerKind, n: usize) -> (World, OwnerIdx) {
 }
 
 fn no_limit() -> SimOptions {
-    SimOptions {
-        controller_client: RateLimit { qps: 0, burst: 0 },
-        ..SimOptions::default()
-    }
+    SimOptions { controller_client: RateLimit { qps: 0, burst: 0 }, ..SimOptions::default() }
 }
 
 #[test]
@@ -37,10 +34,7 @@ fn a_replicaset_replaces_a_pod_as_soon_as_its_deletion_is_seen() {
     assert_eq!(pods.len(), 2);
     assert!(pods[1].starts_with("app-") && pods[1].ends_with(" Running*"));
     assert_eq!(pods[1].len(), "app-xxxxx Running*".len());
-    let specs: Vec<SpecIdx> = b.state.owned[rs]
-        .iter()
-        .map(|p| b.state.pods[*p].spec)
-        .collect();
+    let specs: Vec<SpecIdx> = b.state.owned[rs].iter().map(|p| b.state.pods[*p].spec).collect();
     assert_eq!(specs[1], SpecIdx(0), "a clone shares its spec");
 }
 
@@ -82,11 +76,7 @@ fn a_replicaset_with_too_many_deletes_the_unready_and_the_young() {
     let mut b = Bench::new(w);
     b.state.set_replicas(rs, Some(2));
     b.run_to(10);
-    let dying: Vec<String> = b
-        .pods(rs)
-        .into_iter()
-        .filter(|p| p.ends_with('!'))
-        .collect();
+    let dying: Vec<String> = b.pods(rs).into_iter().filter(|p| p.ends_with('!')).collect();
     assert_eq!(dying, ["app-2 Running*!", "app-late Running!"]);
 }
 
@@ -97,19 +87,11 @@ fn an_ordered_statefulset_brings_back_one_name_at_a_time() {
     b.delete(PodIdx(0));
     b.delete(PodIdx(2));
     b.run_to(999);
-    assert_eq!(
-        b.state.owned[sts].len(),
-        3,
-        "created only when the object is gone"
-    );
+    assert_eq!(b.state.owned[sts].len(), 3, "created only when the object is gone");
     b.run_to(1_500);
     let mut names = b.pods(sts);
     names.sort();
-    assert_eq!(
-        names,
-        ["app-0 Pending", "app-1 Running*"],
-        "app-2 waits for app-0"
-    );
+    assert_eq!(names, ["app-0 Pending", "app-1 Running*"], "app-2 waits for app-0");
     b.run_to(3_020);
     let mut names = b.pods(sts);
     names.sort();
@@ -192,11 +174,7 @@ fn a_job_counts_a_deletion_as_failure_and_backs_off_from_it() {
     b.run_to(20_000);
     let second = b.state.owned[owner][0];
     b.delete(second);
-    assert_eq!(
-        replaced_at(&mut b, 20_000),
-        None,
-        "backoffLimit 1: the second ends it"
-    );
+    assert_eq!(replaced_at(&mut b, 20_000), None, "backoffLimit 1: the second ends it");
     assert_eq!(b.active(owner), 0);
 }
 
@@ -205,21 +183,14 @@ fn a_job_that_replaces_only_failed_pods_waits_for_the_end() {
     let (w, owner) = job(true, true);
     let mut b = Bench::with(w, no_limit());
     for round in 0..3 {
-        let pod = b.state.owned[owner]
-            .iter()
-            .copied()
-            .find(|p| b.state.pods[*p].is_active());
+        let pod = b.state.owned[owner].iter().copied().find(|p| b.state.pods[*p].is_active());
         let from = i64::from(round) * 100_000;
         b.run_to(from);
         b.delete(pod.expect("a pod"));
         let at = replaced_at(&mut b, from).expect("a replacement");
         // Ends 1 s after the deletion; backoff 10, 20, 40 s from there.
         let backoff = 10_000 << round;
-        assert_eq!(
-            at - from,
-            1_000 + backoff + 100,
-            "disruptions are ignored, not unmarked"
-        );
+        assert_eq!(at - from, 1_000 + backoff + 100, "disruptions are ignored, not unmarked");
     }
 }
 
@@ -252,11 +223,7 @@ fn a_new_node_gets_its_daemonset_pod_once_its_taint_is_off() {
     let value = w.catalog.known.empty;
     let mut b = Bench::with(w, no_limit());
     let node = b.node("n1");
-    let taint = Taint {
-        key,
-        value,
-        effect: Effect::NoSchedule,
-    };
+    let taint = Taint { key, value, effect: Effect::NoSchedule };
     b.state.set_taints(node, [taint].into_iter().collect());
     b.run_to(1_000);
     assert_eq!(b.state.owned[ds].len(), 1);

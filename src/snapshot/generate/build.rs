@@ -3,7 +3,10 @@
 use rustc_hash::FxHashSet;
 
 use super::GenerateError;
-use super::model::{Amount, Apart, Budget, BudgetForm, Kind, Model, Node, Pod, PodState, Pool, Priority, SYSTEM_NAMESPACE, Shape, Spread, Workload};
+use super::model::{
+    Amount, Apart, Budget, BudgetForm, Kind, Model, Node, Pod, PodState, Pool, Priority, SYSTEM_NAMESPACE, Shape,
+    Spread, Workload,
+};
 use super::names::{CLUSTER_CREATED, DAY, NOW, suffix};
 use super::params::{GenerateParams, Machine, Range};
 use super::placer::{Choice, Placer};
@@ -11,8 +14,9 @@ use super::traps;
 use crate::cluster::draw::Draws;
 
 /// Round figures that people write into requests: cpu in thousandths, memory in MiB.
-const FIGURES: [u64; 23] =
-    [10, 20, 25, 32, 50, 64, 100, 128, 200, 256, 300, 400, 500, 512, 750, 1000, 1024, 1500, 2000, 2048, 4000, 4096, 8192];
+const FIGURES: [u64; 23] = [
+    10, 20, 25, 32, 50, 64, 100, 128, 200, 256, 300, 400, 500, 512, 750, 1000, 1024, 1500, 2000, 2048, 4000, 4096, 8192,
+];
 /// Percent in parts per million.
 const PERCENT: u64 = 10_000;
 /// So many workloads in a row that found no room end the filling.
@@ -21,7 +25,13 @@ const MISSES: u32 = 64;
 /// Decides the whole cluster.
 pub(super) fn build(params: &GenerateParams) -> Result<Model<'_>, GenerateError> {
     params.validate()?;
-    let mut model = Model { params, draws: Draws::new(params.seed), zones: params.zone_names(), nodes: Vec::new(), workloads: Vec::new() };
+    let mut model = Model {
+        params,
+        draws: Draws::new(params.seed),
+        zones: params.zone_names(),
+        nodes: Vec::new(),
+        workloads: Vec::new(),
+    };
     make_daemon_sets(&mut model);
     make_nodes(&mut model);
     let mut placer = Placer::new(&model);
@@ -81,8 +91,17 @@ pub(super) fn add_node(model: &mut Model<'_>, mut node: Node) -> usize {
     for workload in model.workloads.iter_mut().filter(|workload| workload.kind == Kind::DaemonSet) {
         if workload.shape.ask.fits(&node.used, &node.room) {
             node.used.add(&workload.shape.ask);
-            let name = format!("{}-{}", workload.name, suffix(&model.draws, &format!("{}/{}", workload.name, node.name), "pod", 0, 5));
-            workload.pods.push(Pod { name, node: Some(index), created: node.created.max(workload.created) + 5, state: PodState::Running });
+            let name = format!(
+                "{}-{}",
+                workload.name,
+                suffix(&model.draws, &format!("{}/{}", workload.name, node.name), "pod", 0, 5)
+            );
+            workload.pods.push(Pod {
+                name,
+                node: Some(index),
+                created: node.created.max(workload.created) + 5,
+                state: PodState::Running,
+            });
             workload.replicas += 1;
         }
     }
@@ -141,7 +160,9 @@ pub(super) fn workload(model: &Model<'_>, name: String, kind: Kind, shape: Shape
 /// Makes workloads until the old nodes are as full as asked.
 fn fill(model: &mut Model<'_>, placer: &mut Placer) -> Result<(), GenerateError> {
     let params = model.params;
-    let old = |model: &Model<'_>, amount: fn(&Node) -> u64| model.nodes.iter().filter(|node| node.pool == Pool::Old).map(amount).sum::<u64>();
+    let old = |model: &Model<'_>, amount: fn(&Node) -> u64| {
+        model.nodes.iter().filter(|node| node.pool == Pool::Old).map(amount).sum::<u64>()
+    };
     let cpu_goal = old(model, |node| node.room.cpu_millis) * params.fill_limit() / 100;
     let mut cpu = old(model, |node| node.used.cpu_millis);
     let pod_goal = params.pods_per_node.map_or(u64::MAX, |per_node| u64::from(per_node) * u64::from(params.nodes));
@@ -191,12 +212,17 @@ fn leave_special_pool(shape: &mut Shape) {
 
 fn ordinary_workload(model: &Model<'_>, index: u64) -> Workload {
     let (params, draws) = (model.params, model.draws);
-    let kind = draws.weighted(&format!("workload-{index:04}"), "kind", 0, &params.mix.weights()).map_or(Kind::Deployment, |at| Kind::MIX[at]);
+    let kind = draws
+        .weighted(&format!("workload-{index:04}"), "kind", 0, &params.mix.weights())
+        .map_or(Kind::Deployment, |at| Kind::MIX[at]);
     let name = format!("{}-{index:04}", kind.word());
     let share = |purpose: &str, percent: u32| draws.chance(&name, purpose, 0, u64::from(percent) * PERCENT);
     let cpu = figure(draws, &name, "cpu", params.cpu_millis);
     let mut shape = plain_shape(draws, params, &name, cpu, figure(draws, &name, "memory", params.memory_mib));
-    if params.special_pool.nodes > 0 && matches!(kind, Kind::Deployment | Kind::Job) && share("special-pool", params.special_pool.workload_percent) {
+    if params.special_pool.nodes > 0
+        && matches!(kind, Kind::Deployment | Kind::Job)
+        && share("special-pool", params.special_pool.workload_percent)
+    {
         shape.special = true;
         shape.ask.special = 1;
     }
@@ -230,7 +256,9 @@ pub(super) fn give_pods(model: &Model<'_>, workload: &mut Workload, placed: &[us
     for (ordinal, node) in placed.iter().enumerate() {
         let ordinal = ordinal as u64;
         let name = pod_name(model, workload, ordinal, &mut seen);
-        let created = workload.created.max(model.nodes[*node].created) + 1 + model.draws.below(&key, "pod-created", ordinal, 3600);
+        let created = workload.created.max(model.nodes[*node].created)
+            + 1
+            + model.draws.below(&key, "pod-created", ordinal, 3600);
         workload.pods.push(Pod { name, node: Some(*node), created, state: PodState::Running });
     }
 }
@@ -259,12 +287,20 @@ fn give_budget(model: &Model<'_>, workload: &mut Workload) {
     }
     let replicas = u64::from(workload.replicas);
     let form = match draws.weighted(name, "budget-form", 0, &params.budget_mix.weights()) {
-        Some(0) if replicas > 1 => BudgetForm::MinAvailable(draws.between(name, "budget-value", 0, replicas.div_ceil(2).min(replicas - 1), replicas - 1)),
+        Some(0) if replicas > 1 => BudgetForm::MinAvailable(draws.between(
+            name,
+            "budget-value",
+            0,
+            replicas.div_ceil(2).min(replicas - 1),
+            replicas - 1,
+        )),
         Some(1) => match draws.pick(name, "budget-value", 0, &[40, 50, 60, 75]) {
             Some(percent) if (replicas * percent).div_ceil(100) < replicas => BudgetForm::MinAvailablePercent(*percent),
             _ => BudgetForm::MinAvailablePercent(if replicas > 1 { 50 } else { 0 }),
         },
-        Some(3) => BudgetForm::MaxUnavailablePercent(draws.pick(name, "budget-value", 0, &[20, 25, 34, 50]).copied().unwrap_or(25)),
+        Some(3) => BudgetForm::MaxUnavailablePercent(
+            draws.pick(name, "budget-value", 0, &[20, 25, 34, 50]).copied().unwrap_or(25),
+        ),
         _ => BudgetForm::MaxUnavailable(draws.between(name, "budget-value", 0, 1, replicas.div_ceil(3))),
     };
     workload.budgets.push(Budget {

@@ -84,7 +84,11 @@ impl Amount {
 impl Node {
     /// The allocatable cpu that the dump shows: less than is used where the trap says so.
     pub fn offered_cpu_millis(&self) -> u64 {
-        if self.mark == Some(Mark::Overcommitted) { (self.used.cpu_millis * 9 / 10).max(1) } else { self.room.cpu_millis }
+        if self.mark == Some(Mark::Overcommitted) {
+            (self.used.cpu_millis * 9 / 10).max(1)
+        } else {
+            self.room.cpu_millis
+        }
     }
 
     pub fn ready(&self) -> bool {

@@ -17,7 +17,14 @@ pub(super) fn uid(draws: &Draws, kind: &str, name: &str) -> String {
     let (high, low) = (draws.u64(name, kind, 0), draws.u64(name, kind, 1));
     let high = (high & !0xf000) | 0x4000;
     let low = (low & !(0xc0 << 56)) | (0x80 << 56);
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
 }
 
 /// `length` characters of the alphabet, at most 13.
@@ -52,7 +59,9 @@ pub(super) fn is_dns_label(text: &str) -> bool {
 
 fn is_label_shaped(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.bytes().all(|b| inner(b) || b == b'-') && text.bytes().next().is_some_and(inner) && text.bytes().last().is_some_and(inner)
+    text.bytes().all(|b| inner(b) || b == b'-')
+        && text.bytes().next().is_some_and(inner)
+        && text.bytes().last().is_some_and(inner)
 }
 
 /// Is it a DNS subdomain as Kubernetes judges it (dotted parts, at most 253 in all, no limit of 63 for a part; apimachinery `IsDNS1123Subdomain`)?
@@ -103,8 +112,19 @@ mod tests {
 
     #[test]
     fn names_are_judged_as_the_api_does() {
-        assert!(is_dns_label("a-1") && !is_dns_label("A") && !is_dns_label("-a") && !is_dns_label("") && !is_dns_label(&"a".repeat(64)));
-        assert!(is_label_key("oracle/start-seconds") && is_label_key("agentpool") && !is_label_key("a/b/c") && !is_label_key("/x"));
+        assert!(
+            is_dns_label("a-1")
+                && !is_dns_label("A")
+                && !is_dns_label("-a")
+                && !is_dns_label("")
+                && !is_dns_label(&"a".repeat(64))
+        );
+        assert!(
+            is_label_key("oracle/start-seconds")
+                && is_label_key("agentpool")
+                && !is_label_key("a/b/c")
+                && !is_label_key("/x")
+        );
         assert!(is_label_value("") && is_label_value("Standard_D4s_v5") && !is_label_value("x "));
     }
 }

@@ -101,7 +101,10 @@ impl Default for GenerateParams {
             seed: 1,
             nodes: 10,
             new_nodes: 0,
-            old_machines: vec![Machine::new("standard-4", 3860, 13_312, 3), Machine::new("standard-8", 7820, 28_672, 1)],
+            old_machines: vec![
+                Machine::new("standard-4", 3860, 13_312, 3),
+                Machine::new("standard-8", 7820, 28_672, 1),
+            ],
             new_machines: Vec::new(),
             pool_label: "agentpool".into(),
             old_pool: "old".into(),
@@ -232,7 +235,16 @@ pub struct WorkloadMix {
 
 impl Default for WorkloadMix {
     fn default() -> Self {
-        Self { deployment: 70, replica_set: 5, stateful_set: 15, stateful_set_parallel: 5, job: 5, replication_controller: 0, stand_alone: 0, custom: 0 }
+        Self {
+            deployment: 70,
+            replica_set: 5,
+            stateful_set: 15,
+            stateful_set_parallel: 5,
+            job: 5,
+            replication_controller: 0,
+            stand_alone: 0,
+            custom: 0,
+        }
     }
 }
 
@@ -314,9 +326,21 @@ impl GenerateParams {
             check(share <= 100, name, share, "a share is at most 100 percent", "give 0 to 100")?;
         }
         let mix = self.mix.weights().iter().fold(0_u64, |sum, w| sum.saturating_add(*w));
-        check(mix > 0 || self.fill_limit() == 0, "mix", mix, "no kind of workload has a share", "give one of them a share, or set fill_percent to 0")?;
+        check(
+            mix > 0 || self.fill_limit() == 0,
+            "mix",
+            mix,
+            "no kind of workload has a share",
+            "give one of them a share, or set fill_percent to 0",
+        )?;
         let budgets = self.budget_mix.weights().iter().fold(0_u64, |sum, w| sum.saturating_add(*w));
-        check(budgets > 0 || self.budget_percent == 0, "budget_mix", budgets, "no form of budget has a share", "give one a share, or set budget_percent to 0")
+        check(
+            budgets > 0 || self.budget_percent == 0,
+            "budget_mix",
+            budgets,
+            "no form of budget has a share",
+            "give one a share, or set budget_percent to 0",
+        )
     }
 
     fn validate_ranges(&self) -> Result<(), GenerateError> {
@@ -342,15 +366,39 @@ impl GenerateParams {
         for (name, machines) in listed {
             let total = machines.iter().fold(0_u64, |sum, m| sum.saturating_add(m.weight));
             let may_be_empty = name == "new_machines";
-            check(total > 0 || (may_be_empty && machines.is_empty()), name, total, "no machine has a weight", "list at least one with a weight")?;
+            check(
+                total > 0 || (may_be_empty && machines.is_empty()),
+                name,
+                total,
+                "no machine has a weight",
+                "list at least one with a weight",
+            )?;
         }
         let all = self.old_machines.iter().chain(&self.new_machines).chain([&self.special_pool.machine]);
         for machine in all {
             let whole = machine.cpu_millis > 0 && machine.memory_mib > 0 && machine.pods > 0;
-            check(whole, "machines", &machine.name, "a machine without cpu, memory or pods hosts nothing", "give all three")?;
+            check(
+                whole,
+                "machines",
+                &machine.name,
+                "a machine without cpu, memory or pods hosts nothing",
+                "give all three",
+            )?;
             let small = machine.cpu_millis <= 100_000_000 && machine.memory_mib <= 1_000_000_000;
-            check(small, "machines", &machine.name, "the machine has over 100000 cores or 1000 TiB", "check the units: thousandths of a core and MiB")?;
-            check(is_label_value(&machine.name), "machines", &machine.name, "a machine's name is a label value", "use letters, digits, '-', '_' and '.'")?;
+            check(
+                small,
+                "machines",
+                &machine.name,
+                "the machine has over 100000 cores or 1000 TiB",
+                "check the units: thousandths of a core and MiB",
+            )?;
+            check(
+                is_label_value(&machine.name),
+                "machines",
+                &machine.name,
+                "a machine's name is a label value",
+                "use letters, digits, '-', '_' and '.'",
+            )?;
         }
         Ok(())
     }
@@ -358,34 +406,88 @@ impl GenerateParams {
     fn validate_names(&self) -> Result<(), GenerateError> {
         check(!self.namespaces.is_empty(), "namespaces", "[]", "workloads need a namespace", "name at least one")?;
         for name in &self.namespaces {
-            check(is_dns_label(name), "namespaces", name, "not a DNS label (RFC 1123)", "use lower-case letters, digits and '-', at most 63")?;
+            check(
+                is_dns_label(name),
+                "namespaces",
+                name,
+                "not a DNS label (RFC 1123)",
+                "use lower-case letters, digits and '-', at most 63",
+            )?;
         }
-        check(is_dns_label(&self.region) && self.region.len() < 60, "region", &self.region, "zones named after it would not be label values", "use lower-case letters, digits and '-'")?;
+        check(
+            is_dns_label(&self.region) && self.region.len() < 60,
+            "region",
+            &self.region,
+            "zones named after it would not be label values",
+            "use lower-case letters, digits and '-'",
+        )?;
         for (name, value) in [("storage_class", &self.storage_class), ("csi_driver", &self.csi_driver)] {
-            check(is_dns_subdomain(value), name, value, "not a DNS name (RFC 1123)", "use lower-case letters, digits, '-' and '.'")?;
+            check(
+                is_dns_subdomain(value),
+                name,
+                value,
+                "not a DNS name (RFC 1123)",
+                "use lower-case letters, digits, '-' and '.'",
+            )?;
         }
-        for (name, value) in [("old_pool", &self.old_pool), ("new_pool", &self.new_pool), ("special_pool.pool", &self.special_pool.pool)] {
+        for (name, value) in
+            [("old_pool", &self.old_pool), ("new_pool", &self.new_pool), ("special_pool.pool", &self.special_pool.pool)]
+        {
             let lower = is_dns_label(value) && value.len() <= 24;
-            check(lower, name, value, "nodes are named after their pool", "use lower-case letters, digits and '-', at most 24")?;
+            check(
+                lower,
+                name,
+                value,
+                "nodes are named after their pool",
+                "use lower-case letters, digits and '-', at most 24",
+            )?;
         }
-        let pools = self.old_pool != self.new_pool && self.old_pool != self.special_pool.pool && self.new_pool != self.special_pool.pool;
+        let pools = self.old_pool != self.new_pool
+            && self.old_pool != self.special_pool.pool
+            && self.new_pool != self.special_pool.pool;
         check(pools, "old_pool", &self.old_pool, "two pools have the same name", "give each pool its own")?;
         let taint = &self.special_pool;
-        check(is_label_value(&taint.taint_value), "special_pool.taint_value", &taint.taint_value, "not a label value", "use letters, digits, '-', '_' and '.'")?;
-        let keys = [("pool_label", Some(&self.pool_label)), ("special_pool.taint_key", Some(&taint.taint_key)), ("special_pool.resource", Some(&taint.resource)),
-            ("start_annotation", self.start_annotation.as_ref()), ("stop_annotation", self.stop_annotation.as_ref())];
+        check(
+            is_label_value(&taint.taint_value),
+            "special_pool.taint_value",
+            &taint.taint_value,
+            "not a label value",
+            "use letters, digits, '-', '_' and '.'",
+        )?;
+        let keys = [
+            ("pool_label", Some(&self.pool_label)),
+            ("special_pool.taint_key", Some(&taint.taint_key)),
+            ("special_pool.resource", Some(&taint.resource)),
+            ("start_annotation", self.start_annotation.as_ref()),
+            ("stop_annotation", self.stop_annotation.as_ref()),
+        ];
         for (name, key) in keys.into_iter().filter_map(|(name, key)| Some((name, key?))) {
             check(is_label_key(key), name, key, "not a qualified name", "write it as name or domain.example/name")?;
         }
         let extended = taint.resource.contains('/') && !taint.resource.contains("kubernetes.io/");
-        check(extended, "special_pool.resource", &taint.resource, "an extended resource has a domain, and not kubernetes.io", "write it as vendor.example/name")
+        check(
+            extended,
+            "special_pool.resource",
+            &taint.resource,
+            "an extended resource has a domain, and not kubernetes.io",
+            "write it as vendor.example/name",
+        )
     }
 }
 
 impl WorkloadMix {
     /// The shares in the order of the workload kinds.
     pub(super) fn weights(&self) -> [u64; 8] {
-        [self.deployment, self.replica_set, self.stateful_set, self.stateful_set_parallel, self.job, self.replication_controller, self.stand_alone, self.custom]
+        [
+            self.deployment,
+            self.replica_set,
+            self.stateful_set,
+            self.stateful_set_parallel,
+            self.job,
+            self.replication_controller,
+            self.stand_alone,
+            self.custom,
+        ]
     }
 }
 
@@ -400,5 +502,10 @@ fn check(holds: bool, parameter: &str, value: impl ToString, why: &str, remedy: 
     if holds {
         return Ok(());
     }
-    Err(GenerateError::Parameter { parameter: parameter.into(), value: value.to_string(), why: why.into(), remedy: remedy.into() })
+    Err(GenerateError::Parameter {
+        parameter: parameter.into(),
+        value: value.to_string(),
+        why: why.into(),
+        remedy: remedy.into(),
+    })
 }

@@ -55,7 +55,14 @@ impl Placer {
     }
 
     /// Places up to `replicas` pods of a shape; the nodes, one a pod. Fewer come back when the cluster is full.
-    pub fn place(&mut self, model: &mut Model<'_>, key: &str, shape: &Shape, replicas: u32, choice: Choice) -> Vec<usize> {
+    pub fn place(
+        &mut self,
+        model: &mut Model<'_>,
+        key: &str,
+        shape: &Shape,
+        replicas: u32,
+        choice: Choice,
+    ) -> Vec<usize> {
         let mut placed: Vec<usize> = Vec::with_capacity(replicas as usize);
         let zones = if shape.special { &mut self.special } else { &mut self.old };
         let mut counts = vec![0_u64; zones.len()];
@@ -86,7 +93,9 @@ fn zone_order(zones: &[Zone], counts: &[u64], shape: &Shape) -> Vec<usize> {
         order.retain(|zone| counts[*zone] == 0);
     }
     // a/b < c/d as a*d < c*b
-    let emptier = |a: &Zone, b: &Zone| (u128::from(a.cpu_used) * u128::from(b.cpu_room)).cmp(&(u128::from(b.cpu_used) * u128::from(a.cpu_room)));
+    let emptier = |a: &Zone, b: &Zone| {
+        (u128::from(a.cpu_used) * u128::from(b.cpu_room)).cmp(&(u128::from(b.cpu_used) * u128::from(a.cpu_room)))
+    };
     order.sort_by(|a, b| counts[*a].cmp(&counts[*b]).then_with(|| emptier(&zones[*a], &zones[*b])).then(a.cmp(b)));
     order
 }
@@ -108,7 +117,8 @@ impl Search<'_> {
         let nodes = candidates(zone, self.shape);
         let fits = |node: usize| {
             let room = &model.nodes[node];
-            self.shape.ask.fits(&room.used, &room.room) && !(self.shape.apart == Some(Apart::Nodes) && placed.contains(&node))
+            self.shape.ask.fits(&room.used, &room.room)
+                && !(self.shape.apart == Some(Apart::Nodes) && placed.contains(&node))
         };
         let mut best: Option<(bool, Load, usize)> = None;
         for nth in 0..SAMPLE {

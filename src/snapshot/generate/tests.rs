@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::cluster::draw::Draws;
 
-use super::{BudgetMix, GenerateError, GenerateParams, Range, SpecialPool, Trap, TrapKind, WorkloadMix, generate, names, write_list};
+use super::{
+    BudgetMix, GenerateError, GenerateParams, Range, SpecialPool, Trap, TrapKind, WorkloadMix, generate, names,
+    write_list,
+};
 
 /// A cluster with a bit of everything but traps.
 fn rich(seed: u64) -> GenerateParams {
@@ -16,8 +19,22 @@ fn rich(seed: u64) -> GenerateParams {
         nodes: 30,
         new_nodes: 7,
         special_pool: SpecialPool { nodes: 4, workload_percent: 15, ..SpecialPool::default() },
-        mix: WorkloadMix { deployment: 40, replica_set: 10, stateful_set: 15, stateful_set_parallel: 10, job: 5, replication_controller: 8, stand_alone: 5, custom: 7 },
-        budget_mix: BudgetMix { min_available: 1, min_available_percent: 1, max_unavailable: 1, max_unavailable_percent: 1 },
+        mix: WorkloadMix {
+            deployment: 40,
+            replica_set: 10,
+            stateful_set: 15,
+            stateful_set_parallel: 10,
+            job: 5,
+            replication_controller: 8,
+            stand_alone: 5,
+            custom: 7,
+        },
+        budget_mix: BudgetMix {
+            min_available: 1,
+            min_available_percent: 1,
+            max_unavailable: 1,
+            max_unavailable_percent: 1,
+        },
         spread_percent: 40,
         anti_affinity_percent: 20,
         ..GenerateParams::default()
@@ -61,8 +78,13 @@ fn by_key(objects: &[Value]) -> BTreeMap<Key, &Value> {
 
 /// Thousandths of cpu, or MiB, or a plain count.
 fn quantity(value: &str) -> u64 {
-    let unit = |suffix: &str, factor: u64| value.strip_suffix(suffix).and_then(|n| n.parse::<u64>().ok()).map(|n| n * factor);
-    unit("m", 1).or_else(|| unit("Gi", 1024)).or_else(|| unit("Mi", 1)).or_else(|| value.parse::<u64>().ok().map(|n| n * 1000)).unwrap_or(0)
+    let unit =
+        |suffix: &str, factor: u64| value.strip_suffix(suffix).and_then(|n| n.parse::<u64>().ok()).map(|n| n * factor);
+    unit("m", 1)
+        .or_else(|| unit("Gi", 1024))
+        .or_else(|| unit("Mi", 1))
+        .or_else(|| value.parse::<u64>().ok().map(|n| n * 1000))
+        .unwrap_or(0)
 }
 
 fn ready(pod: &Value) -> bool {
@@ -121,7 +143,11 @@ fn owners_resolve_and_uids_are_unique() {
 fn owners_resolve(objects: &[Value]) {
     let mut uids = BTreeMap::new();
     for object in objects {
-        assert!(uids.insert(text(object, "/metadata/uid"), key(object)).is_none(), "two objects have one uid: {:?}", key(object));
+        assert!(
+            uids.insert(text(object, "/metadata/uid"), key(object)).is_none(),
+            "two objects have one uid: {:?}",
+            key(object)
+        );
     }
     assert_eq!(by_key(objects).len(), objects.len(), "two objects have one name");
     for object in objects {
@@ -133,8 +159,12 @@ fn owners_resolve(objects: &[Value]) {
     let claims = by_key(objects);
     for volume in of_kind(objects, "PersistentVolume") {
         let claim = &volume["spec"]["claimRef"];
-        let found = claims[&("PersistentVolumeClaim".into(), text(claim, "/namespace").into(), text(claim, "/name").into())];
-        assert_eq!((found["metadata"]["uid"].clone(), text(found, "/spec/volumeName")), (claim["uid"].clone(), text(volume, "/metadata/name")));
+        let found =
+            claims[&("PersistentVolumeClaim".into(), text(claim, "/namespace").into(), text(claim, "/name").into())];
+        assert_eq!(
+            (found["metadata"]["uid"].clone(), text(found, "/spec/volumeName")),
+            (claim["uid"].clone(), text(volume, "/metadata/name"))
+        );
     }
 }
 
@@ -146,7 +176,8 @@ fn every_pod_fits_its_node() {
 
 /// Checks that every pod may be where it is; the number of nodes whose pods request more cpu than there is.
 fn overcommitted(objects: &[Value]) -> u32 {
-    let nodes: BTreeMap<&str, &Value> = of_kind(objects, "Node").into_iter().map(|node| (text(node, "/metadata/name"), node)).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        of_kind(objects, "Node").into_iter().map(|node| (text(node, "/metadata/name"), node)).collect();
     let mut used: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
     for pod in of_kind(objects, "Pod") {
         let Some(node) = nodes.get(text(pod, "/spec/nodeName")) else {
@@ -162,13 +193,21 @@ fn overcommitted(objects: &[Value]) -> u32 {
         for (label, value) in pod["spec"]["nodeSelector"].as_object().into_iter().flatten() {
             assert_eq!(&node["metadata"]["labels"][label], value);
         }
-        let tolerated = list(pod, "/spec/tolerations").iter().any(|t| t["key"] == "sku" || (t["operator"] == "Exists" && t["key"].is_null()));
+        let tolerated = list(pod, "/spec/tolerations")
+            .iter()
+            .any(|t| t["key"] == "sku" || (t["operator"] == "Exists" && t["key"].is_null()));
         assert!(tolerated || !list(node, "/spec/taints").iter().any(|taint| taint["key"] == "sku"));
     }
     let mut overcommitted = 0;
     for (name, sums) in used {
         let room = &nodes[name]["status"]["allocatable"];
-        let room = [text(room, "/cpu"), text(room, "/memory"), room["nvidia.com/gpu"].as_str().unwrap_or("0"), text(room, "/pods")].map(quantity);
+        let room = [
+            text(room, "/cpu"),
+            text(room, "/memory"),
+            room["nvidia.com/gpu"].as_str().unwrap_or("0"),
+            text(room, "/pods"),
+        ]
+        .map(quantity);
         overcommitted += u32::from(sums[0] > room[0]);
         assert!((1..4).all(|what| sums[what] <= room[what]), "{name}: {sums:?} of {room:?}");
     }
@@ -178,11 +217,20 @@ fn overcommitted(objects: &[Value]) -> u32 {
 #[test]
 fn constraints_hold_and_volumes_are_in_their_zones() {
     let objects = generate(&with_traps(rich(4), &all_traps())).unwrap();
-    let zones: BTreeMap<&str, &str> =
-        of_kind(&objects, "Node").iter().map(|node| (text(node, "/metadata/name"), node["metadata"]["labels"]["topology.kubernetes.io/zone"].as_str().unwrap())).collect();
+    let zones: BTreeMap<&str, &str> = of_kind(&objects, "Node")
+        .iter()
+        .map(|node| {
+            (text(node, "/metadata/name"), node["metadata"]["labels"]["topology.kubernetes.io/zone"].as_str().unwrap())
+        })
+        .collect();
     let volume_zones: BTreeMap<&str, &str> = of_kind(&objects, "PersistentVolume")
         .into_iter()
-        .map(|pv| (text(pv, "/spec/claimRef/name"), text(pv, "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0")))
+        .map(|pv| {
+            (
+                text(pv, "/spec/claimRef/name"),
+                text(pv, "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0"),
+            )
+        })
         .collect();
     let mut apps: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for pod in of_kind(&objects, "Pod").into_iter().filter(|pod| !text(pod, "/spec/nodeName").is_empty()) {
@@ -207,7 +255,8 @@ fn constraints_hold_and_volumes_are_in_their_zones() {
         let selective = pods[0]["spec"]["nodeSelector"].is_object();
         if text(pods[0], "/spec/topologySpreadConstraints/0/whenUnsatisfiable") == "DoNotSchedule" && !selective {
             hard += 1;
-            let mut counts: BTreeMap<&str, u64> = zones.values().filter(|zone| !zone.contains("only-old")).map(|zone| (*zone, 0)).collect();
+            let mut counts: BTreeMap<&str, u64> =
+                zones.values().filter(|zone| !zone.contains("only-old")).map(|zone| (*zone, 0)).collect();
             pods.iter().for_each(|pod| *counts.get_mut(zones[text(pod, "/spec/nodeName")]).unwrap() += 1);
             assert!(counts.values().max().unwrap() - counts.values().min().unwrap() <= 1, "{app}: {counts:?}");
         }
@@ -222,11 +271,26 @@ fn budgets_say_what_the_disruption_controller_would() {
     let mut forms = BTreeSet::new();
     for budget in of_kind(&objects, "PodDisruptionBudget") {
         let name = text(budget, "/metadata/name");
-        let app = budget.pointer("/spec/selector/matchLabels/app").or_else(|| budget.pointer("/spec/selector/matchExpressions/0/values/0")).unwrap();
-        let matching: Vec<&&Value> = pods.iter().filter(|pod| pod["metadata"]["labels"]["app"] == *app && pod["metadata"]["namespace"] == budget["metadata"]["namespace"]).collect();
+        let app = budget
+            .pointer("/spec/selector/matchLabels/app")
+            .or_else(|| budget.pointer("/spec/selector/matchExpressions/0/values/0"))
+            .unwrap();
+        let matching: Vec<&&Value> = pods
+            .iter()
+            .filter(|pod| {
+                pod["metadata"]["labels"]["app"] == *app
+                    && pod["metadata"]["namespace"] == budget["metadata"]["namespace"]
+            })
+            .collect();
         assert!(!matching.is_empty());
-        let scale = objects.iter().filter(|o| text(o, "/metadata/name") == app && o["kind"] != "Pod").map(|o| number(o, "/spec/replicas")).max().unwrap();
-        let healthy = matching.iter().filter(|pod| ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()).count() as u64;
+        let scale = objects
+            .iter()
+            .filter(|o| text(o, "/metadata/name") == app && o["kind"] != "Pod")
+            .map(|o| number(o, "/spec/replicas"))
+            .max()
+            .unwrap();
+        let healthy =
+            matching.iter().filter(|pod| ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()).count() as u64;
         let percent = |text: &str| text.trim_end_matches('%').parse::<u64>().unwrap();
         let (form, expected, desired) = match (&budget["spec"]["minAvailable"], &budget["spec"]["maxUnavailable"]) {
             (Value::Number(n), _) => ("min", matching.len() as u64, n.as_u64().unwrap()),
@@ -237,7 +301,8 @@ fn budgets_say_what_the_disruption_controller_would() {
         };
         forms.insert(form);
         let wanted = [expected, healthy, desired, healthy.saturating_sub(desired)];
-        let seen = ["expectedPods", "currentHealthy", "desiredHealthy", "disruptionsAllowed"].map(|field| number(&budget["status"], &format!("/{field}")));
+        let seen = ["expectedPods", "currentHealthy", "desiredHealthy", "disruptionsAllowed"]
+            .map(|field| number(&budget["status"], &format!("/{field}")));
         assert_eq!(wanted != seen, name.starts_with("trap-stale-budget-"), "{name}: {wanted:?} {seen:?}");
         if !name.starts_with("trap-") && healthy == scale {
             assert!(seen[3] > 0, "{name} blocks, but is no trap");
@@ -252,15 +317,31 @@ fn traps_are_what_they_say() {
     let pods = of_kind(&objects, "Pod");
     let pod = |prefix: &str| *pods.iter().find(|pod| text(pod, "/metadata/name").starts_with(prefix)).unwrap();
     let condition = &pod("trap-pending-pod-0")["status"]["conditions"][0];
-    assert_eq!((text(condition, "/type"), text(condition, "/status"), text(condition, "/reason")), ("PodScheduled", "False", "Unschedulable"));
+    assert_eq!(
+        (text(condition, "/type"), text(condition, "/status"), text(condition, "/reason")),
+        ("PodScheduled", "False", "Unschedulable")
+    );
     let nodes = of_kind(&objects, "Node").len();
     let message = text(condition, "/message");
-    assert!(message.starts_with(&format!("0/{nodes} nodes are available: ")) && message.contains(" Insufficient cpu"), "{message}");
-    assert!(message.contains("2 node(s) were unschedulable, ") && message.contains(", 6 node(s) had untolerated taint(s). "), "{message}");
+    assert!(
+        message.starts_with(&format!("0/{nodes} nodes are available: ")) && message.contains(" Insufficient cpu"),
+        "{message}"
+    );
+    assert!(
+        message.contains("2 node(s) were unschedulable, ")
+            && message.contains(", 6 node(s) had untolerated taint(s). "),
+        "{message}"
+    );
     assert_eq!(pod("trap-restrict-scale-down-0")["metadata"]["labels"]["spotinst.io/restrict-scale-down"], "true");
-    assert_eq!(pod("trap-safe-to-evict-false-1")["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"], "false");
+    assert_eq!(
+        pod("trap-safe-to-evict-false-1")["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"],
+        "false"
+    );
     assert!(pod("trap-stand-alone-pod-0")["metadata"]["ownerReferences"].is_null());
-    let crashing = pods.iter().filter(|pod| text(pod, "/status/containerStatuses/0/state/waiting/reason") == "CrashLoopBackOff").count();
+    let crashing = pods
+        .iter()
+        .filter(|pod| text(pod, "/status/containerStatuses/0/state/waiting/reason") == "CrashLoopBackOff")
+        .count();
     let going = pods.iter().filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null()).count();
     assert_eq!((crashing, going), (2, 2));
     let largest_new = of_kind(&objects, "Node")
@@ -269,7 +350,10 @@ fn traps_are_what_they_say() {
         .map(|node| quantity(text(node, "/status/allocatable/cpu")))
         .max();
     assert!(Some(quantity(text(pod("trap-huge-pod-0"), "/spec/containers/0/resources/requests/cpu"))) > largest_new);
-    let lost = of_kind(&objects, "Node").into_iter().filter(|node| node["status"]["conditions"][3]["status"] == "Unknown").count();
+    let lost = of_kind(&objects, "Node")
+        .into_iter()
+        .filter(|node| node["status"]["conditions"][3]["status"] == "Unknown")
+        .count();
     assert_eq!(lost, 2);
 }
 
@@ -319,10 +403,14 @@ fn start_delays_can_be_measured_from_the_dump() {
 fn the_fill_is_reached() {
     let params = GenerateParams { nodes: 50, ..GenerateParams::default() };
     let objects = generate(&params).unwrap();
-    let sum = |kind: &str, pointer: &str| of_kind(&objects, kind).into_iter().map(|object| quantity(text(object, pointer))).sum::<u64>();
-    let (used, room) = (sum("Pod", "/spec/containers/0/resources/requests/cpu"), sum("Node", "/status/allocatable/cpu"));
+    let sum = |kind: &str, pointer: &str| {
+        of_kind(&objects, kind).into_iter().map(|object| quantity(text(object, pointer))).sum::<u64>()
+    };
+    let (used, room) =
+        (sum("Pod", "/spec/containers/0/resources/requests/cpu"), sum("Node", "/status/allocatable/cpu"));
     assert!((59..=61).contains(&(used * 100 / room)), "{used} of {room}");
-    let params = GenerateParams { pods_per_node: Some(9), cpu_millis: Range { min: 50, max: 100 }, daemon_sets: 0, ..params };
+    let params =
+        GenerateParams { pods_per_node: Some(9), cpu_millis: Range { min: 50, max: 100 }, daemon_sets: 0, ..params };
     assert_eq!(of_kind(&generate(&params).unwrap(), "Pod").len(), 450);
 }
 
@@ -339,12 +427,17 @@ fn impossible_parameters_say_why_and_what_to_do() {
     assert!(bad(|p| p.new_pool = "old".into()).contains("two pools have the same name"));
     assert!(bad(|p| p.pods_per_node = Some(500)).contains("no room for pods_per_node"));
     assert!(bad(|p| p.traps = vec![Trap { trap: TrapKind::NotReadyNode, count: 11 }]).contains("only 10 old nodes"));
-    assert!(matches!(generate(&GenerateParams { nodes: 0, ..GenerateParams::default() }), Err(GenerateError::Parameter { .. })));
+    assert!(matches!(
+        generate(&GenerateParams { nodes: 0, ..GenerateParams::default() }),
+        Err(GenerateError::Parameter { .. })
+    ));
 }
 
 #[test]
 fn parameters_read_from_yaml() {
-    let params: GenerateParams = serde_saphyr::from_str("seed: 4\nnodes: 3\ntraps:\n  - trap: huge_pod\n  - {trap: pending_pod, count: 2}\n").unwrap();
+    let params: GenerateParams =
+        serde_saphyr::from_str("seed: 4\nnodes: 3\ntraps:\n  - trap: huge_pod\n  - {trap: pending_pod, count: 2}\n")
+            .unwrap();
     assert_eq!((params.nodes, params.traps.len(), params.traps[0].count), (3, 2, 1));
     assert!(serde_saphyr::from_str::<GenerateParams>("sed: 4").is_err());
     let schema = serde_json::to_string(&schemars::schema_for!(GenerateParams)).unwrap();

@@ -100,7 +100,9 @@ fn shape_trap(workload: &mut Workload, trap: TrapKind) {
             shape.labels.push(("spotinst.io/restrict-scale-down", "true"));
             shape.annotations.push(("spotinst.io/restrict-scale-down", "true"));
         }
-        TrapKind::SafeToEvictFalse => shape.annotations.push(("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")),
+        TrapKind::SafeToEvictFalse => {
+            shape.annotations.push(("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"))
+        }
         TrapKind::LocalStoragePod => shape.empty_dir = true,
         TrapKind::AntiAffinitySaturated => shape.apart = Some(Apart::Zones),
         _ => {}
@@ -115,7 +117,10 @@ fn budget_trap(workload: &mut Workload, trap: TrapKind, nth: u32) {
         TrapKind::BudgetNeverMet => vec![plain(name, BudgetForm::MaxUnavailable(0))],
         TrapKind::BudgetMinAvailableEqualsReplicas => vec![plain(name, BudgetForm::MinAvailable(replicas))],
         TrapKind::TwoBudgetsOnePod => {
-            vec![plain(format!("{name}-a"), BudgetForm::MaxUnavailable(1)), plain(format!("{name}-b"), BudgetForm::MinAvailable(1))]
+            vec![
+                plain(format!("{name}-a"), BudgetForm::MaxUnavailable(1)),
+                plain(format!("{name}-b"), BudgetForm::MinAvailable(1)),
+            ]
         }
         TrapKind::CrashLoopingPod => vec![plain(name, BudgetForm::MinAvailable(1))],
         TrapKind::StaleBudget => {
@@ -131,7 +136,18 @@ fn budget_trap(workload: &mut Workload, trap: TrapKind, nth: u32) {
 fn trap_node(model: &mut Model<'_>, name: &str, zone: usize, room: Amount, machine: String) -> usize {
     let created = CLUSTER_CREATED + 300 + model.draws.below(name, "created", 0, 600);
     let name = format!("{}-{name}", model.params.old_pool);
-    let node = Node { name, pool: Pool::Old, zone, machine, room, used: Amount::default(), ssd: false, created, closed: true, mark: None };
+    let node = Node {
+        name,
+        pool: Pool::Old,
+        zone,
+        machine,
+        room,
+        used: Amount::default(),
+        ssd: false,
+        created,
+        closed: true,
+        mark: None,
+    };
     add_node(model, node)
 }
 
@@ -192,8 +208,12 @@ fn pending_pod(model: &mut Model<'_>, trap: TrapKind, nth: u32) {
 
 /// Marks old nodes, by lot; those with pods of other traps only when there are no others.
 fn mark_nodes(model: &mut Model<'_>, trap: TrapKind, mark: Mark, count: u32) -> Result<(), GenerateError> {
-    let trapped: FxHashSet<usize> =
-        model.workloads.iter().filter(|w| w.name.starts_with("trap-")).flat_map(|w| w.pods.iter().filter_map(|pod| pod.node)).collect();
+    let trapped: FxHashSet<usize> = model
+        .workloads
+        .iter()
+        .filter(|w| w.name.starts_with("trap-"))
+        .flat_map(|w| w.pods.iter().filter_map(|pod| pod.node))
+        .collect();
     let mut free: Vec<(bool, u64, usize)> = Vec::new();
     for (index, node) in model.nodes.iter().enumerate() {
         if node.pool == Pool::Old && !node.closed && node.mark.is_none() && node.used.cpu_millis > 0 {
@@ -201,7 +221,11 @@ fn mark_nodes(model: &mut Model<'_>, trap: TrapKind, mark: Mark, count: u32) -> 
         }
     }
     if free.len() < count as usize {
-        return Err(no_room(trap, count - 1, format!("only {} old nodes have pods and no mark of another trap", free.len())));
+        return Err(no_room(
+            trap,
+            count - 1,
+            format!("only {} old nodes have pods and no mark of another trap", free.len()),
+        ));
     }
     free.sort_unstable();
     for (_, _, index) in free.into_iter().take(count as usize) {
@@ -214,6 +238,7 @@ fn no_room(trap: TrapKind, nth: u32, why: String) -> GenerateError {
     GenerateError::NoRoom {
         what: format!("trap {trap}, number {}", nth + 1),
         why,
-        remedy: "make more nodes or larger old_machines, lower fill_percent or pods_per_node, or set fewer traps".into(),
+        remedy: "make more nodes or larger old_machines, lower fill_percent or pods_per_node, or set fewer traps"
+            .into(),
     }
 }

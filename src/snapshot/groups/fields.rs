@@ -43,7 +43,12 @@ impl<'a> Fields<'a> {
         form(self.file, &self.at(key), value, expected)
     }
     pub fn missing(&self, key: &str, expected: &str) -> GroupsError {
-        GroupsError::Form { file: self.file.into(), path: self.at(key), problem: "it is missing".into(), expected: expected.into() }
+        GroupsError::Form {
+            file: self.file.into(),
+            path: self.at(key),
+            problem: "it is missing".into(),
+            expected: expected.into(),
+        }
     }
     pub fn text(&mut self, key: &'static str) -> Result<Option<&'a str>, GroupsError> {
         match self.get(key) {
@@ -91,7 +96,9 @@ impl<'a> Fields<'a> {
         if let Some(map) = v.as_object() {
             return map
                 .iter()
-                .map(|(k, v)| scalar(v).map(|v| (k.clone(), v)).ok_or_else(|| self.wrong(key, v, "a string for each label")))
+                .map(|(k, v)| {
+                    scalar(v).map(|v| (k.clone(), v)).ok_or_else(|| self.wrong(key, v, "a string for each label"))
+                })
                 .collect();
         }
         let items = self.children(key)?;
@@ -129,5 +136,10 @@ pub(super) fn form(file: &str, path: &str, value: &Value, expected: &str) -> Gro
         found = found.chars().take(57).chain("...".chars()).collect();
     }
     let path = if path.is_empty() { "the document" } else { path };
-    GroupsError::Form { file: file.into(), path: path.into(), problem: format!("found {found}"), expected: expected.into() }
+    GroupsError::Form {
+        file: file.into(),
+        path: path.into(),
+        problem: format!("found {found}"),
+        expected: expected.into(),
+    }
 }

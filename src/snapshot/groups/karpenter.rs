@@ -10,7 +10,11 @@ use crate::snapshot::groups::ocean::Note;
 const OF_MACHINE: &[&str] = &["kubernetes.io/arch", "kubernetes.io/os", "node.kubernetes.io/instance-type"];
 
 /// Reads one NodePool.
-pub(super) fn read(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Unread) -> Result<(Draft, Vec<Note>), GroupsError> {
+pub(super) fn read(
+    reader: &Reader<'_>,
+    mut f: Fields<'_>,
+    unread: &mut Unread,
+) -> Result<(Draft, Vec<Note>), GroupsError> {
     let mut notes = Vec::new();
     f.skip(&["apiVersion", "kind", "status"]);
     let mut meta = f.child("metadata")?.ok_or_else(|| f.missing("metadata", "the NodePool's metadata"))?;
@@ -126,8 +130,14 @@ impl Chosen {
     /// Machine types by the labels they have (one they lack does not exclude them), zones and capacity type apart; of the rest, those
     /// that leave one value become labels, the others stay requirements.
     fn of(reader: &Reader<'_>, requirements: Vec<DraftRequirement>) -> Chosen {
-        let mut chosen =
-            Chosen { labels: Vec::new(), zones: None, machines: Vec::new(), spot: false, fallback: false, left: Vec::new() };
+        let mut chosen = Chosen {
+            labels: Vec::new(),
+            zones: None,
+            machines: Vec::new(),
+            spot: false,
+            fallback: false,
+            left: Vec::new(),
+        };
         let fits = |(name, known): &(&String, &super::machines::Known)| {
             requirements.iter().all(|r| match r.key.as_str() {
                 "node.kubernetes.io/instance-type" => r.holds(Some(name)),

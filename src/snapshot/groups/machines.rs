@@ -97,16 +97,22 @@ fn read_type(mut fields: Fields<'_>) -> Result<(String, Known), GroupsError> {
     let name = fields.text("name")?.ok_or_else(|| fields.missing("name", "the machine type's name"))?.to_string();
     let mut known = Known { assumed_reservation: true, ..Known::default() };
     let resources = fields.get("resources").or_else(|| fields.get("capacity"));
-    let resources = resources.and_then(Value::as_object).ok_or_else(|| fields.missing("resources", "amounts by resource"))?;
+    let resources =
+        resources.and_then(Value::as_object).ok_or_else(|| fields.missing("resources", "amounts by resource"))?;
     for (resource, amount) in resources {
-        let quantity = quantity(amount).ok_or_else(|| fields.wrong(&format!("resources.{resource}"), amount, "a quantity"))?;
+        let quantity =
+            quantity(amount).ok_or_else(|| fields.wrong(&format!("resources.{resource}"), amount, "a quantity"))?;
         match resource.as_str() {
             "pods" => known.pod_slots = quantity.value(),
             "cpu" => {
-                known.allocatable.insert("cpu".into(), quantity.milli_value().saturating_sub(ASSUMED_RESERVATION[0]).max(0));
+                known
+                    .allocatable
+                    .insert("cpu".into(), quantity.milli_value().saturating_sub(ASSUMED_RESERVATION[0]).max(0));
             }
             "memory" => {
-                known.allocatable.insert("memory".into(), quantity.value().saturating_sub(ASSUMED_RESERVATION[1]).max(0));
+                known
+                    .allocatable
+                    .insert("memory".into(), quantity.value().saturating_sub(ASSUMED_RESERVATION[1]).max(0));
             }
             other if is_counted(other) => {
                 known.allocatable.insert(other.into(), quantity.value());

@@ -35,7 +35,13 @@ impl DraftRequirement {
         let compare = |greater: bool| {
             let bound = self.values.first().and_then(|v| number(v));
             match (value.and_then(number), bound) {
-                (Some(n), Some(b)) => if greater { n > b } else { n < b },
+                (Some(n), Some(b)) => {
+                    if greater {
+                        n > b
+                    } else {
+                        n < b
+                    }
+                }
                 _ => false,
             }
         };
@@ -99,7 +105,8 @@ impl Reader<'_> {
     /// Adds a group to the catalogue.
     pub(super) fn add(&mut self, draft: Draft) {
         let object = format!("NodeGroup/{}", draft.name);
-        let machines: Vec<MachineIdx> = draft.machines.iter().filter_map(|m| self.machine(&object, m, draft.pod_slots)).collect();
+        let machines: Vec<MachineIdx> =
+            draft.machines.iter().filter_map(|m| self.machine(&object, m, draft.pod_slots)).collect();
         if machines.is_empty() && !draft.template_only {
             self.say(
                 Severity::Warning,
@@ -114,14 +121,19 @@ impl Reader<'_> {
                 Severity::Info,
                 "group-zones-assumed",
                 &object,
-                format!("the description names no zones; those of the cluster's nodes are assumed: {}", self.zones.join(", ")),
+                format!(
+                    "the description names no zones; those of the cluster's nodes are assumed: {}",
+                    self.zones.join(", ")
+                ),
                 "describe the group in nodeferry's own form with its zones",
             );
         }
         let zones = self.resolve_zones(draft.zones.clone().unwrap_or_else(|| self.zones.clone()));
         let catalog = Arc::make_mut(&mut self.cluster.catalog);
         let mut pairs = |pairs: &[(String, String)]| -> Labels {
-            Labels::new(pairs.iter().map(|(k, v)| (catalog.names.intern(k), catalog.names.intern(v))).collect::<Vec<_>>())
+            Labels::new(
+                pairs.iter().map(|(k, v)| (catalog.names.intern(k), catalog.names.intern(v))).collect::<Vec<_>>(),
+            )
         };
         let labels = pairs(&draft.labels);
         let expressions = draft.requirements.iter().map(|r| requirement(catalog, r)).collect();
@@ -148,7 +160,10 @@ impl Reader<'_> {
             headroom: draft
                 .headroom
                 .iter()
-                .map(|(unit, units)| Headroom { unit: unit.iter().map(|(r, n)| (catalog.resource(r), *n)).collect(), units: *units })
+                .map(|(unit, units)| Headroom {
+                    unit: unit.iter().map(|(r, n)| (catalog.resource(r), *n)).collect(),
+                    units: *units,
+                })
                 .collect(),
             auto_headroom_percent: draft.auto_headroom_percent,
             launch_delay: draft.launch_delay,
@@ -202,11 +217,9 @@ impl Reader<'_> {
             zones: zones.iter().map(|z| catalog.names.intern(z)).collect(),
             price_micros_per_hour: draft.price.or(price),
             spot_price_micros_per_hour: draft.spot_price.or(spot_price),
-            attach_limits: draft
-                .attach_limits
-                .clone()
-                .or(attach_limits)
-                .map(|l| l.iter().map(|(d, count)| AttachLimit { driver: catalog.names.intern(d), count: *count }).collect()),
+            attach_limits: draft.attach_limits.clone().or(attach_limits).map(|l| {
+                l.iter().map(|(d, count)| AttachLimit { driver: catalog.names.intern(d), count: *count }).collect()
+            }),
         };
         let same = catalog.machines.entries().find(|(_, m)| **m == machine).map(|(i, _)| i);
         Some(same.unwrap_or_else(|| catalog.machines.push(machine)))
@@ -216,7 +229,12 @@ impl Reader<'_> {
     fn resolve_zones(&self, zones: Vec<String>) -> Vec<String> {
         let full = |zone: String| {
             let tail = format!("-{zone}");
-            self.zones.iter().find(|z| **z != zone && z.ends_with(&tail)).filter(|_| !self.zones.contains(&zone)).cloned().unwrap_or(zone)
+            self.zones
+                .iter()
+                .find(|z| **z != zone && z.ends_with(&tail))
+                .filter(|_| !self.zones.contains(&zone))
+                .cloned()
+                .unwrap_or(zone)
         };
         zones.into_iter().map(full).collect()
     }
@@ -251,7 +269,13 @@ impl Reader<'_> {
                 "the catalogue gives the capacity of {}; 100m cpu and 10Mi memory are taken off for kubelet and system, as no node of these types tells more",
                 names.join(", ")
             );
-            self.say(Severity::Info, "machine-reservation-assumed", "MachineType", message, "give allocatable in nodeferry's own form");
+            self.say(
+                Severity::Info,
+                "machine-reservation-assumed",
+                "MachineType",
+                message,
+                "give allocatable in nodeferry's own form",
+            );
         }
     }
 }
@@ -271,5 +295,9 @@ fn requirement(catalog: &mut Catalog, r: &DraftRequirement) -> Requirement {
 /// Names of machine types, without repeats, in order.
 pub(super) fn named<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<DraftMachine> {
     let mut seen = BTreeSet::new();
-    names.into_iter().filter(|n| seen.insert(*n)).map(|n| DraftMachine { name: n.into(), ..DraftMachine::default() }).collect()
+    names
+        .into_iter()
+        .filter(|n| seen.insert(*n))
+        .map(|n| DraftMachine { name: n.into(), ..DraftMachine::default() })
+        .collect()
 }

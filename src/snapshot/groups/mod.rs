@@ -47,7 +47,9 @@ pub enum GroupsError {
         expected: String,
     },
     /// A file without a group.
-    #[error("{file} holds no node group; expected Ocean's launchSpec or virtualNodeGroup JSON, Karpenter NodePools, or nodeferry's own form (`groups: […]`)")]
+    #[error(
+        "{file} holds no node group; expected Ocean's launchSpec or virtualNodeGroup JSON, Karpenter NodePools, or nodeferry's own form (`groups: […]`)"
+    )]
     NoGroup {
         /// File as the user named it.
         file: String,
@@ -60,7 +62,11 @@ pub enum GroupsError {
 ///
 /// # Errors
 /// File, path of the field, and what was expected.
-pub fn read_groups(paths: &[PathBuf], machine_types: Option<&Path>, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+pub fn read_groups(
+    paths: &[PathBuf],
+    machine_types: Option<&Path>,
+    cluster: &mut Cluster,
+) -> Result<Vec<Finding>, GroupsError> {
     let catalogue = machine_types.map(read_machine_types).transpose()?.unwrap_or_default();
     groups_from_values(&values_of(paths)?, catalogue, cluster)
 }
@@ -97,7 +103,11 @@ pub fn read_machine_types(path: &Path) -> Result<MachineCatalogue, GroupsError> 
 ///
 /// # Errors
 /// File, path of the field, and what was expected.
-pub fn groups_from_values(values: &[(String, Value)], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+pub fn groups_from_values(
+    values: &[(String, Value)],
+    catalogue: MachineCatalogue,
+    cluster: &mut Cluster,
+) -> Result<Vec<Finding>, GroupsError> {
     let mut reader = Reader::new(catalogue, cluster);
     for (file, value) in values {
         let before = reader.cluster.catalog.groups.len();
@@ -123,7 +133,11 @@ pub fn groups_from_values(values: &[(String, Value)], catalogue: MachineCatalogu
 ///
 /// # Errors
 /// File, path of the field, and what was expected.
-pub fn groups_from_sources(sources: &[Source], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Result<Vec<Finding>, GroupsError> {
+pub fn groups_from_sources(
+    sources: &[Source],
+    catalogue: MachineCatalogue,
+    cluster: &mut Cluster,
+) -> Result<Vec<Finding>, GroupsError> {
     let mut values = Vec::new();
     for source in sources {
         values.extend(parse(source)?.into_iter().map(|v| (source.name.clone(), v)));
@@ -136,7 +150,8 @@ pub fn inferred(catalogue: &MachineCatalogue, cluster: &mut Cluster) -> Vec<Find
     let mut findings = infer_groups(cluster);
     apply_prices(catalogue, std::sync::Arc::make_mut(&mut cluster.catalog));
     price_nodes(cluster);
-    let unpriced = |g: &NodeGroup| g.machines.iter().any(|m| cluster.catalog.machines[*m].price_micros_per_hour.is_none());
+    let unpriced =
+        |g: &NodeGroup| g.machines.iter().any(|m| cluster.catalog.machines[*m].price_micros_per_hour.is_none());
     if !cluster.catalog.groups.iter().any(unpriced) {
         findings.retain(|f| f.code != "price-unknown");
     }
@@ -163,9 +178,11 @@ fn parse(source: &Source) -> Result<Vec<Value>, ReadError> {
         return Ok(values.into_iter().filter(|v| !v.is_null()).collect());
     }
     let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    stream
-        .collect::<Result<Vec<Value>, _>>()
-        .map_err(|e| ReadError::Syntax { file: source.name.clone(), format: "JSON", problem: e.to_string() })
+    stream.collect::<Result<Vec<Value>, _>>().map_err(|e| ReadError::Syntax {
+        file: source.name.clone(),
+        format: "JSON",
+        problem: e.to_string(),
+    })
 }
 
 /// What is kept while groups are read.
@@ -185,7 +202,8 @@ impl<'c> Reader<'c> {
         known.learn(cluster);
         let catalog = &cluster.catalog;
         let zone = |n: NodeIdx| cluster.state.nodes[n].spec.labels.get(catalog.known.zone);
-        let zones: BTreeSet<String> = cluster.state.live_nodes().filter_map(zone).map(|z| catalog.text(z).to_string()).collect();
+        let zones: BTreeSet<String> =
+            cluster.state.live_nodes().filter_map(zone).map(|z| catalog.text(z).to_string()).collect();
         Reader {
             known,
             zones: zones.into_iter().collect(),
@@ -238,8 +256,12 @@ impl<'c> Reader<'c> {
         let mut unread = self.unread.remove(file).unwrap_or_default();
         let read: Option<Result<(Draft, Vec<Note>), GroupsError>> = match detect(item) {
             Some(Form::Karpenter) => Some(karpenter::read(self, Fields::of(file, path, item)?, &mut unread)),
-            Some(Form::Aws(inner, at)) => Some(ocean::read_aws(self, Fields::of(file, join(path, at), inner)?, &mut unread)),
-            Some(Form::Azure(inner, at)) => Some(ocean::read_azure(self, Fields::of(file, join(path, at), inner)?, &mut unread)),
+            Some(Form::Aws(inner, at)) => {
+                Some(ocean::read_aws(self, Fields::of(file, join(path, at), inner)?, &mut unread))
+            }
+            Some(Form::Azure(inner, at)) => {
+                Some(ocean::read_azure(self, Fields::of(file, join(path, at), inner)?, &mut unread))
+            }
             Some(Form::OtherKind) => None,
             None => return Err(form(file, path, item, "a launchSpec, a virtualNodeGroup or a NodePool")),
         };
@@ -261,7 +283,13 @@ impl<'c> Reader<'c> {
             }
             let list: Vec<String> = unread.iter().map(|(k, n)| format!("{k} ({n})")).collect();
             let message = format!("fields of the groups that are not read: {}", list.join(", "));
-            self.say(Severity::Info, "group-fields-not-read", &format!("File/{file}"), message, "none needed unless one of them matters to you");
+            self.say(
+                Severity::Info,
+                "group-fields-not-read",
+                &format!("File/{file}"),
+                message,
+                "none needed unless one of them matters to you",
+            );
         }
     }
 }
@@ -310,9 +338,13 @@ fn detect(item: &Value) -> Option<Form<'_>> {
     }
     let has = |keys: &[&str]| keys.iter().any(|k| item.get(k).is_some());
     let labels_as_list = item.get("labels").is_some_and(Value::is_array);
-    if has(&["nodePoolProperties", "nodeCountLimits", "vmSizes", "availabilityZones"]) || item.get("labels").is_some_and(Value::is_object) {
+    if has(&["nodePoolProperties", "nodeCountLimits", "vmSizes", "availabilityZones"])
+        || item.get("labels").is_some_and(Value::is_object)
+    {
         Some(Form::Azure(item, ""))
-    } else if labels_as_list || has(&["instanceTypes", "instanceTypesFilters", "subnetIds", "resourceLimits", "imageId", "oceanId"]) {
+    } else if labels_as_list
+        || has(&["instanceTypes", "instanceTypesFilters", "subnetIds", "resourceLimits", "imageId", "oceanId"])
+    {
         Some(Form::Aws(item, ""))
     } else {
         None

@@ -12,11 +12,17 @@ const AUTO_HEADROOM_PERCENT: u32 = 5;
 const MAX_COUNT: u32 = 1000;
 
 /// Reads one AWS `launchSpec`.
-pub(super) fn read_aws(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Unread) -> Result<(Draft, Vec<Note>), GroupsError> {
+pub(super) fn read_aws(
+    reader: &Reader<'_>,
+    mut f: Fields<'_>,
+    unread: &mut Unread,
+) -> Result<(Draft, Vec<Note>), GroupsError> {
     let mut notes = Vec::new();
     let id = f.text("id")?.map(str::to_string);
     let name = f.text("name")?.map(str::to_string);
-    let Some(id) = id.or_else(|| name.clone()) else { return Err(f.missing("id", "the launch specification's id or name")) };
+    let Some(id) = id.or_else(|| name.clone()) else {
+        return Err(f.missing("id", "the launch specification's id or name"));
+    };
     let name = name.unwrap_or_else(|| id.clone());
     let mut limits = f.child("resourceLimits")?;
     let (min, max) = match &mut limits {
@@ -29,8 +35,25 @@ pub(super) fn read_aws(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Unre
     types.extend(f.texts("preferredSpotTypes")?);
     let (headroom, percent) = headroom(f.child("autoScale")?, unread)?;
     let strategy = strategy(f.child("strategy")?, unread)?;
-    f.skip(&["oceanId", "createdAt", "updatedAt", "imageId", "userData", "securityGroupIds", "iamInstanceProfile", "keyPair", "tags"]);
-    f.skip(&["blockDeviceMappings", "rootVolumeSize", "associatePublicIpAddress", "instanceMetadataOptions", "elasticIpPool", "images"]);
+    f.skip(&[
+        "oceanId",
+        "createdAt",
+        "updatedAt",
+        "imageId",
+        "userData",
+        "securityGroupIds",
+        "iamInstanceProfile",
+        "keyPair",
+        "tags",
+    ]);
+    f.skip(&[
+        "blockDeviceMappings",
+        "rootVolumeSize",
+        "associatePublicIpAddress",
+        "instanceMetadataOptions",
+        "elasticIpPool",
+        "images",
+    ]);
     f.skip(&["subnetIds"]); // a subnet's zone is not in the description
     let draft = Draft {
         is_default: is_default(&name),
@@ -63,11 +86,17 @@ pub(super) fn read_aws(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Unre
 }
 
 /// Reads one Azure `virtualNodeGroup`.
-pub(super) fn read_azure(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Unread) -> Result<(Draft, Vec<Note>), GroupsError> {
+pub(super) fn read_azure(
+    reader: &Reader<'_>,
+    mut f: Fields<'_>,
+    unread: &mut Unread,
+) -> Result<(Draft, Vec<Note>), GroupsError> {
     let mut notes = Vec::new();
     let id = f.text("id")?.map(str::to_string);
     let name = f.text("name")?.map(str::to_string);
-    let Some(id) = id.or_else(|| name.clone()) else { return Err(f.missing("id", "the virtual node group's id or name")) };
+    let Some(id) = id.or_else(|| name.clone()) else {
+        return Err(f.missing("id", "the virtual node group's id or name"));
+    };
     let name = name.unwrap_or_else(|| id.clone());
     let (mut min, mut max, mut slots, mut arch) = (None, None, Some(110), Vec::new());
     if let Some(mut l) = f.child("nodeCountLimits")? {
@@ -79,7 +108,15 @@ pub(super) fn read_azure(reader: &Reader<'_>, mut f: Fields<'_>, unread: &mut Un
         if p.text("osType")?.is_some_and(|os| os.eq_ignore_ascii_case("windows")) {
             arch.push(("kubernetes.io/os".to_string(), "windows".to_string()));
         }
-        p.skip(&["enableNodePublicIP", "osDiskSizeGB", "osDiskType", "osSKU", "kubernetesVersion", "podSubnetIDs", "vnetSubnetIDs"]);
+        p.skip(&[
+            "enableNodePublicIP",
+            "osDiskSizeGB",
+            "osDiskType",
+            "osSKU",
+            "kubernetesVersion",
+            "podSubnetIDs",
+            "vnetSubnetIDs",
+        ]);
         p.skip(&["linuxOSConfig"]);
         p.finish(unread);
     }
@@ -217,7 +254,10 @@ fn filters(fields: Option<Fields<'_>>, unread: &mut Unread, notes: &mut Vec<Note
     f.finish(&mut others);
     if !others.is_empty() {
         let names: Vec<&str> = others.keys().map(String::as_str).collect();
-        let message = format!("{path}: the filters {} are not applied; more machine types may be allowed than are", names.join(", "));
+        let message = format!(
+            "{path}: the filters {} are not applied; more machine types may be allowed than are",
+            names.join(", ")
+        );
         notes.push((Severity::Info, "machine-filters-not-modelled", message, "name the machine types"));
     }
     for (name, n) in others {
@@ -232,7 +272,8 @@ impl Filters {
         let cpus = known.cpu().saturating_add(999) / 1000;
         let gib = known.memory().saturating_add((1 << 30) - 1) >> 30;
         let arch = known.label("kubernetes.io/arch").map(|a| if a == "amd64" { "x86_64" } else { a });
-        let within = |n: i64, min: Option<i64>, max: Option<i64>| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
+        let within =
+            |n: i64, min: Option<i64>, max: Option<i64>| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
         within(cpus, self.min_cpu, self.max_cpu)
             && within(gib, self.min_gib, self.max_gib)
             && (self.architectures.is_empty()

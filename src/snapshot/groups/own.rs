@@ -143,7 +143,12 @@ fn draft_group(file: &str, at: &str, group: &Group) -> Result<Draft, GroupsError
     }
     if !(0.0..=1.0).contains(&group.launch_failure_probability) {
         let found = group.launch_failure_probability.to_string();
-        return Err(wrong(file, format!("{at}.launch_failure_probability"), format!("found {found}"), "a number from 0 to 1"));
+        return Err(wrong(
+            file,
+            format!("{at}.launch_failure_probability"),
+            format!("found {found}"),
+            "a number from 0 to 1",
+        ));
     }
     if group.max_count.is_some_and(|m| m < group.min_count) {
         return Err(wrong(file, format!("{at}.max_count"), "it is below min_count", "at least min_count"));
@@ -153,8 +158,9 @@ fn draft_group(file: &str, at: &str, group: &Group) -> Result<Draft, GroupsError
     }
     let mut taints = Vec::new();
     for (i, t) in group.taints.iter().enumerate() {
-        let effect = super::make::effect(&t.effect)
-            .ok_or_else(|| wrong(file, format!("{at}.taints[{i}].effect"), format!("found {}", t.effect), super::make::EFFECTS))?;
+        let effect = super::make::effect(&t.effect).ok_or_else(|| {
+            wrong(file, format!("{at}.taints[{i}].effect"), format!("found {}", t.effect), super::make::EFFECTS)
+        })?;
         taints.push((t.key.clone(), t.value.clone(), effect));
     }
     let machines = group.machine_types.iter().enumerate();
@@ -231,8 +237,9 @@ fn draft_machine(file: &str, at: &str, machine: &Machine) -> Result<DraftMachine
 fn amounts(file: &str, at: &str, map: &BTreeMap<String, Value>) -> Result<Vec<(String, i64)>, GroupsError> {
     map.iter()
         .map(|(name, value)| {
-            let quantity = super::machines::quantity(value)
-                .ok_or_else(|| super::fields::form(file, &format!("{at}.{name}"), value, "a quantity (500m, 16Gi, 8)"))?;
+            let quantity = super::machines::quantity(value).ok_or_else(|| {
+                super::fields::form(file, &format!("{at}.{name}"), value, "a quantity (500m, 16Gi, 8)")
+            })?;
             Ok((name.clone(), if name == "cpu" { quantity.milli_value() } else { quantity.value() }))
         })
         .collect()

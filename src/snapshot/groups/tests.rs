@@ -65,7 +65,10 @@ fn ocean_aws_launch_specs_as_a_list() {
     let findings = read(&mut c, list).unwrap();
     let g = &c.catalog.groups[GroupIdx(0)];
     assert_eq!(g.origin, GroupOrigin::OceanAws);
-    assert_eq!((g.max_count, g.auto_headroom_percent, g.draining_timeout_ms, g.spot_percent), (7, 10, Some(600_000), Some(100)));
+    assert_eq!(
+        (g.max_count, g.auto_headroom_percent, g.draining_timeout_ms, g.spot_percent),
+        (7, 10, Some(600_000), Some(100))
+    );
     assert_eq!(g.taints[0].effect, Effect::NoExecute);
     assert_eq!(g.machines.len(), 1);
     assert_eq!(codes(&findings), ["machine-size-unknown", "group-zones-assumed"]);
@@ -136,7 +139,10 @@ groups:
     let [shop, open] = [0, 1].map(|i| &c.catalog.groups[GroupIdx(i)]);
     let m4 = &c.catalog.machines[shop.machines[0]];
     let gpu = c.catalog.resources.iter().position(|r| c.catalog.text(*r) == "example.com/gpu").unwrap();
-    assert_eq!((m4.allocatable[0], m4.pod_slots, m4.allocatable[gpu], m4.price_micros_per_hour), (3900, 58, 1, Some(200_000)));
+    assert_eq!(
+        (m4.allocatable[0], m4.pod_slots, m4.allocatable[gpu], m4.price_micros_per_hour),
+        (3900, 58, 1, Some(200_000))
+    );
     assert_eq!(c.catalog.machines[shop.machines[1]].allocatable[0], 7900);
     assert_eq!((shop.launch_failure_ppm, shop.max_count, open.max_is_assumed, open.max_count), (250_000, 5, true, 10));
     assert_eq!(open.zones.len(), 2);
@@ -164,7 +170,11 @@ fn errors_name_file_path_and_what_was_expected() {
 #[test]
 fn nodes_know_their_groups_once_they_are_read() {
     let mut c = cluster();
-    read(&mut c, json!({"groups": [{"name": "g", "labels": {"team": "shop"}, "machine_types": [{"name": "Standard_D4s_v5"}]}]})).unwrap();
+    read(
+        &mut c,
+        json!({"groups": [{"name": "g", "labels": {"team": "shop"}, "machine_types": [{"name": "Standard_D4s_v5"}]}]}),
+    )
+    .unwrap();
     assert_eq!(c.state.nodes[NodeIdx(1)].group, Some(GroupIdx(0)));
     assert_eq!(c.catalog.groups[GroupIdx(0)].max_count, 12);
 }

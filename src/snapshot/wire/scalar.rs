@@ -139,9 +139,9 @@ pub struct Time(pub i64);
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Text::deserialize(deserializer)?;
-        crate::snapshot::time::parse_rfc3339(&text)
-            .map(Time)
-            .ok_or_else(|| D::Error::custom(format_args!("expected a time such as 2026-11-21T10:00:00Z, found {:?}", &*text)))
+        crate::snapshot::time::parse_rfc3339(&text).map(Time).ok_or_else(|| {
+            D::Error::custom(format_args!("expected a time such as 2026-11-21T10:00:00Z, found {:?}", &*text))
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Volumes, claims, classes, drivers as the API writes them.
 
+use super::Meta;
 use super::pod::{AwsDisk, GceDisk, ResourceList, Resources};
 use super::scalar::{List, Text};
 use super::selector::{LabelSelector, NodeSelector, TopologySelectorTerm};
-use super::Meta;
 use serde::Deserialize;
 
 /// `v1.PersistentVolume`.

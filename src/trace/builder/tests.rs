@@ -73,32 +73,13 @@ fn requests_follow_pods_from_old_to_new() {
             (60, 0, 0, 1_000, 4_000),
         ]
     );
-    let waits: Vec<(i64, i64)> = m
-        .capacity
-        .iter()
-        .map(|p| (p.pending_pods, p.disrupted_pods))
-        .collect();
-    assert_eq!(
-        waits,
-        [
-            (0, 0),
-            (0, 0),
-            (0, 0),
-            (1, 0),
-            (0, 0),
-            (0, 1),
-            (0, 0),
-            (0, 0)
-        ]
-    );
+    let waits: Vec<(i64, i64)> = m.capacity.iter().map(|p| (p.pending_pods, p.disrupted_pods)).collect();
+    assert_eq!(waits, [(0, 0), (0, 0), (0, 0), (1, 0), (0, 0), (0, 1), (0, 0), (0, 0)]);
     assert_eq!(m.peak_nodes, 2);
     assert_eq!(m.node_ms_by_side.old + m.node_ms_by_side.new, 60 + 50);
     let row = &m.pods[0];
     assert_eq!(row.replacement.as_deref(), Some("ns/q"));
-    assert_eq!(
-        (row.created_ms, row.bound_ms, row.ready_ms),
-        (Some(31), Some(35), Some(50))
-    );
+    assert_eq!((row.created_ms, row.bound_ms, row.ready_ms), (Some(31), Some(35), Some(50)));
     assert_eq!((row.from_node, row.to_node), (Some(0), Some(1)));
 }
 
@@ -110,13 +91,7 @@ fn what_stays_on_a_deleted_node_leaves_with_it() {
         pod(9, K::PodTerminated, "p", Some("a")),
     ]);
     let last = m.capacity.last().expect("a step");
-    assert_eq!(
-        (
-            last.cpu_requested_milli.old,
-            last.memory_requested_bytes.old
-        ),
-        (0, 0)
-    );
+    assert_eq!((last.cpu_requested_milli.old, last.memory_requested_bytes.old), (0, 0));
 }
 
 #[test]
@@ -133,10 +108,7 @@ fn a_lineage_moved_three_times_is_moved_twice_once() {
     }
     let m = Metrics::from_events(&events);
     assert_eq!((m.evictions, m.pods_moved, m.pods_moved_twice), (3, 3, 1));
-    assert_eq!(
-        m.pods.iter().map(|p| p.moves).collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
+    assert_eq!(m.pods.iter().map(|p| p.moves).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(m.nodes[0].moved, 3);
 }
 
@@ -154,21 +126,9 @@ fn a_place_passed_on_is_disrupted_once() {
         pod(30, K::PodBound, "r", Some("a")),
         pod(40, K::PodReady, "r", Some("a")),
     ]);
-    let disrupted: Vec<(u64, i64)> = m
-        .capacity
-        .iter()
-        .map(|p| (p.t_ms, p.disrupted_pods))
-        .collect();
-    assert!(
-        disrupted.iter().all(|(_, n)| (0..=1).contains(n)),
-        "{disrupted:?}"
-    );
-    assert!(
-        disrupted
-            .iter()
-            .all(|(t, n)| (*n == 1) == (13..40).contains(t)),
-        "{disrupted:?}"
-    );
+    let disrupted: Vec<(u64, i64)> = m.capacity.iter().map(|p| (p.t_ms, p.disrupted_pods)).collect();
+    assert!(disrupted.iter().all(|(_, n)| (0..=1).contains(n)), "{disrupted:?}");
+    assert!(disrupted.iter().all(|(t, n)| (*n == 1) == (13..40).contains(t)), "{disrupted:?}");
     assert_eq!((m.preempted, m.pods_moved, m.pods_moved_twice), (1, 1, 0));
 }
 
@@ -228,21 +188,10 @@ fn refusals_are_counted_where_they_belong() {
         refused(10),
         budget(20, 1),
     ]);
-    assert_eq!(
-        (
-            m.refused,
-            m.batches[0].refused,
-            m.nodes[0].refused,
-            m.pods[0].refused
-        ),
-        (2, 2, 2, 2)
-    );
+    assert_eq!((m.refused, m.batches[0].refused, m.nodes[0].refused, m.pods[0].refused), (2, 2, 2, 2));
     assert_eq!(m.pods[0].departure, Departure::Stays);
     let b = m.tightest_budgets()[0];
-    assert_eq!(
-        (b.refused, b.zero_ms(m.end_ms), b.min_allowed()),
-        (2, 16, Some(0))
-    );
+    assert_eq!((b.refused, b.zero_ms(m.end_ms), b.min_allowed()), (2, 16, Some(0)));
 }
 
 #[test]
@@ -264,24 +213,16 @@ fn launches_are_joined_by_group_and_order() {
         n1,
         n2,
     ]);
-    assert_eq!(
-        m.nodes.iter().map(|n| n.requested_ms).collect::<Vec<_>>(),
-        [Some(1), Some(20)]
-    );
+    assert_eq!(m.nodes.iter().map(|n| n.requested_ms).collect::<Vec<_>>(), [Some(1), Some(20)]);
     assert_eq!((m.launched, m.launch_failures), (2, 1));
 }
 
 #[test]
 fn cost_is_unknown_with_one_unknown_price() {
     let mut a = node(0, "a", NodeRole::Old);
-    let end = at(3_600_000, K::MigrationFinished, |e| {
-        e.outcome = Some("COMPLETED".into())
-    });
+    let end = at(3_600_000, K::MigrationFinished, |e| e.outcome = Some("COMPLETED".into()));
     let m = Metrics::from_events(&[a.clone(), end.clone()]);
-    assert_eq!(
-        (m.cost().as_deref(), m.node_hours().as_str()),
-        (Some("1.00"), "1.000")
-    );
+    assert_eq!((m.cost().as_deref(), m.node_hours().as_str()), (Some("1.00"), "1.000"));
     a.price_micros_per_hour = None;
     let m = Metrics::from_events(&[a, end]);
     assert_eq!(m.cost(), None);
@@ -294,34 +235,13 @@ fn a_whole_run_adds_up() {
     assert_eq!((m.batches.len(), m.nodes.len(), m.pods.len()), (5, 22, 60));
     assert_eq!((m.evictions, m.pods_moved, m.pods_moved_twice), (60, 60, 0));
     assert_eq!(m.batches.iter().map(|b| b.evictions).sum::<u64>(), 60);
-    assert_eq!(
-        m.batches
-            .iter()
-            .map(|b| (b.nodes, b.launched))
-            .collect::<Vec<_>>(),
-        [(2, 2); 5]
-    );
+    assert_eq!(m.batches.iter().map(|b| (b.nodes, b.launched)).collect::<Vec<_>>(), [(2, 2); 5]);
     assert_eq!(m.batches.iter().map(|b| b.refused).sum::<u64>(), m.refused);
-    assert!(
-        m.pods
-            .iter()
-            .all(|p| p.ready_ms.is_some() && p.to_node.is_some())
-    );
-    assert!(
-        m.nodes
-            .iter()
-            .filter(|n| n.role == NodeRole::New)
-            .all(|n| n.requested_ms.is_some())
-    );
+    assert!(m.pods.iter().all(|p| p.ready_ms.is_some() && p.to_node.is_some()));
+    assert!(m.nodes.iter().filter(|n| n.role == NodeRole::New).all(|n| n.requested_ms.is_some()));
     let last = m.capacity.last().expect("a step");
-    assert_eq!(
-        (last.t_ms, last.disrupted_pods, last.pending_pods),
-        (m.end_ms, 0, 3)
-    );
-    assert_eq!(
-        (last.nodes.old, last.nodes.new, last.nodes.other),
-        (0, 10, 2)
-    );
+    assert_eq!((last.t_ms, last.disrupted_pods, last.pending_pods), (m.end_ms, 0, 3));
+    assert_eq!((last.nodes.old, last.nodes.new, last.nodes.other), (0, 10, 2));
     assert_eq!(last.cpu_requested_milli.new, 60 * 500);
 }
 
@@ -331,11 +251,5 @@ fn large_and_failed_runs_add_up() {
     assert_eq!((m.batches.len(), m.evictions), (10, 15_000));
     let m = Metrics::from_events(synthetic::one_by_one());
     assert_eq!(m.outcome.as_deref(), Some("FAILED"));
-    assert_eq!(
-        m.nodes
-            .iter()
-            .filter(|n| n.drain_failed_ms.is_some())
-            .count(),
-        1
-    );
+    assert_eq!(m.nodes.iter().filter(|n| n.drain_failed_ms.is_some()).count(), 1);
 }

@@ -48,13 +48,7 @@ pub(super) fn height(blocks: &[Block<'_>]) -> i32 {
 }
 
 /// Draws all lanes; `rows` is how many nodes they stand for.
-pub(super) fn draw(
-    c: &mut Canvas<'_>,
-    time: &TimeScale,
-    m: &Metrics,
-    blocks: &[Block<'_>],
-    rows: usize,
-) {
+pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[Block<'_>], rows: usize) {
     let note = format!(
         "{} are more than the {MAX_NODE_ROWS} for which a row each can be read: heights show how many of a lane's nodes are in a state (old below, new above), full at its peak",
         format::count(rows as u64, "node"),
@@ -79,31 +73,16 @@ fn is_new(n: &NodeRow) -> bool {
 }
 
 /// Old nodes stand on the lane's foot, new ones hang from its top half.
-fn draw_lane(
-    c: &mut Canvas<'_>,
-    time: &TimeScale,
-    m: &Metrics,
-    block: &Block<'_>,
-    (top, bottom): (i32, i32),
-) {
-    let (new, old): (Vec<&NodeRow>, Vec<&NodeRow>) =
-        block.nodes.iter().copied().partition(|n| is_new(n));
-    let middle = if new.is_empty() {
-        top
-    } else {
-        top + (bottom - top) * 2 / 5
-    };
+fn draw_lane(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, block: &Block<'_>, (top, bottom): (i32, i32)) {
+    let (new, old): (Vec<&NodeRow>, Vec<&NodeRow>) = block.nodes.iter().copied().partition(|n| is_new(n));
+    let middle = if new.is_empty() { top } else { top + (bottom - top) * 2 / 5 };
     let stack = [State::Drained, State::Draining, State::Cordoned];
     let middle_foot = if old.is_empty() { bottom } else { middle };
     draw_stack(c, time, m, &old, &stack, (middle + 1, bottom));
     draw_stack(c, time, m, &new, &[State::Launching], (top, middle_foot));
     for n in old {
         if let Some(failed) = n.drain_failed_ms {
-            c.cross(
-                (time.x(failed), (middle + bottom) / 2),
-                5,
-                palette::VERMILLION,
-            );
+            c.cross((time.x(failed), (middle + bottom) / 2), 5, palette::VERMILLION);
         }
     }
 }
@@ -117,11 +96,7 @@ fn draw_stack(
     states: &[State],
     (top, bottom): (i32, i32),
 ) {
-    let most = counts(m, nodes, states)
-        .into_iter()
-        .map(|(_, n)| n)
-        .max()
-        .unwrap_or(0);
+    let most = counts(m, nodes, states).into_iter().map(|(_, n)| n).max().unwrap_or(0);
     // From the top layer down: each is drawn down to the foot, the next one over it.
     for depth in (1..=states.len()).rev() {
         let counts = counts(m, nodes, &states[..depth]);
@@ -132,9 +107,7 @@ fn draw_stack(
             let pixels = i64::from(bottom - top) * count / most.max(1);
             bottom - i32::try_from(pixels.max(i64::from(count > 0))).unwrap_or(0)
         };
-        let steps = [(time.x(first), bottom)]
-            .into_iter()
-            .chain(counts.iter().map(|(t, n)| (time.x(*t), row(*n))));
+        let steps = [(time.x(first), bottom)].into_iter().chain(counts.iter().map(|(t, n)| (time.x(*t), row(*n))));
         let line = step::line(steps, i32::MIN);
         c.area(&line, bottom, states[depth - 1].color(), 1.0);
     }
@@ -162,50 +135,28 @@ fn counts(m: &Metrics, nodes: &[&NodeRow], states: &[State]) -> Vec<(u64, i64)> 
 fn captions(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
     let new = block.nodes.iter().filter(|n| is_new(n)).count();
     let old = block.nodes.len() - new;
-    let ink = Ink {
-        bold: true,
-        ..Ink::LABEL
-    };
+    let ink = Ink { bold: true, ..Ink::LABEL };
     let name = match block.batches.as_slice() {
         [] => "no batch".to_owned(),
         [b] => format!("batch {}", b.index),
         [first, .., last] => format!("batches {}–{}", first.index, last.index),
     };
     c.text(&name, (20, y), Anchor::Start, ink);
-    let sizes = if new == 0 {
-        format!("{old} old")
-    } else {
-        format!("{old} old, {new} new")
-    };
+    let sizes = if new == 0 { format!("{old} old") } else { format!("{old} old, {new} new") };
     c.text(&sizes, (X.0 - 10, y), Anchor::End, Ink::SMALL);
-    c.text(
-        &ending(block),
-        (X.1 + 12, y),
-        Anchor::Start,
-        Ink {
-            color: palette::INK,
-            ..Ink::SMALL
-        },
-    );
+    c.text(&ending(block), (X.1 + 12, y), Anchor::Start, Ink { color: palette::INK, ..Ink::SMALL });
 }
 
 /// How the lane's batches ended and how long they took from the first start to the last end.
 fn ending(block: &Block<'_>) -> String {
-    let mut outcomes: Vec<&str> = block
-        .batches
-        .iter()
-        .map(|b| b.outcome.as_deref().unwrap_or("not finished"))
-        .collect();
+    let mut outcomes: Vec<&str> =
+        block.batches.iter().map(|b| b.outcome.as_deref().unwrap_or("not finished")).collect();
     outcomes.sort_unstable();
     outcomes.dedup();
-    let worst = ["not finished", "FAILED", "STOPPED", "PARTLY_COMPLETED"]
-        .into_iter()
-        .find(|w| outcomes.contains(w));
+    let worst = ["not finished", "FAILED", "STOPPED", "PARTLY_COMPLETED"].into_iter().find(|w| outcomes.contains(w));
     let outcome = worst.or(outcomes.first().copied()).unwrap_or("");
     let start = block.batches.iter().filter_map(|b| b.start_ms).min();
     let end = block.batches.iter().filter_map(|b| b.end_ms).max();
-    let took = start
-        .zip(end)
-        .map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
+    let took = start.zip(end).map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
     format!("{outcome}{}", took.unwrap_or_default())
 }

@@ -19,11 +19,7 @@ fn block_height(block: &Block<'_>) -> i32 {
 
 /// Pixels that all blocks take.
 pub(super) fn height(blocks: &[Block<'_>]) -> i32 {
-    blocks
-        .iter()
-        .map(|b| block_height(b) + GAP)
-        .sum::<i32>()
-        .max(40)
+    blocks.iter().map(|b| block_height(b) + GAP).sum::<i32>().max(40)
 }
 
 /// Draws all blocks.
@@ -34,12 +30,7 @@ pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[
         for b in &block.batches {
             if let Some((from, to)) = batch_span(b, m) {
                 let (x0, x1) = columns(time, from, to);
-                c.rect_mix(
-                    (x0, top),
-                    (x1, top + block_height(block)),
-                    palette::BAND_DARK,
-                    0.6,
-                );
+                c.rect_mix((x0, top), (x1, top + block_height(block)), palette::BAND_DARK, 0.6);
             }
         }
         caption(c, block, top + CAPTION / 2);
@@ -52,10 +43,7 @@ pub(super) fn draw(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, blocks: &[
     }
 }
 
-const NAME: Ink = Ink {
-    color: palette::INK,
-    ..Ink::SMALL
-};
+const NAME: Ink = Ink { color: palette::INK, ..Ink::SMALL };
 
 /// How nodes are named in the rows.
 enum Names {
@@ -69,11 +57,7 @@ impl Names {
     fn of(blocks: &[Block<'_>]) -> Names {
         let all = || blocks.iter().flat_map(|b| &b.nodes);
         let hosts: BTreeSet<&str> = all().map(|n| host(&n.name)).collect();
-        if hosts.len() == all().count() {
-            Names::Host
-        } else {
-            Names::Whole
-        }
+        if hosts.len() == all().count() { Names::Host } else { Names::Whole }
     }
 
     fn name(&self, n: &NodeRow) -> String {
@@ -90,10 +74,7 @@ fn host(name: &str) -> &str {
 }
 
 fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
-    let ink = Ink {
-        bold: true,
-        ..Ink::LABEL
-    };
+    let ink = Ink { bold: true, ..Ink::LABEL };
     let Some(b) = block.batches.first() else {
         return c.text("no batch", (20, y), Anchor::Start, ink);
     };
@@ -104,10 +85,7 @@ fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
 /// How a batch ended and how long it took.
 fn ending(b: &BatchRow) -> String {
     let outcome = b.outcome.as_deref().unwrap_or("not finished");
-    let took = b
-        .start_ms
-        .zip(b.end_ms)
-        .map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
+    let took = b.start_ms.zip(b.end_ms).map(|(s, e)| format!(" {}", format::duration(e.saturating_sub(s))));
     format!("{outcome}{}", took.unwrap_or_default())
 }
 
@@ -126,11 +104,7 @@ fn row(c: &mut Canvas<'_>, time: &TimeScale, m: &Metrics, n: &NodeRow, y: i32) {
     if let Some(failed) = n.drain_failed_ms {
         c.cross((time.x(failed), y), 5, palette::VERMILLION);
     }
-    let refused = if n.refused > 0 {
-        format!(", {} refused", format::thousands(n.refused))
-    } else {
-        String::new()
-    };
+    let refused = if n.refused > 0 { format!(", {} refused", format::thousands(n.refused)) } else { String::new() };
     let note = format!("{} evicted{refused}", format::thousands(n.evictions));
     c.text(&note, (X.1 + 12, y), Anchor::Start, Ink::SMALL);
 }

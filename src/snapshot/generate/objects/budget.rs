@@ -8,7 +8,8 @@ use super::{metadata, workloads};
 
 pub(super) fn each<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<(), E>) -> Result<(), E> {
     let guarded = workloads(model, |w| !w.budgets.is_empty());
-    let mut all: Vec<(&Workload, &Budget)> = guarded.into_iter().flat_map(|w| w.budgets.iter().map(move |b| (w, b))).collect();
+    let mut all: Vec<(&Workload, &Budget)> =
+        guarded.into_iter().flat_map(|w| w.budgets.iter().map(move |b| (w, b))).collect();
     all.sort_by(|a, b| (&a.0.namespace, &a.1.name).cmp(&(&b.0.namespace, &b.1.name)));
     for (workload, budget) in all {
         out(object(model, workload, budget))?;

@@ -22,7 +22,8 @@ pub(super) fn nodes<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<
 fn node_object(model: &Model<'_>, index: usize, node: &Node) -> Value {
     let params = model.params;
     let mut meta = metadata(model, "Node", None, &node.name, node.created);
-    meta["annotations"] = json!({"node.alpha.kubernetes.io/ttl": "0", "volumes.kubernetes.io/controller-managed-attach-detach": "true"});
+    meta["annotations"] =
+        json!({"node.alpha.kubernetes.io/ttl": "0", "volumes.kubernetes.io/controller-managed-attach-detach": "true"});
     let mut labels = json!({
         "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux", "disktype": if node.ssd { "ssd" } else { "hdd" },
         "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": &node.name, "kubernetes.io/os": "linux",
@@ -77,7 +78,11 @@ fn status(model: &Model<'_>, index: usize, node: &Node) -> Value {
         map
     };
     // The machine itself: whole cores and GiB, of which the kubelet and the system keep a part.
-    let capacity = amounts(node.room.cpu_millis.div_ceil(1000).to_string(), memory(node.room.memory_mib.div_ceil(1024) * 1024), "128Gi");
+    let capacity = amounts(
+        node.room.cpu_millis.div_ceil(1000).to_string(),
+        memory(node.room.memory_mib.div_ceil(1024) * 1024),
+        "128Gi",
+    );
     let allocatable = amounts(cpu(node.offered_cpu_millis()), memory(node.room.memory_mib), "112Gi");
     json!({
         "addresses": [
@@ -106,8 +111,16 @@ fn conditions(node: &Node) -> Vec<Value> {
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ];
     let condition = |(kind, status, reason, message): (&str, &str, &str, &str)| {
-        let (heartbeat, since) = if lost { (timestamp(LOST_HEARTBEAT), timestamp(LOST_SEEN)) } else { (timestamp(NOW - 15), ready_since.clone()) };
-        let (status, reason, message) = if lost { ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.") } else { (status, reason, message) };
+        let (heartbeat, since) = if lost {
+            (timestamp(LOST_HEARTBEAT), timestamp(LOST_SEEN))
+        } else {
+            (timestamp(NOW - 15), ready_since.clone())
+        };
+        let (status, reason, message) = if lost {
+            ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+        } else {
+            (status, reason, message)
+        };
         json!({"lastHeartbeatTime": heartbeat, "lastTransitionTime": since, "message": message, "reason": reason, "status": status, "type": kind})
     };
     kinds.into_iter().map(condition).collect()
@@ -136,7 +149,9 @@ pub(super) fn namespaces<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Re
     for name in names {
         let mut meta = metadata(model, "Namespace", None, name, CLUSTER_CREATED);
         meta["labels"] = json!({"kubernetes.io/metadata.name": name});
-        out(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": meta, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}))?;
+        out(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": meta, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}),
+        )?;
     }
     Ok(())
 }
@@ -163,8 +178,16 @@ pub(super) fn priority_classes<E>(model: &Model<'_>, out: &mut impl FnMut(Value)
     let classes = [
         ("generated-high", 1000, "Generated workloads that go first."),
         ("generated-low", -10, "Generated workloads that go last."),
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
     ];
     for (name, value, description) in classes {
         let mut meta = metadata(model, "PriorityClass", None, name, CLUSTER_CREATED);

@@ -23,7 +23,8 @@ pub(super) fn template_labels(model: &Model<'_>, workload: &Workload) -> Map<Str
 fn template_annotations(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
     let shape = &workload.shape;
     let mut annotations = string_map(shape.annotations.iter().copied());
-    let timed = [(&model.params.start_annotation, shape.start_seconds), (&model.params.stop_annotation, shape.stop_seconds)];
+    let timed =
+        [(&model.params.start_annotation, shape.start_seconds), (&model.params.stop_annotation, shape.stop_seconds)];
     for (key, seconds) in timed {
         if let Some(key) = key {
             annotations.insert(key.clone(), seconds.to_string().into());
@@ -120,8 +121,12 @@ fn affinity(model: &Model<'_>, workload: &Workload) -> Option<Value> {
     if workload.shape.spread == Some(Spread::Hard) {
         // Says over which zones it spreads, so that a zone of a trap is none of its domains.
         let zones = model.params.zone_names();
-        let term = json!({"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": zones}]});
-        affinity.insert("nodeAffinity".into(), json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}));
+        let term =
+            json!({"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": zones}]});
+        affinity.insert(
+            "nodeAffinity".into(),
+            json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}),
+        );
     }
     if let Some(apart) = workload.shape.apart {
         let key = match apart {
@@ -208,7 +213,11 @@ impl<'m, 'p> PodWriter<'m, 'p> {
 }
 
 fn frame(model: &Model<'_>, workload: &Workload) -> Frame {
-    Frame { metadata: sorted(frame_metadata(model, workload)), labels: sorted(frame_labels(model, workload)), spec: sorted(frame_spec(model, workload)) }
+    Frame {
+        metadata: sorted(frame_metadata(model, workload)),
+        labels: sorted(frame_labels(model, workload)),
+        spec: sorted(frame_spec(model, workload)),
+    }
 }
 
 fn sorted(map: Map<String, Value>) -> Map<String, Value> {
@@ -254,7 +263,10 @@ fn frame_labels(model: &Model<'_>, workload: &Workload) -> Map<String, Value> {
             labels.insert(ORDINAL.into(), Value::Null);
             labels.insert(POD_NAME.into(), Value::Null);
         }
-        Kind::DaemonSet => labels.extend(string_map([("controller-revision-hash", workload.hash.as_str()), ("pod-template-generation", "1")])),
+        Kind::DaemonSet => labels.extend(string_map([
+            ("controller-revision-hash", workload.hash.as_str()),
+            ("pod-template-generation", "1"),
+        ])),
         _ => {}
     }
     labels.insert(REGION.into(), model.params.region.as_str().into());
@@ -303,7 +315,9 @@ fn pod_tolerations(model: &Model<'_>, workload: &Workload) -> Vec<Value> {
     }
     if daemon {
         for what in ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"] {
-            all.push(json!({"effect": "NoSchedule", "key": format!("node.kubernetes.io/{what}"), "operator": "Exists"}));
+            all.push(
+                json!({"effect": "NoSchedule", "key": format!("node.kubernetes.io/{what}"), "operator": "Exists"}),
+            );
         }
     }
     all
@@ -372,7 +386,12 @@ fn status(model: &Model<'_>, workload: &Workload, pod: &Pod) -> Value {
     let crashed = pod.state == PodState::CrashLooping;
     let (scheduled, ready_at) = (timestamp(pod.created), timestamp(started));
     let condition = |kind: &str, since: &str| {
-        fields([("lastProbeTime", Value::Null), ("lastTransitionTime", since.into()), ("status", "True".into()), ("type", kind.into())])
+        fields([
+            ("lastProbeTime", Value::Null),
+            ("lastTransitionTime", since.into()),
+            ("status", "True".into()),
+            ("type", kind.into()),
+        ])
     };
     let mut ready = condition("Ready", &ready_at);
     let mut containers_ready = condition("ContainersReady", &ready_at);
@@ -442,7 +461,8 @@ fn unschedulable_message(model: &Model<'_>, shape: &Shape) -> String {
         (tainted, "node(s) had untolerated taint(s)"),
         (cordoned, "node(s) were unschedulable"),
     ];
-    let mut reasons: Vec<String> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, reason)| format!("{count} {reason}")).collect();
+    let mut reasons: Vec<String> =
+        reasons.iter().filter(|(count, _)| *count > 0).map(|(count, reason)| format!("{count} {reason}")).collect();
     reasons.sort_unstable();
     let all = model.nodes.len();
     format!(

@@ -40,7 +40,8 @@ pub(super) fn each<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<(
         out(csi_node(model, node))?;
     }
     out(csi_driver(model))?;
-    let mut attached: Vec<(String, &Volume<'_>)> = volumes.iter().map(|volume| (attachment_name(model, volume), volume)).collect();
+    let mut attached: Vec<(String, &Volume<'_>)> =
+        volumes.iter().map(|volume| (attachment_name(model, volume), volume)).collect();
     attached.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, volume) in attached {
         out(attachment(model, &name, volume))?;
@@ -56,7 +57,15 @@ fn volumes<'m>(model: &'m Model<'_>) -> Vec<Volume<'m>> {
             let Some(node) = pod.node else { continue };
             let claim = format!("data-{}", pod.name);
             let claim_uid = object_uid(model, "PersistentVolumeClaim", Some(&workload.namespace), &claim);
-            volumes.push(Volume { workload, pod, node: &model.nodes[node], gib, claim, name: format!("pvc-{claim_uid}"), claim_uid });
+            volumes.push(Volume {
+                workload,
+                pod,
+                node: &model.nodes[node],
+                gib,
+                claim,
+                name: format!("pvc-{claim_uid}"),
+                claim_uid,
+            });
         }
     }
     volumes
@@ -76,7 +85,8 @@ pub(super) fn claim_template(model: &Model<'_>, gib: u64) -> Value {
 
 fn claim(model: &Model<'_>, volume: &Volume<'_>) -> Value {
     let driver = &model.params.csi_driver;
-    let mut meta = metadata(model, "PersistentVolumeClaim", Some(&volume.workload.namespace), &volume.claim, volume.pod.created);
+    let mut meta =
+        metadata(model, "PersistentVolumeClaim", Some(&volume.workload.namespace), &volume.claim, volume.pod.created);
     meta["annotations"] = json!({
         "pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes",
         "volume.kubernetes.io/selected-node": &volume.node.name, "volume.kubernetes.io/storage-provisioner": driver,

@@ -55,7 +55,15 @@ pub(super) fn each<E>(model: &Model<'_>, out: &mut impl FnMut(Value) -> Result<(
 }
 
 /// Puts an object together; `metadata.generation` is 1.
-fn object(model: &Model<'_>, api_version: &str, kind: &str, workload: &Workload, name: &str, spec: Value, status: Value) -> Value {
+fn object(
+    model: &Model<'_>,
+    api_version: &str,
+    kind: &str,
+    workload: &Workload,
+    name: &str,
+    spec: Value,
+    status: Value,
+) -> Value {
     let mut meta = metadata(model, kind, Some(&workload.namespace), name, workload.created);
     meta["generation"] = 1.into();
     json!({"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec, "status": status})
@@ -94,15 +102,27 @@ fn deployment(model: &Model<'_>, workload: &Workload) -> Value {
     let availability = if available {
         condition("Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.".into())
     } else {
-        condition("Available", false, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".into())
+        condition(
+            "Available",
+            false,
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.".into(),
+        )
     };
     let fixed = json!({
         "conditions": [availability, condition("Progressing", true, "NewReplicaSetAvailable", progressed)],
         "observedGeneration": 1, "terminatingReplicas": workload.terminating(),
     });
     let live = workload.live();
-    let numbers = [("availableReplicas", ready), ("readyReplicas", ready), ("replicas", live), ("unavailableReplicas", wanted.saturating_sub(ready)), ("updatedReplicas", live)];
-    let mut deployment = object(model, "apps/v1", "Deployment", workload, &workload.name, spec, counts(fixed, &numbers));
+    let numbers = [
+        ("availableReplicas", ready),
+        ("readyReplicas", ready),
+        ("replicas", live),
+        ("unavailableReplicas", wanted.saturating_sub(ready)),
+        ("updatedReplicas", live),
+    ];
+    let mut deployment =
+        object(model, "apps/v1", "Deployment", workload, &workload.name, spec, counts(fixed, &numbers));
     deployment["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "1"});
     deployment
 }
@@ -118,7 +138,8 @@ fn replica_set(model: &Model<'_>, workload: &Workload, name: &str) -> Value {
     }
     let spec = json!({"replicas": wanted, "selector": selector, "template": template(model, workload, labels.clone())});
     let fixed = json!({"observedGeneration": 1, "replicas": live, "terminatingReplicas": workload.terminating()});
-    let status = counts(fixed, &[("availableReplicas", ready), ("fullyLabeledReplicas", live), ("readyReplicas", ready)]);
+    let status =
+        counts(fixed, &[("availableReplicas", ready), ("fullyLabeledReplicas", live), ("readyReplicas", ready)]);
     let mut set = object(model, "apps/v1", "ReplicaSet", workload, name, spec, status);
     if of_deployment {
         let surge = u64::from(wanted) + u64::from(wanted).div_ceil(4);
@@ -163,7 +184,10 @@ fn daemon_set(model: &Model<'_>, workload: &Workload) -> Value {
     let fixed = json!({
         "currentNumberScheduled": all, "desiredNumberScheduled": all, "numberMisscheduled": 0, "numberReady": ready, "observedGeneration": 1,
     });
-    let status = counts(fixed, &[("numberAvailable", ready), ("numberUnavailable", all - ready), ("updatedNumberScheduled", all)]);
+    let status = counts(
+        fixed,
+        &[("numberAvailable", ready), ("numberUnavailable", all - ready), ("updatedNumberScheduled", all)],
+    );
     let mut set = object(model, "apps/v1", "DaemonSet", workload, &workload.name, spec, status);
     set["metadata"]["annotations"] = json!({"deprecated.daemonset.template.generation": "1"});
     set
@@ -187,7 +211,8 @@ fn replication_controller(model: &Model<'_>, workload: &Workload) -> Value {
         "replicas": workload.replicas, "selector": {"app": &workload.name}, "template": template(model, workload, template_labels(model, workload)),
     });
     let fixed = json!({"observedGeneration": 1, "replicas": live});
-    let status = counts(fixed, &[("availableReplicas", ready), ("fullyLabeledReplicas", live), ("readyReplicas", ready)]);
+    let status =
+        counts(fixed, &[("availableReplicas", ready), ("fullyLabeledReplicas", live), ("readyReplicas", ready)]);
     let mut controller = object(model, "v1", "ReplicationController", workload, &workload.name, spec, status);
     controller["metadata"]["labels"] = json!({"app": &workload.name});
     controller
