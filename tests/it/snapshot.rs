@@ -14,7 +14,7 @@ fn dump(name: &str) -> Option<Snapshot> {
         eprintln!("LEFT OUT: {} is not there", root.display());
         return None;
     };
-    Some(read_paths(&[PathBuf::from(path)]).unwrap_or_else(|e| panic!("{name}: {e}")))
+    Some(read_paths(&[path]).unwrap_or_else(|e| panic!("{name}: {e}")))
 }
 
 /// Figures of a dump that are easily counted otherwise.

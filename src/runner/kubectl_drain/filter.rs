@@ -83,10 +83,8 @@ fn judge(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64, loo
         return Verdict::Skip;
     }
     // Warnings of the filters so far are never seen: unreplicatedFilter comes last, and only the last status is kept.
-    if c.shape(p.spec).has_empty_dir() && !terminal {
-        if !flags.delete_emptydir_data {
-            return Verdict::Error("Pods with local storage (use --delete-emptydir-data to override)".into());
-        }
+    if c.shape(p.spec).has_empty_dir() && !terminal && !flags.delete_emptydir_data {
+        return Verdict::Error("Pods with local storage (use --delete-emptydir-data to override)".into());
     }
     if terminal || spec.owner.is_some() {
         return Verdict::Take;
