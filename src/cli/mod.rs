@@ -33,10 +33,22 @@ pub fn run() -> i32 {
         Ok(status) => status,
         Err(e) if is_broken_pipe(&e) => 0,
         Err(e) => {
-            let _ = writeln!(anstream::stderr(), "error: {e:#}");
+            let _ = writeln!(anstream::stderr(), "error: {}", message(&e));
             BAD_INPUT
         }
     }
+}
+
+/// An error and its causes, each said once: many messages quote their cause already.
+fn message(e: &anyhow::Error) -> String {
+    let mut text = e.to_string();
+    for cause in e.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// The reader of our output went away (`| head`): no error of ours.
