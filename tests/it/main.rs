@@ -1,6 +1,10 @@
 //! Integration tests.
 
+mod cli;
+mod completeness;
+mod determinism;
 mod groups;
+mod properties;
 mod recorded_drains;
 mod resume;
 mod snapshot;
