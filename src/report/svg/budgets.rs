@@ -1,7 +1,7 @@
 //! The budgets that held the run up most, over time.
 
 use super::canvas::{Anchor, Canvas, Ink, chars_in, palette, picture};
-use super::frame::{Entry, Panel, Swatch, TOP, WIDTH, batch_bands, legend, summary, title};
+use super::frame::{Entry, Panel, Swatch, TOP, WIDTH, batch_bands, legend, title};
 use super::scale::{TimeScale, ValueScale};
 use super::step;
 use crate::report::format;
@@ -43,7 +43,7 @@ pub(super) fn draw(m: &Metrics) -> String {
 fn subtitle(m: &Metrics, shown: usize) -> String {
     let all = m.budgets.len();
     let which = if shown < all { format!("{shown} of {all} budgets") } else { format::count(all as u64, "budget") };
-    format!("{} · {which}, by evictions refused, then by time with none allowed", summary(m))
+    format!("{which}, by evictions refused, then by time with none allowed")
 }
 
 fn lane(c: &mut Canvas<'_>, panel: &Panel<'_>, m: &Metrics, b: &BudgetSeries) {
