@@ -45,7 +45,15 @@ impl Carriers {
         (&key.0, key.1, carrier)
     }
     /// Pods of a shape came to a node (+1) or left it (-1).
-    pub fn change(&mut self, index: ShapeIdx, shape: &PodShape, node: NodeIdx, delta: i64, topology: &mut Topology, state: &State) {
+    pub fn change(
+        &mut self,
+        index: ShapeIdx,
+        shape: &PodShape,
+        node: NodeIdx,
+        delta: i64,
+        topology: &mut Topology,
+        state: &State,
+    ) {
         if self.of_shape.len() <= index.at() {
             self.of_shape.resize(index.at() + 1, None);
         }

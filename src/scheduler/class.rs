@@ -4,11 +4,15 @@ use super::config::SchedulerConfig;
 use super::decision::Failure;
 use super::index::Index;
 use super::names::PluginId;
+use super::plugins::inter_pod_affinity::Terms;
 use super::plugins::node_resources_fit::ScoredResources;
 use super::plugins::pod_topology_spread::{Compiler, Rows, default_constraints};
-use super::plugins::inter_pod_affinity::Terms;
-use super::plugins::{balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration};
-use crate::cluster::{Catalog, Idx, NodeIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume};
+use super::plugins::{
+    balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
+};
+use crate::cluster::{
+    Catalog, Idx, NodeIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume,
+};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -183,7 +187,8 @@ fn static_refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<P
         Some(PluginId::NodeUnschedulable)
     } else if config.filters(PluginId::TaintToleration) && !taint_toleration::admits(shape, n) {
         Some(PluginId::TaintToleration)
-    } else if config.filters(PluginId::NodeAffinity) && !(enforced() && node_affinity::admits(shape, n, &catalog.names)) {
+    } else if config.filters(PluginId::NodeAffinity) && !(enforced() && node_affinity::admits(shape, n, &catalog.names))
+    {
         Some(PluginId::NodeAffinity)
     } else {
         None
@@ -249,7 +254,13 @@ pub struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Makes columns ready for one cycle.
-    pub fn new(sight: Sight<'a>, index: &'a Index, shape: &'a PodShape, balance: bool, columns: &'a mut Columns) -> Lookup<'a> {
+    pub fn new(
+        sight: Sight<'a>,
+        index: &'a Index,
+        shape: &'a PodShape,
+        balance: bool,
+        columns: &'a mut Columns,
+    ) -> Lookup<'a> {
         let nodes = sight.state.nodes.len();
         columns.cells.resize(nodes.max(columns.cells.len()), UNSEEN);
         if Class::prefers_nodes(sight, shape) {

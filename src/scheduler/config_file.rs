@@ -9,7 +9,9 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Not YAML, or not of the shape.
-    #[error("the scheduler configuration cannot be read: {0}; expected a KubeSchedulerConfiguration of kubescheduler.config.k8s.io/v1")]
+    #[error(
+        "the scheduler configuration cannot be read: {0}; expected a KubeSchedulerConfiguration of kubescheduler.config.k8s.io/v1"
+    )]
     Syntax(String),
     /// It has a value that the real scheduler would refuse too.
     #[error("the scheduler configuration has {what}; {remedy}")]
@@ -167,11 +169,16 @@ impl SchedulerConfig {
         for plugin in enabled {
             let Some(id) = PluginId::by_name(&plugin.name) else {
                 let what = format!("plugin {}", plugin.name);
-                return Err(ConfigError::Value { what, remedy: "only plugins of the default profile are modelled: take it out" });
+                return Err(ConfigError::Value {
+                    what,
+                    remedy: "only plugins of the default profile are modelled: take it out",
+                });
             };
             match self.weights.iter_mut().find(|w| w.0 == id) {
                 Some(known) => known.1 = plugin.weight.filter(|w| *w != 0).unwrap_or(known.1),
-                None if SchedulerConfig::default().weight(id) > 0 => self.weights.push((id, plugin.weight.unwrap_or(1))),
+                None if SchedulerConfig::default().weight(id) > 0 => {
+                    self.weights.push((id, plugin.weight.unwrap_or(1)))
+                }
                 None => {}
             }
         }
@@ -187,7 +194,10 @@ impl SchedulerConfig {
                     Some("MostAllocated") => FitStrategy::MostAllocated,
                     Some(other) => {
                         let what = format!("scoring strategy {other}");
-                        return Err(ConfigError::Value { what, remedy: "LeastAllocated and MostAllocated are modelled" });
+                        return Err(ConfigError::Value {
+                            what,
+                            remedy: "LeastAllocated and MostAllocated are modelled",
+                        });
                     }
                 };
                 if let Some(resources) = strategy.resources.filter(|r| !r.is_empty()) {
@@ -201,10 +211,12 @@ impl SchedulerConfig {
             }
             Some(PluginId::InterPodAffinity) => {
                 self.hard_pod_affinity_weight = args.hard_pod_affinity_weight.unwrap_or(self.hard_pod_affinity_weight);
-                self.ignore_preferred_terms_of_existing_pods = args.ignore_preferred_terms_of_existing_pods.unwrap_or(false);
+                self.ignore_preferred_terms_of_existing_pods =
+                    args.ignore_preferred_terms_of_existing_pods.unwrap_or(false);
             }
             Some(PluginId::PodTopologySpread) if args.defaulting_type.as_deref() == Some("List") => {
-                self.default_spread = DefaultSpread::List(args.default_constraints.into_iter().map(constraint).collect());
+                self.default_spread =
+                    DefaultSpread::List(args.default_constraints.into_iter().map(constraint).collect());
             }
             Some(PluginId::NodeAffinity) => {
                 if let Some(added) = args.added_affinity {
@@ -214,7 +226,8 @@ impl SchedulerConfig {
             Some(PluginId::DefaultPreemption) => {
                 let least = args.min_candidate_nodes_percentage;
                 self.min_candidate_nodes_percentage = least.unwrap_or(self.min_candidate_nodes_percentage);
-                self.min_candidate_nodes_absolute = args.min_candidate_nodes_absolute.unwrap_or(self.min_candidate_nodes_absolute);
+                self.min_candidate_nodes_absolute =
+                    args.min_candidate_nodes_absolute.unwrap_or(self.min_candidate_nodes_absolute);
             }
             _ => {}
         }
@@ -241,7 +254,8 @@ fn constraint(c: Constraint) -> DefaultConstraint {
 }
 
 fn term(term: Term, catalog: &mut Catalog) -> Result<NodeSelectorTerm, ConfigError> {
-    let mut read = |list: Vec<Expression>| list.into_iter().map(|e| requirement(e, catalog)).collect::<Result<Vec<_>, _>>();
+    let mut read =
+        |list: Vec<Expression>| list.into_iter().map(|e| requirement(e, catalog)).collect::<Result<Vec<_>, _>>();
     Ok(NodeSelectorTerm { expressions: read(term.match_expressions)?, fields: read(term.match_fields)? })
 }
 

@@ -165,7 +165,12 @@ pub struct Counts {
 }
 
 /// Whether a node meets a pod's node selector and required node affinity.
-pub fn node_matches(selector: &[(Sym, Sym)], affinity: Option<&NodeSelector>, node: &NodeState, names: &Interner) -> bool {
+pub fn node_matches(
+    selector: &[(Sym, Sym)],
+    affinity: Option<&NodeSelector>,
+    node: &NodeState,
+    names: &Interner,
+) -> bool {
     let labels = &node.spec.labels;
     selector.iter().all(|(k, v)| labels.get(*k) == Some(*v))
         && affinity.is_none_or(|a| a.matches(labels, node.spec.name, names))
@@ -247,7 +252,13 @@ impl Counts {
     }
     /// The counter of a matcher by a key over the nodes that a policy admits.
     pub fn counter_of(
-        &mut self, matcher: u32, key: TopoKey, policy: EligibilityKey, topology: &Topology, state: &State, names: &Interner,
+        &mut self,
+        matcher: u32,
+        key: TopoKey,
+        policy: EligibilityKey,
+        topology: &Topology,
+        state: &State,
+        names: &Interner,
     ) -> u32 {
         let eligibility = self.eligibility_of(policy, topology, state, names);
         if let Some(known) = self.counter_ids.get(&(matcher, key, eligibility)) {

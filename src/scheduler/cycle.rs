@@ -65,7 +65,12 @@ enum Prepared {
 
 impl Volumes {
     fn prepare(&mut self, view: PodView<'_>, mut each: impl FnMut(PluginId, PreFilter) -> bool) {
-        fn one<P: PodPlugin>(plugin: &mut P, view: PodView<'_>, runs: &mut PluginSet, each: &mut impl FnMut(PluginId, PreFilter) -> bool) -> bool {
+        fn one<P: PodPlugin>(
+            plugin: &mut P,
+            view: PodView<'_>,
+            runs: &mut PluginSet,
+            each: &mut impl FnMut(PluginId, PreFilter) -> bool,
+        ) -> bool {
             if !view.config.filters(P::PLUGIN) {
                 return true;
             }
@@ -139,14 +144,33 @@ impl Scheduler {
     /// Runs one cycle for a pending pod. Binds nothing; the state is as before when it returns (hypotheses are taken back).
     ///
     /// `tie(n)` draws one of `n` equally good nodes; it is asked only with [`TieBreak::Uniform`].
-    pub fn decide(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize) -> Decision {
+    pub fn decide(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        tie: &mut dyn FnMut(usize) -> usize,
+    ) -> Decision {
         self.run(catalog, state, pod, tie, false)
     }
     /// As [`Scheduler::decide`], with every feasible node's scores.
-    pub fn explain(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize) -> Decision {
+    pub fn explain(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        tie: &mut dyn FnMut(usize) -> usize,
+    ) -> Decision {
         self.run(catalog, state, pod, tie, true)
     }
-    fn run(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, tie: &mut dyn FnMut(usize) -> usize, explain: bool) -> Decision {
+    fn run(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        tie: &mut dyn FnMut(usize) -> usize,
+        explain: bool,
+    ) -> Decision {
         self.sync(catalog, state);
         if self.index.order.list().is_empty() {
             return failed(Failure::default(), 0);
@@ -206,7 +230,12 @@ impl Scheduler {
             return None;
         }
         self.next_start = (self.next_start + looked) % self.index.order.list().len();
-        Some(Decision { verdict: Verdict::Unschedulable(failure.clone()), feasible: 0, evaluated: *looked, explanation: None })
+        Some(Decision {
+            verdict: Verdict::Unschedulable(failure.clone()),
+            feasible: 0,
+            evaluated: *looked,
+            explanation: None,
+        })
     }
     /// PreFilter (S/framework/runtime `RunPreFilterPlugins`), in plugin order.
     fn prepare(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, class: usize) -> Prepared {
@@ -276,7 +305,13 @@ impl Scheduler {
         self.check_prepared(catalog, state, pod, node)
     }
     /// Twice where pods of no lower priority are nominated to the node: as if they were there, then as it is.
-    fn check_prepared(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
+    fn check_prepared(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        node: NodeIdx,
+    ) -> Result<(), Rejection> {
         let yielding = self.yields_to(catalog, state, pod, node);
         if !yielding.is_empty() {
             let mark = state.suppose();
@@ -326,7 +361,13 @@ impl Scheduler {
     }
     /// Why a node is refused, in filter order, with reasons.
     fn first_refusal(
-        &self, sight: Sight<'_>, pod: PodIdx, class: &Class, node: NodeIdx, spread: &[pts::HardCheck<'_>], affinity: &ipa::Checks<'_>,
+        &self,
+        sight: Sight<'_>,
+        pod: PodIdx,
+        class: &Class,
+        node: NodeIdx,
+        spread: &[pts::HardCheck<'_>],
+        affinity: &ipa::Checks<'_>,
     ) -> Option<Rejection> {
         let shape = &sight.catalog.shapes[class.shape.at()];
         if let Some(plugin) = refusal(sight, shape, node) {
@@ -339,8 +380,15 @@ impl Scheduler {
     /// Looks for feasible nodes and takes the best.
     #[allow(clippy::too_many_arguments)] // one cycle's context, used in this one place
     fn search(
-        &mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, class: usize, narrowed: Option<Vec<NodeIdx>>, narrowers: PluginSet,
-        tie: &mut dyn FnMut(usize) -> usize, explain: bool,
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        class: usize,
+        narrowed: Option<Vec<NodeIdx>>,
+        narrowers: PluginSet,
+        tie: &mut dyn FnMut(usize) -> usize,
+        explain: bool,
     ) -> Decision {
         let overlay = self.nominated_overlay(catalog, state, pod);
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -350,7 +398,8 @@ impl Scheduler {
         let feasible = scratch.feasible.len();
         let decision = match scratch.feasible[..] {
             [] => {
-                let failure = Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
+                let failure =
+                    Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
                 self.classes.all[class].failed = Some((self.index.generation, looked, failure.clone()));
                 Decision { verdict: Verdict::Unschedulable(failure), feasible, evaluated: looked, explanation: None }
             }
@@ -368,7 +417,12 @@ impl Scheduler {
         decision
     }
     /// Nodes with nominated pods that this pod must yield to, with what the double filtering says of them.
-    fn nominated_overlay(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx) -> Vec<(NodeIdx, Option<Rejection>)> {
+    fn nominated_overlay(
+        &mut self,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+    ) -> Vec<(NodeIdx, Option<Rejection>)> {
         if self.index.nominated.is_empty() {
             return Vec::new();
         }
@@ -384,7 +438,13 @@ impl Scheduler {
     /// Filters nodes from where the last cycle stopped until enough are feasible; returns how many were looked at.
     #[allow(clippy::too_many_arguments)] // as above
     fn scan(
-        &mut self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize, narrowed: Option<&[NodeIdx]>, overlay: &[(NodeIdx, Option<Rejection>)],
+        &mut self,
+        catalog: &Catalog,
+        state: &State,
+        pod: PodIdx,
+        id: usize,
+        narrowed: Option<&[NodeIdx]>,
+        overlay: &[(NodeIdx, Option<Rejection>)],
         scratch: &mut Scratch,
     ) -> usize {
         let Scratch { feasible, totals, any_taints, .. } = scratch;
@@ -404,7 +464,10 @@ impl Scheduler {
         let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty();
         let view = PodView { catalog, state, config: &self.config, pod };
         // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
-        let mut lookup = class.named.is_none().then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
+        let mut lookup = class
+            .named
+            .is_none()
+            .then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
         let mut at = self.next_start % nodes.len();
         let mut looked = 0;
         while looked < nodes.len() {
@@ -433,7 +496,12 @@ impl Scheduler {
     }
     /// What volumes, other nodes' pods and nominated pods say of a node that would do for itself.
     fn fits(
-        &self, node: NodeIdx, class: &Class, view: PodView<'_>, spread: &[pts::HardCheck<'_>], affinity: &ipa::Checks<'_>,
+        &self,
+        node: NodeIdx,
+        class: &Class,
+        view: PodView<'_>,
+        spread: &[pts::HardCheck<'_>],
+        affinity: &ipa::Checks<'_>,
         overlay: &[(NodeIdx, Option<Rejection>)],
     ) -> bool {
         match overlay.iter().find(|o| o.0 == node) {
@@ -448,7 +516,13 @@ impl Scheduler {
     /// The second pass: why each node was refused.
     #[allow(clippy::too_many_arguments)] // as above
     fn failure(
-        &self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize, narrowed: Option<&[NodeIdx]>, narrowers: PluginSet,
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        pod: PodIdx,
+        id: usize,
+        narrowed: Option<&[NodeIdx]>,
+        narrowers: PluginSet,
         mut overlay: Vec<(NodeIdx, Option<Rejection>)>,
     ) -> Failure {
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
@@ -471,7 +545,14 @@ impl Scheduler {
         Failure { nodes: all.len(), pre_filter: None, statuses, absent, rejectors }
     }
     /// Scores the feasible nodes into `scratch.totals`.
-    fn score(&self, catalog: &Catalog, state: &State, id: usize, scratch: &mut Scratch, explain: bool) -> Option<Box<Explanation>> {
+    fn score(
+        &self,
+        catalog: &Catalog,
+        state: &State,
+        id: usize,
+        scratch: &mut Scratch,
+        explain: bool,
+    ) -> Option<Box<Explanation>> {
         let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let class = &self.classes.all[id];
         if class.named.is_none() {
@@ -490,7 +571,9 @@ impl Scheduler {
     fn total(&self, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, any_taints, column, spread } = scratch;
         let (columns, index, config) = (&class.columns, &self.index, &self.config);
-        let mut add = |weight: i64, column: &[i64]| totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score);
+        let mut add = |weight: i64, column: &[i64]| {
+            totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score)
+        };
         let mut same = 0;
         for (plugin, weight) in config.weights.iter().filter(|w| w.1 > 0) {
             let scored = match plugin {
@@ -515,7 +598,9 @@ impl Scheduler {
                     column.extend(feasible.iter().map(|n| columns.images.get(n.at()).copied().unwrap_or(0)));
                     true
                 }
-                PluginId::PodTopologySpread => pts::score(&class.rows, &index.counts, &index.topology, feasible, spread, column),
+                PluginId::PodTopologySpread => {
+                    pts::score(&class.rows, &index.counts, &index.topology, feasible, spread, column)
+                }
                 PluginId::InterPodAffinity => {
                     ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, config, feasible, column)
                 }
@@ -531,7 +616,8 @@ impl Scheduler {
     }
     /// Every plugin's scores, each from its own rule.
     fn explanation(&self, sight: Sight<'_>, class: &Class, feasible: &[NodeIdx]) -> Explanation {
-        let mut explanation = Explanation { feasible: feasible.to_vec(), totals: vec![0; feasible.len()], ..Explanation::default() };
+        let mut explanation =
+            Explanation { feasible: feasible.to_vec(), totals: vec![0; feasible.len()], ..Explanation::default() };
         let (mut column, mut scratch) = (Vec::new(), pts::Scratch::default());
         for (plugin, weight) in self.config.weights.iter().filter(|w| w.1 > 0) {
             if self.score_one(*plugin, sight, class, feasible, &mut scratch, &mut column) {
@@ -547,7 +633,13 @@ impl Scheduler {
     }
     /// One plugin's normalised scores. False if it is skipped for this class.
     fn score_one(
-        &self, plugin: PluginId, sight: Sight<'_>, class: &Class, feasible: &[NodeIdx], scratch: &mut pts::Scratch, out: &mut Vec<i64>,
+        &self,
+        plugin: PluginId,
+        sight: Sight<'_>,
+        class: &Class,
+        feasible: &[NodeIdx],
+        scratch: &mut pts::Scratch,
+        out: &mut Vec<i64>,
     ) -> bool {
         let shape = &sight.catalog.shapes[class.shape.at()];
         let index = &self.index;
@@ -581,7 +673,15 @@ impl Scheduler {
                 return pts::score(&class.rows, &index.counts, &index.topology, feasible, scratch, out);
             }
             PluginId::InterPodAffinity => {
-                return ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, &self.config, feasible, out);
+                return ipa::score(
+                    &class.terms,
+                    &index.counts,
+                    &index.carriers,
+                    &index.topology,
+                    &self.config,
+                    feasible,
+                    out,
+                );
             }
             PluginId::DynamicResources => fill(&|_| 0),
             _ => return false,
@@ -598,7 +698,8 @@ fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: Node
         PluginId::NodeUnschedulable => Rejection::unresolvable(plugin, node_unschedulable::REASON),
         PluginId::TaintToleration => Rejection::unresolvable(plugin, taint_toleration::REASON),
         PluginId::NodeAffinity => {
-            let enforced = node_affinity::admits_enforced(sight.config.added_affinity.as_ref(), n, &sight.catalog.names);
+            let enforced =
+                node_affinity::admits_enforced(sight.config.added_affinity.as_ref(), n, &sight.catalog.names);
             let words = if enforced { node_affinity::REASON } else { node_affinity::REASON_ENFORCED };
             Rejection::unresolvable(plugin, words)
         }

@@ -1,7 +1,7 @@
 //! Which pods selectors cannot tell apart: same namespace, same labels under every key that some selector mentions.
 
-use crate::cluster::{Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SpecIdx, Sym};
 use crate::cluster::Idx;
+use crate::cluster::{Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SpecIdx, Sym};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 

@@ -7,11 +7,11 @@
 //! Where the real one depends on luck ([ND] in KUBERNETES §1.9): the node at which the dry run starts is the caller's draw; of equal
 //! candidates the first by node index is chosen, and [`Candidate::tied`] names them all.
 
+use super::Scheduler;
 use super::config::SchedulerConfig;
 use super::decision::{Failure, histogram};
 use super::names::PluginId;
 use super::plugin::Rejection;
-use super::Scheduler;
 use crate::cluster::{BudgetIdx, Catalog, NodeIdx, NsIdx, PodIdx, State};
 use rustc_hash::FxHashMap;
 
@@ -104,7 +104,11 @@ impl Tried {
             Tried::Nodes(refusals) => histogram(catalog, refusals.iter(), Some(&absent), failure.nodes),
             Tried::Nobody => {
                 let unjudged = failure.pre_filter.as_ref().or(failure.absent.as_ref());
-                let others = if unjudged.is_some_and(Rejection::is_resolvable) { failure.nodes - failure.statuses.len() } else { 0 };
+                let others = if unjudged.is_some_and(Rejection::is_resolvable) {
+                    failure.nodes - failure.statuses.len()
+                } else {
+                    0
+                };
                 let tried = failure.statuses.iter().filter(|s| s.1.is_resolvable()).count() + others;
                 histogram(catalog, std::iter::repeat_n(&nobody, tried), Some(&absent), failure.nodes)
             }

@@ -24,7 +24,8 @@ impl Bed {
     }
     /// A shape that asks for cpu (milli) at a priority, to be changed at will.
     pub fn shape(&mut self, cpu: i64, priority: i32) -> PodShape {
-        let requests = Requests { amounts: if cpu > 0 { vec![(CPU, cpu)] } else { Vec::new() }, nonzero: [cpu, 200 << 20] };
+        let requests =
+            Requests { amounts: if cpu > 0 { vec![(CPU, cpu)] } else { Vec::new() }, nonzero: [cpu, 200 << 20] };
         PodShape {
             incoming_nonzero: requests.nonzero,
             requests,
@@ -52,7 +53,8 @@ impl Bed {
     }
     /// A spec of that shape in the default namespace, with labels `k=v`.
     pub fn spec(&mut self, shape: PodShape, labels: &[(&str, &str)]) -> SpecIdx {
-        let labels = Labels::new(labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))));
+        let labels =
+            Labels::new(labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))));
         let shape = self.catalog.intern_shape(shape);
         let empty = self.catalog.known.empty;
         self.catalog.specs.push(PodSpec {
@@ -183,7 +185,8 @@ impl Bed {
         let mut shape = self.shape(0, 0);
         shape.volumes = (0..claims.len() as u32).map(Volume::Claim).collect();
         let spec = self.spec(shape, &[]);
-        let claims = claims.iter().map(|c| ClaimRef { name: self.catalog.claims[*c].name, claim: Some(*c), ephemeral: false });
+        let claims =
+            claims.iter().map(|c| ClaimRef { name: self.catalog.claims[*c].name, claim: Some(*c), ephemeral: false });
         let claims = claims.collect();
         self.catalog.specs[spec].claims = claims;
         spec

@@ -48,7 +48,8 @@ mod tests {
         let draws = crate::cluster::draw::Draws::new(7);
         for case in 0..3000 {
             let n = 1 + draws.below("tie", "n", case, 40) as usize;
-            let totals: Vec<i64> = (0..n).map(|i| draws.below("tie", "total", case * 64 + i as u64, 4) as i64).collect();
+            let totals: Vec<i64> =
+                (0..n).map(|i| draws.below("tie", "total", case * 64 + i as u64, 4) as i64).collect();
             assert_eq!(preorder_first(&totals), heap_pop(&totals), "{totals:?}");
         }
     }

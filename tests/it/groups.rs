@@ -40,12 +40,19 @@ fn openb_pools_are_inferred_and_can_host_their_own_pods() {
     let names: Vec<&str> = c.catalog.groups.iter().map(|g| c.catalog.text(g.id)).collect();
     assert_eq!(names, ["general", "gpu"]);
     assert_eq!(c.catalog.groups[GroupIdx(0)].machines.len(), 12);
-    assert!(c.state.live_nodes().all(|n| match_node(view(&c), n) == GroupMatch::Group(c.state.nodes[n].group.unwrap())));
+    assert!(
+        c.state.live_nodes().all(|n| match_node(view(&c), n) == GroupMatch::Group(c.state.nodes[n].group.unwrap()))
+    );
     let (old, pods) = general(&c);
     let options = PackOptions { choice: Choice::LeastWaste, exclude: old.clone(), ..PackOptions::default() };
     let packing = pack(view(&c), &Templates::new(view(&c)), &pods, &options);
     assert_eq!(packing.unhosted, []);
-    assert!(packing.nodes() > 0 && packing.nodes() as usize <= old.len(), "{} nodes for {}", packing.nodes(), old.len());
+    assert!(
+        packing.nodes() > 0 && packing.nodes() as usize <= old.len(),
+        "{} nodes for {}",
+        packing.nodes(),
+        old.len()
+    );
 }
 
 #[test]
@@ -55,7 +62,9 @@ fn the_groups_written_for_openb_host_all_that_runs_there() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios/groups/openb.yaml");
     let findings = groups::read_groups(&[path], None, &mut c).expect("the groups are readable");
     assert_eq!(findings, []);
-    assert!(c.state.live_nodes().all(|n| match_node(view(&c), n) == GroupMatch::Group(c.state.nodes[n].group.unwrap())));
+    assert!(
+        c.state.live_nodes().all(|n| match_node(view(&c), n) == GroupMatch::Group(c.state.nodes[n].group.unwrap()))
+    );
     let pods: Vec<PodIdx> = c.state.live_pods().filter(|p| c.state.pods[*p].node.is_some()).collect();
     let templates = Templates::new(view(&c));
     let mut empty = c.clone();
@@ -63,7 +72,8 @@ fn the_groups_written_for_openb_host_all_that_runs_there() {
     for n in c.state.live_nodes() {
         empty.state.nodes[n].group = None;
     }
-    let packing = pack(view(&empty), &templates, &pods, &PackOptions { choice: Choice::Cheapest, ..PackOptions::default() });
+    let packing =
+        pack(view(&empty), &templates, &pods, &PackOptions { choice: Choice::Cheapest, ..PackOptions::default() });
     assert_eq!(packing.unhosted, []);
 }
 
@@ -84,10 +94,20 @@ fn node_pools_of_a_real_karpenter_launch_about_what_it_launched() {
     let real = snapshot::read_paths(&[settled]).expect("the dump is readable").cluster;
     let cpus = |n: NodeIdx| real.state.nodes[n].spec.allocatable(CPU);
     let real_cpu: i64 = real.state.live_nodes().map(cpus).sum();
-    let ours: i64 = packing.launches.iter().map(|l| c.catalog.machines[l.machine].allocatable[0] * i64::from(l.count)).sum();
-    eprintln!("karpenter: {} nodes with {real_cpu}m; ours: {} with {ours}m", real.state.live_nodes().count(), packing.nodes());
+    let ours: i64 =
+        packing.launches.iter().map(|l| c.catalog.machines[l.machine].allocatable[0] * i64::from(l.count)).sum();
+    eprintln!(
+        "karpenter: {} nodes with {real_cpu}m; ours: {} with {ours}m",
+        real.state.live_nodes().count(),
+        packing.nodes()
+    );
     for l in &packing.launches {
-        eprintln!("  {} x {} {}", l.count, c.catalog.text(c.catalog.groups[l.group].id), c.catalog.text(c.catalog.machines[l.machine].name));
+        eprintln!(
+            "  {} x {} {}",
+            l.count,
+            c.catalog.text(c.catalog.groups[l.group].id),
+            c.catalog.text(c.catalog.machines[l.machine].name)
+        );
     }
     for u in &packing.unhosted {
         eprintln!("  not hosted: {} {:?}", u.pods.len(), u.reasons);

@@ -37,7 +37,12 @@ fn recorded(dir: &Path) -> Vec<Recorded> {
         .map(|b| {
             let (start, end) = (b["start"].as_f64().expect("start"), b["end"].as_f64().expect("end"));
             Recorded {
-                nodes: b["nodes"].as_array().expect("nodes").iter().map(|n| n.as_str().expect("name").to_owned()).collect(),
+                nodes: b["nodes"]
+                    .as_array()
+                    .expect("nodes")
+                    .iter()
+                    .map(|n| n.as_str().expect("name").to_owned())
+                    .collect(),
                 exit: b["exit"].as_i64().expect("exit"),
                 drain_s: end - start,
                 settle_s: b["settled"].as_f64().map(|s| s - end),

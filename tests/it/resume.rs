@@ -15,7 +15,13 @@ use nodeferry::snapshot::generate::{GenerateParams, generate};
 use std::sync::Arc;
 
 /// A small cluster with budgets, stateful sets and a few traps, emptied by a procedure; the whole trace as text.
-fn story(seed: u64, procedure: ProcedureKind, preset: SurgePreset, stop_at: Option<i64>, restarts: bool) -> Vec<String> {
+fn story(
+    seed: u64,
+    procedure: ProcedureKind,
+    preset: SurgePreset,
+    stop_at: Option<i64>,
+    restarts: bool,
+) -> Vec<String> {
     let params = GenerateParams { seed, nodes: 6, new_nodes: 4, pods_per_node: Some(5), ..GenerateParams::default() };
     let objects = generate(&params).expect("a cluster is generated");
     let snapshot = Snapshot::from_objects(&objects).expect("the reader reads what the generator writes");

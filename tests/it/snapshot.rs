@@ -2,7 +2,7 @@
 
 use nodeferry::cluster::*;
 use nodeferry::snapshot::{Snapshot, read_paths};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A recorded dump; None, said aloud, where the recordings are not there. In CI they must be.
 fn dump(name: &str) -> Option<Snapshot> {
@@ -67,7 +67,9 @@ fn owners_of_every_kind_are_told_apart() {
     // One custom resource has `/scale`, the other has not.
     let custom = |scale| catalog.owners.iter().filter(|o| o.kind == OwnerKind::Custom && o.scale == scale).count();
     assert!(custom(ScaleSource::Replicas) > 0 && custom(ScaleSource::None) > 0 && custom(ScaleSource::Unknown) == 0);
-    assert!(catalog.owners.iter().filter(|o| o.scale == ScaleSource::Replicas && !o.missing).all(|o| o.replicas.is_some()));
+    assert!(
+        catalog.owners.iter().filter(|o| o.scale == ScaleSource::Replicas && !o.missing).all(|o| o.replicas.is_some())
+    );
     for phase in [Phase::Pending, Phase::Running, Phase::Succeeded, Phase::Failed] {
         assert!(state.pods.iter().any(|p| p.phase == phase), "{phase:?}");
     }

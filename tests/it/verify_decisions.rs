@@ -14,7 +14,15 @@ fn check(name: &str) {
     let report = verify_decisions(&dir).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(report.decisions > 0);
     assert!(report.is_perfect(), "{name}\n{}", report.render_table());
-    for equal in [report.feasible_equal, report.plugin_scores_equal, report.totals_equal, report.choice_in_best_set, report.message_equal, report.victims_equal, report.nominated_equal] {
+    for equal in [
+        report.feasible_equal,
+        report.plugin_scores_equal,
+        report.totals_equal,
+        report.choice_in_best_set,
+        report.message_equal,
+        report.victims_equal,
+        report.nominated_equal,
+    ] {
         assert_eq!(equal, report.decisions);
     }
 }

@@ -7,11 +7,7 @@ use std::path::Path;
 fn recorded_evictions_are_reproduced() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/evictions-v1");
     if !directory.is_dir() {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI has no recordings at {}",
-            directory.display()
-        );
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no recordings at {}", directory.display());
         eprintln!("LEFT OUT: no recordings at {}", directory.display());
         return;
     }

@@ -91,8 +91,14 @@ fn a_named_node_is_the_only_one_looked_at() {
     let mut bed = Bed::new();
     let name = bed.sym("a");
     let mut shape = bed.shape(5000, 0);
-    let field = Requirement { key: bed.sym("metadata.name"), operator: Operator::In, values: [name].into_iter().collect(), bound: None };
-    shape.node_affinity = Some(NodeSelector { terms: vec![NodeSelectorTerm { expressions: Vec::new(), fields: vec![field] }] });
+    let field = Requirement {
+        key: bed.sym("metadata.name"),
+        operator: Operator::In,
+        values: [name].into_iter().collect(),
+        bound: None,
+    };
+    shape.node_affinity =
+        Some(NodeSelector { terms: vec![NodeSelectorTerm { expressions: Vec::new(), fields: vec![field] }] });
     let spec = bed.spec(shape, &[]);
     bed.start();
     for name in ["a", "b", "c"] {
@@ -102,7 +108,10 @@ fn a_named_node_is_the_only_one_looked_at() {
     let pod = bed.pod(spec, 0);
     let decision = decide(&mut scheduler, &mut bed, pod);
     let message = decision.failure().expect("it does not fit").message(&bed.catalog, "");
-    assert_eq!(message, "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].");
+    assert_eq!(
+        message,
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    );
 }
 
 /// S/schedule_one.go `evaluateNominatedNode`: the nominated node is tried first; others yield to the nomination.
@@ -152,7 +161,8 @@ fn mixed(bed: &mut Bed) -> Vec<SpecIdx> {
                 3 => shape.spread = vec![constraint(bed, app, "zone", WhenUnsatisfiable::DoNotSchedule)],
                 _ => {
                     let soft = WhenUnsatisfiable::ScheduleAnyway;
-                    shape.spread = vec![constraint(bed, app, "zone", soft), constraint(bed, app, "kubernetes.io/hostname", soft)];
+                    shape.spread =
+                        vec![constraint(bed, app, "zone", soft), constraint(bed, app, "kubernetes.io/hostname", soft)];
                 }
             }
             specs.push(bed.spec(shape, &[("app", app), ("other", "x")]));
@@ -166,8 +176,9 @@ fn what_is_kept_equals_what_is_derived_anew() {
     let mut bed = Bed::new();
     let specs = mixed(&mut bed);
     let taint = bed.taint("dedicated");
-    let templates: Vec<NodeSpec> =
-        (0..40).map(|i| bed.node_spec(&format!("n{i}"), 2000 + 500 * (i % 3), &[("zone", ["x", "y", "z"][i as usize % 3])])).collect();
+    let templates: Vec<NodeSpec> = (0..40)
+        .map(|i| bed.node_spec(&format!("n{i}"), 2000 + 500 * (i % 3), &[("zone", ["x", "y", "z"][i as usize % 3])]))
+        .collect();
     bed.start();
     let mut templates = templates.into_iter();
     for template in templates.by_ref().take(12) {

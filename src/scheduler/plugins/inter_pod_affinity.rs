@@ -61,7 +61,13 @@ impl Compiler<'_> {
 
 impl Terms {
     /// Takes note of terms that pods carry since it last looked.
-    pub fn catch_up(&mut self, carriers: &Carriers, ident: &Ident, config: &SchedulerConfig, names: &crate::cluster::Interner) {
+    pub fn catch_up(
+        &mut self,
+        carriers: &Carriers,
+        ident: &Ident,
+        config: &SchedulerConfig,
+        names: &crate::cluster::Interner,
+    ) {
         for id in self.carriers_seen..carriers.len() {
             let (term, role, _) = carriers.get(id as u32);
             if !term_matches(term, ident, names) {
@@ -162,7 +168,13 @@ impl Checks<'_> {
 
 /// Normalised scores of the feasible nodes. False if the plugin has nothing to say: no term meets a pod.
 pub fn score(
-    terms: &Terms, counts: &Counts, carriers: &Carriers, topology: &Topology, config: &SchedulerConfig, feasible: &[NodeIdx], out: &mut Vec<i64>,
+    terms: &Terms,
+    counts: &Counts,
+    carriers: &Carriers,
+    topology: &Topology,
+    config: &SchedulerConfig,
+    feasible: &[NodeIdx],
+    out: &mut Vec<i64>,
 ) -> bool {
     if config.ignore_preferred_terms_of_existing_pods && terms.preferred.is_empty() {
         return false;

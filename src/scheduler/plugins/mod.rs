@@ -16,6 +16,6 @@ pub mod pod_topology_spread;
 pub mod taint_toleration;
 pub mod volume_binding;
 pub mod volume_restrictions;
-pub mod volume_zone;
 #[cfg(test)]
 mod volume_tests;
+pub mod volume_zone;

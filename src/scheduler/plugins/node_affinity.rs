@@ -21,7 +21,12 @@ pub fn admits_enforced(added: Option<&NodeSelector>, node: &NodeState, names: &I
 }
 
 /// Raw score: sum of the weights of the preferred terms that match, the profile's own included.
-pub fn raw_score(terms: &[(i32, NodeSelectorTerm)], added: &[(i32, NodeSelectorTerm)], node: &NodeState, names: &Interner) -> i64 {
+pub fn raw_score(
+    terms: &[(i32, NodeSelectorTerm)],
+    added: &[(i32, NodeSelectorTerm)],
+    node: &NodeState,
+    names: &Interner,
+) -> i64 {
     let matching = |t: &&(i32, NodeSelectorTerm)| t.1.matches(&node.spec.labels, node.spec.name, names);
     terms.iter().chain(added).filter(matching).map(|t| i64::from(t.0)).sum()
 }

@@ -17,8 +17,7 @@ pub fn shapes_conflict(a: &PodShape, b: &PodShape) -> bool {
 
 /// Whether a node's ports are free for a pod.
 pub fn admits(shape: &PodShape, node: &NodeState, catalog: &Catalog, state: &State) -> bool {
-    shape.host_ports.is_empty()
-        || !node.pods.iter().any(|p| shapes_conflict(shape, catalog.shape(state.pods[*p].spec)))
+    shape.host_ports.is_empty() || !node.pods.iter().any(|p| shapes_conflict(shape, catalog.shape(state.pods[*p].spec)))
 }
 
 #[cfg(test)]

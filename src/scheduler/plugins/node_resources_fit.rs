@@ -50,7 +50,14 @@ pub fn rejection(requests: &Requests, index: NodeIdx, node: &NodeState, state: &
 }
 
 /// Score of a node, absolute.
-pub fn score(shape: &PodShape, resources: &ScoredResources, config: &SchedulerConfig, index: NodeIdx, node: &NodeState, state: &State) -> i64 {
+pub fn score(
+    shape: &PodShape,
+    resources: &ScoredResources,
+    config: &SchedulerConfig,
+    index: NodeIdx,
+    node: &NodeState,
+    state: &State,
+) -> i64 {
     let (mut sum, mut weights) = (0, 0);
     for (resource, weight) in &resources.0 {
         let asked = match *resource {

@@ -56,7 +56,12 @@ pub struct Compiler<'a> {
 }
 
 /// The constraints that hold for pods without their own: the profile's, with the selector of the pod's services and owner.
-pub fn default_constraints(catalog: &Catalog, config: &SchedulerConfig, spec: &PodSpec, ident: &Ident) -> Vec<SpreadConstraint> {
+pub fn default_constraints(
+    catalog: &Catalog,
+    config: &SchedulerConfig,
+    spec: &PodSpec,
+    ident: &Ident,
+) -> Vec<SpreadConstraint> {
     let make = |max_skew, topology_key, when, selector: &Selector| SpreadConstraint {
         max_skew,
         topology_key,
@@ -92,7 +97,8 @@ fn default_selector(catalog: &Catalog, spec: &PodSpec, ident: &Ident) -> Option<
         }
     }
     if let Some(owner) = spec.owner.map(|o| &catalog.owners[o]).filter(|o| !o.missing) {
-        let counts = matches!(owner.kind, OwnerKind::ReplicationController | OwnerKind::ReplicaSet | OwnerKind::StatefulSet);
+        let counts =
+            matches!(owner.kind, OwnerKind::ReplicationController | OwnerKind::ReplicaSet | OwnerKind::StatefulSet);
         if let (true, Selector::All(own)) = (counts, &owner.selector) {
             requirements.extend(own.iter().cloned());
         }
@@ -130,8 +136,12 @@ impl Compiler<'_> {
             let selector = if constraint.selector.is_empty() { Selector::Nothing } else { constraint.selector.clone() };
             let matcher = MatcherKey { terms: vec![(selector, namespace)], live_only: true };
             let matcher = self.counts.matcher_of(matcher, self.idents, names);
-            let policy =
-                EligibilityKey::of(shape, constraint.honor_node_affinity, constraint.honor_node_taints, required.clone());
+            let policy = EligibilityKey::of(
+                shape,
+                constraint.honor_node_affinity,
+                constraint.honor_node_taints,
+                required.clone(),
+            );
             let counter = self.counts.counter_of(matcher, key, policy, self.topology, self.state, names);
             rows.push(Row {
                 key,
@@ -195,7 +205,14 @@ pub struct Scratch {
 }
 
 /// Normalised scores of the feasible nodes. False if the plugin has nothing to say.
-pub fn score(rows: &Rows, counts: &Counts, topology: &Topology, feasible: &[NodeIdx], scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+pub fn score(
+    rows: &Rows,
+    counts: &Counts,
+    topology: &Topology,
+    feasible: &[NodeIdx],
+    scratch: &mut Scratch,
+    out: &mut Vec<i64>,
+) -> bool {
     if rows.soft.is_empty() {
         return false;
     }
@@ -305,7 +322,11 @@ fn normalize(raw: &[i64], ignored: &[bool], out: &mut Vec<i64>) {
     // Raw scores take few values: each is divided once.
     let mut known = [0_i64; 128];
     known[..=span].iter_mut().zip(least..).for_each(|(slot, score)| *slot = share(score));
-    out.extend(raw.iter().zip(ignored).map(|(score, ignored)| if *ignored { 0 } else { known[(score - least) as usize & 127] }));
+    out.extend(
+        raw.iter()
+            .zip(ignored)
+            .map(|(score, ignored)| if *ignored { 0 } else { known[(score - least) as usize & 127] }),
+    );
 }
 
 #[cfg(test)]

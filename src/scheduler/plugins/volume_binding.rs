@@ -245,7 +245,9 @@ impl VolumeBinding {
             if pvc.lost {
                 let volume = view.state.claims[index].volume.map(|v| view.state.volumes[v].name);
                 let volume = volume.map_or("", |v: Sym| view.state.name(view.catalog, v));
-                return Some(format!("persistentvolumeclaim {name:?} bound to non-existent persistentvolume {volume:?}"));
+                return Some(format!(
+                    "persistentvolumeclaim {name:?} bound to non-existent persistentvolume {volume:?}"
+                ));
             }
             if pvc.deleting {
                 return Some(format!("persistentvolumeclaim {name:?} is being deleted"));
@@ -274,15 +276,12 @@ impl PodPlugin for VolumeBinding {
 
     fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
         let found = find(view.catalog, view.state, &self.claims, node);
-        let reasons: SmallVec<[Reason; 1]> = [
-            (found.node_conflict, NODE_CONFLICT),
-            (found.bind_conflict, BIND_CONFLICT),
-            (found.no_volume, NO_VOLUME),
-        ]
-        .into_iter()
-        .filter(|(holds, _)| *holds)
-        .map(|(_, text)| Reason::Fixed(text))
-        .collect();
+        let reasons: SmallVec<[Reason; 1]> =
+            [(found.node_conflict, NODE_CONFLICT), (found.bind_conflict, BIND_CONFLICT), (found.no_volume, NO_VOLUME)]
+                .into_iter()
+                .filter(|(holds, _)| *holds)
+                .map(|(_, text)| Reason::Fixed(text))
+                .collect();
         if reasons.is_empty() {
             return Ok(());
         }

@@ -48,9 +48,9 @@ impl VolumeRestrictions {
     }
     /// Whether another pod that holds a node uses one of the claims, or one put on `node` since.
     fn in_use(&self, state: &State, pod: PodIdx) -> bool {
-        self.claims.iter().any(|c| {
-            self.users.get(c).is_some_and(|u| u.iter().any(|p| *p != pod && state.pods[*p].occupies()))
-        })
+        self.claims
+            .iter()
+            .any(|c| self.users.get(c).is_some_and(|u| u.iter().any(|p| *p != pod && state.pods[*p].occupies())))
     }
 }
 

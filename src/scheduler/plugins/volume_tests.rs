@@ -95,7 +95,8 @@ fn provisioning_honours_topologies_and_the_selected_node() {
     let mut bed = Bed::new();
     let class = bed.class("fast", "csi.x", true);
     let (zone, value) = (bed.catalog.known.zone, bed.sym("b"));
-    let requirement = Requirement { key: zone, operator: Operator::In, values: smallvec::smallvec![value], bound: None };
+    let requirement =
+        Requirement { key: zone, operator: Operator::In, values: smallvec::smallvec![value], bound: None };
     bed.catalog.classes[ClassIdx(0)].allowed_topologies =
         Some(NodeSelector { terms: vec![NodeSelectorTerm { expressions: vec![requirement], fields: Vec::new() }] });
     let claim = bed.claim("c", class);
@@ -156,7 +157,8 @@ fn a_zone_label_of_a_volume_lists_zones_and_nodes_without_any_are_fine() {
     bed.state.bind_claim(claim, volume);
     let pod = bed.pod(spec, 0);
     for (node, fits) in [(a, true), (b, true), (c, false), (bare, true)] {
-        let expected = if fits { Ok(()) } else { Err("Unresolvable: node(s) had no available volume zone".to_string()) };
+        let expected =
+            if fits { Ok(()) } else { Err("Unresolvable: node(s) had no available volume zone".to_string()) };
         assert_eq!(ask::<VolumeZone>(&bed, pod, node), expected);
     }
 }
@@ -174,7 +176,9 @@ fn read_write_once_pod_has_one_user_in_the_cluster_until_it_is_really_gone() {
     let pod = bed.pod(spec, 0);
     bed.state.set_deleting(user, 0, 30_000);
     let refused = ask::<VolumeRestrictions>(&bed, pod, b).unwrap_err();
-    assert!(refused.starts_with("Unschedulable: node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod"));
+    assert!(
+        refused.starts_with("Unschedulable: node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod")
+    );
     bed.state.set_phase(&bed.catalog, user, Phase::Failed);
     assert_eq!(ask::<VolumeRestrictions>(&bed, pod, b), Ok(()));
 }

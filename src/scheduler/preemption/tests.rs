@@ -15,14 +15,21 @@ impl NodeCheck for CpuOnly {
         if state.requested(node)[0] + wanted <= state.nodes[node].spec.allocatable(CPU) {
             return Ok(());
         }
-        Err(Rejection { plugin: PluginId::NodeResourcesFit, code: Code::Unschedulable, reasons: smallvec![Reason::Insufficient(CPU)] })
+        Err(Rejection {
+            plugin: PluginId::NodeResourcesFit,
+            code: Code::Unschedulable,
+            reasons: smallvec![Reason::Insufficient(CPU)],
+        })
     }
 }
 
 /// A failure in which every node lacks cpu.
 fn failure(bed: &Bed) -> Failure {
-    let refusal =
-        Rejection { plugin: PluginId::NodeResourcesFit, code: Code::Unschedulable, reasons: smallvec![Reason::Insufficient(CPU)] };
+    let refusal = Rejection {
+        plugin: PluginId::NodeResourcesFit,
+        code: Code::Unschedulable,
+        reasons: smallvec![Reason::Insufficient(CPU)],
+    };
     let statuses: Vec<_> = bed.state.live_nodes().map(|n| (n, refusal.clone())).collect();
     Failure {
         nodes: statuses.len(),
@@ -189,7 +196,10 @@ fn what_is_said_where_nothing_helps() {
     let candidate = out.candidate().expect("one node").clone();
     assert_eq!(nominate(&bed.catalog, &mut bed.state, pod, &candidate), [running]);
     bed.state.set_deleting(running, 0, 30_000);
-    assert_eq!(run(&mut bed, pod), Preemption::NotEligible("not eligible due to a terminating pod on the nominated node."));
+    assert_eq!(
+        run(&mut bed, pod),
+        Preemption::NotEligible("not eligible due to a terminating pod on the nominated node.")
+    );
     bed.state.set_phase(&bed.catalog, running, Phase::Succeeded);
     assert!(nominate(&bed.catalog, &mut bed.state, pod, &candidate).is_empty());
 }

@@ -1,8 +1,6 @@
 //! What happens in a cluster, as far as a waiting pod may care, and how it is read off the state's log of changes.
 
-use crate::cluster::{
-    Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, PvIdx, PvcIdx, State, Taint,
-};
+use crate::cluster::{Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, PvIdx, PvcIdx, State, Taint};
 use crate::scheduler::names::{PluginId, PluginSet};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;

@@ -198,9 +198,11 @@ impl Queue {
             Strategy::AfterBackoff
         } else {
             let skip = first.saturating_sub(self.first_event) as usize;
-            let worth = self.events.iter().skip(skip).any(|e| {
-                worth_requeuing(catalog, state, pod, &entry, e) == Strategy::AfterBackoff
-            });
+            let worth = self
+                .events
+                .iter()
+                .skip(skip)
+                .any(|e| worth_requeuing(catalog, state, pod, &entry, e) == Strategy::AfterBackoff);
             if worth { Strategy::AfterBackoff } else { Strategy::Skip }
         };
         self.end_flight(pod);
@@ -291,7 +293,11 @@ impl Queue {
         let ticks = ((overdue - self.started).div_euclid(every) + 1).max(0);
         let tick = self.started + ticks * every;
         // A pod that preemption keeps out outlasts its flush: look again at the next tick only.
-        Some(if tick <= self.now { self.started + ((self.now - self.started).div_euclid(every) + 1) * every } else { tick })
+        Some(if tick <= self.now {
+            self.started + ((self.now - self.started).div_euclid(every) + 1) * every
+        } else {
+            tick
+        })
     }
     fn flush_backoff(&mut self, tick: i64) {
         let aligned = self.config.align(tick);
@@ -455,7 +461,11 @@ fn worth_requeuing(catalog: &Catalog, state: &State, pod: PodIdx, entry: &Entry,
     let worth = match event {
         ClusterEvent::Timeout => true,
         ClusterEvent::Activated(target) => *target == pod,
-        ClusterEvent::PodRemoved { up_to_priority: Some(limit), .. } if -entry.rank.minus_priority > i64::from(*limit) => false,
+        ClusterEvent::PodRemoved { up_to_priority: Some(limit), .. }
+            if -entry.rank.minus_priority > i64::from(*limit) =>
+        {
+            false
+        }
         _ => {
             let asked = entry.rejectors.and(event.listeners());
             asked.iter().any(|plugin| hints::says_queue(plugin, catalog, state, pod, event))

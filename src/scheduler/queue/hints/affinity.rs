@@ -17,9 +17,7 @@ pub(super) fn affinity(catalog: &Catalog, state: &State, pod: PodIdx, event: &Cl
             let their_terms = &catalog.shape(state.pods[*other].spec).anti_affinity;
             matches_all(catalog, &shape.anti_affinity, theirs) || matches_all(catalog, their_terms, mine)
         }
-        ClusterEvent::NodeAdded(node) => {
-            has_a_key(state, &shape.affinity, *node) || !shape.anti_affinity.is_empty()
-        }
+        ClusterEvent::NodeAdded(node) => has_a_key(state, &shape.affinity, *node) || !shape.anti_affinity.is_empty(),
         _ => false,
     }
 }
@@ -28,7 +26,8 @@ pub(super) fn affinity(catalog: &Catalog, state: &State, pod: PodIdx, event: &Cl
 fn matches_all(catalog: &Catalog, terms: &[PodTerm], spec: &PodSpec) -> bool {
     !terms.is_empty()
         && terms.iter().all(|t| {
-            (t.all_namespaces || t.namespaces.contains(&spec.namespace)) && t.selector.matches(&spec.labels, &catalog.names)
+            (t.all_namespaces || t.namespaces.contains(&spec.namespace))
+                && t.selector.matches(&spec.labels, &catalog.names)
         })
 }
 

@@ -11,9 +11,9 @@ mod spread;
 mod volumes;
 
 use super::event::ClusterEvent;
-pub(crate) use volumes::disks_conflict;
 use crate::cluster::{Catalog, PodIdx, State};
 use crate::scheduler::names::PluginId;
+pub(crate) use volumes::disks_conflict;
 
 /// Whether `plugin`, which rejected `pod`, says Queue to the event.
 pub fn says_queue(plugin: PluginId, catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {

@@ -1,15 +1,13 @@
 //! Hints of NodeResourcesFit and NodePorts.
 
 use super::ClusterEvent;
-use crate::cluster::{Catalog, HostPort, PodIdx, PodShape, NodeSpec, State};
+use crate::cluster::{Catalog, HostPort, NodeSpec, PodIdx, PodShape, State};
 
 /// Any removal of a pod that held room; a node added whose empty self would hold the pod (`noderesources/fit.go`).
 pub(super) fn fit(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     match event {
         ClusterEvent::PodRemoved { .. } => true,
-        ClusterEvent::NodeAdded(node) => {
-            fits_empty(catalog.shape(state.pods[pod].spec), &state.nodes[*node].spec)
-        }
+        ClusterEvent::NodeAdded(node) => fits_empty(catalog.shape(state.pods[pod].spec), &state.nodes[*node].spec),
         _ => false,
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn restrictions(catalog: &Catalog, state: &State, pod: PodIdx, event:
             let named = |claim: &&ClaimRef| !claim.ephemeral;
             mine.namespace == theirs.namespace
                 && (disks_conflict(catalog, state, pod, *removed)
-                    || mine.claims.iter().filter(named).any(|m| theirs.claims.iter().filter(named).any(|t| t.name == m.name)))
+                    || mine
+                        .claims
+                        .iter()
+                        .filter(named)
+                        .any(|m| theirs.claims.iter().filter(named).any(|t| t.name == m.name)))
         }
         ClusterEvent::ClaimAdded(claim) => mounts(catalog, state, pod, *claim, false),
         _ => false,
@@ -44,7 +48,9 @@ pub(super) fn limits(catalog: &Catalog, state: &State, pod: PodIdx, event: &Clus
 pub(super) fn binding(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     match event {
         ClusterEvent::NodeAdded(_) | ClusterEvent::VolumeAdded(_) | ClusterEvent::VolumeChanged(_) => true,
-        ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => mounts(catalog, state, pod, *claim, true),
+        ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => {
+            mounts(catalog, state, pod, *claim, true)
+        }
         _ => false,
     }
 }
@@ -53,7 +59,9 @@ pub(super) fn binding(catalog: &Catalog, state: &State, pod: PodIdx, event: &Clu
 pub(super) fn zone(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     match event {
         ClusterEvent::NodeAdded(_) | ClusterEvent::VolumeAdded(_) => true,
-        ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => mounts(catalog, state, pod, *claim, false),
+        ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => {
+            mounts(catalog, state, pod, *claim, false)
+        }
         _ => false,
     }
 }
