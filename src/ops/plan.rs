@@ -123,7 +123,7 @@ impl Shared {
     fn run(&self, seed: u64) -> Result<RunResult, PlanError> {
         let view = View { catalog: &self.catalog, state: &self.state };
         let runner = Runner::new(self.intent.clone(), view, self.packer.clone()).map_err(PlanError::Input)?;
-        let result = World::new(RunInput {
+        let mut result = World::new(RunInput {
             catalog: self.catalog.clone(),
             state: self.state.clone(),
             runner,
@@ -137,10 +137,27 @@ impl Shared {
             stop_at: self.stop_at,
         })
         .run();
+        if let Some(failure) = &mut result.failure {
+            failure.cause.push_str(&self.full_groups(&result.state));
+        }
         match result.violations.first() {
             Some(v) => Err(PlanError::Violation { violation: v.to_string(), seed, version: env!("CARGO_PKG_VERSION") }),
             None => Ok(result),
         }
+    }
+}
+
+impl Shared {
+    /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause.
+    fn full_groups(&self, state: &State) -> String {
+        let full = self.catalog.groups.entries().filter_map(|(group, g)| {
+            let nodes = state.nodes.iter().filter(|n| !n.gone && n.group == Some(group)).count();
+            (nodes > 0 && nodes >= g.max_count as usize).then(|| {
+                let assumed = if g.max_is_assumed { ", which is assumed" } else { "" };
+                format!("\nnode group {} is at its maximum of {} nodes{assumed}", self.catalog.text(g.id), g.max_count)
+            })
+        });
+        full.collect()
     }
 }
 

@@ -148,7 +148,7 @@ fn blocking(forecast: &Forecast) -> String {
 
 /// Findings by severity and code; objects beyond a few are counted.
 pub fn findings(findings: &[Finding]) -> String {
-    const NAMED: usize = 3;
+    const NAMED: usize = 4;
     let mut out = String::new();
     for (severity, title) in [
         (Severity::Error, "Errors (waiting does not lift them)"),
