@@ -46,7 +46,7 @@ fn batches(forecast: &Forecast, width: Option<u16>) -> String {
             _ => "-".into(),
         };
         table.row([
-            b.index.to_string(),
+            (b.index + 1).to_string(),
             node_names(&b.nodes),
             b.start_ms.map_or("never".into(), duration),
             takes,

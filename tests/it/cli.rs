@@ -78,7 +78,11 @@ fn help_lists_the_commands_with_examples() {
     let ran = nodeferry(&Dir::new(), &["--help"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     for command in ["discover", "plan", "simulate", "test", "verify", "generate", "schema", "completions"] {
-        assert!(ran.stdout.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))), "{command}: {}", ran.stdout);
+        assert!(
+            ran.stdout.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))),
+            "{command}: {}",
+            ran.stdout
+        );
     }
     assert!(ran.stdout.contains("Examples:") && ran.stdout.contains("Exit status: 0 completes"), "{}", ran.stdout);
 }
@@ -96,7 +100,10 @@ fn a_plan_reads_like_this() {
 #[test]
 fn json_has_every_field_that_is_promised() {
     let dir = Dir::new();
-    let ran = nodeferry(&dir, &["plan", &dir.file("s.yaml", &trapped("budget_never_met")), "-o", "json", "--replications", "3"]);
+    let ran = nodeferry(
+        &dir,
+        &["plan", &dir.file("s.yaml", &trapped("budget_never_met")), "-o", "json", "--replications", "3"],
+    );
     let result = ran.json();
     let has = |value: &Value, fields: &str| {
         for field in fields.split(' ') {
@@ -139,7 +146,15 @@ fn a_trace_is_json_lines_of_the_known_events_in_order_of_time() {
         before = at;
         seen.insert(name);
     }
-    for name in ["migration_started", "node_cordoned", "eviction_accepted", "eviction_refused", "pod_bound", "pod_ready", "migration_finished"] {
+    for name in [
+        "migration_started",
+        "node_cordoned",
+        "eviction_accepted",
+        "eviction_refused",
+        "pod_bound",
+        "pod_ready",
+        "migration_finished",
+    ] {
         assert!(seen.contains(name), "no {name} in {seen:?}");
     }
     let file = dir.path("trace.jsonl");
@@ -153,11 +168,15 @@ fn a_report_is_five_tables_and_plots() {
     let ran = nodeferry(&dir, &["plan", &dir.file("shop.yaml", SHOP), "--report", &dir.path("report")]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     for name in ["batches.csv", "nodes.csv", "pods.csv", "capacity.csv", "findings.csv"] {
-        let text = std::fs::read_to_string(dir.path(&format!("report/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let text =
+            std::fs::read_to_string(dir.path(&format!("report/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(text.lines().count() >= 2, "{name}: {text}");
     }
     let entries = std::fs::read_dir(dir.path("report")).expect("the report");
-    let plots: Vec<_> = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|x| x == "svg")).collect();
+    let plots: Vec<_> = entries
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|x| x == "svg"))
+        .collect();
     assert!(plots.len() >= 4, "{plots:?}");
     for plot in plots {
         let text = std::fs::read_to_string(&plot).expect("a plot");
@@ -172,7 +191,10 @@ fn a_saved_plan_simulates_to_the_same_forecast() {
     // A scenario keeps its parameters in the plan; of a dump everything is on the command line.
     for trap in ["stand_alone_pod", "budget_never_met"] {
         let scenario = dir.file("s.yaml", &trapped(trap));
-        let made = nodeferry(&dir, &["plan", &scenario, "--procedure", "ocean-aws", "--replications", "3", "--plan", &plan, "-o", "json"]);
+        let made = nodeferry(
+            &dir,
+            &["plan", &scenario, "--procedure", "ocean-aws", "--replications", "3", "--plan", &plan, "-o", "json"],
+        );
         let again = nodeferry(&dir, &["simulate", &plan, &scenario, "-o", "json"]);
         assert_eq!((again.status, again.json()), (made.status, made.json()), "{}", again.stderr);
         let kept: Value = serde_json::from_str(&std::fs::read_to_string(&plan).expect("a plan")).expect("JSON");
@@ -182,7 +204,16 @@ fn a_saved_plan_simulates_to_the_same_forecast() {
     let dump = dir.file("dump.json", &dump);
     let made = nodeferry(&dir, &["plan", &dump, "-l", "agentpool=old", "--plan", &plan, "-o", "json"]).json();
     let again = nodeferry(&dir, &["simulate", &plan, &dump, "-o", "json"]).json();
-    for field in ["outcome", "duration_ms", "batches", "pods_moved", "pods_moved_twice", "peak_nodes", "node_hours", "snapshot_sha256"] {
+    for field in [
+        "outcome",
+        "duration_ms",
+        "batches",
+        "pods_moved",
+        "pods_moved_twice",
+        "peak_nodes",
+        "node_hours",
+        "snapshot_sha256",
+    ] {
         assert_eq!(again[field], made[field], "{field}");
     }
 }
@@ -191,7 +222,8 @@ fn a_saved_plan_simulates_to_the_same_forecast() {
 fn the_exit_status_tells_the_prediction() {
     let dir = Dir::new();
     let status = |trap: &str, procedure: &str| {
-        let ran = nodeferry(&dir, &["plan", &dir.file("s.yaml", &trapped(trap)), "--procedure", procedure, "-o", "json"]);
+        let ran =
+            nodeferry(&dir, &["plan", &dir.file("s.yaml", &trapped(trap)), "--procedure", procedure, "-o", "json"]);
         (ran.json()["outcome"].as_str().unwrap_or_default().to_owned(), ran.status)
     };
     assert_eq!(status("stand_alone_pod", "ocean-aws"), ("COMPLETED".into(), 0));
@@ -314,7 +346,8 @@ fn bad_flags_are_refused_with_what_was_expected() {
 #[test]
 fn expectations_that_are_not_met_are_shown_with_both_sides() {
     let dir = Dir::new();
-    let good = dir.file("good.yaml", &format!("{SHOP}expect: {{outcome: COMPLETED, pods_moved: {{min: 3, max: 3}}}}\n"));
+    let good =
+        dir.file("good.yaml", &format!("{SHOP}expect: {{outcome: COMPLETED, pods_moved: {{min: 3, max: 3}}}}\n"));
     let bad = dir.file("bad.yaml", &format!("{SHOP}expect: {{outcome: FAILED, findings: [no-such-code]}}\n"));
     let ran = nodeferry(&dir, &["test", &good]);
     assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);

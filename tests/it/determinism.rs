@@ -19,7 +19,20 @@ replications: 6
 fn written(binary: &Path, dir: &Dir, name: &str, procedure: &str, threads: &str) -> Vec<Vec<u8>> {
     let (plan, trace) = (dir.path(&format!("{name}.plan")), dir.path(&format!("{name}.trace")));
     let scenario = dir.file("luck.yaml", LUCK);
-    let args = ["plan", &scenario, "--procedure", procedure, "--threads", threads, "-o", "json", "--plan", &plan, "--trace", &trace];
+    let args = [
+        "plan",
+        &scenario,
+        "--procedure",
+        procedure,
+        "--threads",
+        threads,
+        "-o",
+        "json",
+        "--plan",
+        &plan,
+        "--trace",
+        &trace,
+    ];
     let ran = nodeferry_of(binary, dir, &args, "");
     assert!([0, 3, 4].contains(&ran.status), "{} {}", ran.status, ran.stderr);
     let read = |p: &str| std::fs::read(p).expect("the file was written");
@@ -41,7 +54,10 @@ fn one_and_two_threads_write_the_same_bytes() {
 #[test]
 fn debug_and_release_builds_write_the_same_bytes() {
     let Some(release) = std::env::var_os("NODEFERRY_RELEASE_BIN").map(PathBuf::from) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI NODEFERRY_RELEASE_BIN must be set (scripts/test does)");
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "in CI NODEFERRY_RELEASE_BIN must be set (scripts/test does)"
+        );
         eprintln!("LEFT OUT: debug against release: NODEFERRY_RELEASE_BIN is not set (scripts/test sets it)");
         return;
     };

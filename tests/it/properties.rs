@@ -64,8 +64,16 @@ fn planned(scenario: &Value, replications: u32, threads: usize) -> Planned {
     let outcomes = ["COMPLETED", "PARTLY_COMPLETED", "FAILED", "STOPPED"];
     assert!(outcomes.contains(&f.outcome.as_str()), "outcome {:?}\n{scenario}", f.outcome);
     let completed = f.outcome == "COMPLETED";
-    assert!(completed || f.reason.as_ref().is_some_and(|r| !r.is_empty()), "{} without a reason\n{scenario}", f.outcome);
-    assert!(completed || f.message.as_ref().is_some_and(|m| !m.is_empty()), "{} without a message\n{scenario}", f.outcome);
+    assert!(
+        completed || f.reason.as_ref().is_some_and(|r| !r.is_empty()),
+        "{} without a reason\n{scenario}",
+        f.outcome
+    );
+    assert!(
+        completed || f.message.as_ref().is_some_and(|m| !m.is_empty()),
+        "{} without a message\n{scenario}",
+        f.outcome
+    );
     let whole: f64 = f.outcomes.values().sum();
     assert!((whole - 1.0).abs() < 1e-9, "the shares of the outcomes make {whole}\n{scenario}");
     planned
