@@ -127,8 +127,8 @@ pub(super) fn batch_bands(c: &mut Canvas<'_>, m: &Metrics, time: &TimeScale, (to
         let (x0, x1) = (time.x(start), time.x(b.end_ms.unwrap_or(m.end_ms)));
         let tone = if i % 2 == 0 { palette::BAND } else { palette::BAND_DARK };
         c.rect((x0, top), (x1, bottom), tone);
-        let long = format!("batch {}", b.index);
-        let short = b.index.to_string();
+        let long = format!("batch {}", b.index + 1);
+        let short = (b.index + 1).to_string();
         let label = if text_width(&long, 11) + 4 < x1 - x0 { long } else { short };
         let (w, middle) = (text_width(&label, 11) / 2 + 2, (x0 + x1) / 2);
         if numbers && middle - w > free_from && (x1 - x0 >= 8 || m.batches.len() < 40) {

@@ -138,8 +138,8 @@ fn captions(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
     let ink = Ink { bold: true, ..Ink::LABEL };
     let name = match block.batches.as_slice() {
         [] => "no batch".to_owned(),
-        [b] => format!("batch {}", b.index),
-        [first, .., last] => format!("batches {}–{}", first.index, last.index),
+        [b] => format!("batch {}", b.index + 1),
+        [first, .., last] => format!("batches {}–{}", first.index + 1, last.index + 1),
     };
     c.text(&name, (20, y), Anchor::Start, ink);
     let sizes = if new == 0 { format!("{old} old") } else { format!("{old} old, {new} new") };

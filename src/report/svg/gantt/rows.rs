@@ -78,7 +78,7 @@ fn caption(c: &mut Canvas<'_>, block: &Block<'_>, y: i32) {
     let Some(b) = block.batches.first() else {
         return c.text("no batch", (20, y), Anchor::Start, ink);
     };
-    c.text(&format!("batch {}", b.index), (20, y), Anchor::Start, ink);
+    c.text(&format!("batch {}", b.index + 1), (20, y), Anchor::Start, ink);
     c.text(&ending(b), (X.1 + 12, y), Anchor::Start, ink);
 }
 
