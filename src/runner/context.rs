@@ -78,7 +78,15 @@ impl Cx<'_> {
         if let Some(i) = self.common.demands.iter().position(|d| d.key == key) {
             return i as u32;
         }
-        self.common.demands.push(Demand { key, group, machine, zone, total: 0, trouble: String::new() });
+        self.common.demands.push(Demand {
+            key,
+            group,
+            machine,
+            zone,
+            total: 0,
+            trouble: String::new(),
+            again_at: None,
+        });
         (self.common.demands.len() - 1) as u32
     }
     /// Raises a demand to `total` nodes.

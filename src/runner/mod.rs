@@ -35,6 +35,8 @@ use std::sync::Arc;
 
 /// How long the closing may take before it ends regardless (C).
 const CLOSING_MS: Ms = 120_000;
+/// A launch that failed is asked for again after so long (ours).
+const LAUNCH_RETRY_MS: Ms = 30_000;
 /// Refused or lost calls of the closing are repeated after so long (C).
 const CLOSING_RETRY_MS: Ms = 5000;
 
@@ -154,7 +156,10 @@ impl Runner {
             Phase::CordonAll | Phase::Ended => None,
         };
         let stop = o.stop_at_ms.filter(|_| p.common.stop.is_none());
-        let limits = [stop, Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
+        let launches =
+            matches!(p.phase, Phase::Batch).then(|| p.common.demands.iter().filter_map(|d| d.again_at).min());
+        let limits =
+            [stop, launches.flatten(), Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
         p.common
             .client
             .next_at()
@@ -187,6 +192,7 @@ impl Runner {
             Input::LaunchFailed { key, count, reason, message } => {
                 if let Some(d) = self.progress.common.demands.iter_mut().find(|d| d.key == key) {
                     d.trouble = format!("{count} x {}: {reason}: {message}", d.group);
+                    d.again_at.get_or_insert(now + LAUNCH_RETRY_MS);
                 }
             }
             Input::Stop(mode) => {
@@ -202,8 +208,24 @@ impl Runner {
             let cause = self.horizon_cause(now, view, out);
             self.conclude(now, view, Some((Reason::Horizon, cause)), out);
         }
+        self.ask_again_for_launches(now, view, out);
         self.advance(now, view, out);
         self.flush(now, view, out);
+    }
+
+    /// Asks once more for the totals of which launches failed: the total is absolute, so only what is missing is launched.
+    fn ask_again_for_launches(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        if !matches!(self.progress.phase, Phase::Batch) {
+            return;
+        }
+        for i in 0..self.progress.common.demands.len() {
+            let d = &mut self.progress.common.demands[i];
+            if d.again_at.is_some_and(|at| at <= now) {
+                d.again_at = None;
+                let ask = Ask::Ensure { demand: i as u32, total: d.total };
+                self.with(now, view, out, |cx| cx.ask(ask));
+            }
+        }
     }
 
     /// Goes as far as it can at this moment.

@@ -132,6 +132,9 @@ pub(crate) struct Demand {
     pub total: u32,
     /// What the provider last said about a launch that failed.
     pub trouble: String,
+    /// When to ask for the total again, after a launch that failed.
+    #[serde(default)]
+    pub again_at: Option<i64>,
 }
 
 /// What all procedures share.

@@ -654,14 +654,17 @@ impl World {
             Action::GetPod { pod } => self.current(*pod).map_or(Answer::Gone, Answer::Pod),
             Action::ListPods { .. } => Answer::Accepted,
             Action::EnsureNodes { key, group, machine, zone, total } => {
+                // What was launched counts, not what was asked for: a launch that failed can be asked for again.
                 let had = self.ensured.get(key).copied().unwrap_or(0);
-                self.ensured.insert(key.clone(), had.max(*total));
                 for _ in had..*total {
                     let w = &mut *self;
                     let launched = w.autoscaler.launch(&mut ctx!(w), &mut w.machines, *group, *machine, *zone, w.batch);
-                    if let Err(reason) = launched {
-                        let message = format!("the provider gave no machine: {reason}");
-                        self.feed(Input::LaunchFailed { key, count: 1, reason, message: &message });
+                    match launched {
+                        Ok(()) => *self.ensured.entry(key.clone()).or_default() += 1,
+                        Err(reason) => {
+                            let message = format!("the provider gave no machine: {reason}");
+                            self.feed(Input::LaunchFailed { key, count: 1, reason, message: &message });
+                        }
                     }
                 }
                 Answer::Accepted
