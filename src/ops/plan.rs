@@ -2,7 +2,7 @@
 
 use super::scenario::NodeChoice;
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, State, View};
+use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, OwnerIdx, SpecIdx, State, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
@@ -15,7 +15,7 @@ use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::world::{RunInput, RunResult, World};
 use crate::sim::{Delays, SimOptions};
 use crate::snapshot::StartDelays;
-use crate::trace::{Event, Metrics, MetricsBuilder};
+use crate::trace::{Event, EventKind, Metrics, MetricsBuilder, Observation};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -138,6 +138,8 @@ impl Shared {
         })
         .run();
         if let Some(failure) = &mut result.failure {
+            let waiting = self.waiting_pods(&result.observations, &result.state);
+            failure.cause.push_str(&waiting);
             failure.cause.push_str(&self.full_groups(&result.state));
         }
         match result.violations.first() {
@@ -148,6 +150,32 @@ impl Shared {
 }
 
 impl Shared {
+    /// What the scheduler said of pods that wait at the end, a workload once, the latest first: the filter behind a failure.
+    fn waiting_pods(&self, observations: &[Observation], state: &State) -> String {
+        const NAMED: usize = 3;
+        let mut workloads = Vec::new();
+        let mut text = String::new();
+        for o in observations.iter().rev().filter(|o| o.kind == EventKind::PodUnschedulable) {
+            let Some((pod, message)) = o.pod.zip(o.detail.as_ref().and_then(|d| d.message.as_deref())) else {
+                continue;
+            };
+            let p = &state.pods[pod];
+            let workload = (self.catalog.specs[p.spec].owner, p.spec);
+            let known = workloads.iter().any(|w: &(Option<OwnerIdx>, SpecIdx)| match workload.0 {
+                Some(owner) => w.0 == Some(owner),
+                None => *w == workload,
+            });
+            if p.gone || p.node.is_some() || known {
+                continue;
+            }
+            workloads.push(workload);
+            text.push_str(&format!("\npod {} waits: {message}", state.pod_text(&self.catalog, pod)));
+            if workloads.len() == NAMED {
+                break;
+            }
+        }
+        text
+    }
     /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause.
     fn full_groups(&self, state: &State) -> String {
         let full = self.catalog.groups.entries().filter_map(|(group, g)| {
@@ -216,7 +244,8 @@ pub fn forecast(
     let view = View { catalog: &catalog, state: &state };
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
     let delays = Arc::new(Delays::new(&sim.delays, &measured));
-    findings.extend(delays.origins.iter().cloned());
+    let launch_is_given = !catalog.groups.is_empty() && catalog.groups.iter().all(|g| g.launch_delay.is_some());
+    findings.extend(delays.origins.iter().filter(|f| !(launch_is_given && f.object == "Delay/launch")).cloned());
     let budgets = Arc::new(BudgetIndex::new(&catalog));
     let packer = GroupPacker::new(view, &intent.options);
     findings.extend(preflight(&Facts {

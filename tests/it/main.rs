@@ -5,6 +5,7 @@ mod completeness;
 mod determinism;
 mod groups;
 mod properties;
+mod readme;
 mod recorded_drains;
 mod resume;
 mod snapshot;
