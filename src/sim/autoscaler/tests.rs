@@ -79,7 +79,8 @@ fn pending_pods_are_seen_at_the_next_scan_and_what_is_under_way_counts() {
     s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
     assert_eq!(s.machines.unregistered().count(), 3);
     s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
-    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
+    // At 60, 120 and 180 s; then it rests for the 300 s of the back-off; at 480 and 540 s again.
+    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 5);
 }
 
 #[test]
@@ -181,9 +182,10 @@ fn the_actor_retires_empty_nodes_at_a_scan() {
 }
 
 #[test]
-fn a_pod_that_machines_do_not_help_starts_no_more_of_them() {
+fn a_pod_that_machines_do_not_help_rests_before_it_starts_more_of_them() {
     let mut s = Stage::new(pending_world(1, 10), &[]);
     let mut a = actor(&s, AutoscalerKind::Reactive);
+    a.options.launches_per_pod = 3;
     s.act(0, |ctx, _| a.begin(ctx));
     for scan in 1..10 {
         // Each machine is there at once, and the pod still waits.
@@ -193,5 +195,6 @@ fn a_pod_that_machines_do_not_help_starts_no_more_of_them() {
         });
         s.machines = Machines::default();
     }
-    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
+    // At 60, 120 and 180 s; then it rests for the 300 s of the back-off; at 480 and 540 s again.
+    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 5);
 }
