@@ -173,26 +173,53 @@ impl Classes {
         templates.of(group).iter().find_map(|t| eligible::refusal(view, t, shape, volumes))
     }
 
+    /// Fills in the conflicts. Only classes that a rule can mean are compared: a conflict of two classes is found from the one
+    /// whose rule it is, by its ports or by a label that its selector demands.
     fn find_conflicts(&mut self, view: View<'_>) {
-        let known = view.catalog.known;
-        let exclusive: Vec<usize> = (0..self.len())
-            .filter(|c| {
-                let shape = self.shape(view, *c);
-                !shape.host_ports.is_empty() || shape.anti_affinity.iter().any(|t| t.topology_key == known.hostname)
-            })
-            .collect();
-        for a in exclusive {
-            for b in 0..self.len() {
-                let (x, y) = (self.items[a].spec, self.items[b].spec);
-                if specs_conflict(view.catalog, x, y) {
-                    self.items[a].conflicts.push(b);
-                    if !self.items[b].conflicts.contains(&a) {
-                        self.items[b].conflicts.push(a);
-                    }
-                }
+        let catalog = view.catalog;
+        let mut with_label: FxHashMap<(Sym, Sym), Vec<usize>> = FxHashMap::default();
+        let mut with_ports = Vec::new();
+        for (i, class) in self.items.iter().enumerate() {
+            for pair in catalog.specs[class.spec].labels.iter() {
+                with_label.entry(pair).or_default().push(i);
+            }
+            if !catalog.shape(class.spec).host_ports.is_empty() {
+                with_ports.push(i);
             }
         }
+        let all: Vec<usize> = (0..self.len()).collect();
+        for a in 0..self.len() {
+            let spec = self.items[a].spec;
+            let shape = catalog.shape(spec);
+            let mut candidates: Vec<usize> = Vec::new();
+            if !shape.host_ports.is_empty() {
+                candidates.extend(&with_ports);
+            }
+            for term in shape.anti_affinity.iter().filter(|t| t.topology_key == catalog.known.hostname) {
+                match demanded_labels(&term.selector) {
+                    Some((key, values)) => {
+                        candidates.extend(values.iter().filter_map(|v| with_label.get(&(key, *v))).flatten());
+                    }
+                    None => candidates.extend(&all),
+                }
+            }
+            candidates.retain(|b| specs_conflict(catalog, spec, self.items[*b].spec));
+            for b in candidates {
+                self.items[a].conflicts.push(b);
+                self.items[b].conflicts.push(a);
+            }
+        }
+        for class in &mut self.items {
+            class.conflicts.sort_unstable();
+            class.conflicts.dedup();
+        }
     }
+}
+
+/// A label key of which a selector demands one of some values, if it demands any.
+fn demanded_labels(selector: &Selector) -> Option<(Sym, &[Sym])> {
+    let Selector::All(requirements) = selector else { return None };
+    requirements.iter().find(|r| r.operator == Operator::In).map(|r| (r.key, r.values.as_slice()))
 }
 
 /// Whether pods of two specs cannot share a node: host ports, or required anti-affinity over hosts in either direction.
