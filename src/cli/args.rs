@@ -34,7 +34,7 @@ pub enum Command {
     Simulate(Box<SimulateArgs>),
     /// Run every scenario of a directory and check what each expects.
     Test(TestArgs),
-    /// Replay recordings of a real control plane and compare decision by decision.
+    /// Replay recordings of a real control plane and compare.
     Verify(VerifyArgs),
     /// Write a synthetic cluster as a kubectl List.
     Generate(GenerateArgs),
@@ -228,6 +228,19 @@ pub enum Verify {
     Decisions(VerifyDir),
     /// Budgets and the eviction API: each stored status and each recorded verdict.
     Evictions(VerifyDir),
+    /// Whole migrations with `kubectl drain`: exits, error lines and times of each batch.
+    Drain(VerifyDrainArgs),
+}
+
+/// A recorded migration.
+#[derive(Debug, Args)]
+pub struct VerifyDrainArgs {
+    /// The recording.
+    #[command(flatten)]
+    pub recording: VerifyDir,
+    /// Predict with so many seeds and show how the times spread; judged is the first.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub seeds: u32,
 }
 
 /// A recording.

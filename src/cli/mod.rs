@@ -7,6 +7,7 @@ use crate::ops::discover::discover;
 use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
 use crate::ops::input::{self, Input};
 use crate::ops::verify::decisions::verify_decisions;
+use crate::ops::verify::drain::verify_drain;
 use crate::ops::verify::evictions::verify_evictions;
 use crate::report::table::{Align, Table};
 use crate::snapshot::generate::{GenerateParams, write_list};
@@ -150,6 +151,10 @@ fn verify(args: VerifyArgs) -> Result<i32> {
         Verify::Evictions(dir) => {
             let r = verify_evictions(&dir.dir)?;
             (dir.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+        }
+        Verify::Drain(drain) => {
+            let r = verify_drain(&drain.recording.dir, drain.seeds)?;
+            (drain.recording.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
         }
     };
     print(if output == Output::Json { &json } else { &table })?;

@@ -71,6 +71,10 @@ impl Planned {
         let view = View { catalog: &self.catalog, state: &self.run.state };
         self.run.observations.iter().map(move |o| o.render(view))
     }
+    /// What never changed during the runs.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
     /// Exit status of a command that predicts this.
     pub fn exit_status(&self) -> i32 {
         self.run.outcome.exit_status()

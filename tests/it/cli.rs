@@ -310,6 +310,7 @@ fn bad_files_are_refused_with_their_name_and_place() {
     refused(&dir, &["test", "quantity.json"], &["quantity.json", "scenario"]);
     refused(&dir, &["verify", "decisions", "missing"], &["missing"]);
     refused(&dir, &["verify", "evictions", "missing"], &["missing"]);
+    refused(&dir, &["verify", "drain", "missing"], &["missing", "cluster.json"]);
     refused(&dir, &["discover", "field.yaml"], &["field.yaml", "nodez"]);
     let missing = nodeferry(&dir, &["plan", "missing.json"]).stderr;
     assert_eq!(missing.matches("os error").count(), 1, "a cause is said once: {missing}");

@@ -6,10 +6,10 @@ mod determinism;
 mod groups;
 mod properties;
 mod readme;
-mod recorded_drains;
 mod resume;
 mod snapshot;
 mod verify_decisions;
+mod verify_drain;
 mod verify_evictions;
 
 use std::path::{Path, PathBuf};

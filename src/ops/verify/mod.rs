@@ -1,4 +1,5 @@
 //! Holding the model to account: recordings of the real system, replayed.
 
 pub mod decisions;
+pub mod drain;
 pub mod evictions;
