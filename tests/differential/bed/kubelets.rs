@@ -1,0 +1,241 @@
+//! A stand-in for the kubelets of all nodes: pods start, stop and vanish after set delays, leases are renewed.
+
+use super::client::Client;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Annotation of a pod: seconds from bound to Running and Ready; below 0 never.
+pub const START: &str = "oracle/start-seconds";
+/// Annotation of a pod: seconds from deletion to gone.
+pub const STOP: &str = "oracle/stop-seconds";
+
+/// The kubelets' delays where a pod's annotation says nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// From bound to Running and Ready.
+    pub start: Duration,
+    /// From deletion to gone.
+    pub stop: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Delays { start: Duration::from_secs(2), stop: Duration::from_secs(1) }
+    }
+}
+
+/// Running kubelets; dropping them stops them.
+pub struct Kubelets {
+    stopped: Arc<AtomicBool>,
+    silent: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// What is to be done to one pod, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    Start,
+    Remove,
+}
+
+/// When, which pod (path and uid), what.
+type Due = Reverse<(Instant, String, String, Job)>;
+
+/// How many calls the kubelets make at once: on a real cluster each node has its own.
+const HANDS: usize = 8;
+const LEASE_PERIOD: Duration = Duration::from_secs(10);
+
+impl Kubelets {
+    /// Starts them: one thread follows the pods, one keeps the time, a few make the calls, one renews leases.
+    pub fn start(client: &Client, delays: Delays) -> Kubelets {
+        let kubelets = Kubelets { stopped: Arc::default(), silent: Arc::default() };
+        let (seen, pods) = channel();
+        let (due, jobs) = channel();
+        let jobs = Arc::new(Mutex::new(jobs));
+        kubelets.spawn(client, move |client, stopped| follow(client, stopped, &seen));
+        kubelets.spawn(client, move |_, stopped| keep_time(stopped, delays, &pods, &due));
+        for _ in 0..HANDS {
+            let jobs = jobs.clone();
+            kubelets.spawn(client, move |client, stopped| work(client, stopped, &jobs));
+        }
+        let silent = kubelets.silent.clone();
+        kubelets.spawn(client, move |client, stopped| renew(client, stopped, &silent));
+        kubelets
+    }
+    fn spawn(&self, client: &Client, body: impl FnOnce(&Client, &AtomicBool) + Send + 'static) {
+        let (client, stopped) = (client.clone(), self.stopped.clone());
+        std::thread::spawn(move || body(&client, &stopped));
+    }
+    /// A node's lease is no longer renewed: after its grace period the node counts as NotReady.
+    pub fn silence(&self, node: &str) {
+        if let Ok(mut silent) = self.silent.lock() {
+            silent.insert(node.to_owned());
+        }
+    }
+}
+
+impl Drop for Kubelets {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn path(pod: &Value) -> String {
+    let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
+    format!("/api/v1/namespaces/{}/pods/{}", text("namespace"), text("name"))
+}
+
+/// Sends every pod as it is and as it changes; a lost watch is taken up from a new list.
+fn follow(client: &Client, stopped: &AtomicBool, seen: &Sender<Value>) {
+    let round = || -> Result<()> {
+        let (pods, version) = client.list("/api/v1/pods")?;
+        for pod in pods {
+            seen.send(pod)?;
+        }
+        for event in client.watch("/api/v1/pods", &version)? {
+            let mut event = event?;
+            if event["type"] == "ERROR" || stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            if event["type"] != "DELETED" {
+                seen.send(event["object"].take())?;
+            }
+        }
+        Ok(())
+    };
+    while !stopped.load(Ordering::Relaxed) {
+        if round().is_err() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn delay(pod: &Value, annotation: &str, default: Duration) -> Option<Duration> {
+    match pod["metadata"]["annotations"][annotation].as_str().and_then(|s| s.parse::<f64>().ok()) {
+        None => Some(default),
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+    }
+}
+
+/// Turns what is seen of pods into jobs at their time, each pod's start and removal once.
+fn keep_time(stopped: &AtomicBool, delays: Delays, pods: &Receiver<Value>, due: &Sender<(String, String, Job)>) {
+    let mut heap: BinaryHeap<Due> = BinaryHeap::new();
+    let mut planned: BTreeSet<(String, Job)> = BTreeSet::new();
+    while !stopped.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        while heap.peek().is_some_and(|d| d.0.0 <= now) {
+            if let Some(Reverse((_, path, uid, job))) = heap.pop() {
+                let _ = due.send((path, uid, job));
+            }
+        }
+        let wait = heap.peek().map_or(Duration::from_millis(200), |d| d.0.0.saturating_duration_since(now));
+        let pod = match pods.recv_timeout(wait.min(Duration::from_millis(200))) {
+            Ok(pod) => pod,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if pod["spec"]["nodeName"].as_str().is_none() {
+            continue;
+        }
+        let terminating = pod["metadata"]["deletionTimestamp"].is_string();
+        let (job, after) = match (terminating, pod["status"]["phase"].as_str()) {
+            (true, _) => {
+                let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(30);
+                let stop = delay(&pod, STOP, delays.stop).unwrap_or(delays.stop);
+                (Job::Remove, Some(stop.min(Duration::from_secs(grace))))
+            }
+            (false, Some("Pending")) => (Job::Start, delay(&pod, START, delays.start)),
+            _ => continue,
+        };
+        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        if let Some(after) = after.filter(|_| planned.insert((uid.clone(), job))) {
+            heap.push(Reverse((Instant::now() + after, path(&pod), uid, job)));
+        }
+    }
+}
+
+fn work(client: &Client, stopped: &AtomicBool, jobs: &Mutex<Receiver<(String, String, Job)>>) {
+    while !stopped.load(Ordering::Relaxed) {
+        let job = match jobs.lock() {
+            Ok(jobs) => jobs.recv_timeout(Duration::from_millis(200)),
+            Err(_) => return,
+        };
+        let Ok((path, uid, job)) = job else { continue };
+        // A pod that is gone by now needs nothing.
+        let _ = match job {
+            Job::Start => start(client, &path, &uid),
+            Job::Remove => remove(client, &path, &uid),
+        };
+    }
+}
+
+/// The moment in the API's form.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+/// Patch of a status in which a pod runs and is ready, or is not.
+pub fn running(pod: &Value, ready: bool) -> Value {
+    let at = now();
+    let truth = if ready { "True" } else { "False" };
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": at});
+    let empty = Vec::new();
+    let containers = pod["spec"]["containers"].as_array().unwrap_or(&empty).iter().map(|c| {
+        json!({
+            "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "started": ready, "restartCount": 0,
+            "state": {"running": {"startedAt": at}},
+        })
+    });
+    json!({"metadata": {"uid": pod["metadata"]["uid"]}, "status": {
+        "phase": "Running",
+        "conditions": [condition("Initialized", "True"), condition("Ready", truth), condition("ContainersReady", truth)],
+        "containerStatuses": containers.collect::<Vec<Value>>(),
+    }})
+}
+
+fn start(client: &Client, path: &str, uid: &str) -> Result<()> {
+    let Some(pod) = client.get(path)?.found()? else { return Ok(()) };
+    if pod["metadata"]["uid"] == uid && pod["status"]["phase"] == "Pending" {
+        client.patch(&format!("{path}/status"), &running(&pod, true))?;
+    }
+    Ok(())
+}
+
+fn remove(client: &Client, path: &str, uid: &str) -> Result<()> {
+    client.delete(path, &json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}))?;
+    Ok(())
+}
+
+/// Renews the leases of all nodes that are not silent, as each kubelet does every ten seconds.
+fn renew(client: &Client, stopped: &AtomicBool, silent: &Mutex<BTreeSet<String>>) {
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    let mut last: Option<Instant> = None;
+    while !stopped.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(200));
+        if last.is_some_and(|l| l.elapsed() < LEASE_PERIOD) {
+            continue;
+        }
+        last = Some(Instant::now());
+        let Ok((nodes, _)) = client.list("/api/v1/nodes") else { continue };
+        let silent = silent.lock().map(|s| s.clone()).unwrap_or_default();
+        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()).filter(|n| !silent.contains(*n)) {
+            let at = now().replace('Z', ".000000Z");
+            let lease = json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
+                "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": at},
+            });
+            let made = known.entry(name.to_owned()).or_default();
+            if !*made {
+                *made = client.create(leases, &lease).is_ok_and(|a| a.code == 201 || a.code == 409);
+            } else {
+                let _ = client.merge(&format!("{leases}/{name}"), &lease);
+            }
+        }
+    }
+}

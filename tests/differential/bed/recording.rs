@@ -1,0 +1,27 @@
+//! Directories in the form that `nodeferry verify` reads.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::Path;
+
+/// Writes a document as JSON.
+pub fn write_json(directory: &Path, name: &str, value: &Value) -> Result<()> {
+    write(directory, name, &serde_json::to_vec(value)?)
+}
+
+/// Writes values, one a line.
+pub fn write_lines(directory: &Path, name: &str, values: &[Value]) -> Result<()> {
+    let mut text = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut text, value)?;
+        text.push(b'\n');
+    }
+    write(directory, name, &text)
+}
+
+/// Writes a file of a recording.
+pub fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    let path = directory.join(name);
+    std::fs::write(&path, bytes).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,230 @@
+//! One pod after the other through the real scheduler, whose log says how it scored.
+
+use super::cluster::World;
+use super::config::Config;
+use super::pods::Pod;
+use crate::bed::client::Client;
+use crate::bed::controlplane::{Component, ControlPlane};
+use crate::bed::dump::dump;
+use crate::bed::kubelets::running;
+use crate::bed::recording::{write, write_json, write_lines};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// How long a decision may take, with victims leaving and volumes being bound.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+/// What watchers of objects other than pods get to see a change.
+const SETTLE: Duration = Duration::from_millis(40);
+
+/// Makes the cluster, lets the real scheduler decide on each pod, and writes all of it down.
+pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], directory: &Path) -> Result<()> {
+    let plane = ControlPlane::start(binary, &["--without", "kube-scheduler"])?;
+    let client = &plane.client;
+    create(client, world)?;
+    let mut scheduler = Scheduler::start(&plane, &config.document)?;
+    write(directory, "scheduler.yaml", &serde_json::to_vec_pretty(&config.document)?)?;
+    write_json(directory, "cluster.json", &dump(client, &[])?)?;
+    let mut lines = Vec::new();
+    for pod in pods {
+        lines.push(decide(client, &mut scheduler, pod)?);
+        write_lines(directory, "decisions.jsonl", &lines[lines.len() - 1..])?;
+    }
+    write_lines(directory, "decisions.jsonl", &lines)
+}
+
+/// Creates all objects and waits until the controllers have done with them.
+pub fn create(client: &Client, world: &World) -> Result<()> {
+    for (path, object) in &world.objects {
+        client.create(path, object)?.ok().with_context(|| format!("{path}: {object}"))?;
+    }
+    for node in &world.nodes {
+        let name = node["metadata"]["name"].as_str().unwrap_or_default();
+        client.create("/api/v1/nodes", node)?.ok().with_context(|| format!("{node}"))?;
+        // Admission adds `not-ready`; the node controller would take it away in its own time.
+        let path = format!("/api/v1/nodes/{name}");
+        client.merge(&path, &json!({"spec": {"taints": node["spec"]["taints"]}}))?.ok()?;
+    }
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if settled(client)? {
+            std::thread::sleep(SETTLE);
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bail!("the controllers have not come to rest within {PATIENCE:?}")
+}
+
+/// Whether cordons are tainted, nodes counted ready, budgets looked at, and claims bound that do not wait.
+fn settled(client: &Client) -> Result<bool> {
+    let taint = |node: &Value, key: &str| {
+        node["spec"]["taints"]
+            .as_array()
+            .is_some_and(|t| t.iter().any(|t| t["key"] == key && t["effect"] == "NoSchedule"))
+    };
+    let nodes = client.list("/api/v1/nodes")?.0;
+    let nodes = nodes.iter().all(|n| {
+        let cordoned = n["spec"]["unschedulable"] == true;
+        cordoned == taint(n, "node.kubernetes.io/unschedulable") && !taint(n, "node.kubernetes.io/not-ready")
+    });
+    let budgets = client.list("/apis/policy/v1/poddisruptionbudgets")?.0;
+    let budgets = budgets.iter().all(|b| b["status"]["observedGeneration"] == b["metadata"]["generation"]);
+    let claims = client.list("/api/v1/persistentvolumeclaims")?.0;
+    let claims = claims.iter().all(|c| c["spec"]["storageClassName"] != "now" || c["status"]["phase"] == "Bound");
+    Ok(nodes && budgets && claims)
+}
+
+/// The real scheduler and what it writes to its log.
+struct Scheduler {
+    _process: Component,
+    log: BufReader<File>,
+    path: PathBuf,
+}
+
+/// Scores of one attempt: by node, by node and plugin.
+#[derive(Default)]
+struct Scores {
+    totals: BTreeMap<String, i64>,
+    plugins: BTreeMap<String, BTreeMap<String, i64>>,
+}
+
+impl Scheduler {
+    fn start(plane: &ControlPlane, config: &Value) -> Result<Scheduler> {
+        let mut config = config.clone();
+        config["clientConnection"] = json!({"kubeconfig": plane.kubeconfig(), "qps": 1000, "burst": 2000});
+        let file = plane.directory().join("differential-scheduler.json");
+        std::fs::write(&file, serde_json::to_vec(&config)?)?;
+        let path = plane.directory().join("differential-scheduler.log");
+        let log = File::create(&path)?;
+        let mut command = plane.command("kube-scheduler");
+        command.arg(format!("--config={}", file.display())).args(["--secure-port=0", "--v=10"]);
+        let process = command.stdout(Stdio::null()).stderr(log).spawn()?;
+        let log = BufReader::new(File::open(&path)?);
+        let mut scheduler = Scheduler { _process: Component(process), log, path };
+        scheduler.wait_until_it_runs()?;
+        Ok(scheduler)
+    }
+    fn wait_until_it_runs(&mut self) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            let text = std::fs::read_to_string(&self.path)?;
+            if text.contains("All cache synced")
+                || text.contains("Handlers synced")
+                || text.contains("Caches are synced")
+            {
+                std::thread::sleep(Duration::from_millis(300));
+                return Ok(());
+            }
+            if let Some(status) = self._process.0.try_wait()? {
+                bail!("the scheduler ended with {status}: {text}");
+            }
+            std::thread::sleep(POLL);
+        }
+        bail!("the scheduler did not start; its log: {}", std::fs::read_to_string(&self.path)?)
+    }
+    /// Scores of a pod's last attempt, from what the log has got since the last call.
+    fn scores(&mut self, pod: &str) -> Result<Scores> {
+        let mut scores = Scores::default();
+        let at = self.log.stream_position()?;
+        self.log.seek(SeekFrom::Start(at))?;
+        let mut line = String::new();
+        while self.log.read_line(&mut line)? > 0 {
+            if line.contains(pod) {
+                read(&line, pod, &mut scores);
+            }
+            line.clear();
+        }
+        Ok(scores)
+    }
+}
+
+/// The value of `key="…"` in a log line.
+fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let from = line.find(&format!(" {key}=\""))? + key.len() + 3;
+    line[from..].split('"').next()
+}
+
+fn read(line: &str, pod: &str, scores: &mut Scores) {
+    if quoted(line, "pod") != Some(pod) {
+        return;
+    }
+    if line.contains("\"Attempting to schedule pod\"") {
+        *scores = Scores::default();
+    }
+    let score = || line.trim_end().rsplit("score=").next()?.parse::<i64>().ok();
+    let (Some(node), Some(score)) = (quoted(line, "node"), score()) else { return };
+    if line.contains("\"Plugin scored node for pod\"") {
+        if let Some(plugin) = quoted(line, "plugin") {
+            scores.plugins.entry(node.to_owned()).or_default().insert(plugin.to_owned(), score);
+        }
+    } else if line.contains("final score for pod\"") {
+        scores.totals.insert(node.to_owned(), score);
+    }
+}
+
+/// One pod: created, decided on, then running or deleted. Gives a line of `decisions.jsonl`.
+fn decide(client: &Client, scheduler: &mut Scheduler, (namespace, pod): &Pod) -> Result<Value> {
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let created = client.create(&pods, pod)?.ok().with_context(|| format!("{pod}"))?;
+    let name = created["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let path = format!("{pods}/{name}");
+    let mut line = json!({"pod": created, "node": null, "message": null});
+    let mut victims = BTreeSet::new();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let now = client.get(&path)?.ok()?;
+        let nominated = now["status"]["nominatedNodeName"].as_str();
+        if let Some(node) = nominated {
+            line["nominated"] = json!(node);
+            remove_terminating(client, &mut victims)?;
+        }
+        if let Some(node) = now["spec"]["nodeName"].as_str() {
+            line["node"] = json!(node);
+            break;
+        }
+        let refused =
+            now["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == "PodScheduled");
+        if let Some(refused) = refused.filter(|c| c["reason"] == "Unschedulable" && nominated.is_none()) {
+            line["message"] = refused["message"].clone();
+            break;
+        }
+        if Instant::now() > until {
+            bail!("no decision on {namespace}/{name} within {PATIENCE:?}: {}", now["status"]);
+        }
+        std::thread::sleep(POLL);
+    }
+    line["victims"] = json!(victims);
+    let scores = scheduler.scores(&format!("{namespace}/{name}"))?;
+    line["scores"] = json!(scores.totals);
+    line["plugin_scores"] = json!(scores.plugins);
+    if line["node"].is_string() {
+        client.patch(&format!("{path}/status"), &running(&line["pod"], true))?.ok()?;
+    } else {
+        client.delete(&path, &json!({"gracePeriodSeconds": 0}))?.ok()?;
+    }
+    if !victims.is_empty() || pod["spec"]["volumes"].is_array() {
+        std::thread::sleep(SETTLE);
+    }
+    Ok(line)
+}
+
+/// Ends the pods that are being deleted for another, and remembers their names.
+fn remove_terminating(client: &Client, victims: &mut BTreeSet<String>) -> Result<()> {
+    for pod in client.list("/api/v1/pods")?.0 {
+        let metadata = &pod["metadata"];
+        if metadata["deletionTimestamp"].is_string() {
+            let (namespace, name) =
+                (metadata["namespace"].as_str().unwrap_or_default(), metadata["name"].as_str().unwrap_or_default());
+            victims.insert(name.to_owned());
+            client.delete(&format!("/api/v1/namespaces/{namespace}/pods/{name}"), &json!({"gracePeriodSeconds": 0}))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Differential tests: what the real control plane does and what nodeferry says, on inputs that nobody wrote down.
+//!
+//! Without arguments (as `cargo test` calls it) one seed of each kind is tried. `NODEFERRY_CONTROLPLANE` names the built control plane
+//! (`scripts/controlplane path`); without it nothing can be tried, which is said. See docs/controlplane.md.
+
+// Real processes take real time; none of it reaches the library.
+#![allow(clippy::disallowed_methods)]
+
+mod bed;
+mod decisions;
+mod luck;
+
+use anyhow::{Context, Result, bail};
+use bed::controlplane::binary;
+use bed::kubelets::{Delays, Kubelets};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(about = "Holds nodeferry against a real control plane, by seed")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generates, runs and records what the real control plane does, then compares with what nodeferry says.
+    Check {
+        /// What is compared; all kinds if none is given.
+        kinds: Vec<Kind>,
+        /// The first seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many seeds, each with a control plane of its own.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// Where recordings go; those without a difference are removed again. Default: the target directory.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Keep recordings without a difference too.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Plays the kubelets of a running cluster until it is ended.
+    Kubelets {
+        /// Kubeconfig with a bearer token, as `controlplane up` writes it.
+        #[arg(long)]
+        kubeconfig: PathBuf,
+        /// Seconds from bound to Running and Ready.
+        #[arg(long, default_value_t = 2.0)]
+        start_seconds: f64,
+        /// Seconds from deletion to gone.
+        #[arg(long, default_value_t = 1.0)]
+        stop_seconds: f64,
+    },
+}
+
+/// What can be compared.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Placements by the real scheduler.
+    Decisions,
+}
+
+impl Kind {
+    const ALL: [Kind; 1] = [Kind::Decisions];
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Decisions => "decisions",
+        }
+    }
+    /// Records one seed and compares; the differences as text, empty if there are none.
+    fn check(self, binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
+        match self {
+            Kind::Decisions => decisions::check(binary, seed, directory),
+        }
+    }
+}
+
+/// What came of one seed.
+pub struct Compared {
+    /// One line for people: what was tried and how much is equal.
+    pub summary: String,
+    /// The differences, if any.
+    pub differences: Option<String>,
+}
+
+fn main() -> ExitCode {
+    // `cargo test NAME` gives its filter to every test binary; only our own commands concern this one.
+    let ours = ["check", "kubelets", "help", "--help", "-h"];
+    let command = match std::env::args().nth(1) {
+        None => Command::Check { kinds: Vec::new(), seed: 1, seeds: 1, out: None, keep: false },
+        Some(word) if ours.contains(&&*word) => Arguments::parse().command,
+        Some(_) => return ExitCode::SUCCESS,
+    };
+    match run(command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("differential: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Kubelets { kubeconfig, start_seconds, stop_seconds } => {
+            let seconds = |s: f64| Duration::try_from_secs_f64(s).context("seconds must not be negative");
+            let delays = Delays { start: seconds(start_seconds)?, stop: seconds(stop_seconds)? };
+            let _kubelets = Kubelets::start(&bed::client::Client::new(&kubeconfig)?, delays);
+            loop {
+                std::thread::park();
+            }
+        }
+        Command::Check { kinds, seed, seeds, out, keep } => {
+            let Some(binary) = binary() else {
+                if std::env::var("CI").as_deref() == Ok("true") {
+                    bail!("in CI the real control plane must be there: set {}", bed::controlplane::BINARY);
+                }
+                eprintln!("LEFT OUT: the differential tests: {} is not set", bed::controlplane::BINARY);
+                return Ok(true);
+            };
+            let kinds = if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds };
+            let out = out.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential"));
+            let mut equal = true;
+            for seed in seed..seed + seeds {
+                for kind in &kinds {
+                    equal &= check(*kind, &binary, seed, &out, keep)?;
+                }
+            }
+            Ok(equal)
+        }
+    }
+}
+
+/// One seed of one kind; says what came of it and how to try it again.
+fn check(kind: Kind, binary: &Path, seed: u64, out: &Path, keep: bool) -> Result<bool> {
+    let name = kind.name();
+    let directory = out.join(format!("{name}-{seed}"));
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory)?;
+    }
+    let compared = kind.check(binary, seed, &directory).with_context(|| format!("{name}, seed {seed}"))?;
+    println!("{name}, seed {seed}: {}", compared.summary);
+    let Some(differences) = compared.differences else {
+        if !keep {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        return Ok(true);
+    };
+    println!("{differences}\nagain: cargo test --test differential -- check {name} --seed {seed}");
+    println!("the recording: nodeferry verify {name} {}", directory.display());
+    Ok(false)
+}
