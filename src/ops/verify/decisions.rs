@@ -5,6 +5,8 @@
 //! have the right size, lie within our feasible nodes, and score equally when normalised over itself.
 
 use crate::cluster::{Catalog, NodeIdx, Phase, PodIdx, PodState, State};
+use crate::disruption::BudgetIndex;
+use crate::disruption::arithmetic::{Tally, compute};
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, preempt};
 use crate::scheduler::{Code, ConfigError, Decision, Explanation, Failure, PluginId, Scheduler, SchedulerConfig};
@@ -195,6 +197,7 @@ pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
     let catalog = snapshot.cluster.catalog.clone();
     let scheduler = Scheduler::new(&catalog, &snapshot.cluster.state, config);
     let mut replay = Replay {
+        budgets: BudgetIndex::new(&catalog),
         by_name: snapshot
             .cluster
             .state
@@ -237,6 +240,7 @@ struct Replay {
     catalog: Arc<Catalog>,
     state: State,
     scheduler: Scheduler,
+    budgets: BudgetIndex,
     by_name: BTreeMap<String, NodeIdx>,
     /// Pods of each node in the order of upstream's NodeInfo, where the last takes the place of one that leaves.
     lists: BTreeMap<NodeIdx, Vec<PodIdx>>,
@@ -499,5 +503,14 @@ impl Replay {
         self.state.set_phase(&self.catalog, pod, Phase::Running);
         self.state.set_ready(pod, true, 0);
         self.lists.entry(node).or_default().push(pod);
+        self.recount_budgets();
+    }
+    /// The disruption controller looks at its budgets between two decisions; preemption asks for their status.
+    fn recount_budgets(&mut self) {
+        let tallies = Tally::count_all(&self.catalog, &self.state, &self.budgets);
+        for (budget, tally) in self.catalog.budgets.indices().zip(&tallies) {
+            let status = compute(&self.catalog, &self.state, budget, tally, 0).status;
+            self.state.set_budget(budget, status);
+        }
     }
 }

@@ -33,7 +33,6 @@ impl Default for Delays {
 /// Running kubelets; dropping them stops them.
 pub struct Kubelets {
     stopped: Arc<AtomicBool>,
-    silent: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What is to be done to one pod, once.
@@ -53,7 +52,7 @@ const LEASE_PERIOD: Duration = Duration::from_secs(10);
 impl Kubelets {
     /// Starts them: one thread follows the pods, one keeps the time, a few make the calls, one renews leases.
     pub fn start(client: &Client, delays: Delays) -> Kubelets {
-        let kubelets = Kubelets { stopped: Arc::default(), silent: Arc::default() };
+        let kubelets = Kubelets { stopped: Arc::default() };
         let (seen, pods) = channel();
         let (due, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
@@ -63,19 +62,12 @@ impl Kubelets {
             let jobs = jobs.clone();
             kubelets.spawn(client, move |client, stopped| work(client, stopped, &jobs));
         }
-        let silent = kubelets.silent.clone();
-        kubelets.spawn(client, move |client, stopped| renew(client, stopped, &silent));
+        kubelets.spawn(client, renew);
         kubelets
     }
     fn spawn(&self, client: &Client, body: impl FnOnce(&Client, &AtomicBool) + Send + 'static) {
         let (client, stopped) = (client.clone(), self.stopped.clone());
         std::thread::spawn(move || body(&client, &stopped));
-    }
-    /// A node's lease is no longer renewed: after its grace period the node counts as NotReady.
-    pub fn silence(&self, node: &str) {
-        if let Ok(mut silent) = self.silent.lock() {
-            silent.insert(node.to_owned());
-        }
     }
 }
 
@@ -211,8 +203,8 @@ fn remove(client: &Client, path: &str, uid: &str) -> Result<()> {
     Ok(())
 }
 
-/// Renews the leases of all nodes that are not silent, as each kubelet does every ten seconds.
-fn renew(client: &Client, stopped: &AtomicBool, silent: &Mutex<BTreeSet<String>>) {
+/// Renews the leases of all nodes, as each kubelet does every ten seconds.
+fn renew(client: &Client, stopped: &AtomicBool) {
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
     let mut known: BTreeMap<String, bool> = BTreeMap::new();
     let mut last: Option<Instant> = None;
@@ -223,8 +215,7 @@ fn renew(client: &Client, stopped: &AtomicBool, silent: &Mutex<BTreeSet<String>>
         }
         last = Some(Instant::now());
         let Ok((nodes, _)) = client.list("/api/v1/nodes") else { continue };
-        let silent = silent.lock().map(|s| s.clone()).unwrap_or_default();
-        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()).filter(|n| !silent.contains(*n)) {
+        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()) {
             let at = now().replace('Z', ".000000Z");
             let lease = json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},

@@ -57,7 +57,10 @@ pub fn draw(luck: &mut Luck, shape: &Shape) -> World {
     if shape.tight {
         budgets(luck, &mut objects);
     }
-    let nodes: Vec<Value> = (0..shape.nodes).map(|i| node(luck, shape, i)).collect();
+    // An image has one size everywhere: where nodes disagree, the real scheduler takes that of the node it came to know
+    // first, and since 1.35 its first list of nodes comes in the order of a map.
+    let sizes: Vec<i64> = IMAGES.iter().map(|_| luck.between(10, 1500) * 1_000_000).collect();
+    let nodes: Vec<Value> = (0..shape.nodes).map(|i| node(luck, shape, i, &sizes)).collect();
     if shape.tight || luck.percent(40) {
         volumes(luck, shape, &mut objects);
     }
@@ -97,8 +100,10 @@ fn volumes(luck: &mut Luck, shape: &Shape, objects: &mut Vec<(String, Value)>) {
             let class = luck.one(&["now", "later"]);
             let mode = luck.one(&["ReadWriteOnce", "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]);
             let size = luck.one(&["1Gi", "5Gi"]);
+            // Of volumes that fit equally well the real one takes the first of a map; so no two are of one size.
+            let capacity = format!("{}Mi", 5 * 1024 + objects.len());
             let mut volume = json!({"metadata": {"name": name}, "spec": {
-                "capacity": {"storage": "5Gi"}, "accessModes": [mode], "storageClassName": class,
+                "capacity": {"storage": capacity}, "accessModes": [mode], "storageClassName": class,
                 "persistentVolumeReclaimPolicy": "Retain",
             }});
             if luck.percent(60) {
@@ -130,7 +135,7 @@ pub fn node_name(i: usize) -> String {
     format!("node-{i:03}")
 }
 
-fn node(luck: &mut Luck, shape: &Shape, i: usize) -> Value {
+fn node(luck: &mut Luck, shape: &Shape, i: usize, image_sizes: &[i64]) -> Value {
     let name = node_name(i);
     let mut labels = Map::new();
     let mut label = |key: &str, value: &str| labels.insert(key.to_owned(), json!(value));
@@ -183,9 +188,8 @@ fn node(luck: &mut Luck, shape: &Shape, i: usize) -> Value {
         taints.push(json!({"key": "weight", "value": luck.one(&["3", "7", "heavy"]), "effect": luck.one(&["NoExecute", "PreferNoSchedule"])}));
     }
     let mut images = Vec::new();
-    for (n, image) in IMAGES.iter().enumerate() {
+    for (n, (image, size)) in IMAGES.iter().zip(image_sizes).enumerate() {
         if luck.percent(30) {
-            let size = luck.between(10, 1500) * 1_000_000;
             let image = if n == 2 { format!("{image}:latest") } else { (*image).to_owned() };
             images.push(json!({"names": [image], "sizeBytes": size}));
         }

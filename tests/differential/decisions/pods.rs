@@ -24,7 +24,7 @@ fn pod(luck: &mut Luck, shape: &Shape, i: usize) -> Pod {
         spec["initContainers"] = init_containers(luck);
     }
     if luck.percent(8) {
-        spec["resources"] = json!({"requests": {"cpu": luck.one(&["2", "2500m"]), "memory": "3Gi"}});
+        spec["resources"] = json!({"requests": {"cpu": luck.one(&["3", "3500m"]), "memory": "4Gi"}});
     }
     if luck.percent(8) {
         spec["runtimeClassName"] = json!("sandboxed");

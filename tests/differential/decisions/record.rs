@@ -31,10 +31,17 @@ pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], direc
     let mut scheduler = Scheduler::start(&plane, &config.document)?;
     write(directory, "scheduler.yaml", &serde_json::to_vec_pretty(&config.document)?)?;
     write_json(directory, "cluster.json", &dump(client, &[])?)?;
+    // Pods are seen in order, but budgets and claims have watches and controllers of their own.
+    let others = |(path, _): &(String, Value)| path.contains("poddisruptionbudgets") || path.contains("claims");
+    let settle = if world.objects.iter().any(others) { SETTLE } else { Duration::ZERO };
     let mut lines = Vec::new();
     for pod in pods {
-        lines.push(decide(client, &mut scheduler, pod)?);
-        write_lines(directory, "decisions.jsonl", &lines[lines.len() - 1..])?;
+        let line = decide(client, &mut scheduler, settle, pod);
+        if line.is_err() {
+            // What was decided before helps to find out why.
+            write_lines(directory, "decisions.jsonl", &lines)?;
+        }
+        lines.extend(line?);
     }
     write_lines(directory, "decisions.jsonl", &lines)
 }
@@ -169,10 +176,20 @@ fn read(line: &str, pod: &str, scores: &mut Scores) {
     }
 }
 
-/// One pod: created, decided on, then running or deleted. Gives a line of `decisions.jsonl`.
-fn decide(client: &Client, scheduler: &mut Scheduler, (namespace, pod): &Pod) -> Result<Value> {
+/// One pod: created, decided on, then running or deleted. Gives a line of `decisions.jsonl`; nothing for a pod that the API
+/// does not take, as some combinations of features are not allowed.
+fn decide(
+    client: &Client,
+    scheduler: &mut Scheduler,
+    settle: Duration,
+    (namespace, pod): &Pod,
+) -> Result<Option<Value>> {
     let pods = format!("/api/v1/namespaces/{namespace}/pods");
-    let created = client.create(&pods, pod)?.ok().with_context(|| format!("{pod}"))?;
+    let answer = client.create(&pods, pod)?;
+    if matches!(answer.code, 400 | 403 | 422) {
+        return Ok(None);
+    }
+    let created = answer.ok()?;
     let name = created["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let path = format!("{pods}/{name}");
     let mut line = json!({"pod": created, "node": null, "message": null});
@@ -209,10 +226,8 @@ fn decide(client: &Client, scheduler: &mut Scheduler, (namespace, pod): &Pod) ->
     } else {
         client.delete(&path, &json!({"gracePeriodSeconds": 0}))?.ok()?;
     }
-    if !victims.is_empty() || pod["spec"]["volumes"].is_array() {
-        std::thread::sleep(SETTLE);
-    }
-    Ok(line)
+    std::thread::sleep(settle);
+    Ok(Some(line))
 }
 
 /// Ends the pods that are being deleted for another, and remembers their names.
