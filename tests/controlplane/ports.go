@@ -13,10 +13,11 @@ import (
 // therefore receives nothing; a component that sets SO_REUSEPORT too (--permit-port-sharing) can listen on it beside us,
 // nothing else can.
 func reservePort() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return 0, fmt.Errorf("cannot make a socket: %w", err)
 	}
+	unix.CloseOnExec(fd)
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return 0, fmt.Errorf("cannot share a port: %w", err)
 	}
