@@ -6,14 +6,16 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
 
 const (
-	// lifelineEnv tells a component that descriptor 3 is the lifeline of its supervisor.
+	// lifelineEnv names the descriptor that is a process's lifeline.
 	lifelineEnv = "CONTROLPLANE_LIFELINE"
-	lifelineFd  = 3
+	// lifelineFd is that descriptor in components: the first after the standard ones.
+	lifelineFd = 3
 	// stopGrace is how long a component may take to end by itself. Nothing of its state is kept, so it need not be long.
 	stopGrace = 5 * time.Second
 	// tailBytes is how much of the log of a dead component is shown.
@@ -25,14 +27,16 @@ const (
 // The lifeline is a pipe into which nobody writes: its end comes when the only process that holds the writing end, the
 // supervisor, is no more. Unlike a parent-death signal it has no moment at which the death goes unseen (a supervisor that
 // died before this line has closed the pipe already), and it does not care which thread of the supervisor has forked.
+// A test that starts a component itself can use it too, with standard input as the lifeline.
 func followLifeline() {
-	if os.Getenv(lifelineEnv) == "" {
+	fd, err := strconv.Atoi(os.Getenv(lifelineEnv))
+	if err != nil {
 		return
 	}
 	_ = os.Unsetenv(lifelineEnv)
-	syscall.CloseOnExec(lifelineFd)
+	syscall.CloseOnExec(fd)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.NewFile(lifelineFd, "lifeline"))
+		_, _ = io.Copy(io.Discard, os.NewFile(uintptr(fd), "lifeline"))
 		os.Exit(1)
 	}()
 }
@@ -61,7 +65,7 @@ func start(name string, args []string, log string, lifeline *os.File, died func(
 	p := &process{name: name, log: log, exited: make(chan struct{})}
 	p.cmd = exec.Command(self, append([]string{name}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
-	p.cmd.Env = append(os.Environ(), lifelineEnv+"=1")
+	p.cmd.Env = append(os.Environ(), lifelineEnv+"="+strconv.Itoa(lifelineFd))
 	p.cmd.ExtraFiles = []*os.File{lifeline}
 	// A group of its own, or Ctrl-C would reach the components at the same time as the supervisor, which stops them in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
