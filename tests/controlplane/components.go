@@ -14,8 +14,8 @@ const (
 	kubeScheduler     = "kube-scheduler"
 )
 
-// startOrder is the order in which components are started; they are stopped in the opposite one.
-var startOrder = []string{etcd, kubeAPIServer, controllerManager, kubeScheduler}
+// components are all that a control plane consists of.
+var components = []string{etcd, kubeAPIServer, controllerManager, kubeScheduler}
 
 // ports are where the components listen, all on 127.0.0.1.
 type ports struct {

@@ -70,8 +70,8 @@ func parseOptions(args []string) (o options, err error) {
 	}
 	for _, argument := range extra {
 		component, flag, ok := strings.Cut(argument, "=")
-		if !ok || !slices.Contains(startOrder, component) {
-			return o, fmt.Errorf("--arg %s: must be COMPONENT=FLAG with one of %s", argument, strings.Join(startOrder, ", "))
+		if !ok || !slices.Contains(components, component) {
+			return o, fmt.Errorf("--arg %s: must be COMPONENT=FLAG with one of %s", argument, strings.Join(components, ", "))
 		}
 		o.args = append(o.args, extraArgument{component, flag})
 	}
@@ -233,9 +233,9 @@ func (c *controlPlane) startAll(ctx context.Context) error {
 	return nil
 }
 
-// start starts those of the components that are wanted.
-func (c *controlPlane) start(components ...string) error {
-	for _, name := range components {
+// start starts those of the named components that are wanted.
+func (c *controlPlane) start(names ...string) error {
+	for _, name := range names {
 		if !c.runs(name) {
 			continue
 		}
