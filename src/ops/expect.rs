@@ -1,8 +1,9 @@
 //! Regression tests: scenarios run, and what came out held against what each expects.
 
-use super::input::{InputError, load, request_of_scenario};
+use super::input::{InputError, cluster_of_scenario, load, request_of_scenario};
 use super::plan::{PlanError, Planned, plan};
-use super::scenario::{Bounds, Expect, Scenario};
+use super::scenario::{Bounds, Expect, Recorded, Scenario};
+use super::verify::decisions::{Mismatch, VerifyError, replay_decisions};
 use crate::plan::forecast::Forecast;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,14 @@ pub enum TestError {
         /// Why.
         source: PlanError,
     },
+    /// What it says was recorded cannot be replayed.
+    #[error("{}: recorded: {source}", file.display())]
+    Recorded {
+        /// File.
+        file: PathBuf,
+        /// Why.
+        source: VerifyError,
+    },
     /// It is no scenario.
     #[error("{} is a dump, not a scenario; a scenario has the field `scenario`", .0.display())]
     NoScenario(PathBuf),
@@ -86,6 +95,11 @@ pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
     let super::input::Input::Scenario(scenario) = load(&[file.to_owned()])? else {
         return Err(TestError::NoScenario(file.to_owned()));
     };
+    if let Some(recorded) = &scenario.recorded {
+        let differences = differences_from_recorded(file, &scenario, recorded)?;
+        let outcome = "as recorded".to_owned();
+        return Ok(ScenarioResult { file: file.to_owned(), scenario: scenario.scenario.clone(), outcome, differences });
+    }
     let planned = plan_scenario(file, &scenario)?;
     Ok(ScenarioResult {
         file: file.to_owned(),
@@ -93,6 +107,24 @@ pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
         outcome: planned.forecast.outcome.clone(),
         differences: compare(&scenario.expect, &planned),
     })
+}
+
+/// Where we say other than what a real control plane did.
+fn differences_from_recorded(
+    file: &Path,
+    scenario: &Scenario,
+    recorded: &Recorded,
+) -> Result<Vec<Difference>, TestError> {
+    let snapshot = cluster_of_scenario(scenario, false)?.snapshot;
+    let config = recorded.scheduler.as_ref().map(serde_json::Value::to_string);
+    let report = replay_decisions(snapshot, config.as_deref(), &recorded.decisions)
+        .map_err(|source| TestError::Recorded { file: file.to_owned(), source })?;
+    let difference = |m: Mismatch| {
+        let of = [m.plugin, m.node.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" on ");
+        let what = format!("{} {} {of}", m.pod, m.what);
+        Difference { what: what.trim_end().to_owned(), expected: m.recorded, came: m.ours }
+    };
+    Ok(report.mismatches.into_iter().map(difference).collect())
 }
 
 fn plan_scenario(file: &Path, scenario: &Scenario) -> Result<Planned, TestError> {

@@ -47,6 +47,19 @@ pub struct Scenario {
     /// What must come out.
     #[serde(default)]
     pub expect: Expect,
+    /// What a real control plane did upon this cluster, and ours must say too; then no migration is simulated.
+    #[serde(default)]
+    pub recorded: Option<Recorded>,
+}
+
+/// What a real control plane did, in the lines that `nodeferry verify` reads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recorded {
+    /// The scheduler's `KubeSchedulerConfiguration`; the default one if not given.
+    pub scheduler: Option<serde_json::Value>,
+    /// Decisions of the scheduler, one after the other: lines of `decisions.jsonl`.
+    pub decisions: Vec<serde_json::Value>,
 }
 
 fn one() -> u64 {

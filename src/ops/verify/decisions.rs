@@ -184,10 +184,31 @@ pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
         Err(e) => return Err(e),
     };
     let recorded = read_lines(&lines)?;
-    let mut snapshot = Snapshot::from_sources(&[cluster])?;
+    replay(Snapshot::from_sources(&[cluster])?, config.as_deref(), &recorded)
+}
+
+/// Replays decisions, each as a line of `decisions.jsonl`, upon a cluster under a scheduler configuration.
+///
+/// # Errors
+/// A configuration that cannot be used, a decision that is not one.
+pub fn replay_decisions(
+    snapshot: Snapshot,
+    config: Option<&str>,
+    decisions: &[Value],
+) -> Result<DecisionReport, VerifyError> {
+    let read = |(i, value): (usize, &Value)| {
+        let line =
+            |e: serde_json::Error| VerifyError::Line { file: "decisions".into(), line: i + 1, problem: e.to_string() };
+        Recorded::deserialize(value).map_err(line)
+    };
+    let recorded: Vec<Recorded> = decisions.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    replay(snapshot, config, &recorded)
+}
+
+fn replay(mut snapshot: Snapshot, config: Option<&str>, recorded: &[Recorded]) -> Result<DecisionReport, VerifyError> {
     let config = match config {
         Some(text) => {
-            let config = SchedulerConfig::from_yaml(&text, Arc::make_mut(&mut snapshot.cluster.catalog))?;
+            let config = SchedulerConfig::from_yaml(text, Arc::make_mut(&mut snapshot.cluster.catalog))?;
             snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
             config
         }

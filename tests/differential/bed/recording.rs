@@ -25,3 +25,10 @@ pub fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = directory.join(name);
     std::fs::write(&path, bytes).with_context(|| path.display().to_string())
 }
+
+/// Writes the minimal case of a difference beside its recording as a scenario, and says what to do with it.
+pub fn save_scenario(directory: &Path, scenario: &Value) -> Result<String> {
+    let path = directory.with_extension("json");
+    std::fs::write(&path, serde_json::to_vec_pretty(scenario)?).with_context(|| path.display().to_string())?;
+    Ok(format!("the minimal case: nodeferry test {}; it goes to scenarios/ with the repair", path.display()))
+}

@@ -4,8 +4,10 @@ mod cluster;
 mod config;
 mod pods;
 mod record;
+mod shrink;
 
 use crate::Compared;
+use crate::bed::recording::save_scenario;
 use crate::luck::Luck;
 use anyhow::Result;
 use nodeferry::ops::verify::decisions::verify_decisions;
@@ -48,6 +50,13 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
         report.decisions
             - report.mismatches.iter().map(|m| m.decision).collect::<std::collections::BTreeSet<_>>().len()
     );
-    let differences = (!report.is_perfect()).then(|| report.render_table());
-    Ok(Compared { summary, differences })
+    let Some(first) = report.mismatches.first() else { return Ok(Compared { summary, differences: None }) };
+    let name = format!("decision {} of seed {seed}", first.decision);
+    let differences = match shrink::shrink(binary, &config, &world, &pods, directory, first.decision, &name)? {
+        Some(scenario) => format!("{}\n{}", report.render_table(), save_scenario(directory, &scenario)?),
+        None => {
+            format!("{}\n(the cluster as it was at {name}, made at once, shows no difference)", report.render_table())
+        }
+    };
+    Ok(Compared { summary, differences: Some(differences) })
 }

@@ -36,7 +36,7 @@ pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], direc
     let settle = if world.objects.iter().any(others) { SETTLE } else { Duration::ZERO };
     let mut lines = Vec::new();
     for pod in pods {
-        let line = decide(client, &mut scheduler, settle, pod);
+        let line = decide(client, &mut scheduler, settle, (pod.0, &pod.1));
         if line.is_err() {
             // What was decided before helps to find out why.
             write_lines(directory, "decisions.jsonl", &lines)?;
@@ -49,7 +49,11 @@ pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], direc
 /// Creates all objects and waits until the controllers have done with them.
 pub fn create(client: &Client, world: &World) -> Result<()> {
     for (path, object) in &world.objects {
-        client.create(path, object)?.ok().with_context(|| format!("{path}: {object}"))?;
+        let answer = client.create(path, object)?;
+        if answer.code == 409 {
+            continue;
+        }
+        answer.ok().with_context(|| format!("{path}: {object}"))?;
     }
     for node in &world.nodes {
         let name = node["metadata"]["name"].as_str().unwrap_or_default();
@@ -89,7 +93,7 @@ fn settled(client: &Client) -> Result<bool> {
 }
 
 /// The real scheduler and what it writes to its log.
-struct Scheduler {
+pub struct Scheduler {
     _process: Component,
     log: BufReader<File>,
     path: PathBuf,
@@ -103,7 +107,8 @@ struct Scores {
 }
 
 impl Scheduler {
-    fn start(plane: &ControlPlane, config: &Value) -> Result<Scheduler> {
+    /// Starts it under a configuration, and waits until it has seen the cluster.
+    pub fn start(plane: &ControlPlane, config: &Value) -> Result<Scheduler> {
         let mut config = config.clone();
         config["clientConnection"] = json!({"kubeconfig": plane.kubeconfig(), "qps": 1000, "burst": 2000});
         let file = plane.directory().join("differential-scheduler.json");
@@ -178,11 +183,11 @@ fn read(line: &str, pod: &str, scores: &mut Scores) {
 
 /// One pod: created, decided on, then running or deleted. Gives a line of `decisions.jsonl`; nothing for a pod that the API
 /// does not take, as some combinations of features are not allowed.
-fn decide(
+pub fn decide(
     client: &Client,
     scheduler: &mut Scheduler,
     settle: Duration,
-    (namespace, pod): &Pod,
+    (namespace, pod): (&str, &Value),
 ) -> Result<Option<Value>> {
     let pods = format!("/api/v1/namespaces/{namespace}/pods");
     let answer = client.create(&pods, pod)?;
