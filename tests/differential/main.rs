@@ -82,8 +82,12 @@ impl Kind {
 
 /// What came of one seed.
 pub struct Compared {
-    /// One line for people: what was tried and how much is equal.
-    pub summary: String,
+    /// What was tried, in a few words for people.
+    pub about: String,
+    /// How many comparisons.
+    pub tried: usize,
+    /// Those without any difference.
+    pub equal: usize,
     /// The differences, if any.
     pub differences: Option<String>,
 }
@@ -126,33 +130,38 @@ fn run(command: Command) -> Result<bool> {
             };
             let kinds = if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds };
             let out = out.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential"));
-            let mut equal = true;
-            for seed in seed..seed + seeds {
-                for kind in &kinds {
-                    equal &= check(*kind, &binary, seed, &out, keep)?;
+            let mut good = true;
+            for kind in kinds {
+                let (mut tried, mut equal) = (0, 0);
+                for seed in seed..seed + seeds {
+                    let compared = check(kind, &binary, seed, &out, keep)?;
+                    good &= compared.differences.is_none();
+                    tried += compared.tried;
+                    equal += compared.equal;
                 }
+                println!("{}: {seeds} seeds, {tried} compared, {equal} equal", kind.name());
             }
-            Ok(equal)
+            Ok(good)
         }
     }
 }
 
 /// One seed of one kind; says what came of it and how to try it again.
-fn check(kind: Kind, binary: &Path, seed: u64, out: &Path, keep: bool) -> Result<bool> {
+fn check(kind: Kind, binary: &Path, seed: u64, out: &Path, keep: bool) -> Result<Compared> {
     let name = kind.name();
     let directory = out.join(format!("{name}-{seed}"));
     if directory.exists() {
         std::fs::remove_dir_all(&directory)?;
     }
     let compared = kind.check(binary, seed, &directory).with_context(|| format!("{name}, seed {seed}"))?;
-    println!("{name}, seed {seed}: {}", compared.summary);
-    let Some(differences) = compared.differences else {
+    println!("{name}, seed {seed}: {} of {} equal: {}", compared.equal, compared.tried, compared.about);
+    let Some(differences) = &compared.differences else {
         if !keep {
             std::fs::remove_dir_all(&directory)?;
         }
-        return Ok(true);
+        return Ok(compared);
     };
     println!("{differences}\nagain: cargo test --test differential -- check {name} --seed {seed}");
     println!("the recording: nodeferry verify {name} {}", directory.display());
-    Ok(false)
+    Ok(compared)
 }

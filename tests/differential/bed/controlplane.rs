@@ -60,10 +60,16 @@ impl ControlPlane {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
-    /// A component or kubectl of the same binary, not started yet; its kubeconfig is in the environment.
+    /// Kubectl or a component of the same binary, not started yet; an admin's kubeconfig is in the environment.
     pub fn command(&self, component: &str) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg(component).env("KUBECONFIG", self.kubeconfig()).stdin(Stdio::null());
+        command
+    }
+    /// A component that ends with this process, however that ends.
+    pub fn component(&self, component: &str) -> Command {
+        let mut command = self.command(component);
+        command.env("CONTROLPLANE_LIFELINE", "0").stdin(Stdio::piped());
         command
     }
 }

@@ -11,6 +11,7 @@ use crate::bed::recording::save_scenario;
 use crate::luck::Luck;
 use anyhow::Result;
 use nodeferry::ops::verify::decisions::verify_decisions;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Decisions of one seed.
@@ -42,21 +43,19 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
     let pods = pods::draw(&mut luck, &shape, DECISIONS);
     record::record(binary, &config, &world, &pods, directory)?;
     let report = verify_decisions(directory)?;
-    let summary = format!(
-        "{} decisions on {} nodes, {}: {} without any difference",
-        report.decisions,
-        shape.nodes,
-        config.about,
-        report.decisions
-            - report.mismatches.iter().map(|m| m.decision).collect::<std::collections::BTreeSet<_>>().len()
-    );
-    let Some(first) = report.mismatches.first() else { return Ok(Compared { summary, differences: None }) };
-    let name = format!("decision {} of seed {seed}", first.decision);
-    let differences = match shrink::shrink(binary, &config, &world, &pods, directory, first.decision, &name)? {
-        Some(scenario) => format!("{}\n{}", report.render_table(), save_scenario(directory, &scenario)?),
-        None => {
-            format!("{}\n(the cluster as it was at {name}, made at once, shows no difference)", report.render_table())
-        }
+    let different: BTreeSet<usize> = report.mismatches.iter().map(|m| m.decision).collect();
+    let mut compared = Compared {
+        about: format!("placements on {} nodes, {}", shape.nodes, config.about),
+        tried: report.decisions,
+        equal: report.decisions - different.len(),
+        differences: None,
     };
-    Ok(Compared { summary, differences: Some(differences) })
+    let Some(first) = report.mismatches.first() else { return Ok(compared) };
+    let name = format!("decision {} of seed {seed}", first.decision);
+    let smallest = match shrink::shrink(binary, &config, &world, &pods, directory, first.decision, &name)? {
+        Some(scenario) => save_scenario(directory, &scenario)?,
+        None => format!("(the cluster as it was at {name}, made at once, shows no difference)"),
+    };
+    compared.differences = Some(format!("{}\n{smallest}", report.render_table()));
+    Ok(compared)
 }

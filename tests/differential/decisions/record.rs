@@ -115,7 +115,7 @@ impl Scheduler {
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let path = plane.directory().join("differential-scheduler.log");
         let log = File::create(&path)?;
-        let mut command = plane.command("kube-scheduler");
+        let mut command = plane.component("kube-scheduler");
         command.arg(format!("--config={}", file.display())).args(["--secure-port=0", "--v=10"]);
         let process = command.stdout(Stdio::null()).stderr(log).spawn()?;
         let log = BufReader::new(File::open(&path)?);

@@ -49,7 +49,7 @@ pub fn shrink(
     parts.extend(subject["spec"].as_object().into_iter().flatten().map(|(key, _)| Part::Field(key.clone())));
     let plane = ControlPlane::start(binary, &["--without", "kube-scheduler"])?;
     let mut scheduler = Scheduler::start(&plane, &config.document)?;
-    let mut attempt = |parts: &[Part]| try_case(&plane.client, &mut scheduler, config, parts, &subject, name);
+    let mut attempt = |parts: &[Part]| try_case(&plane.client, &mut scheduler, config, parts, subject, name);
     let Some(mut smallest) = attempt(&parts)? else { return Ok(None) };
     // A smaller case may be one that cannot be made, for a pod needs its claim; that is no smaller case then.
     let mut attempt = |parts: &[Part]| attempt(parts).unwrap_or(None);
