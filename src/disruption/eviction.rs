@@ -78,7 +78,8 @@ impl Verdict {
     pub fn is_accepted(&self) -> bool {
         self.code == 201
     }
-    fn accept(effect: Effect) -> Verdict {
+    /// A verdict that grants the eviction.
+    pub fn accept(effect: Effect) -> Verdict {
         Verdict {
             code: 201,
             reason: None,
@@ -198,6 +199,22 @@ fn namespace_terminating(namespace: &str, pod: &str) -> Verdict {
     }
 }
 
+/// What the budget that was asked before says now: after a conflict the API server looks at it alone, not at the pod.
+pub fn verdict_of_budget(catalog: &Catalog, state: &State, budget: BudgetIdx) -> Verdict {
+    check(catalog, budget, &state.budgets[budget])
+}
+
+/// Too many conflicts with other writers of a budget's status (`errors.NewTimeoutError`).
+pub fn too_many_conflicts(catalog: &Catalog, budget: BudgetIdx) -> Verdict {
+    let name = catalog.text(catalog.budgets[budget].name);
+    let message = format!("couldn't update PodDisruptionBudget {name:?} due to conflicts");
+    Verdict {
+        budget: Some(budget),
+        retry_after_s: Some(10),
+        ..Verdict::refuse(504, Some("Timeout"), format!("Timeout: {message}"))
+    }
+}
+
 /// Carries out a verdict: charges the budget and deletes the pod. None if it was refused.
 pub fn apply(
     catalog: &Catalog,
@@ -231,7 +248,7 @@ pub fn evict(
 
 /// Takes one disruption off the stored status and notes the pod. `disruptedPods` keeps whole seconds of wall time
 /// (metav1.Time), so the moment is cut there. `currentHealthy` and the rest wait for the controller.
-fn charge(catalog: &Catalog, state: &mut State, budget: BudgetIdx, pod: PodIdx, now: i64) {
+pub fn charge(catalog: &Catalog, state: &mut State, budget: BudgetIdx, pod: PodIdx, now: i64) {
     let mut status = state.budgets[budget].clone();
     status.allowed -= 1;
     if status.allowed == 0 {

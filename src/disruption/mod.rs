@@ -17,6 +17,6 @@ pub mod worker;
 pub use arithmetic::{Computed, Tally};
 pub use controller::DisruptionController;
 pub use deletion::{Deleted, delete_pod};
-pub use eviction::{Cause, Request, Verdict, apply, evict, verdict};
+pub use eviction::{Cause, Request, Verdict, apply, evict, verdict, verdict_of_budget};
 pub use matching::BudgetIndex;
 pub use worker::{Wake, Worker};

@@ -244,10 +244,68 @@ impl Window {
     }
 }
 
+/// A version of kubectl, `"1.36"`, where versions drain differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KubectlVersion {
+    /// The number after `1.`.
+    pub minor: u32,
+}
+
+impl Default for KubectlVersion {
+    fn default() -> Self {
+        KubectlVersion { minor: 36 }
+    }
+}
+
+impl KubectlVersion {
+    /// Whether a pod is read again after a refused eviction (v0.35.0 `pkg/drain/drain.go`; up to v0.34 the pod as it
+    /// was listed is evicted again, without a GET in between).
+    pub fn rereads(self) -> bool {
+        self.minor >= 35
+    }
+    /// Up to v0.35 a pod without a controller is refused with "cannot delete cannot delete …"
+    /// (`pkg/drain/filters.go`, `unmanagedFatal`).
+    pub fn says_cannot_delete_twice(self) -> bool {
+        self.minor <= 35
+    }
+}
+
+impl std::str::FromStr for KubectlVersion {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+        match (parts.next(), parts.next().map(str::parse)) {
+            (Some("1"), Some(Ok(minor))) => Ok(KubectlVersion { minor }),
+            _ => Err(format!("no version of kubectl: {text:?}; expected one such as 1.36")),
+        }
+    }
+}
+
+impl Serialize for KubectlVersion {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("1.{}", self.minor))
+    }
+}
+impl<'de> Deserialize<'de> for KubectlVersion {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for KubectlVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "KubectlVersion".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^v?1\\.[0-9]+"})
+    }
+}
+
 /// The flags of `kubectl drain`, and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KubectlDrainOptions {
+    /// Whose drain: kubectl's version. Default 1.36.
+    pub version: KubectlVersion,
     /// `--ignore-daemonsets`. Default true (kubectl's own default is false, with which nearly no node can be drained).
     pub ignore_daemonsets: bool,
     /// `--delete-emptydir-data`. Default true, for the same reason.
@@ -273,6 +331,7 @@ pub struct KubectlDrainOptions {
 impl Default for KubectlDrainOptions {
     fn default() -> Self {
         KubectlDrainOptions {
+            version: KubectlVersion::default(),
             ignore_daemonsets: true,
             delete_emptydir_data: true,
             force: false,

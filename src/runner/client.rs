@@ -24,6 +24,7 @@ pub(crate) enum Ask {
         grace_ms: Option<Ms>,
     },
     GetPod(P),
+    GetNode(N),
     ListPods(N),
     /// The n-th demand of the run shall have `total` nodes.
     Ensure {
@@ -46,6 +47,7 @@ impl Ask {
     fn api_group(self) -> ApiGroup {
         match self {
             Ask::Evict { .. } => ApiGroup::Policy,
+            Ask::GetNode(_) => ApiGroup::Builder,
             Ask::Ensure { .. } | Ask::Freeze { .. } | Ask::Unfreeze { .. } | Ask::Retire(_) => ApiGroup::Provider,
             _ => ApiGroup::Core,
         }

@@ -145,6 +145,11 @@ pub enum Action {
         /// Which.
         pod: PodIdx,
     },
+    /// GET a node, as kubectl's resource builder reads those it was told to drain: `Accepted` or `Gone`.
+    GetNode {
+        /// Which.
+        node: NodeIdx,
+    },
     /// List the pods of a node: `Accepted`, and the view is as new as the list.
     ListPods {
         /// Which.
@@ -195,6 +200,9 @@ pub enum ApiGroup {
     Policy,
     /// DaemonSets, which kubectl looks up.
     Apps,
+    /// What kubectl's resource builder reads: it makes a client of its own, with its own limiter (cli-runtime v0.36.3
+    /// `pkg/resource/builder.go`, `getClient`).
+    Builder,
     /// The provider's API, which has no limit of ours.
     Provider,
 }
@@ -205,6 +213,7 @@ impl Action {
     pub fn api_group(&self) -> ApiGroup {
         match self {
             Action::Evict { .. } => ApiGroup::Policy,
+            Action::GetNode { .. } => ApiGroup::Builder,
             Action::EnsureNodes { .. }
             | Action::FreezeGroup { .. }
             | Action::UnfreezeGroup { .. }

@@ -640,6 +640,7 @@ impl Runner {
                 Action::DeletePod { pod: pod(p)?, precondition, grace_ms }
             }
             Ask::GetPod(p) => Action::GetPod { pod: pod(p)? },
+            Ask::GetNode(n) => Action::GetNode { node: node(n)? },
             Ask::ListPods(n) => Action::ListPods { node: node(n)? },
             Ask::Ensure { demand, total } => {
                 let d = self.progress.common.demands.get(demand as usize)?;

@@ -340,7 +340,11 @@ impl World {
                 self.state.set_taints(*node, [t].into_iter().collect());
             }
             Action::Untaint { node, .. } => self.state.set_taints(*node, Default::default()),
-            Action::ListPods { .. } | Action::FreezeGroup { .. } | Action::UnfreezeGroup { .. } => {}
+            Action::GetNode { node } if self.state.nodes[*node].gone => return Answer::Gone,
+            Action::GetNode { .. }
+            | Action::ListPods { .. }
+            | Action::FreezeGroup { .. }
+            | Action::UnfreezeGroup { .. } => {}
         }
         Answer::Accepted
     }

@@ -1,11 +1,10 @@
-//! The disruption controller in virtual time, and the eviction API beside it.
+//! The disruption controller in virtual time.
 
 use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use crate::cluster::{Catalog, Change, PodIdx, State};
-use crate::disruption::eviction::Effect;
-use crate::disruption::{BudgetIndex, Request, Verdict, Wake, Worker, verdict};
+use crate::disruption::{BudgetIndex, Wake, Worker};
 use std::sync::Arc;
 
 /// The disruption controller in virtual time.
@@ -49,7 +48,7 @@ impl Budgets {
         }
     }
     /// Whether the stored status, or one of the API's bypasses, allows evicting the pod now: judged from the status
-    /// alone, apart from [`Budgets::evict`], so that the checker does not ask the code it checks.
+    /// alone, apart from [`crate::disruption::verdict`], so that the checker does not ask the code it checks.
     pub fn allows(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
         let p = &state.pods[pod];
         let budgets = self.index().budgets_of(p.spec);
@@ -66,14 +65,6 @@ impl Budgets {
         let unhealthy =
             !p.ready && (spec.always_allow_unhealthy || (status.healthy >= status.desired && status.desired > 0));
         unhealthy || (status.allowed > 0 && status.observed_generation >= spec.generation)
-    }
-    /// Asks the eviction API, and carries out what it grants.
-    pub fn evict(&self, catalog: &Catalog, state: &mut State, pod: PodIdx, grace_ms: Option<i64>, now: i64) -> Verdict {
-        let answer = verdict(catalog, state, self.index(), pod);
-        if answer.effect != Effect::Refused {
-            crate::disruption::apply(catalog, state, pod, &answer, Request { grace_ms }, now);
-        }
-        answer
     }
 }
 

@@ -14,8 +14,10 @@ pub const START_PATIENCE_MS: i64 = 600_000;
 ///
 /// A bound pod is Running and Ready a start delay after its volumes are mounted; one that crash-loops is Running and
 /// never Ready. A deleted pod's containers stop after its stop delay, at the end of its grace at the latest (SIGKILL);
-/// then its phase is terminal, and the object goes `pod_removal_ms` later unless a finalizer holds it
-/// (pkg/kubelet/kubelet_pods.go, pkg/kubelet/status). A node that is not Ready or is lost starts and stops nothing.
+/// then its phase is terminal, and the object goes `pod_removal_ms` and a call to the API later unless a finalizer holds it
+/// (pkg/kubelet/kubelet_pods.go, pkg/kubelet/status: the status manager writes the last status, then deletes). A deletion
+/// reaches the kubelet through its watch, `kubelet_latency_ms` after the API has it: whoever polls a pod from the moment
+/// its deletion was answered is always a little ahead of the kubelet. A node that is not Ready or is lost starts and stops nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Kubelet {
     lost: BTreeSet<NodeIdx>,
@@ -144,7 +146,7 @@ impl Kubelet {
             Phase::Pending => 0,
             _ => ctx.delays.stop_ms(ctx.catalog, ctx.state, ctx.draws, pod).clamp(0, grace),
         };
-        let at = (deletion.asked + stop).max(ctx.now);
+        let at = (deletion.asked + ctx.options.kubelet_latency_ms + stop).max(ctx.now);
         ctx.timers.schedule(at, Timer::PodStopped(pod));
     }
 
@@ -162,7 +164,7 @@ impl Kubelet {
             ctx.state.set_ready(pod, false, ctx.now);
             ctx.state.set_phase(ctx.catalog, pod, phase);
         }
-        match ctx.options.pod_removal_ms {
+        match ctx.options.pod_removal_ms + ctx.options.api_latency_ms {
             0 => self.removed(ctx, pod),
             later => ctx.after(later, Timer::PodRemoved(pod)),
         }
@@ -202,11 +204,25 @@ mod tests {
         let mut b = Bench::new(w);
         b.delete(slow);
         crate::disruption::delete_pod(&b.catalog, &mut b.state, hasty, 0, Some(300));
-        b.run_to(300);
+        b.run_to(310);
         assert_eq!((b.state.pods[slow].gone, b.state.pods[hasty].gone), (false, true));
-        b.run_to(1_000);
+        b.run_to(1_010);
         assert!(b.state.pods[slow].gone);
         assert_eq!(b.state.pods[slow].phase, Phase::Succeeded);
+    }
+
+    #[test]
+    fn a_deletion_reaches_the_kubelet_a_little_later_and_its_own_call_takes_time() {
+        let mut w = World::new();
+        let pod = w.pod("p", "x", None, true);
+        let mut b = Bench::new(w);
+        b.delete(pod);
+        b.run_to(1_004);
+        assert!(b.state.pods[pod].ready, "the containers stop 5 ms and their delay after the deletion");
+        b.run_to(1_009);
+        assert_eq!((b.state.pods[pod].phase, b.state.pods[pod].gone), (Phase::Succeeded, false));
+        b.run_to(1_010);
+        assert!(b.state.pods[pod].gone);
     }
 
     #[test]
@@ -243,10 +259,10 @@ mod tests {
         w.catalog.specs[crate::cluster::SpecIdx(0)].mirror = true;
         let mut b = Bench::new(w);
         b.delete(pod);
-        b.run_to(1_000);
+        b.run_to(1_010);
         assert!(b.state.pods[pod].gone);
         let again = &b.state.pods[PodIdx(1)];
-        assert_eq!((again.ready, again.created), (true, 1_000));
+        assert_eq!((again.ready, again.created), (true, 1_010));
     }
 
     #[test]

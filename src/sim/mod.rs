@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod ctx;
 pub mod delays;
 pub mod event;
+pub mod evictions;
 pub mod faults;
 pub mod kubelet;
 pub mod machines;

@@ -24,7 +24,9 @@ pub struct SimOptions {
     pub controller_latency_ms: i64,
     /// From a cordon to the taint that follows it, in milliseconds.
     pub taint_latency_ms: i64,
-    /// From the end of a pod's containers to the end of its object, in milliseconds.
+    /// From a pod's deletion to its kubelet's look at it, in milliseconds.
+    pub kubelet_latency_ms: i64,
+    /// From the end of a pod's containers to the call that ends its object, in milliseconds.
     pub pod_removal_ms: i64,
     /// From the end of the last pod that uses a volume to its detachment, in milliseconds.
     pub volume_detach_ms: i64,
@@ -48,6 +50,7 @@ impl Default for SimOptions {
             budget_latency_ms: 5,
             controller_latency_ms: 5,
             taint_latency_ms: 10,
+            kubelet_latency_ms: 5,
             pod_removal_ms: 0,
             volume_detach_ms: 2_000,
             volume_provision_ms: 3_000,
@@ -68,6 +71,7 @@ impl SimOptions {
             ("budget_latency_ms", self.budget_latency_ms),
             ("controller_latency_ms", self.controller_latency_ms),
             ("taint_latency_ms", self.taint_latency_ms),
+            ("kubelet_latency_ms", self.kubelet_latency_ms),
             ("pod_removal_ms", self.pod_removal_ms),
             ("volume_detach_ms", self.volume_detach_ms),
             ("volume_provision_ms", self.volume_provision_ms),

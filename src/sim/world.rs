@@ -6,6 +6,7 @@ use super::controllers::Controllers;
 use super::ctx::Ctx;
 use super::delays::Delays;
 use super::event::{EventQueue, Timer};
+use super::evictions::{Evictions, Write};
 use super::faults::{Component, Faults};
 use super::kubelet::Kubelet;
 use super::machines::Machines;
@@ -17,6 +18,8 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{
     BudgetIdx, CPU, Catalog, Change, Idx, MEMORY, NodeChange, NodeIdx, PodChange, PodIdx, State, View,
 };
+use crate::disruption::eviction::Effect;
+use crate::disruption::{self, Request, Verdict};
 use crate::runner::{
     Action, Announcement, Answer, CallId, Failure, Input, ObjId, Outbox, Outcome, Output, Runner, StopMode, Stream,
 };
@@ -101,6 +104,7 @@ pub struct World {
     runner_wakeup: Option<i64>,
     outbox: Outbox,
     calls: BTreeMap<u64, Action>,
+    evictions: Evictions,
     ensured: BTreeMap<String, u32>,
     changed: Vec<ObjId>,
     changed_seen: BTreeSet<(u8, u32)>,
@@ -158,6 +162,7 @@ impl World {
             runner_wakeup: Some(0),
             outbox: Outbox::default(),
             calls: BTreeMap::new(),
+            evictions: Evictions::default(),
             ensured: BTreeMap::new(),
             changed: Vec::new(),
             changed_seen: BTreeSet::new(),
@@ -355,7 +360,9 @@ impl World {
             | Timer::Launch(_)
             | Timer::NodeReady(_)
             | Timer::NodeDeleted(_) => Component::ApiServer,
-            Timer::Fault(_) | Timer::Call(_) | Timer::Runner => return None,
+            Timer::Fault(_) | Timer::Call(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) | Timer::Runner => {
+                return None;
+            }
         })
     }
 
@@ -370,6 +377,8 @@ impl World {
         match timer {
             Timer::Fault(i) => w.strike(i),
             Timer::Call(id) => w.perform(id),
+            Timer::EvictionWrite(id) => w.eviction_write(id),
+            Timer::EvictionRetry(id) => w.eviction_retry(id),
             Timer::Launch(n) => w.machines.register(&mut ctx!(w), n),
             Timer::NodeReady(node) => w.machines.ready(&mut ctx!(w), node),
             Timer::NodeDeleted(node) => w.machines.deleted(&mut ctx!(w), node),
@@ -448,6 +457,7 @@ impl World {
                 self.observe(change);
                 let w = &mut *self;
                 w.checkers.change(w.now, &w.catalog, &w.state, change);
+                w.evictions.on_change(change);
                 w.kubelet.on_change(&mut ctx!(w), change);
                 w.lifecycle.on_change(&mut ctx!(w), change);
                 w.controllers.on_change(&mut ctx!(w), change);
@@ -602,10 +612,22 @@ impl World {
     /// A call of the runner reaches its server.
     fn perform(&mut self, id: u64) {
         let Some(action) = self.calls.remove(&id) else { return };
-        let away = [Component::ApiServer, Component::MigrationController]
-            .into_iter()
-            .any(|c| self.faults.outage(c, self.now).is_some());
-        let answer = if away { Answer::Unknown } else { self.answer(&action) };
+        let answer = match action {
+            _ if self.is_away() => Answer::Unknown,
+            Action::Evict { pod, precondition, grace_ms } => match self.evict(id, pod, precondition, grace_ms) {
+                Some(answer) => answer,
+                None => return,
+            },
+            _ => self.answer(&action),
+        };
+        self.reply(id, answer);
+    }
+    /// Whether calls of the runner are lost.
+    fn is_away(&self) -> bool {
+        let needed = [Component::ApiServer, Component::MigrationController];
+        needed.into_iter().any(|c| self.faults.outage(c, self.now).is_some())
+    }
+    fn reply(&mut self, id: u64, answer: Answer) {
         self.spread_changes();
         self.feed(Input::Answer(CallId(id), answer));
     }
@@ -626,17 +648,10 @@ impl World {
             }
             Action::Taint { node, taint } => self.taint(*node, taint, true),
             Action::Untaint { node, taint } => self.taint(*node, taint, false),
-            // A precondition on the uid: whoever bears the name now is another pod.
-            Action::Evict { pod, precondition: true, .. } | Action::DeletePod { pod, precondition: true, .. }
-                if self.state.pods[*pod].gone =>
-            {
-                if self.current(*pod).is_some() {
-                    Answer::UidChanged
-                } else {
-                    Answer::Gone
-                }
+            Action::Evict { .. } => Answer::Unknown, // answered by `evict`, in its time
+            Action::DeletePod { pod, precondition: true, .. } if self.state.pods[*pod].gone => {
+                self.other_uid_or_gone(*pod)
             }
-            Action::Evict { pod, grace_ms, .. } => self.evict(*pod, *grace_ms),
             Action::DeletePod { pod, grace_ms, .. } => {
                 let Some(pod) = self.current(*pod) else { return Answer::Gone };
                 let node = self.state.pods[pod].node;
@@ -651,6 +666,8 @@ impl World {
                 crate::disruption::delete_pod(&self.catalog, &mut self.state, pod, self.now, *grace_ms);
                 Answer::Accepted
             }
+            Action::GetNode { node } if self.state.nodes[*node].gone => Answer::Gone,
+            Action::GetNode { .. } => Answer::Accepted,
             Action::GetPod { pod } => self.current(*pod).map_or(Answer::Gone, Answer::Pod),
             Action::ListPods { .. } => Answer::Accepted,
             Action::EnsureNodes { key, group, machine, zone, total } => {
@@ -701,12 +718,77 @@ impl World {
             .find(|o| self.state.name(&self.catalog, self.state.pods[*o].name) == name)
     }
 
-    fn evict(&mut self, pod: PodIdx, grace_ms: Option<i64>) -> Answer {
-        let Some(pod) = self.current(pod) else { return Answer::Gone };
+    /// A precondition on the uid: whoever bears the name now is another pod.
+    fn other_uid_or_gone(&self, pod: PodIdx) -> Answer {
+        if self.current(pod).is_some() { Answer::UidChanged } else { Answer::Gone }
+    }
+
+    /// An eviction reaches the API server. None if it is answered later: where a budget has to be charged, its status
+    /// is written first, a call of the server to itself.
+    fn evict(&mut self, id: u64, pod: PodIdx, precondition: bool, grace_ms: Option<i64>) -> Option<Answer> {
+        if precondition && self.state.pods[pod].gone {
+            return Some(self.other_uid_or_gone(pod));
+        }
+        let Some(pod) = self.current(pod) else { return Some(Answer::Gone) };
+        let verdict = disruption::verdict(&self.catalog, &self.state, self.disruption.index(), pod);
+        if let Effect::Charge(budget) = verdict.effect {
+            self.evictions.looked(id, pod, grace_ms, budget);
+            self.timers.schedule(self.now + self.options.api_latency_ms.max(0), Timer::EvictionWrite(id));
+            return None;
+        }
+        Some(self.evicted(pod, grace_ms, &verdict))
+    }
+    /// The new status of an eviction's budget arrives, if nobody else has written it since it was read.
+    fn eviction_write(&mut self, id: u64) {
+        let Some(pod) = self.evictions.get(id).map(|e| e.pod) else { return };
+        if self.is_away() {
+            self.evictions.forget(id);
+            return self.reply(id, Answer::Unknown);
+        }
+        let name = self.state.pod_text(&self.catalog, pod);
+        let answer = match self.evictions.write(id, &self.draws, &name) {
+            None => return,
+            Some(Write::Conflict(sleep)) => {
+                return self.timers.schedule(self.now + sleep, Timer::EvictionRetry(id));
+            }
+            Some(Write::GivenUp(e)) => {
+                let verdict = disruption::eviction::too_many_conflicts(&self.catalog, e.budget);
+                self.evicted(pod, e.grace_ms, &verdict)
+            }
+            Some(Write::Done(e)) if self.state.pods[pod].gone => {
+                disruption::eviction::charge(&self.catalog, &mut self.state, e.budget, pod, self.now);
+                Answer::Gone
+            }
+            Some(Write::Done(e)) => {
+                let verdict = Verdict::accept(Effect::Charge(e.budget));
+                self.evicted(pod, e.grace_ms, &verdict)
+            }
+        };
+        self.reply(id, answer);
+    }
+    /// After a conflict the API server looks at the budget again.
+    fn eviction_retry(&mut self, id: u64) {
+        let Some((pod, budget)) = self.evictions.get(id).map(|e| (e.pod, e.budget)) else { return };
+        if self.is_away() {
+            self.evictions.forget(id);
+            return self.reply(id, Answer::Unknown);
+        }
+        let verdict = disruption::verdict_of_budget(&self.catalog, &self.state, budget);
+        if verdict.is_accepted() {
+            self.evictions.looked_again(id);
+            return self.timers.schedule(self.now + self.options.api_latency_ms.max(0), Timer::EvictionWrite(id));
+        }
+        let grace_ms = self.evictions.forget(id).and_then(|e| e.grace_ms);
+        let answer = self.evicted(pod, grace_ms, &verdict);
+        self.reply(id, answer);
+    }
+
+    /// Carries out the verdict on an eviction, tells the trace, and words the answer.
+    fn evicted(&mut self, pod: PodIdx, grace_ms: Option<i64>, verdict: &Verdict) -> Answer {
         let batch = self.state.pods[pod].node.and_then(|n| self.batch_of.get(&n).copied()).or(self.batch);
         let node = self.state.pods[pod].node;
         let may = self.disruption.allows(&self.catalog, &self.state, pod);
-        let verdict = self.disruption.evict(&self.catalog, &mut self.state, pod, grace_ms, self.now);
+        disruption::apply(&self.catalog, &mut self.state, pod, verdict, Request { grace_ms }, self.now);
         let cause = verdict.causes.first().map(|c| c.message.clone()).unwrap_or_default();
         let kind = if verdict.is_accepted() { EventKind::EvictionAccepted } else { EventKind::EvictionRefused };
         let mut observation = Observation::new(self.now, kind).pod(pod).node(node).batch(batch).detail(Detail {
@@ -726,7 +808,7 @@ impl World {
             code: verdict.code,
             reason: verdict.reason.unwrap_or_default().to_owned(),
             cause,
-            message: verdict.message.unwrap_or_default(),
+            message: verdict.message.clone().unwrap_or_default(),
             retry_after_ms: verdict.retry_after_s.map(|s| i64::from(s) * 1000),
         }
     }

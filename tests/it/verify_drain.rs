@@ -1,16 +1,19 @@
 //! Recorded migrations with the real `kubectl drain`, simulated.
 
 use crate::shared_data;
-use nodeferry::ops::verify::drain::verify_drain;
+use nodeferry::ops::verify::drain::{Figures, verify_drain};
 
 fn ends_as_recorded(name: &str, batches: usize) {
     let Some(dir) = shared_data(name) else { return };
     let report = verify_drain(&dir, 1).unwrap_or_else(|e| panic!("{name}: {e}"));
     let table = report.render_table();
     assert_eq!(report.batches.len(), batches, "{name}\n{table}");
+    assert!(report.is_perfect(), "{name}\n{table}");
     for b in &report.batches {
-        assert_eq!((b.actual.exit, &b.actual.errors), (b.predicted.exit, &b.predicted.errors), "{name}\n{table}");
+        let figures = |f: &Figures| (f.evictions, f.refusals, f.moved_twice);
+        assert_eq!(figures(&b.actual), figures(&b.predicted), "{name}\n{table}");
     }
+    assert_eq!(report.placements.actual, report.placements.predicted, "{name}\n{table}");
 }
 
 #[test]

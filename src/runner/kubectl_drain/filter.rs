@@ -91,7 +91,10 @@ fn judge(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64, loo
     }
     match flags.force {
         true => Verdict::TakeWarn("deleting Pods that declare no controller".into()),
-        false => Verdict::Error("Pods that declare no controller (use --force to override)".into()),
+        false => Verdict::Error(match flags.version.says_cannot_delete_twice() {
+            true => "cannot delete Pods that declare no controller (use --force to override)".into(),
+            false => "Pods that declare no controller (use --force to override)".into(),
+        }),
     }
 }
 

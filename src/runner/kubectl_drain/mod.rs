@@ -2,7 +2,7 @@
 //!
 //! One batch is one kubectl process: it cordons all its nodes, then drains them one after the other, evicting all of a
 //! node's pods at once through its own rate limiters and polling each until it is gone (kubectl v0.36.3
-//! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; KUBERNETES §4). What follows is ours: the batch ends when every
+//! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; KUBERNETES §4; what older versions do otherwise: [`KubectlVersion`]). What follows is ours: the batch ends when every
 //! workload it touched is whole again, or at a limit.
 
 mod filter;
@@ -19,6 +19,8 @@ use super::progress::Fate;
 use super::refs::{N, P};
 use super::retire::{Retire, Retiring};
 use crate::plan::options::AfterLimit;
+#[cfg(doc)]
+use crate::plan::options::KubectlVersion;
 use serde::{Deserialize, Serialize};
 use text::{aggregate, go_duration};
 
@@ -66,6 +68,8 @@ struct Goroutine {
 enum Stage {
     #[default]
     Start,
+    /// Reads the n-th node.
+    Read(usize),
     /// Cordons the n-th node.
     Cordon(usize),
     /// Lists the n-th node's pods.
@@ -123,7 +127,18 @@ impl KubectlDrain {
         (g >= 0).then_some(g * 1000)
     }
 
-    // --- cordon ---
+    // --- read and cordon ---
+
+    /// The resource builder reads all nodes, one after the other, before anything is done.
+    fn read(&mut self, cx: &mut Cx<'_>, from: usize) {
+        match (from..self.nodes.len()).find(|i| cx.node(self.nodes[*i]).is_some()) {
+            Some(i) => {
+                cx.ask(Ask::GetNode(self.nodes[i]));
+                self.stage = Stage::Read(i);
+            }
+            None => self.cordon(cx, 0),
+        }
+    }
 
     fn cordon(&mut self, cx: &mut Cx<'_>, mut i: usize) {
         while i < self.nodes.len() {
@@ -222,7 +237,10 @@ impl KubectlDrain {
             return self.delete_next(cx, i, 0);
         }
         self.stage = Stage::Drain(i);
-        for k in 0..self.pods.len() {
+        // A goroutine that is made takes the place of the one that its processor would have run next, which then queues
+        // up behind the others (Go runtime/proc.go `newproc`, `runqput` with next): the last of the list goes first.
+        let last = self.pods.len() - 1;
+        for k in std::iter::once(last).chain(0..last) {
             self.evict(cx, k);
         }
     }
@@ -376,6 +394,9 @@ impl KubectlDrain {
     fn run(&mut self, cx: &mut Cx<'_>) {
         for k in 0..self.pods.len() {
             match self.pods[k].step {
+                Step::Sleeping { until } if until <= cx.now && !cx.options.kubectl_drain.version.rereads() => {
+                    self.evict(cx, k);
+                }
                 Step::Sleeping { until } if until <= cx.now => {
                     self.pods[k].step = Step::Rereading;
                     cx.ask(Ask::GetPod(self.pods[k].active));
@@ -607,11 +628,15 @@ impl Procedure for KubectlDrain {
     fn begin(&mut self, cx: &mut Cx<'_>) {
         cx.common.client.restart();
         self.nodes = cx.common.here();
-        self.cordon(cx, 0);
+        self.read(cx, 0);
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
         match (ask, &self.stage) {
+            (Ask::GetNode(_), Stage::Read(i)) => {
+                let next = if answer == Answer::Unknown { *i } else { i + 1 };
+                self.read(cx, next);
+            }
             (Ask::Cordon(_), Stage::Cordon(i)) => {
                 let i = *i;
                 self.cordoned(cx, i, answer);

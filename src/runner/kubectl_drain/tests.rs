@@ -2,7 +2,7 @@
 
 use crate::cluster::RateLimit;
 use crate::plan::Options;
-use crate::plan::options::{AfterLimit, KubectlDrainOptions};
+use crate::plan::options::{AfterLimit, KubectlDrainOptions, KubectlVersion};
 use crate::runner::testing::World;
 use crate::runner::{NoLaunches, Outcome, Stream};
 use std::sync::Arc;
@@ -39,8 +39,8 @@ fn cordons_all_then_drains_one_after_the_other() {
         [
             "node/old-0 cordoned",
             "node/old-1 cordoned",
-            "evicting pod default/web-0",
             "evicting pod default/web-1",
+            "evicting pod default/web-0",
             "pod/web-0 evicted",
             "pod/web-1 evicted",
             "node/old-0 drained",
@@ -142,6 +142,61 @@ fn evictions_go_at_kubectls_pace() {
     assert!(w.now < 5000);
 }
 
+/// When the n-th call of a kind left.
+fn calls(w: &World, kind: &str) -> Vec<Ms> {
+    let kind = format!(" {kind} {{");
+    let lines = w.log.iter().filter(|l| l.contains(&kind) && l.contains("->"));
+    lines.filter_map(|l| l.split(' ').next().and_then(|t| t.parse().ok())).collect()
+}
+
+#[test]
+fn the_last_pod_of_the_list_is_evicted_first() {
+    let mut w = World::new(1, 1, &[("web", &[0; 12])]);
+    run(&mut w, &[&[0]], options());
+    let order: Vec<&str> =
+        lines(&w, Stream::Stdout).into_iter().filter_map(|l| l.strip_prefix("evicting pod default/")).collect();
+    // names sort as text: web-0, web-1, web-10, web-11, web-2, …
+    assert_eq!((order[0], order[1], order[11]), ("web-9", "web-0", "web-8"), "{order:?}");
+}
+
+#[test]
+fn nodes_are_read_at_kubectls_pace_before_the_first_is_cordoned() {
+    let mut w = World::new(12, 1, &[("web", &[0])]);
+    run(&mut w, &[&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]], options());
+    let (reads, cordons) = (calls(&w, "GetNode"), calls(&w, "Cordon"));
+    assert_eq!((reads.len(), cordons.len()), (12, 12));
+    assert!(cordons[0] > reads[11] && reads[11] >= 390, "ten at once, then five a second: {reads:?}");
+    let second = cordons[9] - cordons[0];
+    assert!(second < 100, "the patches have a limiter of their own: {cordons:?}");
+}
+
+#[test]
+fn older_kubectls_evict_again_without_reading_the_pod() {
+    for (minor, reads) in [(34, 0), (35, 1)] {
+        let mut w = World::new(1, 1, &[("web", &[0])]);
+        w.refuses.insert("web-0".into(), (3_000, 429));
+        let mut o = options();
+        o.kubectl_drain.version = KubectlVersion { minor };
+        assert_eq!(run(&mut w, &[&[0]], o), (Outcome::Completed, None));
+        let evictions = calls(&w, "Evict");
+        let between = calls(&w, "GetPod").into_iter().filter(|t| *t > evictions[0] && *t < evictions[1]).count();
+        assert_eq!((evictions.len(), between), (2, reads), "1.{minor}");
+    }
+}
+
+#[test]
+fn older_kubectls_cannot_delete_twice() {
+    for (minor, says) in [(35, "cannot delete cannot delete Pods that"), (36, "cannot delete Pods that")] {
+        let mut w = World::new(1, 1, &[]);
+        w.stand_alone("lone", 0);
+        let mut o = options();
+        o.kubectl_drain.version = KubectlVersion { minor };
+        assert_eq!(run(&mut w, &[&[0]], o).0, Outcome::Failed);
+        let last = lines(&w, Stream::Stderr).last().copied().unwrap_or_default();
+        assert!(last.starts_with(says), "1.{minor}: {last}");
+    }
+}
+
 #[test]
 fn disable_eviction_deletes_past_budgets() {
     let mut w = World::new(1, 1, &[("web", &[0, 0])]);
@@ -164,7 +219,8 @@ fn workloads_that_stay_behind_end_the_wait_at_its_limit() {
         let (got, failure) = run(&mut w, &[&[0], &[1]], o);
         assert_eq!(got, outcome);
         let failure = failure.expect("a failure");
-        let cause = "pods-not-scheduled: Deployment/default/web has 0 of 2 ready replicas; pod default/web-0xx is unschedulable";
+        let cause =
+            "pods-not-scheduled: Deployment/default/web has 0 of 2 ready replicas; pod default/web-1x is unschedulable";
         assert_eq!(failure, cause);
     }
 }

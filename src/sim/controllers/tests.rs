@@ -92,7 +92,7 @@ fn an_ordered_statefulset_brings_back_one_name_at_a_time() {
     let mut names = b.pods(sts);
     names.sort();
     assert_eq!(names, ["app-0 Pending", "app-1 Running*"], "app-2 waits for app-0");
-    b.run_to(3_020);
+    b.run_to(3_030);
     let mut names = b.pods(sts);
     names.sort();
     assert_eq!(names, ["app-0 Running*", "app-1 Running*", "app-2 Pending"]);

@@ -2,7 +2,7 @@
 
 use super::VerifyError;
 use crate::cluster::RateLimit;
-use crate::plan::options::KubectlDrainOptions;
+use crate::plan::options::{KubectlDrainOptions, KubectlVersion};
 use crate::snapshot::{Source, source};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Recorded {
     pub batches: Vec<RecordedBatch>,
+    /// Version of kubectl.
+    #[serde(default = "first_version")]
+    pub kubectl: KubectlVersion,
     /// `--timeout` of every drain, in seconds; 0 for none.
     #[serde(default = "ninety")]
     pub timeout_s: f64,
@@ -72,6 +75,10 @@ pub(super) struct WatchEvent {
     pub terminating: bool,
 }
 
+/// Of the first recordings.
+fn first_version() -> KubectlVersion {
+    KubectlVersion { minor: 32 }
+}
 fn ninety() -> f64 {
     90.0
 }
@@ -110,6 +117,7 @@ impl Recorded {
     pub(super) fn drain_options(&self, file: &str) -> Result<KubectlDrainOptions, VerifyError> {
         let bad = |problem: String| VerifyError::Result { file: file.to_owned(), problem };
         let mut options = KubectlDrainOptions {
+            version: self.kubectl,
             ignore_daemonsets: false,
             delete_emptydir_data: false,
             timeout_ms: ms(self.timeout_s),
