@@ -1,6 +1,7 @@
 //! Lower bounds of a migration's duration: no simulated or real run can be faster.
 
 use super::options::{Options, ProcedureKind};
+use super::select::PodChoice;
 use crate::cluster::{NodeIdx, View};
 use crate::groups::matching::moving_pods;
 use petgraph::algo::toposort;
@@ -33,8 +34,10 @@ pub struct Bound {
 pub fn lower_bound(view: View<'_>, batches: &[Vec<NodeIdx>], options: &Options, least: LeastDelays) -> Bound {
     let mut graph: DiGraph<(String, i64), ()> = DiGraph::new();
     let mut last = None;
+    let choice = PodChoice::new(options);
     for (i, batch) in batches.iter().enumerate() {
-        let pods: Vec<i64> = batch.iter().map(|n| moving_pods(view, *n).len() as i64).collect();
+        let moving = |n: &NodeIdx| moving_pods(view, *n).into_iter().filter(|p| choice.takes(view, *p)).count();
+        let pods: Vec<i64> = batch.iter().map(|n| moving(n) as i64).collect();
         let mut chain = |name: &str, ms: i64| {
             let step = graph.add_node((format!("batch {}: {name}", i + 1), ms));
             if let Some(before) = last {

@@ -1,5 +1,6 @@
 //! Every parameter of a migration: its meaning, range and default.
 
+use super::select::LabelSelectorText;
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -320,6 +321,8 @@ pub struct KubectlDrainOptions {
     pub disable_eviction: bool,
     /// `--skip-wait-for-delete-timeout` in seconds; 0 for none. Default 0.
     pub skip_wait_for_delete_timeout_seconds: i64,
+    /// `--pod-selector`: look at pods with these labels only, in kubectl's text form; empty for all. Default empty.
+    pub pod_selector: String,
     /// How long to wait after a batch until all workloads are whole, in ms; None for ever. Default 10 minutes.
     pub settle_timeout_ms: Option<i64>,
     /// What to do when they are not. Default stop.
@@ -339,6 +342,7 @@ impl Default for KubectlDrainOptions {
             grace_period_seconds: -1,
             disable_eviction: false,
             skip_wait_for_delete_timeout_seconds: 0,
+            pod_selector: String::new(),
             settle_timeout_ms: Some(10 * MINUTE),
             after_settle_timeout: AfterLimit::Stop,
             after_drain_error: AfterLimit::GoOn,
@@ -650,6 +654,9 @@ impl Options {
         range("surge.node_timeout_ms", s.node_timeout_ms.unwrap_or(0), 0, day, " ms");
         range("surge.node_soak_ms", s.node_soak_ms.unwrap_or(0), 0, day, " ms");
         range("surge.max_unavailable", i64::from(s.max_unavailable.unwrap_or(0)), 0, 100, "");
+        if let Some(Err(e)) = (!k.pod_selector.is_empty()).then(|| k.pod_selector.parse::<LabelSelectorText>()) {
+            problems.push(format!("options.kubectl_drain.pod_selector: {e}"));
+        }
         if self.procedure == ProcedureKind::Surge && s.resolved().is_stuck() {
             problems
                 .push("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1".into());
@@ -692,6 +699,9 @@ mod tests {
         assert!(e.contains("bacth_size"), "{e}");
         let o: Options = serde_json::from_str(r#"{"procedure":"ocean-aws","batch_size":"60%"}"#).expect("parses");
         assert_eq!(o.problems(), ["options.batch_size is 60 %; expected 1 % to 50 %"]);
+        let mut o = Options::default();
+        o.kubectl_drain.pod_selector = "a in b".into();
+        assert!(o.problems()[0].starts_with("options.kubectl_drain.pod_selector: selector part"), "{:?}", o.problems());
         assert!("0%".parse::<BatchSize>().is_err() && "x".parse::<BatchSize>().is_err());
     }
 

@@ -1,6 +1,8 @@
-//! Which nodes are old: by name or by label selector.
+//! Which nodes are old: by name or by label selector; which of their pods `kubectl drain` looks at.
 
-use crate::cluster::{NodeIdx, View};
+use super::Options;
+use super::options::ProcedureKind;
+use crate::cluster::{Labels, NodeIdx, PodIdx, View};
 
 /// One requirement of a selector in kubectl's text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,16 +17,16 @@ enum Requirement {
 
 /// A label selector as `kubectl -l` takes it: `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>3` (apimachinery `labels.Parse`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSelectorText(Vec<Requirement>);
+pub struct LabelSelectorText(Vec<Requirement>);
 
-impl std::str::FromStr for NodeSelectorText {
+impl std::str::FromStr for LabelSelectorText {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = split(text)?;
         if parts.is_empty() {
             return Err("the selector is empty; expected for example agentpool=old".into());
         }
-        parts.iter().map(|p| requirement(p)).collect::<Result<_, _>>().map(NodeSelectorText)
+        parts.iter().map(|p| requirement(p)).collect::<Result<_, _>>().map(LabelSelectorText)
     }
 }
 
@@ -93,10 +95,9 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     }
 }
 
-impl NodeSelectorText {
-    /// Whether a node's labels satisfy all of it.
-    pub fn matches(&self, view: View<'_>, node: NodeIdx) -> bool {
-        let labels = &view.state.nodes[node].spec.labels;
+impl LabelSelectorText {
+    /// Whether labels satisfy all of it.
+    pub fn matches(&self, view: View<'_>, labels: &Labels) -> bool {
         let value = |key: &str| {
             view.catalog.names.get(key).and_then(|k| labels.get(k)).map(|v| view.state.name(view.catalog, v))
         };
@@ -112,12 +113,28 @@ impl NodeSelectorText {
     }
 }
 
+/// Which pods a migration looks at: those of `--pod-selector`, or all.
+pub struct PodChoice(Option<LabelSelectorText>);
+
+impl PodChoice {
+    /// By the options of a migration, whose selector is in order.
+    pub fn new(options: &Options) -> PodChoice {
+        let selector = &options.kubectl_drain.pod_selector;
+        let given = options.procedure == ProcedureKind::KubectlDrain && !selector.is_empty();
+        PodChoice(if given { selector.parse().ok() } else { None })
+    }
+    /// Whether it looks at a pod.
+    pub fn takes(&self, view: View<'_>, pod: PodIdx) -> bool {
+        self.0.as_ref().is_none_or(|s| s.matches(view, &view.catalog.specs[view.state.pods[pod].spec].labels))
+    }
+}
+
 /// The nodes that exist and are named or selected; all of them if neither is given. In the order of the dump.
 ///
 /// # Errors
 /// Names what the cluster lacks, says where the selector is none, and that nothing matches.
 pub fn select(view: View<'_>, names: &[String], selector: Option<&str>) -> Result<Vec<NodeIdx>, String> {
-    let selector = selector.map(str::parse::<NodeSelectorText>).transpose()?;
+    let selector = selector.map(str::parse::<LabelSelectorText>).transpose()?;
     let name = |n: NodeIdx| view.state.node_name(view.catalog, n);
     let missing: Vec<&str> =
         names.iter().map(String::as_str).filter(|w| !view.state.live_nodes().any(|n| name(n) == *w)).collect();
@@ -133,7 +150,7 @@ pub fn select(view: View<'_>, names: &[String], selector: Option<&str>) -> Resul
         .state
         .live_nodes()
         .filter(|n| names.is_empty() || names.iter().any(|w| w == name(*n)))
-        .filter(|n| selector.as_ref().is_none_or(|s| s.matches(view, *n)))
+        .filter(|n| selector.as_ref().is_none_or(|s| s.matches(view, &view.state.nodes[*n].spec.labels)))
         .collect();
     if nodes.is_empty() {
         return Err("no node matches the selection; nodeferry discover lists the nodes, kubectl get nodes --show-labels their labels".into());
@@ -147,12 +164,12 @@ mod tests {
 
     #[test]
     fn kubectls_selectors_are_read() {
-        let s: NodeSelectorText = "a=b, c!=d,e in (f,g),h notin (i), j,!k,l>3".parse().expect("parses");
+        let s: LabelSelectorText = "a=b, c!=d,e in (f,g),h notin (i), j,!k,l>3".parse().expect("parses");
         assert_eq!(s.0.len(), 7);
         assert_eq!(s.0[2], Requirement::In("e".into(), vec!["f".into(), "g".into()]));
         assert_eq!(s.0[5], Requirement::Absent("k".into()));
         for bad in ["", "a in (b", "a in b", "a>x", "a b"] {
-            assert!(bad.parse::<NodeSelectorText>().is_err(), "{bad}");
+            assert!(bad.parse::<LabelSelectorText>().is_err(), "{bad}");
         }
     }
 }

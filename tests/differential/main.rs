@@ -8,6 +8,7 @@
 
 mod bed;
 mod decisions;
+mod drains;
 mod luck;
 
 use anyhow::{Context, Result, bail};
@@ -63,19 +64,30 @@ enum Command {
 enum Kind {
     /// Placements by the real scheduler.
     Decisions,
+    /// Whole migrations with the real `kubectl drain`.
+    Drains,
 }
 
 impl Kind {
-    const ALL: [Kind; 1] = [Kind::Decisions];
+    const ALL: [Kind; 2] = [Kind::Decisions, Kind::Drains];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
+            Kind::Drains => "drains",
+        }
+    }
+    /// What `nodeferry verify` calls its recordings.
+    fn recording(self) -> &'static str {
+        match self {
+            Kind::Decisions => "decisions",
+            Kind::Drains => "drain",
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
     fn check(self, binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
         match self {
             Kind::Decisions => decisions::check(binary, seed, directory),
+            Kind::Drains => drains::check(binary, seed, directory),
         }
     }
 }
@@ -162,6 +174,6 @@ fn check(kind: Kind, binary: &Path, seed: u64, out: &Path, keep: bool) -> Result
         return Ok(compared);
     };
     println!("{differences}\nagain: cargo test --test differential -- check {name} --seed {seed}");
-    println!("the recording: nodeferry verify {name} {}", directory.display());
+    println!("the recording: nodeferry verify {} {}", kind.recording(), directory.display());
     Ok(compared)
 }

@@ -3,6 +3,7 @@
 use super::Facts;
 use crate::cluster::{Finding, OwnerKind, Severity};
 use crate::plan::options::ProcedureKind;
+use crate::plan::select::PodChoice;
 use std::collections::BTreeMap;
 
 /// See the module.
@@ -12,9 +13,10 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let flags = &facts.options.kubectl_drain;
+    let choice = PodChoice::new(facts.options);
     let mut sets: BTreeMap<String, (bool, u32)> = BTreeMap::new();
     for node in facts.old {
-        for pod in &s.nodes[*node].pods {
+        for pod in s.nodes[*node].pods.iter().filter(|p| choice.takes(facts.view, **p)) {
             let owner = c.specs[s.pods[*pod].spec].owner.map(|o| (o, &c.owners[o]));
             if let Some((index, owner)) = owner.filter(|(_, o)| o.kind == OwnerKind::DaemonSet) {
                 sets.entry(c.owner_text(index)).or_insert((owner.missing, 0)).1 += 1;

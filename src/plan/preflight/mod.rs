@@ -21,6 +21,7 @@ pub mod vng_match;
 pub mod volume_zone;
 
 use super::Options;
+use super::select::PodChoice;
 use crate::cluster::{Finding, NodeIdx, OwnerIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
@@ -45,7 +46,10 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// Pods that must find another place, by old node.
     pub fn moving(&self) -> Vec<(NodeIdx, Vec<PodIdx>)> {
-        self.old.iter().map(|n| (*n, moving_pods(self.view, *n))).collect()
+        let choice = PodChoice::new(self.options);
+        let moving =
+            |n: &NodeIdx| moving_pods(self.view, *n).into_iter().filter(|p| choice.takes(self.view, *p)).collect();
+        self.old.iter().map(|n| (*n, moving(n))).collect()
     }
     /// `Pod/namespace/name`.
     pub fn pod(&self, pod: PodIdx) -> String {

@@ -1,7 +1,9 @@
 //! Which pods of a node `kubectl drain` takes, skips or stumbles over (kubectl v0.36.3 `pkg/drain/filters.go`).
 
 use crate::cluster::{OwnerKind, PodIdx, View};
+use crate::plan::Options;
 use crate::plan::options::KubectlDrainOptions;
+use crate::plan::select::PodChoice;
 
 /// What becomes of a node's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +28,10 @@ enum Verdict {
     Error(String),
 }
 
-/// Sorts a node's pods (in list order) as kubectl's filters do. `now` is ms since the snapshot, as deletion times are.
-pub(crate) fn filter(view: View<'_>, pods: &[PodIdx], flags: &KubectlDrainOptions, now: i64) -> Filtered {
+/// Sorts a node's pods (in list order, of `--pod-selector` only) as kubectl's filters do. `now` is ms since the snapshot, as deletion times are.
+pub(crate) fn filter(view: View<'_>, pods: &[PodIdx], options: &Options, now: i64) -> Filtered {
     let mut out = Filtered::default();
+    let (flags, choice) = (&options.kubectl_drain, PodChoice::new(options));
     let (mut warnings, mut errors): (Vec<(String, Vec<String>)>, Vec<(String, Vec<String>)>) = (Vec::new(), Vec::new());
     let note = |list: &mut Vec<(String, Vec<String>)>, message: String, pod: String| match list
         .iter_mut()
@@ -37,7 +40,7 @@ pub(crate) fn filter(view: View<'_>, pods: &[PodIdx], flags: &KubectlDrainOption
         Some(l) => l.1.push(pod),
         None => list.push((message, vec![pod])),
     };
-    for pod in pods {
+    for pod in pods.iter().filter(|p| choice.takes(view, **p)) {
         let text = view.state.pod_text(view.catalog, *pod);
         match judge(view, *pod, flags, now, &mut out.lookups) {
             Verdict::Take => out.take.push(*pod),

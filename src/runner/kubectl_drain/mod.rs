@@ -207,7 +207,7 @@ impl KubectlDrain {
         let n = self.nodes[i];
         let Some(node) = cx.node(n) else { return self.drained(cx, i) };
         let pods = cx.tables.pods_on(cx.view, node);
-        let filtered = filter::filter(cx.view, &pods, &cx.options.kubectl_drain, cx.now);
+        let filtered = filter::filter(cx.view, &pods, cx.options, cx.now);
         self.errors.clear();
         self.pods.clear();
         if !filtered.errors.is_empty() {
@@ -501,7 +501,7 @@ impl KubectlDrain {
         let error = aggregate(&self.errors);
         if let Some(node) = cx.node(n) {
             let pods = cx.tables.pods_on(cx.view, node);
-            let filtered = filter::filter(cx.view, &pods, &cx.options.kubectl_drain, cx.now);
+            let filtered = filter::filter(cx.view, &pods, cx.options, cx.now);
             if !filtered.take.is_empty() {
                 let name = cx.node_name(n).to_owned();
                 self.complain(cx, format!("There are pending pods in node {name:?} when an error occurred: {error}"));

@@ -211,6 +211,23 @@ fn disable_eviction_deletes_past_budgets() {
 }
 
 #[test]
+fn a_pod_selector_leaves_the_other_pods_where_they_are() {
+    for (selector, evicted) in [("app=web", "web-0"), ("app!=web", "api-0"), ("app notin (api, db)", "web-0")] {
+        let mut w = World::new(1, 1, &[("web", &[0]), ("api", &[0])]);
+        w.budget("web", "web", None);
+        w.budget("api", "api", None);
+        let mut o = options();
+        o.kubectl_drain.pod_selector = selector.into();
+        assert_eq!(run(&mut w, &[&[0]], o), (Outcome::Completed, None));
+        let lines = lines(&w, Stream::Stdout);
+        assert_eq!(
+            lines[1..],
+            [&format!("evicting pod default/{evicted}"), &format!("pod/{evicted} evicted"), "node/old-0 drained"]
+        );
+    }
+}
+
+#[test]
 fn workloads_that_stay_behind_end_the_wait_at_its_limit() {
     for (after, outcome) in [(AfterLimit::GoOn, Outcome::PartlyCompleted), (AfterLimit::Stop, Outcome::Failed)] {
         let mut w = World::new(2, 0, &[("web", &[0, 1])]);

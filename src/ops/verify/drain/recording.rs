@@ -146,6 +146,7 @@ impl Recorded {
                 "--disable-eviction" => options.disable_eviction = on()?,
                 "--grace-period" => options.grace_period_seconds = number()?,
                 "--skip-wait-for-delete-timeout" => options.skip_wait_for_delete_timeout_seconds = number()?,
+                "--pod-selector" => options.pod_selector = value.unwrap_or_default().to_owned(),
                 "--timeout" => {
                     options.timeout_ms = go_duration_ms(value.unwrap_or_default())
                         .ok_or_else(|| bad(format!("args: {arg:?}: expected a duration such as 90s or 1m30s")))?;
@@ -251,8 +252,7 @@ mod tests {
         let o = r.drain_options("result.json").expect("known flags");
         assert_eq!((o.timeout_ms, o.grace_period_seconds), (90_000, 7));
         assert_eq!((o.ignore_daemonsets, o.delete_emptydir_data, o.force), (false, false, true));
-        for (args, says) in
-            [("--pod-selector=a", "not known"), ("--force=perhaps", "--force=true"), ("--timeout=9", "90s")]
+        for (args, says) in [("--selector=a", "not known"), ("--force=perhaps", "--force=true"), ("--timeout=9", "90s")]
         {
             let r = result(&format!(r#""args":["{args}"]"#)).expect("complete");
             let e = r.drain_options("result.json").expect_err("a bad flag").to_string();
