@@ -63,6 +63,15 @@ struct Goroutine {
     why: String,
 }
 
+/// A node that failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fatal {
+    node: N,
+    errors: Vec<String>,
+    /// The one error of a deletion; all others come as an aggregate, be it of one.
+    bare: bool,
+}
+
 /// Where the process stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
@@ -101,8 +110,8 @@ pub(crate) struct KubectlDrain {
     deadline: Option<Ms>,
     /// Errors of the node under way.
     errors: Vec<String>,
-    /// Nodes that failed, with what kubectl says at the end.
-    fatal: Vec<(N, String)>,
+    /// Nodes that failed.
+    fatal: Vec<Fatal>,
     retire: Retire,
     exit: i32,
     failure: Option<Failure>,
@@ -543,26 +552,36 @@ impl KubectlDrain {
             let batch = cx.common.batch;
             cx.say(Announcement::DrainFailed { batch, node, reason, message: error.clone() });
         }
-        self.fatal.push((n, error));
+        let bare = cx.options.kubectl_drain.disable_eviction && !self.pods.is_empty();
+        self.fatal.push(Fatal { node: n, errors: self.errors.clone(), bare });
         self.list(cx, i + 1);
+    }
+    /// The errors as kubectl prints them when it ends: of several nodes one line each, of one node a line for each of
+    /// its errors (`pkg/cmd/util/helpers.go` `checkErr`, which looks into an aggregate of one but not deeper).
+    fn last_words(&self) -> Vec<String> {
+        match self.fatal.as_slice() {
+            [one] if one.bare => vec![format!("error: {}", aggregate(&one.errors))],
+            [one] => one.errors.clone(),
+            several => several.iter().map(|f| aggregate(&f.errors)).collect(),
+        }
     }
     /// kubectl ends.
     fn returned(&mut self, cx: &mut Cx<'_>) {
         if !self.fatal.is_empty() {
             self.complain(cx, "There are pending nodes to be drained:".into());
-            for n in self.fatal.iter().map(|f| f.0).collect::<Vec<_>>() {
+            for n in self.fatal.iter().map(|f| f.node).collect::<Vec<_>>() {
                 let name = cx.node_name(n).to_owned();
                 self.complain(cx, format!(" {name}"));
             }
-            for e in self.fatal.iter().map(|f| f.1.clone()).collect::<Vec<_>>() {
-                self.complain(cx, e);
+            for line in self.last_words() {
+                self.complain(cx, line);
             }
             self.exit = 1;
             let causes: Vec<String> = self
                 .fatal
                 .iter()
-                .map(|(n, e)| match &cx.common.nodes[n.at()].why {
-                    w if w.is_empty() => format!("node {}: {e}", cx.node_name(*n)),
+                .map(|f| match &cx.common.nodes[f.node.at()].why {
+                    w if w.is_empty() => format!("node {}: {}", cx.node_name(f.node), aggregate(&f.errors)),
                     w => w.clone(),
                 })
                 .collect();

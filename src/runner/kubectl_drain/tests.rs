@@ -121,6 +121,23 @@ fn an_internal_error_ends_that_pod_only() {
 }
 
 #[test]
+fn the_errors_of_one_node_come_one_a_line_and_those_of_several_in_brackets() {
+    let words = |nodes: &[usize]| {
+        let mut w = World::new(2, 1, &[("web", &[0, 0, 1])]);
+        w.refuses = ["web-0", "web-1", "web-2"].map(|n| (n.to_owned(), (Ms::MAX, 500))).into();
+        run(&mut w, &[nodes], options());
+        let lines = lines(&w, Stream::Stderr);
+        let end = lines.iter().rposition(|l| l.starts_with(" old-")).expect("the pending nodes");
+        lines[end + 1..]
+            .iter()
+            .map(|l| (l.matches("error when evicting").count(), l.starts_with('[')))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(&[0]), [(1, false), (1, false)]);
+    assert_eq!(words(&[0, 1]), [(2, true), (1, false)]);
+}
+
+#[test]
 fn evictions_go_at_kubectls_pace() {
     let on: Vec<usize> = vec![0; 30];
     let mut w = World::new(1, 1, &[("web", &on)]);
@@ -208,6 +225,19 @@ fn disable_eviction_deletes_past_budgets() {
         lines(&w, Stream::Stdout),
         ["node/old-0 cordoned", "pod/web-0 deleted", "pod/web-1 deleted", "node/old-0 drained"]
     );
+}
+
+#[test]
+fn a_deletion_that_takes_too_long_is_one_error_without_a_pod() {
+    let mut w = World::new(1, 1, &[("web", &[0, 0])]);
+    w.stop_ms = 60_000;
+    let mut o = options();
+    o.kubectl_drain.disable_eviction = true;
+    o.kubectl_drain.timeout_ms = 5_000;
+    run(&mut w, &[&[0]], o);
+    let e = lines(&w, Stream::Stderr);
+    assert_eq!(e[0], "There are pending pods in node \"old-0\" when an error occurred: context deadline exceeded");
+    assert_eq!(e.last(), Some(&"error: context deadline exceeded"));
 }
 
 #[test]

@@ -25,7 +25,6 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
         return Ok(Compared { summary, differences: None });
     }
     let mut text = judge::text(&report, &differences);
-    let small = shrink::shrink(binary, migration, differences, directory)?;
-    text.push_str(&small);
+    text.push_str(&shrink::shrink(binary, migration, &differences, directory, &format!("drains of seed {seed}"))?);
     Ok(Compared { summary, differences: Some(text) })
 }

@@ -3,13 +3,10 @@
 use super::draw::Migration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Kinds that every cluster has and that say nothing of this one.
-const DULL: [&str; 3] = ["CSINode", "Namespace", "PriorityClass"];
-
-/// Writes `scenario.yaml` beside a recording: its objects, its batches, and what came of it as expectations.
-pub fn save(migration: &Migration, directory: &Path) -> Result<PathBuf> {
+/// A scenario of a recording: its objects, its batches, and what came of it as expectations.
+pub fn scenario(name: &str, migration: &Migration, directory: &Path) -> Result<Value> {
     let read = |name: &str| -> Result<Value> {
         let path = directory.join(name);
         let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
@@ -17,13 +14,8 @@ pub fn save(migration: &Migration, directory: &Path) -> Result<PathBuf> {
     };
     let (mut cluster, result) = (read("cluster.json")?, read("result.json")?);
     let empty = Vec::new();
-    let objects: Vec<Value> = cluster["items"]
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-        .filter(|o| !DULL.iter().any(|d| o["kind"] == *d))
-        .map(|o| small(o.take()))
-        .collect();
+    let objects: Vec<Value> =
+        cluster["items"].as_array_mut().into_iter().flatten().map(Value::take).filter(own).collect();
     let batches = result["batches"].as_array().unwrap_or(&empty);
     let text = |b: &Value, key: &str| b[key].as_str().unwrap_or_default().to_owned();
     let nodes: Vec<Value> = batches.iter().map(|b| b["nodes"].clone()).collect();
@@ -44,9 +36,9 @@ pub fn save(migration: &Migration, directory: &Path) -> Result<PathBuf> {
     let near = (took * 3 / 100).max(1000);
     let refused: usize =
         batches.iter().map(|b| text(b, "stderr").lines().filter(|l| l.contains("(will retry after")).count()).sum();
-    let scenario = json!({
-        "scenario": "a migration that the real control plane carried out",
-        "story": "Recorded by the differential tests: what is expected is what the real kubectl drain did.\n",
+    Ok(json!({
+        "scenario": name,
+        "story": "What is expected is what the real kubectl drain did upon this cluster, and nodeferry did not.",
         "cluster": {"objects": objects},
         "nodes": {"names": names},
         "options": {
@@ -64,10 +56,14 @@ pub fn save(migration: &Migration, directory: &Path) -> Result<PathBuf> {
             "outcome": outcome, "refused": {"min": refused, "max": refused},
             "duration_ms": {"min": took - near, "max": took + near},
         },
-    });
-    let path = directory.join("scenario.yaml");
-    std::fs::write(&path, serde_saphyr::to_string(&scenario)?)?;
-    Ok(path)
+    }))
+}
+
+/// Whether the server did not make an object by itself.
+fn own(object: &Value) -> bool {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let made = name.starts_with("system-") || name.starts_with("kube-") || name == "kubernetes";
+    !made && object["kind"] != "CSINode"
 }
 
 /// The flags in the words of a scenario's options.
@@ -86,14 +82,4 @@ fn options(migration: &Migration) -> Value {
         options[name] = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
     }
     options
-}
-
-/// An object without what no rule looks at.
-fn small(mut object: Value) -> Value {
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        for key in ["resourceVersion", "generateName", "selfLink"] {
-            metadata.remove(key);
-        }
-    }
-    object
 }

@@ -3,6 +3,7 @@
 use super::draw::Migration;
 use super::judge::{self, Difference};
 use super::{record, scenario};
+use crate::bed::recording::save_scenario;
 use anyhow::Result;
 use nodeferry::ops::verify::drain::verify_drain;
 use std::path::Path;
@@ -12,7 +13,13 @@ const TRIES: usize = 8;
 
 /// Tries smaller migrations and keeps each that still differs in the same way; writes what is left as a scenario beside the
 /// recording and says where.
-pub fn shrink(binary: &Path, whole: Migration, differences: Vec<Difference>, directory: &Path) -> Result<String> {
+pub fn shrink(
+    binary: &Path,
+    whole: Migration,
+    differences: &[Difference],
+    directory: &Path,
+    name: &str,
+) -> Result<String> {
     let tries = std::env::var("NODEFERRY_SHRINK").ok().and_then(|t| t.parse().ok()).unwrap_or(TRIES);
     let mut small = whole;
     let mut kept = directory.to_owned();
@@ -39,9 +46,8 @@ pub fn shrink(binary: &Path, whole: Migration, differences: Vec<Difference>, dir
             cuts.extend([b, a]);
         }
     }
-    let file = scenario::save(&small, &kept)?;
-    text.push_str(&format!("\nas a scenario: {}", file.display()));
-    Ok(text)
+    let saved = save_scenario(directory, &scenario::scenario(name, &small, &kept)?)?;
+    Ok(format!("{text}\n{saved}"))
 }
 
 /// Something to leave out.
