@@ -17,7 +17,10 @@ pub fn differences(report: &DrainReport) -> Vec<Difference> {
     let mut all: Vec<Difference> = report
         .mismatches
         .iter()
-        .map(|m| Difference { what: m.what, text: format!("batch {:?}: {}", m.batch, m.what) })
+        .map(|m| {
+            let of = m.batch.map_or("the whole migration".to_owned(), |b| format!("batch {b}"));
+            Difference { what: m.what, text: format!("{of}: {}", m.what) }
+        })
         .collect();
     let mut differs = |what: &'static str, of: String, actual: String, predicted: String| {
         if actual != predicted {
@@ -36,8 +39,13 @@ pub fn differences(report: &DrainReport) -> Vec<Difference> {
     all
 }
 
+/// How many things are compared: eight of each batch, and of the whole how long it took and where pods ended.
+pub fn tried(report: &DrainReport) -> usize {
+    report.batches.len() * 8 + 2
+}
+
 /// One line for people.
-pub fn summary(migration: &Migration, report: &DrainReport) -> String {
+pub fn about(migration: &Migration, report: &DrainReport) -> String {
     let pods = report.moved.actual;
     let refusals: usize = report.batches.iter().map(|b| b.actual.refusals).sum();
     let exits: Vec<String> =

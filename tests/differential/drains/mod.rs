@@ -20,11 +20,18 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
     record::record(binary, &migration, directory)?;
     let report = verify_drain(directory, 1)?;
     let differences = judge::differences(&report);
-    let summary = judge::summary(&migration, &report);
-    if differences.is_empty() {
-        return Ok(Compared { summary, differences: None });
+    let tried = judge::tried(&report);
+    let mut compared = Compared {
+        about: judge::about(&migration, &report),
+        tried,
+        equal: tried - differences.len(),
+        differences: None,
+    };
+    if !differences.is_empty() {
+        let name = format!("drains of seed {seed}");
+        let mut text = judge::text(&report, &differences);
+        text.push_str(&shrink::shrink(binary, migration, &differences, directory, &name)?);
+        compared.differences = Some(text);
     }
-    let mut text = judge::text(&report, &differences);
-    text.push_str(&shrink::shrink(binary, migration, &differences, directory, &format!("drains of seed {seed}"))?);
-    Ok(Compared { summary, differences: Some(text) })
+    Ok(compared)
 }
