@@ -54,6 +54,7 @@ pub fn draw(luck: &mut Luck, shape: &Shape) -> World {
             objects.push((format!("/api/v1/namespaces/{namespace}/services"), service));
         }
     }
+    owners(&mut objects);
     if shape.tight {
         budgets(luck, &mut objects);
     }
@@ -65,6 +66,32 @@ pub fn draw(luck: &mut Luck, shape: &Shape) -> World {
         volumes(luck, shape, &mut objects);
     }
     World { objects, nodes }
+}
+
+/// Kinds of owners whose selectors spread their pods by default, with the path they are created at.
+pub const OWNERS: [(&str, &str, &str); 3] = [
+    ("ReplicaSet", "apps/v1", "/apis/apps/v1/namespaces/{}/replicasets"),
+    ("StatefulSet", "apps/v1", "/apis/apps/v1/namespaces/{}/statefulsets"),
+    ("ReplicationController", "v1", "/api/v1/namespaces/{}/replicationcontrollers"),
+];
+
+/// One of each kind in each namespace, for the pods of the app of its name. Their controllers are switched off.
+fn owners(objects: &mut Vec<(String, Value)>) {
+    for namespace in NAMESPACES {
+        for ((kind, _, path), app) in OWNERS.iter().zip(APPS) {
+            let labels = json!({"app": app});
+            let selector =
+                if *kind == "ReplicationController" { labels.clone() } else { json!({"matchLabels": labels}) };
+            let template =
+                json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+            let spec = json!({"replicas": 3, "selector": selector, "template": template, "serviceName": "s"});
+            let mut owner = json!({"metadata": {"name": app}, "spec": spec});
+            if *kind != "StatefulSet" {
+                owner["spec"].as_object_mut().map(|s| s.remove("serviceName"));
+            }
+            objects.push((path.replace("{}", namespace), owner));
+        }
+    }
 }
 
 fn budgets(luck: &mut Luck, objects: &mut Vec<(String, Value)>) {

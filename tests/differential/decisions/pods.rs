@@ -1,7 +1,7 @@
 //! Random pods over every feature that the scheduler looks at.
 
 use super::Shape;
-use super::cluster::{APPS, CLAIMS, IMAGES, NAMESPACES, ZONES, node_name};
+use super::cluster::{APPS, CLAIMS, IMAGES, NAMESPACES, OWNERS, ZONES, node_name};
 use crate::luck::Luck;
 use serde_json::{Value, json};
 
@@ -55,8 +55,16 @@ fn pod(luck: &mut Luck, shape: &Shape, i: usize) -> Pod {
             |c: &i64| json!({"name": format!("v{c}"), "persistentVolumeClaim": {"claimName": format!("c{c}")}});
         spec["volumes"] = json!(names.iter().map(volume).collect::<Vec<Value>>());
     }
-    let name = format!("pod-{i:03}");
-    (namespace, json!({"metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec}))
+    let mut metadata = json!({"name": format!("pod-{i:03}"), "namespace": namespace});
+    if let Some((kind, api, _)) =
+        OWNERS.iter().zip(APPS).find(|(_, app)| labels["app"] == *app && luck.percent(60)).map(|o| o.0)
+    {
+        // The recorder fills in the owner's uid.
+        let owner = json!({"kind": kind, "apiVersion": api, "name": labels["app"], "uid": "", "controller": true});
+        metadata["ownerReferences"] = json!([owner]);
+    }
+    metadata["labels"] = labels;
+    (namespace, json!({"metadata": metadata, "spec": spec}))
 }
 
 fn requests(luck: &mut Luck, shape: &Shape) -> Value {

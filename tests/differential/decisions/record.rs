@@ -1,6 +1,6 @@
 //! One pod after the other through the real scheduler, whose log says how it scored.
 
-use super::cluster::World;
+use super::cluster::{OWNERS, World};
 use super::config::Config;
 use super::pods::Pod;
 use crate::bed::client::Client;
@@ -23,9 +23,17 @@ const POLL: Duration = Duration::from_millis(5);
 /// What watchers of objects other than pods get to see a change.
 const SETTLE: Duration = Duration::from_millis(40);
 
+/// A control plane for decisions: the scheduler is started apart, and nobody makes, deletes or collects pods but the recorder.
+pub const PLANE: [&str; 4] = [
+    "--without",
+    "kube-scheduler",
+    "--arg",
+    "kube-controller-manager=--controllers=*,-replicaset-controller,-statefulset-controller,-replicationcontroller-controller,-garbage-collector-controller",
+];
+
 /// Makes the cluster, lets the real scheduler decide on each pod, and writes all of it down.
 pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], directory: &Path) -> Result<()> {
-    let plane = ControlPlane::start(binary, &["--without", "kube-scheduler"])?;
+    let plane = ControlPlane::start(binary, &PLANE)?;
     let client = &plane.client;
     create(client, world)?;
     let mut scheduler = Scheduler::start(&plane, &config.document)?;
@@ -181,6 +189,18 @@ fn read(line: &str, pod: &str, scores: &mut Scores) {
     }
 }
 
+/// A pod with its owner's uid, which only the server knows.
+pub fn with_owner(client: &Client, namespace: &str, pod: &Value) -> Result<Value> {
+    let mut pod = pod.clone();
+    for owner in pod["metadata"]["ownerReferences"].as_array_mut().into_iter().flatten() {
+        let path =
+            OWNERS.iter().find(|o| owner["kind"] == o.0).map(|o| o.2.replace("{}", namespace)).unwrap_or_default();
+        let found = client.get(&format!("{path}/{}", owner["name"].as_str().unwrap_or_default()))?.ok()?;
+        owner["uid"] = found["metadata"]["uid"].clone();
+    }
+    Ok(pod)
+}
+
 /// One pod: created, decided on, then running or deleted. Gives a line of `decisions.jsonl`; nothing for a pod that the API
 /// does not take, as some combinations of features are not allowed.
 pub fn decide(
@@ -190,7 +210,7 @@ pub fn decide(
     (namespace, pod): (&str, &Value),
 ) -> Result<Option<Value>> {
     let pods = format!("/api/v1/namespaces/{namespace}/pods");
-    let answer = client.create(&pods, pod)?;
+    let answer = client.create(&pods, &with_owner(client, namespace, pod)?)?;
     if matches!(answer.code, 400 | 403 | 422) {
         return Ok(None);
     }

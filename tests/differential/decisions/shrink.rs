@@ -3,7 +3,7 @@
 use super::cluster::World;
 use super::config::Config;
 use super::pods::Pod;
-use super::record::{Scheduler, create, decide};
+use super::record::{PLANE, Scheduler, create, decide, with_owner};
 use crate::bed::client::Client;
 use crate::bed::controlplane::ControlPlane;
 use crate::bed::dump::dump;
@@ -47,7 +47,7 @@ pub fn shrink(
     let Some(subject) = original(&lines[decision]) else { bail!("decision {decision} is about no pod of ours") };
     let mut parts = parts_of(world, &lines[..decision], original);
     parts.extend(subject["spec"].as_object().into_iter().flatten().map(|(key, _)| Part::Field(key.clone())));
-    let plane = ControlPlane::start(binary, &["--without", "kube-scheduler"])?;
+    let plane = ControlPlane::start(binary, &PLANE)?;
     let mut scheduler = Scheduler::start(&plane, &config.document)?;
     let mut attempt = |parts: &[Part]| try_case(&plane.client, &mut scheduler, config, parts, subject, name);
     let Some(mut smallest) = attempt(&parts)? else { return Ok(None) };
@@ -142,7 +142,7 @@ fn place(client: &Client, pods: &[Value]) -> Result<()> {
     for pod in pods {
         let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
         let path = format!("/api/v1/namespaces/{namespace}/pods");
-        let made = client.create(&path, pod)?.ok()?;
+        let made = client.create(&path, &with_owner(client, namespace, pod)?)?.ok()?;
         let name = made["metadata"]["name"].as_str().unwrap_or_default();
         client.patch(&format!("{path}/{name}/status"), &running(&made, true))?.ok()?;
     }
@@ -151,7 +151,7 @@ fn place(client: &Client, pods: &[Value]) -> Result<()> {
 
 /// Deletes everything that a case made.
 fn clear(client: &Client) -> Result<()> {
-    const KINDS: [&str; 10] = [
+    const KINDS: [&str; 13] = [
         "/api/v1/pods",
         "/api/v1/nodes",
         "/apis/storage.k8s.io/v1/csinodes",
@@ -162,6 +162,9 @@ fn clear(client: &Client) -> Result<()> {
         "/apis/policy/v1/poddisruptionbudgets",
         "/apis/node.k8s.io/v1/runtimeclasses",
         "/api/v1/services",
+        "/api/v1/replicationcontrollers",
+        "/apis/apps/v1/replicasets",
+        "/apis/apps/v1/statefulsets",
     ];
     let until = Instant::now() + Duration::from_secs(20);
     loop {
