@@ -65,6 +65,12 @@ pub struct InputArgs {
     /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
     #[arg(long, value_name = "FILE")]
     pub machine_types: Option<PathBuf>,
+    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1). Kubernetes' default if not given.
+    #[arg(long, value_name = "FILE")]
+    pub scheduler_config: Option<PathBuf>,
+    /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
+    #[arg(long, value_name = "1.N")]
+    pub kubernetes_version: Option<String>,
     /// Make an error of everything that matters and is not modelled.
     #[arg(long)]
     pub strict: bool,
@@ -166,6 +172,12 @@ pub struct PlanArgs {
     /// Write CSV files and plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1). Kubernetes' default if not given.
+    #[arg(long, value_name = "FILE")]
+    pub scheduler_config: Option<PathBuf>,
+    /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
+    #[arg(long, value_name = "1.N")]
+    pub kubernetes_version: Option<String>,
     /// Make an error of everything that matters and is not modelled.
     #[arg(long)]
     pub strict: bool,

@@ -3,6 +3,7 @@
 pub mod args;
 mod plan;
 
+use crate::ops::control_plane::ControlPlane;
 use crate::ops::discover::discover;
 use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
 use crate::ops::input::{self, Input};
@@ -93,8 +94,11 @@ fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
         Input::Dump(sources) => sources,
         Input::Scenario(s) => bail!("{:?} is a scenario; discover wants a dump", s.scenario),
     };
-    let loaded =
-        input::cluster_of_dump(&sources, &args.input.groups, args.input.machine_types.as_deref(), args.input.strict)?;
+    let asked = &args.input;
+    let control_plane =
+        ControlPlane::default().with_flags(asked.scheduler_config.as_deref(), asked.kubernetes_version.as_deref())?;
+    let machine_types = asked.machine_types.as_deref();
+    let loaded = input::cluster_of_dump(&sources, &asked.groups, machine_types, &control_plane, asked.strict)?;
     let cluster = &loaded.snapshot.cluster;
     let mut found = discover(cluster);
     if let Some(selector) = &args.selector {

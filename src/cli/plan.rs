@@ -2,6 +2,7 @@
 
 use super::args::{Output, PlanArgs, SimulateArgs};
 use super::{print, width};
+use crate::ops::control_plane::ControlPlane;
 use crate::ops::input::{self, Input};
 use crate::ops::plan::{Planned, Request, forecast, plan as make_plan};
 use crate::plan::Plan;
@@ -17,6 +18,8 @@ use std::path::Path;
 
 /// Runs `plan`.
 pub fn plan(args: PlanArgs) -> Result<i32> {
+    let (config, version) = (args.scheduler_config.as_deref(), args.kubernetes_version.as_deref());
+    let with_flags = |control_plane: ControlPlane| control_plane.with_flags(config, version);
     let mut request = match input::load(&args.input)? {
         Input::Scenario(mut scenario) => {
             if !args.groups.is_empty() {
@@ -25,12 +28,15 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             if args.machine_types.is_some() {
                 scenario.machine_types.clone_from(&args.machine_types);
             }
-            let mut request = input::request_of_scenario(&scenario, args.strict)?;
+            let control_plane = with_flags(input::control_plane_of(&scenario)?)?;
+            let mut request = input::request_under(&scenario, &control_plane, args.strict)?;
             apply(&mut request, &args)?;
             request
         }
         Input::Dump(sources) => {
-            let loaded = input::cluster_of_dump(&sources, &args.groups, args.machine_types.as_deref(), args.strict)?;
+            let control_plane = with_flags(ControlPlane::default())?;
+            let machine_types = args.machine_types.as_deref();
+            let loaded = input::cluster_of_dump(&sources, &args.groups, machine_types, &control_plane, args.strict)?;
             let mut request = input::request_of_cluster(loaded);
             if args.nodes.is_empty() && args.selector.is_none() {
                 bail!(
@@ -66,16 +72,19 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let settings: Settings = serde_path_to_error::deserialize(&saved.intent.simulation)
         .map_err(|e| anyhow!("{}: intent.simulation.{}: {}", args.plan.display(), e.path(), e.inner()))?;
-    let loaded = match input::load(&args.input.dump)? {
-        Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, args.input.strict)?,
-        Input::Dump(sources) => match (&args.input.groups[..], saved.intent.groups.as_array()) {
-            // The plan's own groups hold unless others are given.
+    let asked = &args.input;
+    // The plan's own control plane and groups hold unless others are given.
+    let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
+        .map_err(|e| anyhow!("{}: {e}", args.plan.display()))?
+        .with_flags(asked.scheduler_config.as_deref(), asked.kubernetes_version.as_deref())?;
+    let machine_types = asked.machine_types.as_deref();
+    let loaded = match input::load(&asked.dump)? {
+        Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, &control_plane, asked.strict)?,
+        Input::Dump(sources) => match (&asked.groups[..], saved.intent.groups.as_array()) {
             ([], Some(groups)) if !groups.is_empty() => {
-                input::cluster_with_values(&sources, groups, args.input.machine_types.as_deref(), args.input.strict)?
+                input::cluster_with_values(&sources, groups, machine_types, &control_plane, asked.strict)?
             }
-            (files, _) => {
-                input::cluster_of_dump(&sources, files, args.input.machine_types.as_deref(), args.input.strict)?
-            }
+            (files, _) => input::cluster_of_dump(&sources, files, machine_types, &control_plane, asked.strict)?,
         },
     };
     let mut request = input::request_of_cluster(loaded);

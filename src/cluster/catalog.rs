@@ -7,6 +7,7 @@ use super::intern::{Interner, Sym};
 use super::labels::Labels;
 use super::owner::Owner;
 use super::pod::{PodShape, PodSpec};
+use super::version::KubernetesVersion;
 use super::volume::{CsiDriver, Pvc, StorageClass};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
@@ -91,8 +92,10 @@ pub struct Catalog {
     pub machines: Arena<MachineIdx, MachineType>,
     /// Milliseconds since 1970 at which the snapshot was taken (the latest moment it mentions).
     pub taken_unix_ms: i64,
-    /// `minor` of the cluster's Kubernetes version (1.N), from the kubelets; None if unknown.
+    /// The newest kubelet's minor version (1.N); None if no node tells.
     pub kubernetes_minor: Option<u32>,
+    /// The control plane's version, whose rules hold.
+    pub kubernetes: KubernetesVersion,
 }
 
 impl Default for Catalog {
@@ -137,6 +140,7 @@ impl Catalog {
             machines: Arena::default(),
             taken_unix_ms: 0,
             kubernetes_minor: None,
+            kubernetes: KubernetesVersion::default(),
         }
     }
     /// The text of a symbol of the snapshot; "?" for a name made during a run (use `State::name`).

@@ -20,6 +20,7 @@ pub mod quantity;
 pub mod rate_limit;
 pub mod state;
 pub mod taint;
+pub mod version;
 pub mod volume;
 
 pub use budget::{Amount, Budget, BudgetStatus, Demand};
@@ -40,6 +41,7 @@ pub use quantity::{Quantity, QuantityError};
 pub use rate_limit::{RateLimit, TokenBucket};
 pub use state::{Change, Mark, NodeChange, PodChange, State};
 pub use taint::{Effect, Taint, Toleration};
+pub use version::KubernetesVersion;
 pub use volume::{AccessModes, Attachment, CsiDriver, Pv, Pvc, PvcState, StorageClass};
 
 use std::sync::Arc;

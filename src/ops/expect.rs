@@ -1,9 +1,10 @@
 //! Regression tests: scenarios run, and what came out held against what each expects.
 
-use super::input::{InputError, cluster_of_scenario, load, request_of_scenario};
+use super::control_plane::Configuration;
+use super::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
 use super::plan::{PlanError, Planned, plan};
 use super::scenario::{Bounds, Expect, Recorded, Scenario};
-use super::verify::decisions::{Mismatch, VerifyError, replay_decisions};
+use super::verify::decisions::{Mismatch, VerifyError, replay_under};
 use crate::plan::forecast::Forecast;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -115,9 +116,12 @@ fn differences_from_recorded(
     scenario: &Scenario,
     recorded: &Recorded,
 ) -> Result<Vec<Difference>, TestError> {
-    let snapshot = cluster_of_scenario(scenario, false)?.snapshot;
-    let config = recorded.scheduler.as_ref().map(serde_json::Value::to_string);
-    let report = replay_decisions(snapshot, config.as_deref(), &recorded.decisions)
+    let mut control_plane = control_plane_of(scenario)?;
+    if let Some(config) = &recorded.scheduler {
+        control_plane.scheduler = Some(Configuration::of_value("recorded.scheduler", config.clone()));
+    }
+    let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
+    let report = replay_under(snapshot, &control_plane, &recorded.decisions)
         .map_err(|source| TestError::Recorded { file: file.to_owned(), source })?;
     let difference = |m: Mismatch| {
         let of = [m.plugin, m.node.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" on ");

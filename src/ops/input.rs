@@ -1,5 +1,6 @@
 //! From files to a request: a scenario or a dump is read, its groups are found, and what is asked is checked.
 
+use super::control_plane::{Configuration, ControlPlane, minor_of};
 use super::plan::Request;
 use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
 use crate::cluster::{Cluster, Finding, Severity};
@@ -28,6 +29,25 @@ pub enum InputError {
     /// Groups.
     #[error(transparent)]
     Groups(#[from] groups::GroupsError),
+    /// A scheduler's configuration that is not there.
+    #[error("cannot read the scheduler's configuration {file}: {source}; check the path")]
+    SchedulerFile {
+        /// File.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A scheduler's configuration.
+    #[error("{name}: {source}")]
+    Scheduler {
+        /// Where it stands.
+        name: String,
+        /// What is wrong with it.
+        source: crate::scheduler::ConfigError,
+    },
+    /// A version of Kubernetes.
+    #[error("{0:?} is no version of Kubernetes; write its first two numbers, such as 1.34")]
+    Version(String),
     /// `--strict`.
     #[error("--strict: {} not modelled or missing:\n{}", .0.len(), .0.join("\n"))]
     Strict(Vec<String>),
@@ -39,6 +59,8 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// What the groups were read from, for the plan document.
     pub groups: Value,
+    /// The scheduler.
+    pub scheduler: SchedulerConfig,
 }
 
 /// What an input file holds.
@@ -72,11 +94,12 @@ pub fn cluster_of_dump(
     sources: &[Source],
     group_files: &[PathBuf],
     machine_types: Option<&Path>,
+    control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
     let snapshot = Snapshot::from_sources(sources)?;
     let source = GroupsSource { files: group_files.to_vec(), inline: None };
-    with_groups(snapshot, &source, machine_types, strict)
+    with_groups(snapshot, &source, machine_types, control_plane, strict)
 }
 
 /// The cluster of a dump with groups that a plan document keeps.
@@ -87,18 +110,23 @@ pub fn cluster_with_values(
     sources: &[Source],
     values: &[Value],
     machine_types: Option<&Path>,
+    control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
     let snapshot = Snapshot::from_sources(sources)?;
     let values = values.iter().map(|v| ("groups of the plan".to_owned(), v.clone())).collect();
-    with_group_values(snapshot, values, machine_types, strict)
+    with_group_values(snapshot, values, machine_types, control_plane, strict)
 }
 
 /// The cluster of a scenario: dumps, generated objects and inline ones together, with its groups.
 ///
 /// # Errors
 /// As [`cluster_of_dump`].
-pub fn cluster_of_scenario(scenario: &Scenario, strict: bool) -> Result<Loaded, InputError> {
+pub fn cluster_of_scenario(
+    scenario: &Scenario,
+    control_plane: &ControlPlane,
+    strict: bool,
+) -> Result<Loaded, InputError> {
     let mut sources = source::load(&scenario.cluster.dump)?;
     let mut objects = match &scenario.cluster.generate {
         Some(params) => generate(params)?,
@@ -117,7 +145,7 @@ pub fn cluster_of_scenario(scenario: &Scenario, strict: bool) -> Result<Loaded, 
     }
     let mut snapshot = Snapshot::from_sources(&sources)?;
     add_manual_pods(&mut snapshot, &scenario.sim)?;
-    with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), strict)
+    with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), control_plane, strict)
 }
 
 /// Adds the specs of pods that faults create by hand to the catalogue, one per fault, named `<name>-<index of the fault>`.
@@ -155,19 +183,22 @@ fn with_groups(
     snapshot: Snapshot,
     source: &GroupsSource,
     machine_types: Option<&Path>,
+    control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
     let mut values = groups::values_of(&source.files)?;
     values.extend(source.inline.iter().map(|v| ("groups.inline".to_owned(), v.clone())));
-    with_group_values(snapshot, values, machine_types, strict)
+    with_group_values(snapshot, values, machine_types, control_plane, strict)
 }
 
 fn with_group_values(
     mut snapshot: Snapshot,
     values: Vec<(String, Value)>,
     machine_types: Option<&Path>,
+    control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
+    let scheduler = control_plane.settle(&mut snapshot)?;
     let catalogue = match machine_types {
         Some(path) => groups::read_machine_types(path)?,
         None => MachineCatalogue::default(),
@@ -194,7 +225,21 @@ fn with_group_values(
             ));
         }
     }
-    Ok(Loaded { snapshot, groups: described })
+    Ok(Loaded { snapshot, groups: described, scheduler })
+}
+
+/// The control plane that a scenario describes.
+///
+/// # Errors
+/// A version that is none, or a file that cannot be read.
+pub fn control_plane_of(scenario: &Scenario) -> Result<ControlPlane, InputError> {
+    let minor = scenario.kubernetes.as_deref().map(minor_of).transpose()?;
+    let scheduler = match (&scenario.scheduler.inline, &scenario.scheduler.config) {
+        (Some(value), _) => Some(Configuration::of_value("scheduler.inline", value.clone())),
+        (None, Some(path)) => Some(Configuration::of_file(path)?),
+        (None, None) => None,
+    };
+    Ok(ControlPlane { minor, scheduler })
 }
 
 /// The request of a scenario.
@@ -202,7 +247,15 @@ fn with_group_values(
 /// # Errors
 /// As [`cluster_of_scenario`].
 pub fn request_of_scenario(scenario: &Scenario, strict: bool) -> Result<Request, InputError> {
-    let loaded = cluster_of_scenario(scenario, strict)?;
+    request_under(scenario, &control_plane_of(scenario)?, strict)
+}
+
+/// The request of a scenario under a control plane that may be another than its own.
+///
+/// # Errors
+/// As [`cluster_of_scenario`].
+pub fn request_under(scenario: &Scenario, control_plane: &ControlPlane, strict: bool) -> Result<Request, InputError> {
+    let loaded = cluster_of_scenario(scenario, control_plane, strict)?;
     let mut request = request_of_cluster(loaded);
     request.nodes = scenario.nodes.clone();
     request.options = scenario.options.clone();
@@ -215,7 +268,7 @@ pub fn request_of_scenario(scenario: &Scenario, strict: bool) -> Result<Request,
 
 /// A request for a cluster with every parameter at its default.
 pub fn request_of_cluster(loaded: Loaded) -> Request {
-    let Loaded { snapshot, groups } = loaded;
+    let Loaded { snapshot, groups, scheduler } = loaded;
     let Snapshot { cluster, findings, sha256, delays, .. } = snapshot;
     Request {
         cluster,
@@ -226,7 +279,7 @@ pub fn request_of_cluster(loaded: Loaded) -> Request {
         options: Options::default(),
         sim: SimOptions::default(),
         autoscaler: AutoscalerOptions::default(),
-        scheduler: SchedulerConfig::default(),
+        scheduler,
         groups,
         seed: 1,
         replications: 1,

@@ -1,5 +1,6 @@
 //! What people DO with it: plan with replications, verify, test, re-simulate, discover.
 
+pub mod control_plane;
 pub mod discover;
 pub mod expect;
 pub mod input;

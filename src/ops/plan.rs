@@ -215,6 +215,7 @@ pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, P
     let batches = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
+    intent.scheduler = request.scheduler.document.clone();
     intent.simulation = serde_json::json!({
         "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
     });

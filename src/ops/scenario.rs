@@ -26,6 +26,12 @@ pub struct Scenario {
     /// File with sizes and prices of machine types, relative to the scenario.
     #[serde(default)]
     pub machine_types: Option<PathBuf>,
+    /// Version of the control plane (`1.34`), whose rules hold. By default that of the newest kubelet.
+    #[serde(default)]
+    pub kubernetes: Option<String>,
+    /// The scheduler's configuration; Kubernetes' default if not given.
+    #[serde(default)]
+    pub scheduler: SchedulerSource,
     /// Old nodes.
     #[serde(default)]
     pub nodes: NodeChoice,
@@ -88,6 +94,16 @@ pub struct GroupsSource {
     /// Files, relative to the scenario.
     pub files: Vec<PathBuf>,
     /// Groups in any of the known forms, inline.
+    pub inline: Option<serde_json::Value>,
+}
+
+/// Where a scenario's scheduler configuration comes from: one of these.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerSource {
+    /// A KubeSchedulerConfiguration's file, relative to the scenario.
+    pub config: Option<PathBuf>,
+    /// The same, inline.
     pub inline: Option<serde_json::Value>,
 }
 
@@ -188,12 +204,15 @@ impl Scenario {
         if scenario.replications == 0 {
             problems.push("replications is 0; expected at least 1".into());
         }
+        if scenario.scheduler.config.is_some() && scenario.scheduler.inline.is_some() {
+            problems.push("scheduler has both config and inline; give one".into());
+        }
         if !problems.is_empty() {
             return Err(form(problems.join("; ")));
         }
         let dir = path.parent().unwrap_or(Path::new("."));
-        let files =
-            scenario.cluster.dump.iter_mut().chain(&mut scenario.groups.files).chain(&mut scenario.machine_types);
+        let groups = scenario.groups.files.iter_mut().chain(&mut scenario.machine_types);
+        let files = scenario.cluster.dump.iter_mut().chain(groups).chain(&mut scenario.scheduler.config);
         for file in files {
             if file.is_relative() {
                 *file = dir.join(&*file);

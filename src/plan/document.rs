@@ -66,7 +66,7 @@ pub struct Intent {
     /// Delays, faults and seeds of the simulation that forecast it.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub simulation: serde_json::Value,
-    /// The scheduler's configuration it was forecast with.
+    /// The control plane it was forecast with: Kubernetes' version, and the scheduler's configuration if one was given.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub scheduler: serde_json::Value,
     /// What must still be so when it is carried out.

@@ -1,11 +1,11 @@
 //! Pods that the scheduler cannot tell apart, and what it knows of each node for them.
 
-use super::config::SchedulerConfig;
+use super::config::Profile;
 use super::decision::Failure;
 use super::index::Index;
 use super::names::PluginId;
 use super::plugins::inter_pod_affinity::Terms;
-use super::plugins::node_resources_fit::ScoredResources;
+use super::plugins::node_resources_fit::{IgnoredResources, ScoredResources};
 use super::plugins::pod_topology_spread::{Compiler, Rows, default_constraints};
 use super::plugins::{
     balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
@@ -29,6 +29,8 @@ struct ClassKey {
 pub struct Class {
     /// What its pods ask for.
     pub shape: ShapeIdx,
+    /// Index of the profile that places them.
+    pub profile: usize,
     /// What selectors see of them.
     pub ident: u32,
     /// Nodes that required affinity names; None for any.
@@ -62,7 +64,7 @@ pub struct Cell {
     seen: u32,
     static_seen: u32,
     /// Fit and balance, weighted.
-    pub absolute: i32,
+    pub absolute: i64,
     static_refused: bool,
     /// Whether a plugin that looks at class and node alone refuses it.
     pub refused: bool,
@@ -89,14 +91,17 @@ pub struct Resolved {
     pub fit: ScoredResources,
     /// Balanced allocation's.
     pub balanced: ScoredResources,
+    /// What Fit does not check.
+    pub ignored: IgnoredResources,
 }
 
 impl Resolved {
     /// Resolves names of resources.
-    pub fn new(catalog: &Catalog, config: &SchedulerConfig) -> Resolved {
+    pub fn new(catalog: &Catalog, config: &Profile) -> Resolved {
         Resolved {
             fit: ScoredResources::resolve(catalog, config.fit_resources.iter().map(|(n, w)| (n.as_str(), *w))),
             balanced: ScoredResources::resolve(catalog, config.balanced_resources.iter().map(|n| (n.as_str(), 1))),
+            ignored: IgnoredResources::resolve(catalog, config),
         }
     }
 }
@@ -109,9 +114,11 @@ pub struct Sight<'a> {
     /// State.
     pub state: &'a State,
     /// Parameters.
-    pub config: &'a SchedulerConfig,
+    pub config: &'a Profile,
     /// Parameters, resolved.
     pub resolved: &'a Resolved,
+    /// The profile's index.
+    pub profile: usize,
 }
 
 impl Classes {
@@ -126,7 +133,7 @@ impl Classes {
         let pod = &catalog.specs[spec];
         let shape = &catalog.shapes[pod.shape.at()];
         let defaults = match shape.spread.is_empty() {
-            true => default_constraints(catalog, sight.config, pod, &index.idents.all[ident as usize]),
+            true => default_constraints(catalog, sight.config, pod),
             false => Vec::new(),
         };
         let has_volumes = has_volumes(pod, shape);
@@ -168,6 +175,7 @@ fn compile(sight: Sight<'_>, index: &mut Index, key: &ClassKey, has_volumes: boo
     };
     Class {
         shape: key.shape,
+        profile: sight.profile,
         ident: key.ident,
         named: node_affinity::named_nodes(shape.node_affinity.as_ref()),
         has_volumes,
@@ -178,67 +186,69 @@ fn compile(sight: Sight<'_>, index: &mut Index, key: &ClassKey, has_volumes: boo
     }
 }
 
-/// The first plugin that refuses a node for what the node is.
-fn static_refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
+/// Whether a plugin that looks at class and node alone refuses a node; the others refuse nothing.
+pub fn refuses(sight: Sight<'_>, plugin: PluginId, shape: &PodShape, node: NodeIdx) -> bool {
     let n = &sight.state.nodes[node];
     let (config, catalog) = (sight.config, sight.catalog);
-    let enforced = || node_affinity::admits_enforced(config.added_affinity.as_ref(), n, &catalog.names);
-    if config.filters(PluginId::NodeUnschedulable) && !node_unschedulable::admits(shape, n, &catalog.known) {
-        Some(PluginId::NodeUnschedulable)
-    } else if config.filters(PluginId::TaintToleration) && !taint_toleration::admits(shape, n) {
-        Some(PluginId::TaintToleration)
-    } else if config.filters(PluginId::NodeAffinity) && !(enforced() && node_affinity::admits(shape, n, &catalog.names))
-    {
-        Some(PluginId::NodeAffinity)
-    } else {
-        None
+    match plugin {
+        PluginId::NodeUnschedulable => !node_unschedulable::admits(shape, n, &catalog.known),
+        PluginId::TaintToleration => !taint_toleration::admits(shape, n),
+        PluginId::NodeAffinity => {
+            !node_affinity::admits_enforced(config.added_affinity.as_ref(), n, &catalog.names)
+                || !node_affinity::admits(shape, n, &catalog.names)
+        }
+        PluginId::NodePorts => !node_ports::admits(shape, n, catalog, sight.state),
+        PluginId::NodeResourcesFit => {
+            !node_resources_fit::admits(&shape.requests, &sight.resolved.ignored, node, n, sight.state)
+        }
+        _ => false,
     }
 }
 
-/// The first plugin that refuses a node for the pods on it.
-fn dynamic_refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
-    let n = &sight.state.nodes[node];
-    if sight.config.filters(PluginId::NodePorts) && !node_ports::admits(shape, n, sight.catalog, sight.state) {
-        Some(PluginId::NodePorts)
-    } else if sight.config.filters(PluginId::NodeResourcesFit)
-        && !node_resources_fit::admits(&shape.requests, node, n, sight.state)
-    {
-        Some(PluginId::NodeResourcesFit)
-    } else {
-        None
-    }
+/// Whether one of those that look at what the node is refuses it.
+fn is_refused_for_good(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+    [PluginId::NodeUnschedulable, PluginId::TaintToleration, PluginId::NodeAffinity]
+        .into_iter()
+        .any(|p| sight.config.filters(p) && refuses(sight, p, shape, node))
 }
 
-/// The first plugin that refuses a node, of those that look at class and node alone.
-pub fn refusal(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Option<PluginId> {
-    static_refusal(sight, shape, node).or_else(|| dynamic_refusal(sight, shape, node))
+/// Whether one of those that look at the pods on the node refuses it.
+fn is_refused_for_now(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+    [PluginId::NodePorts, PluginId::NodeResourcesFit]
+        .into_iter()
+        .any(|p| sight.config.filters(p) && refuses(sight, p, shape, node))
+}
+
+/// Whether a plugin that looks at class and node alone refuses a node.
+pub fn is_refused(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+    is_refused_for_good(sight, shape, node) || is_refused_for_now(sight, shape, node)
 }
 
 /// Fit and balance of a node, weighted.
-fn absolute(sight: Sight<'_>, shape: &PodShape, node: NodeIdx, balance: bool) -> i32 {
+fn absolute(sight: Sight<'_>, shape: &PodShape, node: NodeIdx, balance: bool) -> i64 {
     let n = &sight.state.nodes[node];
     let config = sight.config;
     let mut sum = 0;
     let fit = config.weight(PluginId::NodeResourcesFit);
-    if fit > 0 {
+    if fit != 0 {
         sum += fit * node_resources_fit::score(shape, &sight.resolved.fit, config, node, n, sight.state);
     }
     if balance {
         let weight = config.weight(PluginId::NodeResourcesBalancedAllocation);
         sum += weight * balanced_allocation::score(shape, &sight.resolved.balanced, node, n, sight.state);
     }
-    sum as i32
+    sum
 }
 
 impl Class {
     /// Whether balance is scored for its pods.
     pub fn balances(&self, sight: Sight<'_>, shape: &PodShape) -> bool {
-        sight.config.weight(PluginId::NodeResourcesBalancedAllocation) > 0
+        sight.config.weight(PluginId::NodeResourcesBalancedAllocation) != 0
             && !balanced_allocation::skips(shape, &sight.resolved.balanced)
     }
     /// Whether preferred node affinity is scored for its pods.
     pub fn prefers_nodes(sight: Sight<'_>, shape: &PodShape) -> bool {
-        sight.config.weight(PluginId::NodeAffinity) > 0
+        sight.config.weight(PluginId::NodeAffinity) != 0
             && (!shape.preferred_node_affinity.is_empty() || !sight.config.added_preferred.is_empty())
     }
 }
@@ -268,7 +278,7 @@ impl<'a> Lookup<'a> {
         }
         if columns.images_of != Some(index.nodes_generation) {
             columns.images_of = Some(index.nodes_generation);
-            if sight.config.weight(PluginId::ImageLocality) > 0 {
+            if sight.config.weight(PluginId::ImageLocality) != 0 {
                 index.images.column(shape, nodes, &mut columns.images);
             }
         }
@@ -291,14 +301,14 @@ impl<'a> Lookup<'a> {
         if cell.static_seen != self.index.static_epoch[i] {
             cell.static_seen = self.index.static_epoch[i];
             let n = &sight.state.nodes[node];
-            cell.static_refused = static_refusal(sight, shape, node).is_some();
+            cell.static_refused = is_refused_for_good(sight, shape, node);
             cell.taints = taint_toleration::raw_score(shape, n).min(255) as u8;
             if !self.columns.preferred.is_empty() {
                 let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
                 self.columns.preferred[i] = node_affinity::raw_score(own, added, n, &sight.catalog.names) as i32;
             }
         }
-        cell.refused = cell.static_refused || dynamic_refusal(sight, shape, node).is_some();
+        cell.refused = cell.static_refused || is_refused_for_now(sight, shape, node);
         if !cell.refused {
             cell.absolute = absolute(sight, shape, node, self.balance);
         }

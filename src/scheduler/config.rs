@@ -1,23 +1,87 @@
-//! The scheduler's parameters, with the default profile's values.
+//! The scheduler's parameters: its profiles and its queue.
 
 use super::names::{PluginId, PluginSet};
-use crate::cluster::{NodeSelector, NodeSelectorTerm, WhenUnsatisfiable};
+use super::queue::QueueConfig;
+use crate::cluster::{Catalog, KubernetesVersion, NodeSelector, NodeSelectorTerm, RateLimit, Sym, WhenUnsatisfiable};
+use std::sync::Arc;
 
-/// Parameters of one profile (KubeSchedulerConfiguration as far as it decides placements).
-///
-/// Defaults: S/apis/config/v1/{default_plugins,defaults}.go, 1.36.
+/// Parameters of a scheduler (KubeSchedulerConfiguration as far as it decides placements).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SchedulerConfig {
-    /// Scoring weight of each plugin that scores, in the order in which scores are listed; 0 for not enabled.
-    pub weights: Vec<(PluginId, i64)>,
-    /// Plugins that filter; all by default.
-    pub filters_disabled: PluginSet,
+    /// Profiles, at least one; a pod is placed by the one whose name it gives.
+    pub profiles: Vec<Arc<Profile>>,
+    /// The scheduling queue, which all profiles share.
+    pub queue: QueueConfig,
+    /// `clientConnection`, where the file sets it.
+    pub client: Option<RateLimit>,
+    /// What the file asks for and is not modelled.
+    pub notices: Vec<Notice>,
+    /// What a plan document keeps of it.
+    pub document: serde_json::Value,
+}
+
+/// Something in a configuration that is not modelled; a finding is made of it by its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The finding's code.
+    pub code: &'static str,
+    /// What it is about (`Scheduler/default-scheduler/Coscheduling`).
+    pub object: String,
+    /// What is so.
+    pub detail: String,
+}
+
+impl SchedulerConfig {
+    /// The scheduler that a control plane of this version runs unless it is told otherwise.
+    pub fn of_version(version: KubernetesVersion) -> SchedulerConfig {
+        SchedulerConfig::of_profile(Profile::of_version(version))
+    }
+    /// A scheduler with one profile.
+    pub fn of_profile(profile: Profile) -> SchedulerConfig {
+        SchedulerConfig {
+            profiles: vec![Arc::new(profile)],
+            queue: QueueConfig::default(),
+            client: None,
+            notices: Vec::new(),
+            document: serde_json::Value::Null,
+        }
+    }
+    /// The profile that places pods which name this scheduler (`frameworkForPod`).
+    pub fn profile(&self, catalog: &Catalog, scheduler_name: Sym) -> Option<&Arc<Profile>> {
+        let name = catalog.text(scheduler_name);
+        self.profiles.iter().find(|p| p.name == name)
+    }
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        SchedulerConfig::of_version(KubernetesVersion::default())
+    }
+}
+
+/// Parameters of one profile. Defaults: S/apis/config/v1/{default_plugins,defaults}.go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// `schedulerName`.
+    pub name: String,
+    /// Plugins that are asked before nodes are looked at, in order.
+    pub pre_filter: Vec<PluginId>,
+    /// Plugins that filter, in order: the first that refuses a node words the refusal.
+    pub filter: Vec<PluginId>,
+    /// Plugins that are asked when no node will do, in order.
+    pub post_filter: Vec<PluginId>,
+    /// Plugins that score, in order, with their weights; a weight may be negative.
+    pub score: Vec<(PluginId, i64)>,
     /// `percentageOfNodesToScore`; 0 is adaptive.
     pub percentage_of_nodes_to_score: i64,
     /// Fit's strategy.
     pub fit: FitStrategy,
     /// Fit's resources with their weights, by name.
     pub fit_resources: Vec<(String, i64)>,
+    /// Extended resources that Fit does not check.
+    pub ignored_resources: Vec<String>,
+    /// Groups (what stands before the slash) of extended resources that Fit does not check.
+    pub ignored_resource_groups: Vec<String>,
     /// Balanced allocation's resources, by name.
     pub balanced_resources: Vec<String>,
     /// Weight of existing pods' required affinity to the incoming pod.
@@ -30,8 +94,6 @@ pub struct SchedulerConfig {
     pub added_affinity: Option<NodeSelector>,
     /// NodeAffinity `addedAffinity`, preferred part with weights.
     pub added_preferred: Vec<(i32, NodeSelectorTerm)>,
-    /// How one of several best nodes is chosen.
-    pub tie_break: TieBreak,
     /// Least number of candidates of preemption, in percent of nodes.
     pub min_candidate_nodes_percentage: i64,
     /// Least number of candidates of preemption.
@@ -39,12 +101,14 @@ pub struct SchedulerConfig {
 }
 
 /// How Fit scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FitStrategy {
     /// The emptier the better.
     LeastAllocated,
     /// The fuller the better.
     MostAllocated,
+    /// By points (utilisation 0..=100, score 0..=100) with straight lines between them.
+    RequestedToCapacityRatio(Vec<(i64, i64)>),
 }
 
 /// Which spread constraints hold for pods that have none.
@@ -65,6 +129,12 @@ pub struct DefaultConstraint {
     pub topology_key: String,
     /// Hard or soft.
     pub when: WhenUnsatisfiable,
+    /// Fewer domains than this count as if one of them were empty.
+    pub min_domains: i64,
+    /// `nodeAffinityPolicy: Honor`.
+    pub honor_node_affinity: bool,
+    /// `nodeTaintsPolicy: Honor`.
+    pub honor_node_taints: bool,
 }
 
 /// How one of several best nodes is chosen.
@@ -76,48 +146,43 @@ pub enum TieBreak {
     Uniform,
 }
 
-impl Default for SchedulerConfig {
-    fn default() -> Self {
-        SchedulerConfig {
-            weights: vec![
-                (PluginId::TaintToleration, 3),
-                (PluginId::NodeAffinity, 2),
-                (PluginId::NodeResourcesFit, 1),
-                (PluginId::PodTopologySpread, 2),
-                (PluginId::InterPodAffinity, 2),
-                (PluginId::DynamicResources, 2),
-                (PluginId::NodeResourcesBalancedAllocation, 1),
-                (PluginId::ImageLocality, 1),
-            ],
-            filters_disabled: PluginSet::default(),
-            percentage_of_nodes_to_score: 0,
-            fit: FitStrategy::LeastAllocated,
-            fit_resources: vec![("cpu".into(), 1), ("memory".into(), 1)],
-            balanced_resources: vec!["cpu".into(), "memory".into()],
-            hard_pod_affinity_weight: 1,
-            ignore_preferred_terms_of_existing_pods: false,
-            default_spread: DefaultSpread::System,
-            added_affinity: None,
-            added_preferred: Vec::new(),
-            tie_break: TieBreak::Preorder,
-            min_candidate_nodes_percentage: 10,
-            min_candidate_nodes_absolute: 100,
-        }
+impl TieBreak {
+    /// How a version chooses.
+    pub fn of(version: KubernetesVersion) -> TieBreak {
+        if version.rules().equals_by_heap { TieBreak::Preorder } else { TieBreak::Uniform }
     }
 }
 
-impl SchedulerConfig {
+impl Default for Profile {
+    fn default() -> Self {
+        Profile::of_version(KubernetesVersion::default())
+    }
+}
+
+impl Profile {
     /// Weight of a plugin's score; 0 if it does not score.
     pub fn weight(&self, plugin: PluginId) -> i64 {
-        self.weights.iter().find(|w| w.0 == plugin).map_or(0, |w| w.1)
+        self.score.iter().find(|w| w.0 == plugin).map_or(0, |w| w.1)
     }
     /// Whether a plugin filters.
     pub fn filters(&self, plugin: PluginId) -> bool {
-        !self.filters_disabled.contains(plugin)
+        self.filter.contains(&plugin)
     }
-    /// How many feasible nodes end the search among `nodes` nodes (S/schedule_one.go `numFeasibleNodesToFind`).
+    /// Those that filter.
+    pub fn filter_set(&self) -> PluginSet {
+        self.filter.iter().copied().collect()
+    }
+    /// Whether pods may push others out.
+    pub fn preempts(&self) -> bool {
+        self.post_filter.contains(&PluginId::DefaultPreemption)
+    }
+    /// How many feasible nodes end the search among `nodes` nodes (S/schedule_one.go `numFeasibleNodesToFind`); where
+    /// nothing scores, the first will do (`hasScoring`).
     pub fn nodes_to_find(&self, nodes: usize) -> usize {
         const FEWEST: usize = 100;
+        if self.score.is_empty() {
+            return 1;
+        }
         if nodes < FEWEST {
             return nodes;
         }

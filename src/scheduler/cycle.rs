@@ -1,7 +1,7 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
-use super::class::{Class, Classes, Lookup, Resolved, Sight, refusal};
-use super::config::{SchedulerConfig, TieBreak};
+use super::class::{Class, Classes, Lookup, Resolved, Sight, is_refused, refuses};
+use super::config::{Profile, SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Verdict};
 use super::index::Index;
 use super::names::{PluginId, PluginSet};
@@ -17,14 +17,16 @@ use super::plugins::{
     volume_zone::VolumeZone,
 };
 use super::tie::preorder_first;
-use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, State};
+use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, SpecIdx, State};
 use std::sync::Arc;
 
 /// The scheduler's derived knowledge of a state: classes, columns, counts.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    config: SchedulerConfig,
-    resolved: Resolved,
+    profiles: Vec<Arc<Profile>>,
+    /// The profiles' parameters against the catalogue, in step with them.
+    resolved: Vec<Resolved>,
+    tie_break: TieBreak,
     index: Index,
     classes: Classes,
     volumes: Volumes,
@@ -64,50 +66,56 @@ enum Prepared {
 }
 
 impl Volumes {
-    fn prepare(&mut self, view: PodView<'_>, mut each: impl FnMut(PluginId, PreFilter) -> bool) {
-        fn one<P: PodPlugin>(
-            plugin: &mut P,
-            view: PodView<'_>,
-            runs: &mut PluginSet,
-            each: &mut impl FnMut(PluginId, PreFilter) -> bool,
-        ) -> bool {
-            if !view.config.filters(P::PLUGIN) {
-                return true;
-            }
-            let answer = plugin.pre_filter(view);
-            if matches!(answer, PreFilter::Run | PreFilter::Narrow(_)) {
-                runs.insert(P::PLUGIN);
-            }
-            each(P::PLUGIN, answer)
+    /// One plugin's PreFilter; nothing if it is none of these.
+    fn pre_filter(&mut self, plugin: PluginId, view: PodView<'_>) -> Option<PreFilter> {
+        let answer = match plugin {
+            PluginId::VolumeRestrictions => self.restrictions.pre_filter(view),
+            PluginId::NodeVolumeLimits => self.limits.pre_filter(view),
+            PluginId::VolumeBinding => self.binding.pre_filter(view),
+            PluginId::VolumeZone => self.zone.pre_filter(view),
+            _ => return None,
+        };
+        if matches!(answer, PreFilter::Run | PreFilter::Narrow(_)) {
+            self.runs.insert(plugin);
         }
-        self.runs = PluginSet::default();
-        self.prepared = Some(view.pod);
-        let runs = &mut self.runs;
-        let _ = one(&mut self.restrictions, view, runs, &mut each)
-            && one(&mut self.limits, view, runs, &mut each)
-            && one(&mut self.binding, view, runs, &mut each)
-            && one(&mut self.zone, view, runs, &mut each);
+        Some(answer)
     }
-    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
-        fn one<P: PodPlugin>(plugin: &P, view: PodView<'_>, node: NodeIdx, runs: PluginSet) -> Result<(), Rejection> {
-            if runs.contains(P::PLUGIN) { plugin.filter(view, node) } else { Ok(()) }
+    /// One plugin's Filter; those that skipped the pod let it pass.
+    fn filter_one(&self, plugin: PluginId, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+        match plugin {
+            _ if !self.runs.contains(plugin) => Ok(()),
+            PluginId::VolumeRestrictions => self.restrictions.filter(view, node),
+            PluginId::NodeVolumeLimits => self.limits.filter(view, node),
+            PluginId::VolumeBinding => self.binding.filter(view, node),
+            PluginId::VolumeZone => self.zone.filter(view, node),
+            _ => Ok(()),
         }
-        one(&self.restrictions, view, node, self.runs)?;
-        one(&self.limits, view, node, self.runs)?;
-        one(&self.binding, view, node, self.runs)?;
-        one(&self.zone, view, node, self.runs)
+    }
+    /// All that the profile runs.
+    fn admits(&self, view: PodView<'_>, node: NodeIdx) -> bool {
+        let asked = self.runs.and(VOLUME_PLUGINS);
+        asked.iter().all(|p| !view.config.filters(p) || self.filter_one(p, view, node).is_ok())
     }
 }
+
+/// The plugins that look at pods one by one.
+const VOLUME_PLUGINS: PluginSet = PluginSet::of(&[
+    PluginId::VolumeRestrictions,
+    PluginId::NodeVolumeLimits,
+    PluginId::VolumeBinding,
+    PluginId::VolumeZone,
+]);
 
 impl Scheduler {
     /// A scheduler that has seen all of `state`.
     pub fn new(catalog: &Catalog, state: &State, config: SchedulerConfig) -> Scheduler {
-        let resolved = Resolved::new(catalog, &config);
+        let resolved = config.profiles.iter().map(|p| Resolved::new(catalog, p)).collect();
         let mut index = Index::new(catalog, state);
         index.order.refresh();
         Scheduler {
-            config,
+            profiles: config.profiles,
             resolved,
+            tie_break: TieBreak::of(catalog.kubernetes),
             index,
             classes: Classes::default(),
             volumes: Volumes::default(),
@@ -115,9 +123,22 @@ impl Scheduler {
             scratch: Scratch::default(),
         }
     }
-    /// The parameters.
-    pub fn config(&self) -> &SchedulerConfig {
-        &self.config
+    /// The profile that places a pod; the first where none has the name that the pod gives.
+    pub fn profile(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Arc<Profile> {
+        &self.profiles[self.profile_at(catalog, state.pods[pod].spec)]
+    }
+    fn profile_at(&self, catalog: &Catalog, spec: SpecIdx) -> usize {
+        match &self.profiles[..] {
+            [_] => 0,
+            many => {
+                let name = catalog.text(catalog.shape(spec).scheduler_name);
+                many.iter().position(|p| p.name == name).unwrap_or(0)
+            }
+        }
+    }
+    /// What judging nodes needs to see, under the profile of that index.
+    fn sight<'a>(&'a self, catalog: &'a Catalog, state: &'a State, profile: usize) -> Sight<'a> {
+        Sight { catalog, state, config: &self.profiles[profile], resolved: &self.resolved[profile], profile }
     }
     /// Up to where the change log was read; the log may be forgotten up to here.
     pub fn cursor(&self) -> u64 {
@@ -137,7 +158,7 @@ impl Scheduler {
             // A selector mentions a label key that none did before: what labels were projected onto no longer tells pods apart.
             self.index = Index::new(catalog, state);
             self.classes = Classes::default();
-            self.resolved = Resolved::new(catalog, &self.config);
+            self.resolved = self.profiles.iter().map(|p| Resolved::new(catalog, p)).collect();
         }
         self.index.order.refresh();
     }
@@ -209,16 +230,19 @@ impl Scheduler {
     pub fn score_over(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, nodes: &[NodeIdx]) -> Explanation {
         self.sync(catalog, state);
         let class = self.class(catalog, state, pod);
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
+        let sight = self.sight(catalog, state, self.classes.all[class].profile);
         self.explanation(sight, &self.classes.all[class], nodes)
     }
     /// The class of a pod, its terms up to date.
     fn class(&mut self, catalog: &Catalog, state: &State, pod: PodIdx) -> usize {
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
-        let id = self.classes.of_spec(sight, &mut self.index, state.pods[pod].spec) as usize;
+        let spec = state.pods[pod].spec;
+        let profile = self.profile_at(catalog, spec);
+        let (config, resolved) = (&self.profiles[profile], &self.resolved[profile]);
+        let sight = Sight { catalog, state, config, resolved, profile };
+        let id = self.classes.of_spec(sight, &mut self.index, spec) as usize;
         let class = &mut self.classes.all[id];
         let ident = &self.index.idents.all[class.ident as usize];
-        class.terms.catch_up(&self.index.carriers, ident, &self.config, &catalog.names);
+        class.terms.catch_up(&self.index.carriers, ident, config, &catalog.names);
         id
     }
     /// The class's last failure, if nothing has changed since that could lift it.
@@ -266,22 +290,38 @@ impl Scheduler {
                 }
             }
         };
-        let filters = self.config.filters(PluginId::NodeAffinity);
-        if let Some(names) = class.named.as_ref().filter(|_| filters) {
-            if names.is_empty() {
-                let conflict = Rejection::unresolvable(PluginId::NodeAffinity, node_affinity::REASON_CONFLICT);
-                return Prepared::Rejected(conflict, PluginSet::default());
+        let config = &self.profiles[class.profile];
+        let view = PodView { catalog, state, config, pod };
+        self.volumes.runs = PluginSet::default();
+        self.volumes.prepared = Some(pod);
+        for plugin in config.pre_filter.iter().copied() {
+            let answer = match (plugin, &class.named) {
+                (PluginId::NodeAffinity, Some(names)) if names.is_empty() => {
+                    PreFilter::Reject(Rejection::unresolvable(plugin, node_affinity::REASON_CONFLICT))
+                }
+                (PluginId::NodeAffinity, Some(names)) => {
+                    let known = names.iter().filter_map(|n| self.index.by_name.get(n).copied());
+                    let mut nodes: Vec<NodeIdx> = known.collect();
+                    nodes.sort_unstable();
+                    PreFilter::Narrow(nodes)
+                }
+                _ if class.has_volumes => match self.volumes.pre_filter(plugin, view) {
+                    Some(answer) => answer,
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if !each(plugin, answer) {
+                break;
             }
-            let mut nodes: Vec<NodeIdx> = names.iter().filter_map(|n| self.index.by_name.get(n).copied()).collect();
-            nodes.sort_unstable();
-            each(PluginId::NodeAffinity, PreFilter::Narrow(nodes));
         }
         if class.has_volumes {
-            let view = PodView { catalog, state, config: &self.config, pod };
-            self.volumes.prepare(view, each);
-        } else {
-            self.volumes.runs = PluginSet::default();
-            self.volumes.prepared = Some(pod);
+            // These find out for themselves in Filter what PreFilter was not asked.
+            for plugin in [PluginId::NodeVolumeLimits, PluginId::VolumeZone] {
+                if config.filters(plugin) && !config.pre_filter.contains(&plugin) {
+                    let _ = self.volumes.pre_filter(plugin, view);
+                }
+            }
         }
         match (stop, rejected) {
             (Some(stopped), _) => stopped,
@@ -339,21 +379,19 @@ impl Scheduler {
     }
     /// All filters on one node, without columns; the first refusal with its reasons.
     fn filter(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
-        let id = self.classes.of_spec(sight, &mut self.index, state.pods[pod].spec) as usize;
-        let class = &mut self.classes.all[id];
-        let ident = &self.index.idents.all[class.ident as usize];
-        class.terms.catch_up(&self.index.carriers, ident, &self.config, &catalog.names);
+        let id = self.class(catalog, state, pod);
         let class = &self.classes.all[id];
+        let sight = self.sight(catalog, state, class.profile);
         let (spread, affinity) = self.cross_node(class);
         self.first_refusal(sight, pod, class, node, &spread, &affinity).map_or(Ok(()), Err)
     }
     fn cross_node(&self, class: &Class) -> (Vec<pts::HardCheck<'_>>, ipa::Checks<'_>) {
-        let spread = match self.config.filters(PluginId::PodTopologySpread) {
+        let config = &self.profiles[class.profile];
+        let spread = match config.filters(PluginId::PodTopologySpread) {
             true => pts::checks(&class.rows, &self.index.counts, &self.index.topology),
             false => Vec::new(),
         };
-        let affinity = match self.config.filters(PluginId::InterPodAffinity) {
+        let affinity = match config.filters(PluginId::InterPodAffinity) {
             true => ipa::checks(&class.terms, &self.index.counts, &self.index.carriers, &self.index.topology),
             false => ipa::Checks::default(),
         };
@@ -370,12 +408,16 @@ impl Scheduler {
         affinity: &ipa::Checks<'_>,
     ) -> Option<Rejection> {
         let shape = &sight.catalog.shapes[class.shape.at()];
-        if let Some(plugin) = refusal(sight, shape, node) {
-            return Some(local_rejection(sight, plugin, class, node));
-        }
-        let view = PodView { catalog: sight.catalog, state: sight.state, config: &self.config, pod };
-        let volumes = if class.has_volumes { self.volumes.filter(view, node).err() } else { None };
-        volumes.or_else(|| pts::rejection(spread, node)).or_else(|| affinity.rejection(node))
+        let view = PodView { catalog: sight.catalog, state: sight.state, config: sight.config, pod };
+        sight.config.filter.iter().find_map(|plugin| match plugin {
+            PluginId::PodTopologySpread => pts::rejection(spread, node),
+            PluginId::InterPodAffinity => affinity.rejection(node),
+            _ if VOLUME_PLUGINS.contains(*plugin) => match class.has_volumes {
+                true => self.volumes.filter_one(*plugin, view, node).err(),
+                false => None,
+            },
+            _ => refuses(sight, *plugin, shape, node).then(|| local_rejection(sight, *plugin, class, node)),
+        })
     }
     /// Looks for feasible nodes and takes the best.
     #[allow(clippy::too_many_arguments)] // one cycle's context, used in this one place
@@ -406,7 +448,7 @@ impl Scheduler {
             [only] => chosen(only, 1, looked),
             _ => {
                 let explanation = self.score(catalog, state, class, &mut scratch, explain);
-                let pick = match self.config.tie_break {
+                let pick = match self.tie_break {
                     TieBreak::Preorder => preorder_first(&scratch.totals),
                     TieBreak::Uniform => uniform(&scratch.totals, tie),
                 };
@@ -451,18 +493,18 @@ impl Scheduler {
         feasible.clear();
         totals.clear();
         *any_taints = false;
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let nodes = narrowed.unwrap_or(self.index.order.list());
         if nodes.is_empty() {
             return 0;
         }
         let mut columns = std::mem::take(&mut self.classes.all[id].columns);
         let class = &self.classes.all[id];
+        let sight = self.sight(catalog, state, class.profile);
         let shape = &catalog.shapes[class.shape.at()];
-        let enough = self.config.nodes_to_find(nodes.len());
+        let enough = sight.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
         let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty();
-        let view = PodView { catalog, state, config: &self.config, pod };
+        let view = PodView { catalog, state, config: sight.config, pod };
         // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
         let mut lookup = class
             .named
@@ -476,7 +518,7 @@ impl Scheduler {
             let cell = lookup.as_mut().map(|lookup| lookup.cell(node));
             let locally = match &cell {
                 Some(cell) => !cell.refused,
-                None => refusal(sight, shape, node).is_none(),
+                None => !is_refused(sight, shape, node),
             };
             let fits = locally && (alone || self.fits(node, class, view, &spread, &affinity, overlay));
             if fits {
@@ -485,7 +527,7 @@ impl Scheduler {
                 }
                 feasible.push(node);
                 if let Some(cell) = cell {
-                    totals.push(i64::from(cell.absolute));
+                    totals.push(cell.absolute);
                     *any_taints |= cell.taints > 0;
                 }
             }
@@ -507,7 +549,7 @@ impl Scheduler {
         match overlay.iter().find(|o| o.0 == node) {
             Some((_, verdict)) => verdict.is_none(),
             None => {
-                (!class.has_volumes || self.volumes.filter(view, node).is_ok())
+                (!class.has_volumes || self.volumes.admits(view, node))
                     && spread.iter().all(|c| c.objection(node).is_none())
                     && affinity.admits(node)
             }
@@ -525,8 +567,8 @@ impl Scheduler {
         narrowers: PluginSet,
         mut overlay: Vec<(NodeIdx, Option<Rejection>)>,
     ) -> Failure {
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let class = &self.classes.all[id];
+        let sight = self.sight(catalog, state, class.profile);
         let (spread, affinity) = self.cross_node(class);
         let all = self.index.order.list();
         let mut statuses = Vec::with_capacity(all.len());
@@ -553,8 +595,8 @@ impl Scheduler {
         scratch: &mut Scratch,
         explain: bool,
     ) -> Option<Box<Explanation>> {
-        let sight = Sight { catalog, state, config: &self.config, resolved: &self.resolved };
         let class = &self.classes.all[id];
+        let sight = self.sight(catalog, state, class.profile);
         if class.named.is_none() {
             self.total(class, scratch);
         }
@@ -570,12 +612,12 @@ impl Scheduler {
     /// Adds to what the scan left in the totals; what is the same for all nodes is left to the end.
     fn total(&self, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, any_taints, column, spread } = scratch;
-        let (columns, index, config) = (&class.columns, &self.index, &self.config);
+        let (columns, index, config) = (&class.columns, &self.index, &*self.profiles[class.profile]);
         let mut add = |weight: i64, column: &[i64]| {
             totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score)
         };
         let mut same = 0;
-        for (plugin, weight) in config.weights.iter().filter(|w| w.1 > 0) {
+        for (plugin, weight) in &config.score {
             let scored = match plugin {
                 PluginId::TaintToleration if !*any_taints => {
                     same += 100 * weight;
@@ -610,7 +652,7 @@ impl Scheduler {
                 add(*weight, column);
             }
         }
-        if same > 0 {
+        if same != 0 {
             totals.iter_mut().for_each(|total| *total += same);
         }
     }
@@ -619,7 +661,7 @@ impl Scheduler {
         let mut explanation =
             Explanation { feasible: feasible.to_vec(), totals: vec![0; feasible.len()], ..Explanation::default() };
         let (mut column, mut scratch) = (Vec::new(), pts::Scratch::default());
-        for (plugin, weight) in self.config.weights.iter().filter(|w| w.1 > 0) {
+        for (plugin, weight) in &sight.config.score {
             if self.score_one(*plugin, sight, class, feasible, &mut scratch, &mut column) {
                 column.iter_mut().for_each(|score| *score *= weight);
                 explanation.totals.iter_mut().zip(&column).for_each(|(total, score)| *total += score);
@@ -654,7 +696,7 @@ impl Scheduler {
                 by_highest(out, true);
             }
             PluginId::NodeAffinity if Class::prefers_nodes(sight, shape) => {
-                let (own, added) = (&shape.preferred_node_affinity, &self.config.added_preferred);
+                let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
                 fill(&|n| node_affinity::raw_score(own, added, node(n), &sight.catalog.names));
                 by_highest(out, false);
             }
@@ -678,7 +720,7 @@ impl Scheduler {
                     &index.counts,
                     &index.carriers,
                     &index.topology,
-                    &self.config,
+                    sight.config,
                     feasible,
                     out,
                 );
@@ -704,7 +746,7 @@ fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: Node
             Rejection::unresolvable(plugin, words)
         }
         PluginId::NodePorts => Rejection::unschedulable(plugin, node_ports::REASON),
-        _ => node_resources_fit::rejection(&shape.requests, node, n, sight.state),
+        _ => node_resources_fit::rejection(&shape.requests, &sight.resolved.ignored, node, n, sight.state),
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) mod testbed;
 mod tie;
 mod topology;
 
-pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, SchedulerConfig, TieBreak};
-pub use config_file::ConfigError;
+pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig, TieBreak};
+pub use config_file::{ConfigError, document};
 pub use cycle::Scheduler;
 pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
 pub use names::{PluginId, PluginSet};

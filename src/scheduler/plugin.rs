@@ -1,6 +1,6 @@
 //! What plugins are called, what they answer, and the interface of those that are asked pod by pod.
 
-use super::config::SchedulerConfig;
+use super::config::Profile;
 use super::names::PluginId;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, PodShape, PodSpec, ResIdx, State};
 use smallvec::{SmallVec, smallvec};
@@ -83,7 +83,7 @@ pub struct PodView<'a> {
     /// What does.
     pub state: &'a State,
     /// The scheduler's parameters.
-    pub config: &'a SchedulerConfig,
+    pub config: &'a Profile,
     /// The pod.
     pub pod: PodIdx,
 }

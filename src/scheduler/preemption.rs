@@ -8,7 +8,7 @@
 //! candidates the first by node index is chosen, and [`Candidate::tied`] names them all.
 
 use super::Scheduler;
-use super::config::SchedulerConfig;
+use super::config::Profile;
 use super::decision::{Failure, histogram};
 use super::names::PluginId;
 use super::plugin::Rejection;
@@ -42,6 +42,8 @@ impl NodeCheck for Scheduler {
 /// What preemption comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Preemption {
+    /// The profile preempts nobody. Its nomination is cleared if the profile does nothing at all when no node will do.
+    Off,
     /// The pod may not preempt, for this reason. Its nomination stays as it is.
     NotEligible(&'static str),
     /// No node would do. Its nomination is cleared.
@@ -74,17 +76,19 @@ pub struct Candidate {
 
 impl Preemption {
     /// What PostFilter adds to the message of the PodScheduled condition after a cycle that ended in `failure`; empty if it succeeded.
-    pub fn post_filter(&self, config: &SchedulerConfig, catalog: &Catalog, failure: &Failure) -> String {
-        let text = match self {
-            Preemption::NotEligible(text) => (*text).to_string(),
-            Preemption::NoCandidate(tried) => tried.message(catalog, failure),
+    pub fn post_filter(&self, config: &Profile, catalog: &Catalog, failure: &Failure) -> String {
+        let own = match self {
+            Preemption::Off => None,
+            Preemption::NotEligible(text) => Some((*text).to_string()),
+            Preemption::NoCandidate(tried) => Some(tried.message(catalog, failure)),
             Preemption::Candidate(_) => return String::new(),
         };
-        if config.filters(PluginId::DynamicResources) {
-            format!("{NO_CLAIMS}, preemption: {text}")
-        } else {
-            format!("preemption: {text}")
-        }
+        let said = config.post_filter.iter().filter_map(|plugin| match plugin {
+            PluginId::DynamicResources => Some(NO_CLAIMS.to_string()),
+            PluginId::DefaultPreemption => own.as_ref().map(|text| format!("preemption: {text}")),
+            _ => None,
+        });
+        said.collect::<Vec<_>>().join(", ")
     }
     /// The candidate, if there is one.
     pub fn candidate(&self) -> Option<&Candidate> {
@@ -134,13 +138,16 @@ impl Preemptor {
     pub fn preempt(
         &mut self,
         check: &mut impl NodeCheck,
-        config: &SchedulerConfig,
+        config: &Profile,
         catalog: &Catalog,
         state: &mut State,
         pod: PodIdx,
         failure: &Failure,
         offset: &mut dyn FnMut(usize) -> usize,
     ) -> Preemption {
+        if !config.preempts() {
+            return Preemption::Off;
+        }
         if let Some(reason) = not_eligible(catalog, state, pod, failure) {
             return Preemption::NotEligible(reason);
         }
@@ -169,7 +176,7 @@ impl Preemptor {
 /// One attempt by itself; see [`Preemptor::preempt`].
 pub fn preempt(
     check: &mut impl NodeCheck,
-    config: &SchedulerConfig,
+    config: &Profile,
     catalog: &Catalog,
     state: &mut State,
     pod: PodIdx,
@@ -244,7 +251,7 @@ struct Way {
 #[allow(clippy::too_many_arguments)] // one attempt's context, used in this one place
 fn dry_run(
     check: &mut impl NodeCheck,
-    config: &SchedulerConfig,
+    config: &Profile,
     catalog: &Catalog,
     state: &mut State,
     pod: PodIdx,
@@ -276,7 +283,7 @@ fn dry_run(
 }
 
 /// `calculateNumCandidates`.
-fn enough_candidates(config: &SchedulerConfig, nodes: usize) -> usize {
+fn enough_candidates(config: &Profile, nodes: usize) -> usize {
     let share = nodes as i64 * config.min_candidate_nodes_percentage / 100;
     (share.max(config.min_candidate_nodes_absolute).max(0) as usize).min(nodes)
 }

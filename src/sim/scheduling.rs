@@ -8,7 +8,7 @@ use super::volumes;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, State, TokenBucket};
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, Preemptor, nominate};
-use crate::scheduler::queue::{Queue, QueueConfig};
+use crate::scheduler::queue::Queue;
 use crate::scheduler::{Failure, Scheduler, SchedulerConfig, Verdict};
 use crate::trace::{Detail, EventKind, Observation};
 
@@ -17,19 +17,20 @@ pub struct Scheduling {
     scheduler: Scheduler,
     queue: Queue,
     preemptor: Preemptor,
-    config: SchedulerConfig,
     client: TokenBucket,
 }
 
 impl Scheduling {
     /// A scheduler whose queue holds the pods that are pending in the state.
     pub fn new(catalog: &Catalog, state: &State, config: SchedulerConfig, options: &SimOptions) -> Scheduling {
+        // What the simulation is told about the client goes before what the scheduler's own file says.
+        let told = options.scheduler_client != SimOptions::default().scheduler_client;
+        let client = config.client.filter(|_| !told).unwrap_or(options.scheduler_client);
         Scheduling {
-            scheduler: Scheduler::new(catalog, state, config.clone()),
             preemptor: Preemptor::default(),
-            config,
-            queue: Queue::new(QueueConfig::default(), catalog, state, 0),
-            client: TokenBucket::new(options.scheduler_client, 0),
+            queue: Queue::of(&config, catalog, state, 0),
+            scheduler: Scheduler::new(catalog, state, config),
+            client: TokenBucket::new(client, 0),
         }
     }
     /// Up to where both readers of the change log have read.
@@ -89,16 +90,16 @@ impl Scheduling {
     fn reject(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx, failure: &Failure) {
         let (draws, key) = (*ctx.draws, ctx.pod_key(pod));
         let mut offset = |n: usize| draws.below(&key, "preemption-offset", ctx.now as u64, n as u64) as usize;
+        let profile = self.scheduler.profile(ctx.catalog, ctx.state, pod).clone();
         let preemption = match failure.nodes {
             0 => None,
             _ => {
-                let (check, config) = (&mut self.scheduler, &self.config);
-                Some(self.preemptor.preempt(check, config, ctx.catalog, ctx.state, pod, failure, &mut offset))
+                let check = &mut self.scheduler;
+                Some(self.preemptor.preempt(check, &profile, ctx.catalog, ctx.state, pod, failure, &mut offset))
             }
         };
         if !ctx.state.pods[pod].unschedulable {
-            let part =
-                preemption.as_ref().map(|p| p.post_filter(&self.config, ctx.catalog, failure)).unwrap_or_default();
+            let part = preemption.as_ref().map(|p| p.post_filter(&profile, ctx.catalog, failure)).unwrap_or_default();
             ctx.events.push(Observation::new(ctx.now, EventKind::PodUnschedulable).pod(pod).detail(Detail {
                 reason: Some("Unschedulable".to_owned()),
                 message: Some(failure.message(ctx.catalog, &part)),
@@ -123,7 +124,8 @@ impl Scheduling {
                 }
             }
             Some(Preemption::NoCandidate(_)) => ctx.state.nominate(pod, None),
-            Some(Preemption::NotEligible(_)) | None => {}
+            Some(Preemption::Off) if profile.post_filter.is_empty() => ctx.state.nominate(pod, None),
+            Some(Preemption::Off | Preemption::NotEligible(_)) | None => {}
         }
     }
 }

@@ -69,6 +69,12 @@ table! {
         "replica counts are taken as constant during the migration"; "pause autoscaling, or expect counts to change"
     "init-container-waits" Info NotModelled: "a pod has been in its init containers when the dump was made";
         "it is taken to become ready after the usual start delay"; "let it finish first"
+    "kubelets-differ" Info Condition: "kubelets are of different versions";
+        "the control plane is taken to be of the newest one's"; "say which it is with --kubernetes-version"
+    "kubernetes-version-assumed" Info Missing: "no node tells its kubelet's version";
+        "the newest known rules are used"; "say which it is with --kubernetes-version"
+    "kubernetes-version-unknown" Warning NotModelled: "the rules of this version of Kubernetes are not known";
+        "those of the nearest known version are used"; "expect differences where the versions differ (docs/fidelity.md)"
     "limit-range" Info NotModelled: "a LimitRange constrains a namespace";
         "defaults are applied to templates; minimum, maximum and ratios are not checked"; "none needed if the pods of the dump were admitted under it"
     "namespace-terminating" Warning Condition: "a namespace is being deleted";
@@ -119,8 +125,8 @@ table! {
         "nothing is placed there until some have gone"; "none needed"
     "node-windows" Warning NotModelled: "a node or pod runs Windows";
         "placement is modelled, its start and stop behaviour is not"; "give delays for its groups"
-    "other-scheduler" Warning NotModelled: "a pod names another scheduler";
-        "it is placed by the default rules"; "expect other placements for it"
+    "other-scheduler" Warning NotModelled: "a pod names a scheduler that no profile has";
+        "nothing places it, or its replacement"; "give the configuration of the scheduler that has it (--scheduler-config)"
     "owner-missing" Warning Condition: "a pod's controller is not in the dump";
         "nobody replaces the pod once it is evicted, and budgets over it fail to sync"; "find out what became of the controller; dump its kind if it was left out"
     "owner-custom" Info NotModelled: "pods are owned by a custom resource";
@@ -139,6 +145,14 @@ table! {
         "its devices are not looked at when it is placed"; "check by hand that the new nodes have such devices"
     "resource-quota" Warning NotModelled: "a ResourceQuota limits a namespace";
         "the old and the new pod exist together for a while; a real quota may refuse the new one"; "leave room for a surge in the quota"
+    "scheduler-argument-not-modelled" Info NotModelled: "the scheduler's configuration has an argument that is not modelled";
+        "it changes nothing in the simulation"; "none needed if it seldom matters"
+    "scheduler-extender" Warning NotModelled: "the scheduler's configuration has an extender";
+        "it is not asked: it may refuse, score or bind otherwise"; "expect other placements for the pods it looks at"
+    "scheduler-plugin-not-modelled" Warning NotModelled: "the scheduler's configuration runs a plugin otherwise than the model does";
+        "the simulation leaves that plugin where it is by default"; "expect differences in what it does"
+    "scheduler-plugin-unknown" Warning NotModelled: "the scheduler's configuration has a plugin that is not part of Kubernetes";
+        "it is left out: it neither filters nor scores"; "expect other placements where it matters"
     "storage-capacity" Warning NotModelled: "a CSI driver publishes storage capacity";
         "a new volume may be placed where there is no room"; "expect placements to differ for unbound claims"
     "vertical-autoscaler" Warning NotModelled: "a VerticalPodAutoscaler changes requests when pods are created";

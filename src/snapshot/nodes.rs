@@ -4,7 +4,7 @@ use super::builder::Builder;
 use super::requests::is_counted;
 use super::wire::node as wire;
 use super::wire::{condition, storage};
-use crate::cluster::*;
+use crate::cluster::{version, *};
 
 /// A node read, with what is state rather than spec.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Builder {
         }
         self.saw(meta.created_ms());
         let version = &*status.node_info.kubelet_version;
-        self.catalog.kubernetes_minor = self.catalog.kubernetes_minor.max(minor(version));
+        self.catalog.kubernetes_minor = self.catalog.kubernetes_minor.max(version::minor_of(version));
         ReadNode {
             unschedulable: node.spec.unschedulable == Some(true),
             ready: ready.is_some_and(|c| c.holds()),
@@ -95,10 +95,4 @@ impl Builder {
             })
             .collect()
     }
-}
-
-/// The minor of `v1.36.3-gke.1`.
-fn minor(version: &str) -> Option<u32> {
-    let rest = version.trim_start_matches('v').strip_prefix("1.")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -4,12 +4,14 @@
 //! really chosen is among our best, and the words of a refusal. With sampled nodes the real sample is luck: it must
 //! have the right size, lie within our feasible nodes, and score equally when normalised over itself.
 
-use crate::cluster::{Catalog, NodeIdx, Phase, PodIdx, PodState, State};
+use crate::cluster::{Catalog, Finding, NodeIdx, Phase, PodIdx, PodState, State};
 use crate::disruption::BudgetIndex;
 use crate::disruption::arithmetic::{Tally, compute};
+use crate::ops::control_plane::ControlPlane;
+use crate::ops::input::InputError;
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, preempt};
-use crate::scheduler::{Code, ConfigError, Decision, Explanation, Failure, PluginId, Scheduler, SchedulerConfig};
+use crate::scheduler::{Code, Decision, Explanation, Failure, PluginId, Scheduler};
 use crate::snapshot::{ReadError, Snapshot, Source, source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,7 +27,7 @@ pub enum VerifyError {
     Read(#[from] ReadError),
     /// `scheduler.yaml` cannot be used.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] InputError),
     /// A file is not there.
     #[error(
         "{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, decisions.jsonl)"
@@ -87,6 +89,9 @@ pub struct DecisionReport {
     pub nominated_equal: usize,
     /// Every difference.
     pub mismatches: Vec<Mismatch>,
+    /// What the recorded scheduler does and the model does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// By plugin: scores that are equal, and scores compared.
     #[serde(skip)]
     pub plugins: BTreeMap<PluginId, (usize, usize)>,
@@ -145,6 +150,9 @@ impl DecisionReport {
             plugins.add_row([plugin.name().to_string(), equal.to_string(), of.to_string(), share(*equal, *of)]);
         }
         let mut text = format!("{summary}\n\n{plugins}\n");
+        for finding in &self.findings {
+            text.push_str(&format!("\n{} {}: {}\n", finding.code, finding.object, finding.message));
+        }
         if self.mismatches.is_empty() {
             text.push_str("\nNo difference.\n");
             return text;
@@ -184,7 +192,7 @@ pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
         Err(e) => return Err(e),
     };
     let recorded = read_lines(&lines)?;
-    replay(Snapshot::from_sources(&[cluster])?, config.as_deref(), &recorded)
+    replay(Snapshot::from_sources(&[cluster])?, &ControlPlane::recorded(config.as_deref())?, &recorded)
 }
 
 /// Replays decisions, each as a line of `decisions.jsonl`, upon a cluster under a scheduler configuration.
@@ -196,24 +204,35 @@ pub fn replay_decisions(
     config: Option<&str>,
     decisions: &[Value],
 ) -> Result<DecisionReport, VerifyError> {
+    replay_under(snapshot, &ControlPlane::recorded(config)?, decisions)
+}
+
+/// Replays decisions upon a cluster under a control plane.
+///
+/// # Errors
+/// As [`replay_decisions`].
+pub fn replay_under(
+    snapshot: Snapshot,
+    control_plane: &ControlPlane,
+    decisions: &[Value],
+) -> Result<DecisionReport, VerifyError> {
     let read = |(i, value): (usize, &Value)| {
         let line =
             |e: serde_json::Error| VerifyError::Line { file: "decisions".into(), line: i + 1, problem: e.to_string() };
         Recorded::deserialize(value).map_err(line)
     };
     let recorded: Vec<Recorded> = decisions.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    replay(snapshot, config, &recorded)
+    replay(snapshot, control_plane, &recorded)
 }
 
-fn replay(mut snapshot: Snapshot, config: Option<&str>, recorded: &[Recorded]) -> Result<DecisionReport, VerifyError> {
-    let config = match config {
-        Some(text) => {
-            let config = SchedulerConfig::from_yaml(text, Arc::make_mut(&mut snapshot.cluster.catalog))?;
-            snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
-            config
-        }
-        None => SchedulerConfig::default(),
-    };
+fn replay(
+    mut snapshot: Snapshot,
+    control_plane: &ControlPlane,
+    recorded: &[Recorded],
+) -> Result<DecisionReport, VerifyError> {
+    let config = control_plane.settle(&mut snapshot)?;
+    let of_control_plane = |f: &&Finding| f.code.starts_with("scheduler-") || f.code.starts_with("kubernetes-");
+    let findings = snapshot.findings.iter().filter(of_control_plane).cloned().collect();
     let pods = snapshot.decode_pods(recorded.iter().map(|r| &r.pod))?;
     let catalog = snapshot.cluster.catalog.clone();
     let scheduler = Scheduler::new(&catalog, &snapshot.cluster.state, config);
@@ -230,7 +249,7 @@ fn replay(mut snapshot: Snapshot, config: Option<&str>, recorded: &[Recorded]) -
         lists: snapshot.cluster.state.nodes.entries().map(|(i, n)| (i, n.pods.clone())).collect(),
         state: snapshot.cluster.state,
         scheduler,
-        report: DecisionReport::default(),
+        report: DecisionReport { findings, ..DecisionReport::default() },
     };
     for (number, (recorded, (_, pod))) in recorded.iter().zip(pods).enumerate() {
         replay.step(number, recorded, pod);
@@ -297,7 +316,7 @@ impl Replay {
         let mut nominated = None;
         let mut message = String::new();
         if let Some(failure) = decision.failure().cloned() {
-            let config = self.scheduler.config().clone();
+            let config = self.scheduler.profile(&self.catalog, &self.state, pod).clone();
             let preemption =
                 preempt(&mut self.scheduler, &config, &self.catalog, &mut self.state, pod, &failure, &mut |_| 0);
             message = failure.message(&self.catalog, &preemption.post_filter(&config, &self.catalog, &failure));
@@ -315,8 +334,7 @@ impl Replay {
             self.state.nominate(pod, node);
             decision = self.decide(pod);
         }
-        let sampled = decision.feasible < self.by_name.len()
-            && self.scheduler.config().nodes_to_find(self.by_name.len()) < self.by_name.len();
+        let sampled = decision.feasible < self.by_name.len() && self.enough(pod) < self.by_name.len();
         let nodes = recorded.scores.keys().filter_map(|n| self.by_name.get(n)).copied();
         let mut nodes: Vec<NodeIdx> = nodes.collect();
         nodes.sort_unstable();
@@ -335,7 +353,7 @@ impl Replay {
     fn victims_on(&mut self, pod: PodIdx, failure: &Failure, node: NodeIdx) -> Vec<PodIdx> {
         let mut only = failure.clone();
         only.statuses.iter_mut().filter(|s| s.0 != node).for_each(|s| s.1.code = Code::Unresolvable);
-        let config = self.scheduler.config().clone();
+        let config = self.scheduler.profile(&self.catalog, &self.state, pod).clone();
         let placed = self.lists.get(&node).cloned().unwrap_or_default();
         for (age, placed) in placed.iter().enumerate() {
             self.state.pods[*placed].started = -1000 * age as i64;
@@ -371,7 +389,7 @@ impl Replay {
             recorded,
             ours,
         };
-        self.report.feasible_equal += usize::from(self.compare_feasible(recorded, ours, &mismatch, &mut found));
+        self.report.feasible_equal += usize::from(self.compare_feasible(pod, recorded, ours, &mismatch, &mut found));
         self.report.plugin_scores_equal += usize::from(self.compare_plugins(recorded, ours, &mismatch, &mut found));
         self.report.totals_equal += usize::from(self.compare_totals(recorded, ours, &mismatch, &mut found));
         let best: Vec<String> = match ours.explanation.best.is_empty() {
@@ -407,8 +425,13 @@ impl Replay {
         }
         self.report.mismatches.extend(found);
     }
+    /// How many feasible nodes end the search.
+    fn enough(&self, pod: PodIdx) -> usize {
+        self.scheduler.profile(&self.catalog, &self.state, pod).nodes_to_find(self.by_name.len())
+    }
     fn compare_feasible(
         &self,
+        pod: PodIdx,
         recorded: &Recorded,
         ours: &Ours,
         mismatch: &impl Fn(&'static str, String, String) -> Mismatch,
@@ -419,7 +442,7 @@ impl Replay {
             true => recorded.node.iter().cloned().collect(),
             false => recorded.scores.keys().cloned().collect(),
         };
-        let enough = self.scheduler.config().nodes_to_find(self.by_name.len());
+        let enough = self.enough(pod);
         let equal = match ours.feasible.len() > enough {
             true => theirs.len() == enough && theirs.is_subset(&ours.feasible),
             false => theirs == ours.feasible,

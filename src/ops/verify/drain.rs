@@ -7,11 +7,13 @@
 mod recording;
 
 use crate::cluster::{Catalog, Delay, PodIdx, State};
+use crate::ops::control_plane::ControlPlane;
+use crate::ops::input::InputError;
 use crate::ops::plan::{PlanError, Planned, Request, plan};
 use crate::ops::scenario::NodeChoice;
 use crate::plan::options::{BatcherKind, Options};
 use crate::runner::Stream;
-use crate::scheduler::{ConfigError, SchedulerConfig};
+use crate::scheduler::SchedulerConfig;
 use crate::sim::SimOptions;
 use crate::snapshot::{ReadError, Snapshot, Source};
 use crate::trace::EventKind;
@@ -35,7 +37,7 @@ pub enum VerifyError {
     Read(#[from] ReadError),
     /// `scheduler.yaml` cannot be used.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] InputError),
     /// A file is not there.
     #[error(
         "{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, result.json, events.jsonl)"
@@ -318,14 +320,7 @@ impl Migration {
     /// The cluster just before the first drain, and the scheduler's configuration.
     fn snapshot(&self) -> Result<(Snapshot, SchedulerConfig), VerifyError> {
         let mut snapshot = Snapshot::from_sources(std::slice::from_ref(&self.cluster))?;
-        let config = match &self.config {
-            Some(text) => {
-                let config = SchedulerConfig::from_yaml(text, Arc::make_mut(&mut snapshot.cluster.catalog))?;
-                snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
-                config
-            }
-            None => SchedulerConfig::default(),
-        };
+        let config = ControlPlane::recorded(self.config.as_deref())?.settle(&mut snapshot)?;
         Ok((snapshot, config))
     }
     fn simulate(&self, seed: u64) -> Result<Planned, VerifyError> {

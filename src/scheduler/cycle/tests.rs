@@ -3,6 +3,7 @@
 use super::*;
 use crate::cluster::draw::Draws;
 use crate::cluster::*;
+use crate::scheduler::FitStrategy;
 use crate::scheduler::testbed::Bed;
 
 fn decide(scheduler: &mut Scheduler, bed: &mut Bed, pod: PodIdx) -> Decision {
@@ -38,9 +39,9 @@ fn constraint(bed: &mut Bed, app: &str, key: &str, when: WhenUnsatisfiable) -> S
 /// S/schedule_one.go `numFeasibleNodesToFind`.
 #[test]
 fn the_sample_shrinks_with_the_cluster() {
-    let config = SchedulerConfig::default();
+    let config = Profile::default();
     assert_eq!([99, 100, 400, 1000, 5000, 6000].map(|n| config.nodes_to_find(n)), [99, 100, 188, 420, 500, 300]);
-    let config = SchedulerConfig { percentage_of_nodes_to_score: 100, ..config };
+    let config = Profile { percentage_of_nodes_to_score: 100, ..config };
     assert_eq!(config.nodes_to_find(400), 400);
 }
 
@@ -246,4 +247,171 @@ fn compare(step: u64, mine: &Decision, theirs: &Decision) {
     assert_eq!(sorted(mine), sorted(theirs), "step {step}");
     assert_eq!(mine.feasible, theirs.feasible, "step {step}");
     assert_eq!(mine.failure().map(|f| f.statuses.clone()), theirs.failure().map(|f| f.statuses.clone()), "step {step}");
+}
+
+/// A scheduler with the default profile changed at will.
+fn scheduler_of(bed: &Bed, change: impl FnOnce(&mut Profile)) -> Scheduler {
+    let mut profile = Profile::default();
+    change(&mut profile);
+    Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::of_profile(profile))
+}
+
+/// S/framework/runtime/framework.go `RunFilterPlugins`: the first refusal counts, so the order words the message.
+#[test]
+fn the_order_of_the_filters_words_the_refusal() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(5000, 0);
+    let ssd = (bed.sym("disk"), bed.sym("ssd"));
+    let spec = bed.spec(PodShape { node_selector: vec![ssd], ..shape }, &[]);
+    bed.start();
+    bed.node("n0", 4000, &[]);
+    let pod = bed.pod(spec, 0);
+    let said = |bed: &mut Bed, filter: &[PluginId]| {
+        let mut scheduler = scheduler_of(bed, |p| p.filter = filter.to_vec());
+        let decision = decide(&mut scheduler, bed, pod);
+        decision.failure().map(|f| (f.message(&bed.catalog, ""), f.rejectors.iter().collect::<Vec<_>>()))
+    };
+    use PluginId::{NodeAffinity, NodeResourcesFit};
+    let affinity = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.".to_string();
+    let fit = "0/1 nodes are available: 1 Insufficient cpu.".to_string();
+    let first = said(&mut bed, &[NodeAffinity, NodeResourcesFit]);
+    assert_eq!(first, Some((affinity.clone(), vec![NodeAffinity])));
+    assert_eq!(said(&mut bed, &[NodeResourcesFit, NodeAffinity]), Some((fit, vec![NodeResourcesFit])));
+    assert_eq!(said(&mut bed, &[NodeAffinity]), Some((affinity, vec![NodeAffinity])));
+    assert_eq!(said(&mut bed, &[]), None, "nothing refuses it");
+}
+
+/// S/schedule_one.go `hasScoring`: without scores the first feasible node is taken, and the search goes on after it.
+#[test]
+fn where_nothing_scores_the_first_node_will_do() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(100, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    let nodes: Vec<NodeIdx> = (0..3).map(|i| bed.node(&format!("n{i}"), 4000, &[])).collect();
+    let mut scheduler = scheduler_of(&bed, |p| p.score.clear());
+    for i in [0, 1, 2, 0] {
+        let pod = bed.pod(spec, 0);
+        let decision = decide(&mut scheduler, &mut bed, pod);
+        assert_eq!((decision.node(), decision.feasible), (Some(nodes[i]), 1));
+    }
+}
+
+/// P/noderesources: packing, spreading, and by a shape.
+#[test]
+fn the_strategy_of_fit_decides_between_fuller_and_emptier() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(1000, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    let [empty, half, fuller] = ["empty", "half", "fuller"].map(|n| bed.node(n, 10_000, &[]));
+    for (node, held) in [(half, 4), (fuller, 7)] {
+        for _ in 0..held {
+            let pod = bed.pod(spec, 0);
+            bed.state.bind(&bed.catalog, pod, node, 0);
+        }
+    }
+    let pod = bed.pod(spec, 0);
+    let chosen = |bed: &mut Bed, fit: FitStrategy| {
+        let mut scheduler = scheduler_of(bed, |p| {
+            p.score = vec![(PluginId::NodeResourcesFit, 1)];
+            p.fit_resources = vec![("cpu".into(), 1)];
+            p.fit = fit;
+        });
+        decide(&mut scheduler, bed, pod).node()
+    };
+    assert_eq!(chosen(&mut bed, FitStrategy::LeastAllocated), Some(empty));
+    assert_eq!(chosen(&mut bed, FitStrategy::MostAllocated), Some(fuller));
+    let half_full = FitStrategy::RequestedToCapacityRatio(vec![(0, 0), (50, 100), (100, 0)]);
+    assert_eq!(chosen(&mut bed, half_full), Some(half));
+}
+
+/// A weight may be negative, and turns a plugin round.
+#[test]
+fn a_negative_weight_turns_a_plugin_round() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(1000, 0);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    let [_, full] = ["empty", "full"].map(|n| bed.node(n, 10_000, &[]));
+    let there = bed.pod(spec, 0);
+    bed.state.bind(&bed.catalog, there, full, 0);
+    let pod = bed.pod(spec, 0);
+    let mut scheduler = scheduler_of(&bed, |p| p.score = vec![(PluginId::NodeResourcesFit, -3)]);
+    let decision = decide(&mut scheduler, &mut bed, pod);
+    assert_eq!(decision.node(), Some(full));
+    assert!(decision.explanation.is_some_and(|e| e.totals.iter().all(|t| *t < 0)));
+}
+
+/// P/noderesources/fit.go `fitsRequest`: only extended resources can be left out.
+#[test]
+fn ignored_resources_are_not_checked() {
+    let mut bed = Bed::new();
+    let gpu = bed.catalog.resource("example.com/gpu");
+    let huge = bed.catalog.resource("hugepages-2Mi");
+    let mut shape = bed.shape(100, 0);
+    shape.requests.amounts.extend([(gpu, 1), (huge, 1)]);
+    let spec = bed.spec(shape, &[]);
+    bed.start();
+    bed.node("n0", 4000, &[]);
+    let pod = bed.pod(spec, 0);
+    let said = |bed: &mut Bed, resources: &[&str], groups: &[&str]| {
+        let owned = |list: &[&str]| list.iter().map(|s| (*s).to_string()).collect();
+        let mut scheduler = scheduler_of(bed, |p| {
+            p.ignored_resources = owned(resources);
+            p.ignored_resource_groups = owned(groups);
+        });
+        let decision = decide(&mut scheduler, bed, pod);
+        decision.failure().map(|f| f.message(&bed.catalog, "")).unwrap_or_default()
+    };
+    let both = "0/1 nodes are available: 1 Insufficient example.com/gpu, 1 Insufficient hugepages-2Mi.";
+    let one = "0/1 nodes are available: 1 Insufficient hugepages-2Mi.";
+    assert_eq!(said(&mut bed, &[], &[]), both);
+    assert_eq!(said(&mut bed, &["example.com/gpu"], &[]), one);
+    assert_eq!(said(&mut bed, &["hugepages-2Mi"], &["example.com"]), one);
+    assert_eq!(said(&mut bed, &[], &["example"]), both);
+}
+
+/// Pods are judged by the profile whose name they give, over one common state.
+#[test]
+fn each_profile_places_its_own_pods() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(1000, 0);
+    let spread = bed.spec(shape.clone(), &[]);
+    let packed = PodShape { scheduler_name: bed.sym("packing"), ..shape };
+    let packed = bed.spec(packed, &[]);
+    bed.start();
+    let [empty, fuller] = ["empty", "fuller"].map(|n| bed.node(n, 10_000, &[]));
+    let there = bed.pod(spread, 0);
+    bed.state.bind(&bed.catalog, there, fuller, 0);
+    let profile = |name: &str, fit| {
+        let score = vec![(PluginId::NodeResourcesFit, 1)];
+        Arc::new(Profile { name: name.into(), fit, score, ..Profile::default() })
+    };
+    let profiles =
+        vec![profile("default-scheduler", FitStrategy::LeastAllocated), profile("packing", FitStrategy::MostAllocated)];
+    let config = SchedulerConfig { profiles, ..SchedulerConfig::default() };
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, config);
+    for (spec, node) in [(spread, empty), (packed, fuller)] {
+        let pod = bed.pod(spec, 0);
+        assert_eq!(decide(&mut scheduler, &mut bed, pod).node(), Some(node));
+    }
+}
+
+/// P/nodeaffinity: what the profile adds is asked before what the pod asks for.
+#[test]
+fn added_affinity_refuses_in_its_own_words() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(100, 0);
+    let spec = bed.spec(shape, &[]);
+    let (key, value) = (bed.sym("pool"), bed.sym("a"));
+    let pool = Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
+    let selector = NodeSelector { terms: vec![NodeSelectorTerm { expressions: vec![pool], fields: Vec::new() }] };
+    bed.start();
+    bed.node("n0", 4000, &[("pool", "b")]);
+    let pod = bed.pod(spec, 0);
+    let mut scheduler = scheduler_of(&bed, |p| p.added_affinity = Some(selector));
+    let decision = decide(&mut scheduler, &mut bed, pod);
+    let said = decision.failure().map(|f| f.message(&bed.catalog, "")).unwrap_or_default();
+    assert_eq!(said, "0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity.");
 }

@@ -6,7 +6,7 @@ use crate::scheduler::carriers::{Carriers, Role};
 use crate::scheduler::counts::{Counter, Counts, EligibilityKey, MatcherKey, Namespaces, domain_at, term_matches};
 use crate::scheduler::ident::Ident;
 use crate::scheduler::topology::{TopoKey, Topology};
-use crate::scheduler::{PluginId, Rejection, SchedulerConfig};
+use crate::scheduler::{PluginId, Profile, Rejection};
 
 /// Words for required affinity.
 pub const REASON_AFFINITY: &str = "node(s) didn't match pod affinity rules";
@@ -61,13 +61,7 @@ impl Compiler<'_> {
 
 impl Terms {
     /// Takes note of terms that pods carry since it last looked.
-    pub fn catch_up(
-        &mut self,
-        carriers: &Carriers,
-        ident: &Ident,
-        config: &SchedulerConfig,
-        names: &crate::cluster::Interner,
-    ) {
+    pub fn catch_up(&mut self, carriers: &Carriers, ident: &Ident, config: &Profile, names: &crate::cluster::Interner) {
         for id in self.carriers_seen..carriers.len() {
             let (term, role, _) = carriers.get(id as u32);
             if !term_matches(term, ident, names) {
@@ -172,7 +166,7 @@ pub fn score(
     counts: &Counts,
     carriers: &Carriers,
     topology: &Topology,
-    config: &SchedulerConfig,
+    config: &Profile,
     feasible: &[NodeIdx],
     out: &mut Vec<i64>,
 ) -> bool {

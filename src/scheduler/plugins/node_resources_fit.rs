@@ -1,7 +1,8 @@
 //! NodeResourcesFit: what is left on the node, and how full it would be (P/noderesources/fit.go, least_allocated.go, most_allocated.go).
 
 use crate::cluster::{CPU, Catalog, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, Requests, ResIdx, State};
-use crate::scheduler::{Code, FitStrategy, PluginId, Reason, Rejection, SchedulerConfig};
+use crate::scheduler::config_file::names::is_extended_resource;
+use crate::scheduler::{Code, FitStrategy, PluginId, Profile, Reason, Rejection};
 use smallvec::SmallVec;
 
 /// Words for a node without a free pod slot.
@@ -22,22 +23,62 @@ impl ScoredResources {
     }
 }
 
+/// Resources that are not checked: extended ones that the profile ignores, by name or by what stands before the slash.
+#[derive(Clone, Debug, Default)]
+pub struct IgnoredResources(Vec<ResIdx>);
+
+impl IgnoredResources {
+    /// Resolves names.
+    pub fn resolve(catalog: &Catalog, config: &Profile) -> IgnoredResources {
+        if config.ignored_resources.is_empty() && config.ignored_resource_groups.is_empty() {
+            return IgnoredResources::default();
+        }
+        let is_ignored = |name: &str| {
+            let group = name.split('/').next().unwrap_or(name);
+            is_extended_resource(name)
+                && (config.ignored_resources.iter().any(|r| r == name)
+                    || config.ignored_resource_groups.iter().any(|g| g == group))
+        };
+        let resources = catalog.resources.iter().enumerate();
+        let ignored = resources.filter(|(_, name)| is_ignored(catalog.text(**name)));
+        IgnoredResources(ignored.map(|(i, _)| ResIdx(i as u32)).collect())
+    }
+    fn has(&self, resource: ResIdx) -> bool {
+        self.0.contains(&resource)
+    }
+}
+
 /// Whether a pod that asks for `requests` fits on what is left of a node.
-pub fn admits(requests: &Requests, index: NodeIdx, node: &NodeState, state: &State) -> bool {
+pub fn admits(
+    requests: &Requests,
+    ignored: &IgnoredResources,
+    index: NodeIdx,
+    node: &NodeState,
+    state: &State,
+) -> bool {
     let requested = state.requested(index);
     (node.pods.len() as i64) < node.spec.pod_slots
-        && requests.amounts.iter().all(|(r, amount)| *amount <= node.spec.allocatable(*r) - requested[r.0 as usize])
+        && requests
+            .amounts
+            .iter()
+            .all(|(r, amount)| *amount <= node.spec.allocatable(*r) - requested[r.0 as usize] || ignored.has(*r))
 }
 
 /// All that a node lacks. Unresolvable if it would not even fit the empty node.
-pub fn rejection(requests: &Requests, index: NodeIdx, node: &NodeState, state: &State) -> Rejection {
+pub fn rejection(
+    requests: &Requests,
+    ignored: &IgnoredResources,
+    index: NodeIdx,
+    node: &NodeState,
+    state: &State,
+) -> Rejection {
     let requested = state.requested(index);
     let mut reasons: SmallVec<[Reason; 1]> = SmallVec::new();
     let mut code = Code::Unschedulable;
     if node.pods.len() as i64 >= node.spec.pod_slots {
         reasons.push(Reason::Fixed(REASON_PODS));
     }
-    for (resource, amount) in &requests.amounts {
+    for (resource, amount) in requests.amounts.iter().filter(|(r, _)| !ignored.has(*r)) {
         let allocatable = node.spec.allocatable(*resource);
         if *amount > allocatable - requested[resource.0 as usize] {
             reasons.push(Reason::Insufficient(*resource));
@@ -53,7 +94,7 @@ pub fn rejection(requests: &Requests, index: NodeIdx, node: &NodeState, state: &
 pub fn score(
     shape: &PodShape,
     resources: &ScoredResources,
-    config: &SchedulerConfig,
+    config: &Profile,
     index: NodeIdx,
     node: &NodeState,
     state: &State,
@@ -75,18 +116,41 @@ pub fn score(
             MEMORY => state.nonzero(index)[1],
             other => state.requested(index)[other.0 as usize],
         };
-        sum += weight * share(config.fit, held + asked, capacity);
-        weights += weight;
+        let share = share(&config.fit, held + asked, capacity);
+        // A resource that scores nothing by its ratio is left out of the mean (`buildRequestedToCapacityRatioScorerFunction`).
+        if share > 0 || !matches!(config.fit, FitStrategy::RequestedToCapacityRatio(_)) {
+            sum += weight * share;
+            weights += weight;
+        }
     }
-    if weights == 0 { 0 } else { sum / weights }
+    match (&config.fit, weights) {
+        (_, 0) => 0,
+        (FitStrategy::RequestedToCapacityRatio(_), _) => (sum as f64 / weights as f64).round() as i64,
+        _ => sum / weights,
+    }
 }
 
-/// `leastRequestedScore` and `mostRequestedScore`.
-fn share(strategy: FitStrategy, requested: i64, capacity: i64) -> i64 {
+/// `leastRequestedScore`, `mostRequestedScore` and `resourceScoringFunction`.
+fn share(strategy: &FitStrategy, requested: i64, capacity: i64) -> i64 {
     match strategy {
         FitStrategy::LeastAllocated if requested > capacity => 0,
         FitStrategy::LeastAllocated => percent(capacity - requested, capacity),
         FitStrategy::MostAllocated => percent(requested.min(capacity), capacity),
+        FitStrategy::RequestedToCapacityRatio(shape) => {
+            on_shape(shape, if requested > capacity { 100 } else { percent(requested, capacity) })
+        }
+    }
+}
+
+/// The height of a broken line at a utilisation (P/helper/shape_score.go `BuildBrokenLinearFunction`).
+fn on_shape(shape: &[(i64, i64)], at: i64) -> i64 {
+    match shape.iter().position(|point| at <= point.0) {
+        Some(0) => shape[0].1,
+        Some(i) => {
+            let ((from, low), (to, high)) = (shape[i - 1], shape[i]);
+            low + (high - low) * (at - from) / (to - from)
+        }
+        None => shape.last().map_or(0, |point| point.1),
     }
 }
 
@@ -104,9 +168,17 @@ mod tests {
 
     #[test]
     fn least_allocated_is_the_free_share() {
-        assert_eq!(share(FitStrategy::LeastAllocated, 3000, 4000), 25);
-        assert_eq!(share(FitStrategy::LeastAllocated, 4001, 4000), 0);
-        assert_eq!(share(FitStrategy::MostAllocated, 3000, 4000), 75);
-        assert_eq!(share(FitStrategy::MostAllocated, 4001, 4000), 100, "more than there is counts as full");
+        assert_eq!(share(&FitStrategy::LeastAllocated, 3000, 4000), 25);
+        assert_eq!(share(&FitStrategy::LeastAllocated, 4001, 4000), 0);
+        assert_eq!(share(&FitStrategy::MostAllocated, 3000, 4000), 75);
+        assert_eq!(share(&FitStrategy::MostAllocated, 4001, 4000), 100, "more than there is counts as full");
+    }
+
+    /// P/noderesources/requested_to_capacity_ratio_test.go.
+    #[test]
+    fn a_ratio_is_read_off_the_shape() {
+        let shape = FitStrategy::RequestedToCapacityRatio(vec![(10, 10), (50, 100), (90, 0)]);
+        let at = |requested| share(&shape, requested, 100);
+        assert_eq!([0, 10, 30, 50, 60, 90, 95, 101].map(at), [10, 10, 55, 100, 75, 0, 0, 0]);
     }
 }

@@ -5,9 +5,9 @@ use crate::cluster::{
     WhenUnsatisfiable,
 };
 use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, domain_at};
-use crate::scheduler::ident::{Ident, Idents};
+use crate::scheduler::ident::Idents;
 use crate::scheduler::topology::{NO_DOMAIN, TopoKey, Topology};
-use crate::scheduler::{DefaultSpread, PluginId, Rejection, SchedulerConfig};
+use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, Profile, Rejection};
 use smallvec::{SmallVec, smallvec};
 
 /// Words for too large a skew.
@@ -46,7 +46,7 @@ pub struct Compiler<'a> {
     /// State, for nodes' labels.
     pub state: &'a State,
     /// Parameters.
-    pub config: &'a SchedulerConfig,
+    pub config: &'a Profile,
     /// Domains.
     pub topology: &'a mut Topology,
     /// Kinds of pods.
@@ -56,12 +56,7 @@ pub struct Compiler<'a> {
 }
 
 /// The constraints that hold for pods without their own: the profile's, with the selector of the pod's services and owner.
-pub fn default_constraints(
-    catalog: &Catalog,
-    config: &SchedulerConfig,
-    spec: &PodSpec,
-    ident: &Ident,
-) -> Vec<SpreadConstraint> {
+pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) -> Vec<SpreadConstraint> {
     let make = |max_skew, topology_key, when, selector: &Selector| SpreadConstraint {
         max_skew,
         topology_key,
@@ -71,7 +66,7 @@ pub fn default_constraints(
         honor_node_affinity: true,
         honor_node_taints: false,
     };
-    let Some(selector) = default_selector(catalog, spec, ident) else { return Vec::new() };
+    let Some(selector) = default_selector(catalog, spec) else { return Vec::new() };
     let soft = WhenUnsatisfiable::ScheduleAnyway;
     match &config.default_spread {
         DefaultSpread::System => {
@@ -80,18 +75,24 @@ pub fn default_constraints(
         DefaultSpread::List(list) => {
             // A key that no string of the cluster equals is on no node; the symbol past all others stands for it.
             let key = |text: &str| catalog.names.get(text).unwrap_or(Sym(u32::MAX));
-            list.iter().map(|c| make(c.max_skew, key(&c.topology_key), c.when, &selector)).collect()
+            let full = |c: &DefaultConstraint| SpreadConstraint {
+                min_domains: c.min_domains,
+                honor_node_affinity: c.honor_node_affinity,
+                honor_node_taints: c.honor_node_taints,
+                ..make(c.max_skew, key(&c.topology_key), c.when, &selector)
+            };
+            list.iter().map(full).collect()
         }
     }
 }
 
 /// P/helper/spread.go `DefaultSelector`; None if it has no requirement.
-fn default_selector(catalog: &Catalog, spec: &PodSpec, ident: &Ident) -> Option<Selector> {
+fn default_selector(catalog: &Catalog, spec: &PodSpec) -> Option<Selector> {
     let equals = |(key, value)| Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
     let mut requirements: Vec<Requirement> = Vec::new();
     for service in catalog.services.iter().filter(|s| s.namespace == spec.namespace) {
         if let Some(selector) = &service.selector {
-            if selector.iter().all(|(k, v)| ident.labels.get(k) == Some(v)) {
+            if selector.iter().all(|(k, v)| spec.labels.get(k) == Some(v)) {
                 requirements.extend(selector.iter().map(equals));
             }
         }

@@ -6,12 +6,12 @@ use super::volume_restrictions::VolumeRestrictions;
 use super::volume_zone::VolumeZone;
 use crate::cluster::*;
 use crate::scheduler::testbed::Bed;
-use crate::scheduler::{Code, PodPlugin, PodView, PreFilter, Rejection, SchedulerConfig};
+use crate::scheduler::{Code, PodPlugin, PodView, PreFilter, Profile, Rejection};
 use std::sync::Arc;
 
 /// Asks a plugin about a pod on a node.
 fn ask<P: PodPlugin + Default>(bed: &Bed, pod: PodIdx, node: NodeIdx) -> Result<(), String> {
-    let config = SchedulerConfig::default();
+    let config = Profile::default();
     let view = PodView { catalog: &bed.catalog, state: &bed.state, config: &config, pod };
     let mut plugin = P::default();
     let words = |r: Rejection| format!("{:?}: {}", r.code, r.message(&bed.catalog));

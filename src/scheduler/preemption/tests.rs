@@ -43,7 +43,7 @@ fn run(bed: &mut Bed, pod: PodIdx) -> Preemption {
     let failure = failure(bed);
     let pods = |bed: &Bed| bed.state.nodes.iter().map(|n| n.pods.clone()).collect::<Vec<_>>();
     let before = pods(bed);
-    let config = SchedulerConfig::default();
+    let config = Profile::default();
     let out = preempt(&mut CpuOnly, &config, &bed.catalog, &mut bed.state, pod, &failure, &mut |_| 0);
     assert_eq!(before, pods(bed), "everything is back where it stood");
     out
@@ -52,7 +52,7 @@ fn run(bed: &mut Bed, pod: PodIdx) -> Preemption {
 /// What the message of the pod gets.
 fn said(bed: &mut Bed, pod: PodIdx) -> String {
     let out = run(bed, pod);
-    out.post_filter(&SchedulerConfig::default(), &bed.catalog, &failure(bed))
+    out.post_filter(&Profile::default(), &bed.catalog, &failure(bed))
 }
 
 /// Specs of 400m at priorities 0, 5, 10 (labelled app=a) and a preemptor of 600m at 100.
@@ -202,4 +202,27 @@ fn what_is_said_where_nothing_helps() {
     );
     bed.state.set_phase(&bed.catalog, running, Phase::Succeeded);
     assert!(nominate(&bed.catalog, &mut bed.state, pod, &candidate).is_empty());
+}
+
+/// S/framework/runtime/framework.go `RunPostFilterPlugins`: what each says, in their order; nothing where none runs.
+#[test]
+fn the_message_follows_the_plugins_that_run() {
+    let (mut bed, [low, ..], _) = bed();
+    let pod = bed.pod(low, 0);
+    bed.node("n0", 100, &[]);
+    let failure = failure(&bed);
+    let nobody = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+    use PluginId::{DefaultPreemption, DynamicResources};
+    for (post_filter, words) in [
+        (vec![DynamicResources, DefaultPreemption], format!("no new claims to deallocate, {nobody}")),
+        (vec![DefaultPreemption, DynamicResources], format!("{nobody}, no new claims to deallocate")),
+        (vec![DefaultPreemption], nobody.to_string()),
+        (vec![DynamicResources], "no new claims to deallocate".to_string()),
+        (vec![], String::new()),
+    ] {
+        let config = Profile { post_filter, ..Profile::default() };
+        let out = preempt(&mut CpuOnly, &config, &bed.catalog, &mut bed.state, pod, &failure, &mut |_| 0);
+        assert_eq!(out == Preemption::Off, !config.preempts());
+        assert_eq!(out.post_filter(&config, &bed.catalog, &failure), words);
+    }
 }

@@ -24,10 +24,12 @@ pub use backoff::QueueConfig;
 pub use event::ClusterEvent;
 
 use crate::cluster::{Catalog, PodIdx, SpecIdx, State};
+use crate::scheduler::config::{Profile, SchedulerConfig};
 use crate::scheduler::names::{PluginId, PluginSet};
 use event::{Meaning, Watcher};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use waiting::Waiting;
 
 /// Order of the active queue (`queuesort.Less`): priority descending, timestamp ascending, then the order of arrival.
@@ -58,6 +60,8 @@ struct Entry {
     spec: SpecIdx,
     rank: Rank,
     place: Place,
+    /// Index of the profile that places it.
+    profile: usize,
     unschedulable_count: u32,
     error_count: u32,
     rejectors: PluginSet,
@@ -83,6 +87,7 @@ pub struct QueueCounts {
 #[derive(Clone, Debug)]
 pub struct Queue {
     config: QueueConfig,
+    profiles: Vec<Arc<Profile>>,
     started: i64,
     now: i64,
     watcher: Watcher,
@@ -107,10 +112,16 @@ enum Strategy {
 }
 
 impl Queue {
-    /// A queue that starts at `now` with the pods that are pending in the state.
+    /// A queue of the default profile that starts at `now` with the pods that are pending in the state.
     pub fn new(config: QueueConfig, catalog: &Catalog, state: &State, now: i64) -> Queue {
+        let scheduler = SchedulerConfig { queue: config, ..SchedulerConfig::of_version(catalog.kubernetes) };
+        Queue::of(&scheduler, catalog, state, now)
+    }
+    /// The queue of a scheduler, which starts at `now` with the pods that are pending in the state.
+    pub fn of(config: &SchedulerConfig, catalog: &Catalog, state: &State, now: i64) -> Queue {
         let mut queue = Queue {
-            config,
+            config: config.queue,
+            profiles: config.profiles.clone(),
             started: now,
             now,
             watcher: Watcher::new(state),
@@ -198,11 +209,12 @@ impl Queue {
             Strategy::AfterBackoff
         } else {
             let skip = first.saturating_sub(self.first_event) as usize;
+            let profile = &self.profiles[entry.profile];
             let worth = self
                 .events
                 .iter()
                 .skip(skip)
-                .any(|e| worth_requeuing(catalog, state, pod, &entry, e) == Strategy::AfterBackoff);
+                .any(|e| worth_requeuing(profile, catalog, state, pod, &entry, e) == Strategy::AfterBackoff);
             if worth { Strategy::AfterBackoff } else { Strategy::Skip }
         };
         self.end_flight(pod);
@@ -344,9 +356,10 @@ impl Queue {
             if entry.preempting && !matches!(event, ClusterEvent::PodRemoved { .. }) {
                 continue;
             }
+            let profile = &self.profiles[entry.profile];
             let strategy = *known
                 .entry((entry.spec, entry.rejectors))
-                .or_insert_with(|| worth_requeuing(catalog, state, pod, &entry, &event));
+                .or_insert_with(|| worth_requeuing(profile, catalog, state, pod, &entry, &event));
             if strategy == Strategy::AfterBackoff {
                 self.unplace(&entry);
                 self.requeue(entry);
@@ -380,7 +393,10 @@ impl Queue {
     fn add_at(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, timestamp: i64) {
         let spec = state.pods[pod].spec;
         let shape = catalog.shape(spec);
-        if self.entries.contains_key(&pod) || shape.scheduler_name != catalog.known.default_scheduler {
+        // Another scheduler's pods are left to it (`HandlesSchedulerName`).
+        let name = catalog.text(shape.scheduler_name);
+        let Some(profile) = self.profiles.iter().position(|p| p.name == name) else { return };
+        if self.entries.contains_key(&pod) {
             return;
         }
         let nth = self.next_nth();
@@ -392,6 +408,7 @@ impl Queue {
             spec,
             rank: Rank { minus_priority: -i64::from(shape.priority), timestamp, nth, pod },
             place: Place::Gated,
+            profile,
             unschedulable_count: 0,
             error_count: 0,
             rejectors,
@@ -457,7 +474,14 @@ impl Queue {
 }
 
 /// Whether the event makes the pod worth trying: only the hints of plugins that rejected it count (`isPodWorthRequeuing`).
-fn worth_requeuing(catalog: &Catalog, state: &State, pod: PodIdx, entry: &Entry, event: &ClusterEvent) -> Strategy {
+fn worth_requeuing(
+    profile: &Profile,
+    catalog: &Catalog,
+    state: &State,
+    pod: PodIdx,
+    entry: &Entry,
+    event: &ClusterEvent,
+) -> Strategy {
     let worth = match event {
         ClusterEvent::Timeout => true,
         ClusterEvent::Activated(target) => *target == pod,
@@ -468,7 +492,7 @@ fn worth_requeuing(catalog: &Catalog, state: &State, pod: PodIdx, entry: &Entry,
         }
         _ => {
             let asked = entry.rejectors.and(event.listeners());
-            asked.iter().any(|plugin| hints::says_queue(plugin, catalog, state, pod, event))
+            asked.iter().any(|plugin| hints::says_queue(plugin, profile, catalog, state, pod, event))
         }
     };
     if worth { Strategy::AfterBackoff } else { Strategy::Skip }

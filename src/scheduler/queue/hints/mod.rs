@@ -12,23 +12,31 @@ mod volumes;
 
 use super::event::ClusterEvent;
 use crate::cluster::{Catalog, PodIdx, State};
+use crate::scheduler::config::Profile;
 use crate::scheduler::names::PluginId;
 pub(crate) use volumes::disks_conflict;
 
 /// Whether `plugin`, which rejected `pod`, says Queue to the event.
-pub fn says_queue(plugin: PluginId, catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
+pub fn says_queue(
+    plugin: PluginId,
+    profile: &Profile,
+    catalog: &Catalog,
+    state: &State,
+    pod: PodIdx,
+    event: &ClusterEvent,
+) -> bool {
     match plugin {
         PluginId::NodeUnschedulable => node::unschedulable(state, event),
         PluginId::NodeName => matches!(event, ClusterEvent::NodeAdded(_)),
         PluginId::TaintToleration => node::taints(catalog, state, pod, event),
-        PluginId::NodeAffinity => node::affinity(catalog, state, pod, event),
+        PluginId::NodeAffinity => node::affinity(profile, catalog, state, pod, event),
         PluginId::NodePorts => resources::ports(catalog, state, pod, event),
         PluginId::NodeResourcesFit => resources::fit(catalog, state, pod, event),
         PluginId::VolumeRestrictions => volumes::restrictions(catalog, state, pod, event),
         PluginId::NodeVolumeLimits => volumes::limits(catalog, state, pod, event),
         PluginId::VolumeBinding => volumes::binding(catalog, state, pod, event),
         PluginId::VolumeZone => volumes::zone(catalog, state, pod, event),
-        PluginId::PodTopologySpread => spread::spread(catalog, state, pod, event),
+        PluginId::PodTopologySpread => spread::spread(profile, catalog, state, pod, event),
         PluginId::InterPodAffinity => affinity::affinity(catalog, state, pod, event),
         // Declared features are not modelled: a new node may have them.
         PluginId::NodeDeclaredFeatures => matches!(event, ClusterEvent::NodeAdded(_)),

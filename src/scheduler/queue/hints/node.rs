@@ -2,6 +2,7 @@
 
 use super::ClusterEvent;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, State};
+use crate::scheduler::config::Profile;
 
 /// A node added schedulable, or uncordoned (`nodeunschedulable isSchedulableAfterNodeChange`).
 pub(super) fn unschedulable(state: &State, event: &ClusterEvent) -> bool {
@@ -24,11 +25,16 @@ pub(super) fn taints(catalog: &Catalog, state: &State, pod: PodIdx, event: &Clus
     }
 }
 
-/// A node added that matches the pod's required affinity and node selector (`nodeaffinity isSchedulableAfterNodeChange`;
-/// labels never change here).
-pub(super) fn affinity(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
+/// A node added that matches the profile's added affinity, and the pod's required affinity and node selector
+/// (`nodeaffinity isSchedulableAfterNodeChange`; labels never change here).
+pub(super) fn affinity(profile: &Profile, catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     match event {
-        ClusterEvent::NodeAdded(node) => matches_node(catalog, state, pod, *node),
+        ClusterEvent::NodeAdded(node) => {
+            let spec = &state.nodes[*node].spec;
+            let added = profile.added_affinity.as_ref();
+            added.is_none_or(|a| a.matches(&spec.labels, spec.name, &catalog.names))
+                && matches_node(catalog, state, pod, *node)
+        }
         _ => false,
     }
 }

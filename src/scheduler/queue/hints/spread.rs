@@ -2,37 +2,43 @@
 
 use super::ClusterEvent;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, SpreadConstraint, State, WhenUnsatisfiable};
+use crate::scheduler::config::Profile;
+use crate::scheduler::plugins::pod_topology_spread::default_constraints;
+use std::borrow::Cow;
 
 /// A pod of the same namespace that a hard constraint counts came or went; a node with all the keys came, went or changed its
-/// taints (`podtopologyspread/plugin.go`). A pod rejected without hard constraints of its own was rejected by configured
-/// default ones, which are not known here: then every such event counts.
-pub(super) fn spread(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
+/// taints (`podtopologyspread/plugin.go`).
+pub(super) fn spread(profile: &Profile, catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
+    let hard = hard(profile, catalog, state, pod);
     match event {
         ClusterEvent::PodAssigned(other) | ClusterEvent::PodRemoved { pod: other, .. } => {
-            counted(catalog, state, pod, *other)
+            counted(&hard, catalog, state, pod, *other)
         }
         ClusterEvent::NodeAdded(node) | ClusterEvent::NodeRemoved(node) | ClusterEvent::Taints { node, .. } => {
-            has_all_keys(catalog, state, pod, *node)
+            has_all_keys(&hard, state, *node)
         }
         _ => false,
     }
 }
 
-fn hard<'c>(catalog: &'c Catalog, state: &State, pod: PodIdx) -> impl Iterator<Item = &'c SpreadConstraint> {
-    let constraints = &catalog.shape(state.pods[pod].spec).spread;
-    constraints.iter().filter(|c| c.when == WhenUnsatisfiable::DoNotSchedule)
+/// The pod's own hard constraints, the profile's if it has none of any kind (`getConstraints`).
+fn hard<'c>(profile: &Profile, catalog: &'c Catalog, state: &State, pod: PodIdx) -> Vec<Cow<'c, SpreadConstraint>> {
+    let spec = state.pods[pod].spec;
+    let own = &catalog.shape(spec).spread;
+    let mut constraints: Vec<Cow<'c, SpreadConstraint>> = match own.is_empty() {
+        true => default_constraints(catalog, profile, &catalog.specs[spec]).into_iter().map(Cow::Owned).collect(),
+        false => own.iter().map(Cow::Borrowed).collect(),
+    };
+    constraints.retain(|c| c.when == WhenUnsatisfiable::DoNotSchedule);
+    constraints
 }
 
-fn counted(catalog: &Catalog, state: &State, pod: PodIdx, other: PodIdx) -> bool {
+fn counted(hard: &[Cow<'_, SpreadConstraint>], catalog: &Catalog, state: &State, pod: PodIdx, other: PodIdx) -> bool {
     let (mine, theirs) = (&catalog.specs[state.pods[pod].spec], &catalog.specs[state.pods[other].spec]);
-    if mine.namespace != theirs.namespace {
-        return false;
-    }
-    let mut constraints = hard(catalog, state, pod).peekable();
-    constraints.peek().is_none() || constraints.any(|c| c.selector.matches(&theirs.labels, &catalog.names))
+    mine.namespace == theirs.namespace && hard.iter().any(|c| c.selector.matches(&theirs.labels, &catalog.names))
 }
 
-fn has_all_keys(catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx) -> bool {
+fn has_all_keys(hard: &[Cow<'_, SpreadConstraint>], state: &State, node: NodeIdx) -> bool {
     let labels = &state.nodes[node].spec.labels;
-    hard(catalog, state, pod).all(|c| labels.get(c.topology_key).is_some())
+    hard.iter().all(|c| labels.get(c.topology_key).is_some())
 }

@@ -1,0 +1,102 @@
+//! Which Kubernetes a cluster's control plane is taken to be.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A minor version whose rules are known.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum KubernetesVersion {
+    /// 1.33.
+    #[serde(rename = "1.33")]
+    V1_33,
+    /// 1.34.
+    #[serde(rename = "1.34")]
+    V1_34,
+    /// 1.35.
+    #[serde(rename = "1.35")]
+    V1_35,
+    /// 1.36, the one that recordings come from and that is taken where nothing else is known.
+    #[default]
+    #[serde(rename = "1.36")]
+    V1_36,
+}
+
+impl KubernetesVersion {
+    /// All, the oldest first.
+    pub const ALL: [KubernetesVersion; 4] =
+        [KubernetesVersion::V1_33, KubernetesVersion::V1_34, KubernetesVersion::V1_35, KubernetesVersion::V1_36];
+
+    /// The minor version.
+    pub fn minor(self) -> u32 {
+        33 + self as u32
+    }
+    /// The known version nearest to 1.`minor`.
+    pub fn nearest(minor: u32) -> KubernetesVersion {
+        let at = minor.saturating_sub(33).min(KubernetesVersion::ALL.len() as u32 - 1);
+        KubernetesVersion::ALL[at as usize]
+    }
+}
+
+/// What differs between the known versions, one field a rule. docs/fidelity.md names each one's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Of equally good nodes the one on top of a heap is taken, not any of them by luck.
+    pub equals_by_heap: bool,
+    /// DynamicResources is in the default profile, with this weight (0: it does not score).
+    pub dynamic_resources: Option<i64>,
+    /// NodeDeclaredFeatures is in the default profile.
+    pub declared_features: bool,
+    /// DynamicResources takes a `filterTimeout`.
+    pub claim_filter_timeout: bool,
+    /// DynamicResources takes a `bindingTimeout`.
+    pub claim_binding_timeout: bool,
+}
+
+impl KubernetesVersion {
+    /// The rules that hold in this version.
+    pub fn rules(self) -> Rules {
+        use KubernetesVersion::{V1_34, V1_35, V1_36};
+        Rules {
+            equals_by_heap: self >= V1_35,
+            dynamic_resources: match self {
+                v if v >= V1_35 => Some(2),
+                V1_34 => Some(0),
+                _ => None,
+            },
+            declared_features: self >= V1_36,
+            claim_filter_timeout: self >= V1_34,
+            claim_binding_timeout: self >= V1_36,
+        }
+    }
+}
+
+impl fmt::Display for KubernetesVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.minor())
+    }
+}
+
+/// The minor version in a text such as `1.34`, `v1.34.2` or `v1.34.2-gke.100`; None if it is none of Kubernetes 1.
+pub fn minor_of(text: &str) -> Option<u32> {
+    let rest = text.trim_start_matches('v').strip_prefix("1.")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_people_and_kubelets_write_them() {
+        for (text, minor) in [("1.33", 33), ("v1.34.2", 34), ("v1.36.3-eks-7d1f", 36), ("1.40", 40)] {
+            assert_eq!(minor_of(text), Some(minor), "{text}");
+        }
+        assert!(["", "1", "v2.35", "new"].into_iter().all(|t| minor_of(t).is_none()));
+        assert_eq!(
+            [12, 33, 35, 40].map(|m| KubernetesVersion::nearest(m).to_string()),
+            ["1.33", "1.33", "1.35", "1.36"]
+        );
+    }
+}
