@@ -53,7 +53,7 @@ pub enum TestError {
         /// File.
         file: PathBuf,
         /// Why.
-        source: VerifyError,
+        source: Box<VerifyError>,
     },
     /// It is no scenario.
     #[error("{} is a dump, not a scenario; a scenario has the field `scenario`", .0.display())]
@@ -122,7 +122,7 @@ fn differences_from_recorded(
     }
     let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
     let report = replay_under(snapshot, &control_plane, &recorded.decisions)
-        .map_err(|source| TestError::Recorded { file: file.to_owned(), source })?;
+        .map_err(|source| TestError::Recorded { file: file.to_owned(), source: Box::new(source) })?;
     let difference = |m: Mismatch| {
         let of = [m.plugin, m.node.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" on ");
         let what = format!("{} {} {of}", m.pod, m.what);

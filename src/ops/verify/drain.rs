@@ -22,7 +22,6 @@ use recording::{Recorded, RecordedBatch, WatchEvent, load, ms, read_events, read
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 /// How far a predicted time may be from the recorded one, in milliseconds, if that is more than [`NEAR_PERCENT`].
 const NEAR_MS: i64 = 1000;
