@@ -11,6 +11,10 @@ const BACKOFF_MS: i64 = 10_000;
 /// Longest backoff (`MaxJobPodFailureBackOff`).
 const LONGEST_BACKOFF_MS: i64 = 600_000;
 
+/// The API keeps whole seconds, rounded down, and so does the backoff that counts from them. Which part of its second a
+/// moment was is not known: half of one is lost on average.
+const LOST_MS: i64 = 500;
+
 /// What the Job controller remembers of a Job.
 #[derive(Clone, Debug, Default)]
 pub struct JobMemory {
@@ -71,7 +75,7 @@ pub fn note(catalog: &Catalog, memory: &mut Memory, owner: OwnerIdx, pod: PodIdx
         Some(deletion) if !p.phase.is_terminal() => deletion.asked,
         _ => now,
     };
-    job.new_failures.push(finish);
+    job.new_failures.push(finish - LOST_MS);
     // An eviction, preemption or taint eviction marks its pod as a DisruptionTarget; what is deleted during a run is.
     if !(spec.ignores_disruption && p.deleting.is_some()) {
         job.failed += 1;

@@ -59,10 +59,12 @@ const DELAYS: [i64; 5] = [4, 15, 26, 34, 55];
 
 /// A migration of a seed.
 pub fn draw(luck: &mut Luck) -> Migration {
-    let old_count = luck.between(4, 12) as usize;
-    let drained = luck.between(2, old_count.min(6) as i64) as usize;
+    // Few nodes full of small pods now and then: then kubectl's own limits of requests hold it up.
+    let dense = luck.percent(25);
+    let old_count = if dense { luck.between(3, 4) } else { luck.between(4, 12) } as usize;
+    let drained = luck.between(2, old_count.min(if dense { 3 } else { 6 }) as i64) as usize;
     let old: Vec<Value> = (0..old_count).map(|i| objects::node("old", i, (4000, 16), true, &[])).collect();
-    let pieces = pieces(luck, old_count, drained);
+    let pieces = pieces(luck, old_count, drained, dense);
     let args = flags(luck);
     Migration {
         new: new_nodes(luck, old_count, drained),
@@ -128,7 +130,7 @@ fn flags(luck: &mut Luck) -> Vec<String> {
     args
 }
 
-fn pieces(luck: &mut Luck, old: usize, drained: usize) -> Vec<Piece> {
+fn pieces(luck: &mut Luck, old: usize, drained: usize, dense: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     // Less than the old nodes have, so that each pod finds its place there whatever the order.
     let mut room = old as i64 * 4000 * 65 / 100;
@@ -148,13 +150,18 @@ fn pieces(luck: &mut Luck, old: usize, drained: usize) -> Vec<Piece> {
             continue;
         }
         let name = format!("w{:02}", pieces.len());
-        let template = template(luck, &name, kind);
+        let mut template = template(luck, &name, kind);
         let replicas = match kind {
             Kind::Pod => 1,
             Kind::DaemonSet => old as i64,
             Kind::Job => luck.between(1, 3),
+            _ if dense => luck.between(2, 12),
             _ => luck.between(1, 6),
         };
+        if dense && kind != Kind::DaemonSet {
+            template.cpu = luck.between(2, 6) * 25;
+        }
+        template.spread &= replicas <= old as i64;
         room -= replicas * template.cpu;
         let mut piece = Piece {
             name: format!("{kind:?} {}/{name}", template.namespace),

@@ -53,7 +53,7 @@ pub fn node(pool: &str, i: usize, (cpu, memory): (i64, i64), ssd: bool, taints: 
     let name = node_name(pool, i);
     let zone = format!("z{}", i % 2);
     let disk = if ssd { "ssd" } else { "hdd" };
-    let room = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Gi"), "pods": "30"});
+    let room = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Gi"), "pods": "60"});
     let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": ""});
     json!({
         "metadata": {"name": name, "labels": {

@@ -36,6 +36,8 @@ pub fn record(binary: &Path, migration: &Migration, directory: &Path) -> Result<
     write_json(directory, "cluster.json", &dump(client, &[])?)?;
     // kubectl keeps what it learns of the API; it shall know it when the first drain begins.
     kubectl(&plane, &["get".into(), "nodes".into()], Instant::now())?;
+    let told = kubectl(&plane, &["version".into(), "--client".into(), "-o=json".into()], Instant::now())?;
+    let version: Value = serde_json::from_str(&told.stdout)?;
     let origin = Instant::now();
     let watch = Watch::start(client, origin)?;
     let (mut batches, mut clock) = (Vec::new(), Clock::default());
@@ -66,7 +68,7 @@ pub fn record(binary: &Path, migration: &Migration, directory: &Path) -> Result<
     let result = json!({
         "batches": batches, "timeout_s": migration.timeout_s, "settle_timeout_s": migration.settle_timeout_s, "args": migration.args,
         "controller_client": {"qps": qps, "burst": burst}, "scheduler_client": {"qps": 1000, "burst": 2000},
-        "pods_start_seconds_default": 2.0, "pods_stop_seconds_default": 1.0,
+        "kubectl": version["clientVersion"]["gitVersion"], "pods_start_seconds_default": 2.0, "pods_stop_seconds_default": 1.0,
     });
     write_json(directory, "result.json", &result)?;
     write_lines(directory, "events.jsonl", &watch.lines(|t| clock.seconds(t)))
