@@ -35,7 +35,7 @@ pub const PLANE: [&str; 4] = [
 pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], directory: &Path) -> Result<()> {
     let plane = ControlPlane::start(binary, &PLANE)?;
     let client = &plane.client;
-    create(client, world)?;
+    create(client, world, PATIENCE)?;
     let mut scheduler = Scheduler::start(&plane, &config.document)?;
     write(directory, "scheduler.yaml", &serde_json::to_vec_pretty(&config.document)?)?;
     write_json(directory, "cluster.json", &dump(client, &[])?)?;
@@ -54,8 +54,8 @@ pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], direc
     write_lines(directory, "decisions.jsonl", &lines)
 }
 
-/// Creates all objects and waits until the controllers have done with them.
-pub fn create(client: &Client, world: &World) -> Result<()> {
+/// Creates all objects and waits until the controllers have done with them; for volumes of claims only so long, as there may be none.
+pub fn create(client: &Client, world: &World, volumes: Duration) -> Result<()> {
     for (path, object) in &world.objects {
         let answer = client.create(path, object)?;
         if answer.code == 409 {
@@ -70,18 +70,26 @@ pub fn create(client: &Client, world: &World) -> Result<()> {
         let path = format!("/api/v1/nodes/{name}");
         client.merge(&path, &json!({"spec": {"taints": node["spec"]["taints"]}}))?.ok()?;
     }
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until {
-        if settled(client)? {
-            std::thread::sleep(SETTLE);
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bail!("the controllers have not come to rest within {PATIENCE:?}")
+    wait(PATIENCE, || settled(client))?;
+    // Claims that stay without a volume are a state like any other.
+    let _ = wait(volumes, || claimed(client));
+    std::thread::sleep(SETTLE);
+    Ok(())
 }
 
-/// Whether cordons are tainted, nodes counted ready, budgets looked at, and claims bound that do not wait.
+/// Waits until something holds.
+fn wait(patience: Duration, holds: impl Fn() -> Result<bool>) -> Result<()> {
+    let until = Instant::now() + patience;
+    while !holds()? {
+        if Instant::now() > until {
+            bail!("the controllers have not come to rest within {patience:?}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Whether cordons are tainted, nodes counted ready, and budgets looked at.
 fn settled(client: &Client) -> Result<bool> {
     let taint = |node: &Value, key: &str| {
         node["spec"]["taints"]
@@ -95,9 +103,13 @@ fn settled(client: &Client) -> Result<bool> {
     });
     let budgets = client.list("/apis/policy/v1/poddisruptionbudgets")?.0;
     let budgets = budgets.iter().all(|b| b["status"]["observedGeneration"] == b["metadata"]["generation"]);
+    Ok(nodes && budgets)
+}
+
+/// Whether all claims are bound that do not wait for a pod.
+fn claimed(client: &Client) -> Result<bool> {
     let claims = client.list("/api/v1/persistentvolumeclaims")?.0;
-    let claims = claims.iter().all(|c| c["spec"]["storageClassName"] != "now" || c["status"]["phase"] == "Bound");
-    Ok(nodes && budgets && claims)
+    Ok(claims.iter().all(|c| c["spec"]["storageClassName"] != "now" || c["status"]["phase"] == "Bound"))
 }
 
 /// The real scheduler and what it writes to its log.

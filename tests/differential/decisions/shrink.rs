@@ -107,7 +107,7 @@ fn try_case(
             Part::Field(key) => pod["spec"][&key] = subject["spec"][&key].clone(),
         }
     }
-    create(client, &world)?;
+    create(client, &world, Duration::from_millis(500))?;
     place(client, &placed)?;
     std::thread::sleep(Duration::from_millis(300));
     let cluster = dump(client, &[])?;
