@@ -9,6 +9,7 @@
 mod bed;
 mod decisions;
 mod drains;
+mod losses;
 mod luck;
 
 use anyhow::{Context, Result, bail};
@@ -66,21 +67,25 @@ enum Kind {
     Decisions,
     /// Whole migrations with the real `kubectl drain`.
     Drains,
+    /// Nodes that fail, and their pods.
+    Losses,
 }
 
 impl Kind {
-    const ALL: [Kind; 2] = [Kind::Decisions, Kind::Drains];
+    const ALL: [Kind; 3] = [Kind::Decisions, Kind::Drains, Kind::Losses];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
             Kind::Drains => "drains",
+            Kind::Losses => "losses",
         }
     }
-    /// What `nodeferry verify` calls its recordings.
-    fn recording(self) -> &'static str {
+    /// What `nodeferry verify` calls its recordings, if it knows them.
+    fn recording(self) -> Option<&'static str> {
         match self {
-            Kind::Decisions => "decisions",
-            Kind::Drains => "drain",
+            Kind::Decisions => Some("decisions"),
+            Kind::Drains => Some("drain"),
+            Kind::Losses => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -88,6 +93,7 @@ impl Kind {
         match self {
             Kind::Decisions => decisions::check(binary, seed, directory),
             Kind::Drains => drains::check(binary, seed, directory),
+            Kind::Losses => losses::check(binary, seed, directory),
         }
     }
 }
@@ -174,6 +180,8 @@ fn check(kind: Kind, binary: &Path, seed: u64, out: &Path, keep: bool) -> Result
         return Ok(compared);
     };
     println!("{differences}\nagain: cargo test --test differential -- check {name} --seed {seed}");
-    println!("the recording: nodeferry verify {} {}", kind.recording(), directory.display());
+    if let Some(recording) = kind.recording() {
+        println!("the recording: nodeferry verify {recording} {}", directory.display());
+    }
     Ok(compared)
 }

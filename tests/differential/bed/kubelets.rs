@@ -33,7 +33,11 @@ impl Default for Delays {
 /// Running kubelets; dropping them stops them.
 pub struct Kubelets {
     stopped: Arc<AtomicBool>,
+    silent: Arc<Silent>,
 }
+
+/// Nodes whose kubelets are dead.
+type Silent = Mutex<BTreeSet<String>>;
 
 /// What is to be done to one pod, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,22 +56,35 @@ const LEASE_PERIOD: Duration = Duration::from_secs(10);
 impl Kubelets {
     /// Starts them: one thread follows the pods, one keeps the time, a few make the calls, one renews leases.
     pub fn start(client: &Client, delays: Delays) -> Kubelets {
-        let kubelets = Kubelets { stopped: Arc::default() };
+        let kubelets = Kubelets { stopped: Arc::default(), silent: Arc::default() };
         let (seen, pods) = channel();
         let (due, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
         kubelets.spawn(client, move |client, stopped| follow(client, stopped, &seen));
-        kubelets.spawn(client, move |_, stopped| keep_time(stopped, delays, &pods, &due));
+        let silent = kubelets.silent.clone();
+        kubelets.spawn(client, move |_, stopped| keep_time(stopped, &silent, delays, &pods, &due));
         for _ in 0..HANDS {
             let jobs = jobs.clone();
             kubelets.spawn(client, move |client, stopped| work(client, stopped, &jobs));
         }
-        kubelets.spawn(client, renew);
+        let silent = kubelets.silent.clone();
+        kubelets.spawn(client, move |client, stopped| renew(client, stopped, &silent));
         kubelets
     }
     fn spawn(&self, client: &Client, body: impl FnOnce(&Client, &AtomicBool) + Send + 'static) {
         let (client, stopped) = (client.clone(), self.stopped.clone());
         std::thread::spawn(move || body(&client, &stopped));
+    }
+}
+
+impl Kubelets {
+    /// A node's kubelet dies: it renews its lease a last time, and no pod of it starts or ends any more.
+    pub fn silence(&self, client: &Client, node: &str) -> Result<()> {
+        client.merge(&format!("{LEASES}/{node}"), &lease(node))?.ok()?;
+        if let Ok(mut silent) = self.silent.lock() {
+            silent.insert(node.to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -115,7 +132,13 @@ fn delay(pod: &Value, annotation: &str, default: Duration) -> Option<Duration> {
 }
 
 /// Turns what is seen of pods into jobs at their time, each pod's start and removal once.
-fn keep_time(stopped: &AtomicBool, delays: Delays, pods: &Receiver<Value>, due: &Sender<(String, String, Job)>) {
+fn keep_time(
+    stopped: &AtomicBool,
+    silent: &Silent,
+    delays: Delays,
+    pods: &Receiver<Value>,
+    due: &Sender<(String, String, Job)>,
+) {
     let mut heap: BinaryHeap<Due> = BinaryHeap::new();
     let mut planned: BTreeSet<(String, Job)> = BTreeSet::new();
     while !stopped.load(Ordering::Relaxed) {
@@ -131,7 +154,8 @@ fn keep_time(stopped: &AtomicBool, delays: Delays, pods: &Receiver<Value>, due: 
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if pod["spec"]["nodeName"].as_str().is_none() {
+        let Some(node) = pod["spec"]["nodeName"].as_str() else { continue };
+        if silent.lock().is_ok_and(|s| s.contains(node)) {
             continue;
         }
         let terminating = pod["metadata"]["deletionTimestamp"].is_string();
@@ -213,29 +237,30 @@ fn remove(client: &Client, path: &str, uid: &str) -> Result<()> {
     Ok(())
 }
 
-/// Renews the leases of all nodes, as each kubelet does every ten seconds.
-fn renew(client: &Client, stopped: &AtomicBool) {
-    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
-    let mut last: Option<Instant> = None;
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+fn lease(node: &str) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node},
+        "spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now().replace('Z', ".000000Z")},
+    })
+}
+
+/// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once.
+fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent) {
+    let mut renewed: BTreeMap<String, Instant> = BTreeMap::new();
     while !stopped.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(200));
-        if last.is_some_and(|l| l.elapsed() < LEASE_PERIOD) {
-            continue;
-        }
-        last = Some(Instant::now());
+        std::thread::sleep(Duration::from_millis(500));
         let Ok((nodes, _)) = client.list("/api/v1/nodes") else { continue };
-        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()) {
-            let at = now().replace('Z', ".000000Z");
-            let lease = json!({
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
-                "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": at},
-            });
-            let made = known.entry(name.to_owned()).or_default();
-            if !*made {
-                *made = client.create(leases, &lease).is_ok_and(|a| a.code == 201 || a.code == 409);
-            } else {
-                let _ = client.merge(&format!("{leases}/{name}"), &lease);
+        let silent = silent.lock().map(|s| s.clone()).unwrap_or_default();
+        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()).filter(|n| !silent.contains(*n)) {
+            let done = match renewed.get(name) {
+                Some(last) if last.elapsed() < LEASE_PERIOD => continue,
+                Some(_) => client.merge(&format!("{LEASES}/{name}"), &lease(name)),
+                None => client.create(LEASES, &lease(name)),
+            };
+            if done.is_ok_and(|a| a.code < 300 || a.code == 409) {
+                renewed.insert(name.to_owned(), Instant::now());
             }
         }
     }

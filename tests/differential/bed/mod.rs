@@ -4,4 +4,5 @@ pub mod client;
 pub mod controlplane;
 pub mod dump;
 pub mod kubelets;
+pub mod nodes;
 pub mod recording;

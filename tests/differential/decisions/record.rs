@@ -7,6 +7,7 @@ use crate::bed::client::Client;
 use crate::bed::controlplane::{Component, ControlPlane};
 use crate::bed::dump::dump;
 use crate::bed::kubelets::running;
+use crate::bed::nodes;
 use crate::bed::recording::{write, write_json, write_lines};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -64,11 +65,7 @@ pub fn create(client: &Client, world: &World, volumes: Duration) -> Result<()> {
         answer.ok().with_context(|| format!("{path}: {object}"))?;
     }
     for node in &world.nodes {
-        let name = node["metadata"]["name"].as_str().unwrap_or_default();
-        client.create("/api/v1/nodes", node)?.ok().with_context(|| format!("{node}"))?;
-        // Admission adds `not-ready`; the node controller would take it away in its own time.
-        let path = format!("/api/v1/nodes/{name}");
-        client.merge(&path, &json!({"spec": {"taints": node["spec"]["taints"]}}))?.ok()?;
+        nodes::add(client, node)?;
     }
     wait(PATIENCE, || settled(client))?;
     // Claims that stay without a volume are a state like any other.
