@@ -41,7 +41,7 @@ pub use quantity::{Quantity, QuantityError};
 pub use rate_limit::{RateLimit, TokenBucket};
 pub use state::{Change, Mark, NodeChange, PodChange, State};
 pub use taint::{Effect, Taint, Toleration};
-pub use version::KubernetesVersion;
+pub use version::{KubernetesVersion, Rules};
 pub use volume::{AccessModes, Attachment, CsiDriver, Pv, Pvc, PvcState, StorageClass};
 
 use std::sync::Arc;

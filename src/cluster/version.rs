@@ -44,6 +44,28 @@ impl KubernetesVersion {
 pub struct Rules {
     /// Of equally good nodes the one on top of a heap is taken, not any of them by luck.
     pub equals_by_heap: bool,
+    /// Balanced allocation scores what the pod changes, not what it comes to.
+    pub balance_by_change: bool,
+    /// Image volumes count for image locality as containers' images do.
+    pub image_volumes_score: bool,
+    /// A node that lacks a resource even when it is empty is not asked for preemption.
+    pub too_large_is_final: bool,
+    /// The refusal for a taint names it.
+    pub taint_is_named: bool,
+    /// The refusal for a ReadWriteOncePod claim in use is about nodes, in the plural.
+    pub once_pod_is_counted: bool,
+    /// A pod's backoff grows with all its attempts, not with rejections and errors apart.
+    pub backoff_by_attempts: bool,
+    /// A nominated pod counts for the hints of spread and pod affinity as one that has its node.
+    pub nominees_count_in_hints: bool,
+    /// The end of a pod whose anti-affinity kept another out wakes that one.
+    pub end_of_repeller_wakes: bool,
+    /// A nominated pod that gets its node wakes waiting pods of no higher priority as if it had been deleted.
+    pub bound_nominee_wakes: bool,
+    /// The refusal of an eviction says why the budget allows none, not always how many pods it needs.
+    pub eviction_says_why: bool,
+    /// A lost node gets its NoExecute taint one pass of the node monitor (5 s) after its condition.
+    pub no_execute_a_pass_later: bool,
     /// DynamicResources is in the default profile, with this weight (0: it does not score).
     pub dynamic_resources: Option<i64>,
     /// NodeDeclaredFeatures is in the default profile.
@@ -60,6 +82,17 @@ impl KubernetesVersion {
         use KubernetesVersion::{V1_34, V1_35, V1_36};
         Rules {
             equals_by_heap: self >= V1_35,
+            balance_by_change: self >= V1_36,
+            image_volumes_score: self >= V1_36,
+            too_large_is_final: self >= V1_34,
+            taint_is_named: self < V1_35,
+            once_pod_is_counted: self >= V1_34,
+            backoff_by_attempts: self < V1_34,
+            nominees_count_in_hints: self >= V1_36,
+            end_of_repeller_wakes: self >= V1_36,
+            bound_nominee_wakes: self < V1_35,
+            eviction_says_why: self >= V1_35,
+            no_execute_a_pass_later: self < V1_34,
             dynamic_resources: match self {
                 v if v >= V1_35 => Some(2),
                 V1_34 => Some(0),

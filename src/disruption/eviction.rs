@@ -162,19 +162,20 @@ fn check(catalog: &Catalog, budget: BudgetIdx, status: &BudgetStatus) -> Verdict
         return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
     }
     if status.allowed == 0 {
-        return Verdict::too_many(budget, exhausted(name, status), None);
+        let why = catalog.kubernetes.rules().eviction_says_why;
+        return Verdict::too_many(budget, exhausted(name, status, why), None);
     }
     Verdict::accept(Effect::Charge(budget))
 }
 
 /// Why a budget with nothing left refuses. (A condition that is False for another reason than SyncFailed carries no
-/// message in 1.36, so the wording with a reason in brackets never occurs.)
-fn exhausted(name: &str, status: &BudgetStatus) -> String {
+/// message, so the wording with a reason in brackets never occurs.) Until 1.34 it only counts.
+fn exhausted(name: &str, status: &BudgetStatus, says_why: bool) -> String {
     match &status.sync_failed {
-        Some(why) if !why.is_empty() => {
+        Some(why) if says_why && !why.is_empty() => {
             format!("The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}")
         }
-        _ if status.healthy <= status.desired => format!(
+        _ if !says_why || status.healthy <= status.desired => format!(
             "The disruption budget {name} needs {} healthy pods and has {} currently",
             status.desired, status.healthy
         ),
@@ -310,6 +311,23 @@ mod tests {
             cause(&v),
             "The disruption budget b does not allow evicting pods currently because it failed sync: why"
         );
+    }
+
+    /// pkg/registry/core/pod/storage/eviction.go `checkAndDecrement`, since 1.35.
+    #[test]
+    fn until_1_34_an_exhausted_budget_only_counts() {
+        use crate::cluster::KubernetesVersion::V1_34;
+        let says = |change: &dyn Fn(&mut BudgetStatus)| {
+            let v = ask(true, |w, s| {
+                w.catalog.kubernetes = V1_34;
+                change(s);
+            });
+            cause(&v).to_owned()
+        };
+        let counts = |n, m| format!("The disruption budget b needs {n} healthy pods and has {m} currently");
+        assert_eq!(says(&|s| set(s, 0, 1, 1)), counts(1, 1));
+        assert_eq!(says(&|s| set(s, 0, 2, 0)), counts(0, 2));
+        assert_eq!(says(&|s| s.sync_failed = Some("why".into())), counts(0, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::plugins::{
     balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
 };
 use crate::cluster::{
-    Catalog, Idx, NodeIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume,
+    Catalog, Idx, NodeIdx, PodShape, PodSpec, Rules, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume,
 };
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ pub struct Classes {
 }
 
 /// Parameters resolved against the catalogue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Resolved {
     /// Fit's resources.
     pub fit: ScoredResources,
@@ -93,6 +93,8 @@ pub struct Resolved {
     pub balanced: ScoredResources,
     /// What Fit does not check.
     pub ignored: IgnoredResources,
+    /// What differs by version.
+    pub rules: Rules,
 }
 
 impl Resolved {
@@ -102,6 +104,7 @@ impl Resolved {
             fit: ScoredResources::resolve(catalog, config.fit_resources.iter().map(|(n, w)| (n.as_str(), *w))),
             balanced: ScoredResources::resolve(catalog, config.balanced_resources.iter().map(|n| (n.as_str(), 1))),
             ignored: IgnoredResources::resolve(catalog, config),
+            rules: catalog.kubernetes.rules(),
         }
     }
 }
@@ -235,7 +238,7 @@ fn absolute(sight: Sight<'_>, shape: &PodShape, node: NodeIdx, balance: bool) ->
     }
     if balance {
         let weight = config.weight(PluginId::NodeResourcesBalancedAllocation);
-        sum += weight * balanced_allocation::score(shape, &sight.resolved.balanced, node, n, sight.state);
+        sum += weight * balanced_allocation::score(shape, sight.resolved, node, n, sight.state);
     }
     sum
 }
@@ -279,7 +282,7 @@ impl<'a> Lookup<'a> {
         if columns.images_of != Some(index.nodes_generation) {
             columns.images_of = Some(index.nodes_generation);
             if sight.config.weight(PluginId::ImageLocality) != 0 {
-                index.images.column(shape, nodes, &mut columns.images);
+                index.images.column(shape, sight.resolved.rules, nodes, &mut columns.images);
             }
         }
         Lookup { sight, index, shape, balance, columns }

@@ -704,11 +704,11 @@ impl Scheduler {
                 fill(&|n| node_resources_fit::score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
             }
             PluginId::NodeResourcesBalancedAllocation if class.balances(sight, shape) => {
-                fill(&|n| balanced_allocation::score(shape, &sight.resolved.balanced, n, node(n), sight.state));
+                fill(&|n| balanced_allocation::score(shape, sight.resolved, n, node(n), sight.state));
             }
             PluginId::ImageLocality => {
                 let mut images = Vec::new();
-                index.images.column(shape, sight.state.nodes.len(), &mut images);
+                index.images.column(shape, sight.resolved.rules, sight.state.nodes.len(), &mut images);
                 fill(&|n| images.get(n.at()).copied().unwrap_or(0));
             }
             PluginId::PodTopologySpread => {
@@ -738,7 +738,13 @@ fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: Node
     let n = &sight.state.nodes[node];
     match plugin {
         PluginId::NodeUnschedulable => Rejection::unresolvable(plugin, node_unschedulable::REASON),
-        PluginId::TaintToleration => Rejection::unresolvable(plugin, taint_toleration::REASON),
+        PluginId::TaintToleration => match shape.first_untolerated(&n.taints) {
+            Some(taint) if sight.resolved.rules.taint_is_named => {
+                let words = taint_toleration::named(sight.catalog, taint);
+                Rejection::text(plugin, Code::Unresolvable, words)
+            }
+            _ => Rejection::unresolvable(plugin, taint_toleration::REASON),
+        },
         PluginId::NodeAffinity => {
             let enforced =
                 node_affinity::admits_enforced(sight.config.added_affinity.as_ref(), n, &sight.catalog.names);
@@ -746,7 +752,7 @@ fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: Node
             Rejection::unresolvable(plugin, words)
         }
         PluginId::NodePorts => Rejection::unschedulable(plugin, node_ports::REASON),
-        _ => node_resources_fit::rejection(&shape.requests, &sight.resolved.ignored, node, n, sight.state),
+        _ => node_resources_fit::rejection(&shape.requests, sight.resolved, node, n, sight.state),
     }
 }
 

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub const GC_PERIOD_MS: i64 = 20_000;
 /// A missing node's pods are left alone for so long (podgc `quarantineTime`).
 pub const QUARANTINE_MS: i64 = 40_000;
+/// `--node-monitor-period`.
+const MONITOR_PERIOD_MS: i64 = 5_000;
 /// Between two nodes of a zone that get a NoExecute taint: `--node-eviction-rate` 0.1 a second.
 const EVICTION_SPACING_MS: i64 = 10_000;
 /// The same in a zone of more than 50 nodes of which 55 % are away: `--secondary-node-eviction-rate` 0.01.
@@ -136,9 +138,11 @@ impl NodeLifecycle {
             ctx.state.set_ready(pod, false, ctx.now);
         }
         let zone = zone_of(ctx, node);
+        // Until 1.33 the pass that finds the node away still judges by what the one before had found.
+        let later = if ctx.catalog.kubernetes.rules().no_execute_a_pass_later { MONITOR_PERIOD_MS } else { 0 };
         let due = spacing_ms(ctx, zone).map(|spacing| {
             let next = self.next_in_zone.entry(zone).or_insert(ctx.now);
-            let at = (*next).max(ctx.now);
+            let at = (*next).max(ctx.now + later);
             *next = at + spacing;
             at
         });
@@ -312,5 +316,25 @@ mod tests {
         assert!(!b.state.pods[pod].gone);
         b.run_to(160_000);
         assert!(b.state.pods[pod].gone, "20 s grid, 40 s quarantine");
+    }
+
+    /// pkg/controller/nodelifecycle `monitorNodeHealth`: until 1.33 `processTaintBaseEviction` gets the condition as it was.
+    #[test]
+    fn until_1_33_pods_of_a_lost_node_are_evicted_a_pass_later() {
+        let evicted = crate::cluster::KubernetesVersion::ALL.map(|version| {
+            let mut w = World::new();
+            w.catalog.kubernetes = version;
+            let rs = w.owner(crate::cluster::OwnerKind::ReplicaSet, "r", Some(1));
+            let pod = w.pod("r-1", "x", Some(rs), true);
+            let mut b = Bench::new(w);
+            b.node("n1");
+            b.lose(NodeIdx(0));
+            b.run_to(50_000);
+            let at_once = b.state.pods[pod].deleting.is_some();
+            b.run_to(55_000);
+            assert!(b.state.pods[pod].deleting.is_some());
+            at_once
+        });
+        assert_eq!(evicted, [false, true, true, true]);
     }
 }

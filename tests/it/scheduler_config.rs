@@ -113,3 +113,27 @@ fn a_profile_of_their_own_places_pods_that_name_it() {
     assert!(!codes(&json(&served)).iter().any(|c| c == "other-scheduler"));
     assert_eq!(served.status, 0, "{}", served.stdout);
 }
+
+#[test]
+fn the_version_decides_whose_rules_hold() {
+    let dir = Dir::new();
+    let cluster = dir.file("cluster.yaml", SPREADS);
+    let cause = |args: &[&str]| {
+        let ran = nodeferry(&dir, &[&["plan", cluster.as_str(), "-o", "json"], args].concat());
+        json(&ran)["failures"][0]["cause"].as_str().map(str::to_owned).unwrap_or_default()
+    };
+    let claims = "no new claims to deallocate";
+    assert!(cause(&[]).contains(claims), "the kubelets are of 1.36");
+    assert!(!cause(&["--kubernetes-version", "v1.33.4"]).contains(claims));
+    let older = SPREADS.replacen("v1.36.3", "v1.33.1", 4).replace("v1.36.3", "v1.34.0");
+    let ran =
+        nodeferry(&dir, &["plan", &dir.file("older.yaml", &older), "-o", "json", "--plan", &dir.path("plan.json")]);
+    let result = json(&ran);
+    assert!(codes(&result).iter().any(|c| c == "kubelets-differ"), "the newest counts: {:?}", codes(&result));
+    let plan: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.path("plan.json")).expect("a plan")).expect("JSON");
+    assert_eq!(plan["intent"]["scheduler"]["kubernetes"], "1.34");
+    let scenario = dir.file("said.yaml", &format!("kubernetes: \"1.33\"\n{SPREADS}"));
+    let ran = nodeferry(&dir, &["plan", &scenario, "-o", "json"]);
+    assert!(!json(&ran)["failures"][0]["cause"].as_str().unwrap_or_default().contains(claims));
+}

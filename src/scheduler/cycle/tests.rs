@@ -415,3 +415,123 @@ fn added_affinity_refuses_in_its_own_words() {
     let said = decision.failure().map(|f| f.message(&bed.catalog, "")).unwrap_or_default();
     assert_eq!(said, "0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity.");
 }
+
+/// What a fresh bed's scheduler says under each version, from 1.33 on.
+fn by_version<T>(mut ask: impl FnMut(&mut Bed) -> T) -> [T; 4] {
+    KubernetesVersion::ALL.map(|version| {
+        let mut bed = Bed::new();
+        bed.catalog.kubernetes = version;
+        ask(&mut bed)
+    })
+}
+
+/// The message of a pod that fits nowhere.
+fn refusal(bed: &mut Bed, pod: PodIdx) -> String {
+    let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::of_version(bed.catalog.kubernetes));
+    let decision = decide(&mut scheduler, bed, pod);
+    decision.failure().map(|f| f.message(&bed.catalog, "")).unwrap_or_default()
+}
+
+/// S/schedule_one.go: `selectHost` until 1.34, `sortedNodeScores` since.
+#[test]
+fn equals_are_drawn_until_1_34_and_taken_off_a_heap_since() {
+    let drawn = by_version(|bed| {
+        let shape = bed.shape(100, 0);
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        let nodes = ["n0", "n1", "n2"].map(|n| bed.node(n, 4000, &[]));
+        let pod = bed.pod(spec, 0);
+        let config = SchedulerConfig::of_version(bed.catalog.kubernetes);
+        let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, config);
+        let decision = scheduler.decide(&bed.catalog, &mut bed.state, pod, &mut |n| n - 1);
+        decision.node() == Some(nodes[2])
+    });
+    assert_eq!(drawn, [true, true, false, false]);
+}
+
+/// P/tainttoleration: the taint is named until 1.34.
+#[test]
+fn a_refused_taint_is_named_until_1_34() {
+    let said = by_version(|bed| {
+        let shape = bed.shape(100, 0);
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        let node = bed.node("n0", 4000, &[]);
+        let (key, value) = (bed.sym("team"), bed.sym("a"));
+        let taint = Taint { key, value, effect: Effect::NoSchedule };
+        bed.state.set_taints(node, [taint].into_iter().collect());
+        let pod = bed.pod(spec, 0);
+        refusal(bed, pod)
+    });
+    let named = "0/1 nodes are available: 1 node(s) had untolerated taint {team: a}.";
+    let plain = "0/1 nodes are available: 1 node(s) had untolerated taint(s).";
+    assert_eq!(said, [named, named, plain, plain]);
+}
+
+/// P/noderesources/fit.go `InsufficientResource.Unresolvable`, since 1.34: preemption is not asked about such nodes.
+#[test]
+fn a_pod_larger_than_the_node_is_final_since_1_34() {
+    let preemptible = by_version(|bed| {
+        let shape = bed.shape(5000, 0);
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        bed.node("n0", 4000, &[]);
+        let pod = bed.pod(spec, 0);
+        let config = SchedulerConfig::of_version(bed.catalog.kubernetes);
+        let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, config);
+        let decision = decide(&mut scheduler, bed, pod);
+        decision.failure().map(|f| f.preemptible(bed.state.live_nodes()).len())
+    });
+    assert_eq!(preemptible, [Some(1), Some(0), Some(0), Some(0)]);
+}
+
+/// P/noderesources/balanced_allocation.go: since 1.36 what the pod changes (PR #135573).
+#[test]
+fn balance_is_scored_by_change_since_1_36() {
+    let scores = by_version(|bed| {
+        let mut shape = bed.shape(1000, 0);
+        shape.requests.amounts.push((MEMORY, 32 << 30));
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        let [_, second] = ["n0", "n1"].map(|n| bed.node(n, 2000, &[]));
+        let half = bed.pod(spec, 0);
+        bed.state.bind(&bed.catalog, half, second, 0);
+        let pod = bed.pod(spec, 0);
+        let mut scheduler = scheduler_of(bed, |p| p.score = vec![(PluginId::NodeResourcesBalancedAllocation, 1)]);
+        decide(&mut scheduler, bed, pod).explanation.map(|e| e.totals)
+    });
+    let (before, since) = (Some(vec![100, 100]), Some(vec![75, 75]));
+    assert_eq!(scores, [before.clone(), before.clone(), before, since], "an even pod changes no balance");
+}
+
+/// S/apis/config/v1/default_plugins.go.
+#[test]
+fn the_default_profile_grows() {
+    let post_filter = KubernetesVersion::ALL.map(|v| Profile::of_version(v).post_filter.len());
+    assert_eq!(post_filter, [1, 2, 2, 2], "DynamicResources since 1.34");
+    let weights = KubernetesVersion::ALL.map(|v| Profile::of_version(v).weight(PluginId::DynamicResources));
+    assert_eq!(weights, [0, 0, 2, 2], "which scores since 1.35");
+    let features = KubernetesVersion::ALL.map(|v| Profile::of_version(v).filters(PluginId::NodeDeclaredFeatures));
+    assert_eq!(features, [false, false, false, true]);
+}
+
+/// P/imagelocality: image volumes score since 1.36.
+#[test]
+fn image_volumes_score_since_1_36() {
+    let found = by_version(|bed| {
+        let mut shape = bed.shape(100, 0);
+        shape.images = vec![bed.sym("app:1"), bed.sym("model:1")];
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        bed.node("n0", 4000, &[]);
+        let name = bed.sym("model:1");
+        let mut with = bed.node_spec("n1", 4000, &[]);
+        with.images = vec![NodeImage { name, size: 3 << 30 }];
+        bed.state.add_node(Arc::new(with), None, true, 0);
+        let pod = bed.pod(spec, 0);
+        let mut scheduler = scheduler_of(bed, |p| p.score = vec![(PluginId::ImageLocality, 1)]);
+        decide(&mut scheduler, bed, pod).explanation.map(|e| e.totals)
+    });
+    let nothing = Some(vec![0, 0]);
+    assert_eq!(found, [nothing.clone(), nothing.clone(), nothing, Some(vec![0, 100])]);
+}

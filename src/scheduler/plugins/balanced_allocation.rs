@@ -4,6 +4,7 @@
 
 use super::node_resources_fit::ScoredResources;
 use crate::cluster::{CPU, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, State};
+use crate::scheduler::class::Resolved;
 use smallvec::SmallVec;
 
 /// Whether the plugin has nothing to say of a pod: it asks for none of the resources.
@@ -11,11 +12,11 @@ pub fn skips(shape: &PodShape, resources: &ScoredResources) -> bool {
     resources.0.iter().all(|(r, _)| shape.requests.get(*r) == 0)
 }
 
-/// Score of a node, absolute, 50..=100.
-pub fn score(shape: &PodShape, resources: &ScoredResources, index: NodeIdx, node: &NodeState, state: &State) -> i64 {
+/// Score of a node, absolute: 50..=100, and until 1.35 that of the balance with the pod alone.
+pub fn score(shape: &PodShape, resolved: &Resolved, index: NodeIdx, node: &NodeState, state: &State) -> i64 {
     let mut with: SmallVec<[f64; 4]> = SmallVec::new();
     let mut without: SmallVec<[f64; 4]> = SmallVec::new();
-    for (resource, _) in &resources.0 {
+    for (resource, _) in &resolved.balanced.0 {
         let asked = shape.requests.get(*resource);
         let capacity = node.spec.allocatable(*resource);
         let is_scalar = ![CPU, MEMORY, EPHEMERAL].contains(resource);
@@ -26,7 +27,10 @@ pub fn score(shape: &PodShape, resources: &ScoredResources, index: NodeIdx, node
         with.push(((held + asked) as f64 / capacity as f64).min(1.0));
         without.push((held as f64 / capacity as f64).min(1.0));
     }
-    50 + (50 + balance(&with) - balance(&without)) / 2
+    match resolved.rules.balance_by_change {
+        true => 50 + (50 + balance(&with) - balance(&without)) / 2,
+        false => balance(&with),
+    }
 }
 
 /// `balancedResourceScore`: 100 for equal shares, less the standard deviation.

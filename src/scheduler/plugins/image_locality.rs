@@ -1,6 +1,6 @@
 //! ImageLocality: images of the pod that are on the node already (P/imagelocality).
 
-use crate::cluster::{Idx, NodeIdx, NodeSpec, PodShape, Sym};
+use crate::cluster::{Idx, NodeIdx, NodeSpec, PodShape, Rules, Sym};
 use rustc_hash::FxHashMap;
 
 const MIB: i64 = 1024 * 1024;
@@ -44,9 +44,11 @@ impl Images {
         }
     }
     /// Scores of all nodes for a pod, by node index; empty if none has any of its images.
-    pub fn column(&self, shape: &PodShape, len: usize, column: &mut Vec<i64>) {
+    pub fn column(&self, shape: &PodShape, rules: Rules, len: usize, column: &mut Vec<i64>) {
         column.clear();
-        for image in &shape.images {
+        // Containers' images come first.
+        let counted = if rules.image_volumes_score { usize::MAX } else { shape.container_count as usize };
+        for image in shape.images.iter().take(counted) {
             let Some(known) = self.by_name.get(image) else { continue };
             column.resize(len, 0);
             let spread = known.nodes.len() as f64 / self.nodes as f64;

@@ -1,6 +1,7 @@
 //! NodeResourcesFit: what is left on the node, and how full it would be (P/noderesources/fit.go, least_allocated.go, most_allocated.go).
 
 use crate::cluster::{CPU, Catalog, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, Requests, ResIdx, State};
+use crate::scheduler::class::Resolved;
 use crate::scheduler::config_file::names::is_extended_resource;
 use crate::scheduler::{Code, FitStrategy, PluginId, Profile, Reason, Rejection};
 use smallvec::SmallVec;
@@ -64,10 +65,10 @@ pub fn admits(
             .all(|(r, amount)| *amount <= node.spec.allocatable(*r) - requested[r.0 as usize] || ignored.has(*r))
 }
 
-/// All that a node lacks. Unresolvable if it would not even fit the empty node.
+/// All that a node lacks. Unresolvable, since 1.34, if it would not even fit the empty node.
 pub fn rejection(
     requests: &Requests,
-    ignored: &IgnoredResources,
+    resolved: &Resolved,
     index: NodeIdx,
     node: &NodeState,
     state: &State,
@@ -78,11 +79,11 @@ pub fn rejection(
     if node.pods.len() as i64 >= node.spec.pod_slots {
         reasons.push(Reason::Fixed(REASON_PODS));
     }
-    for (resource, amount) in requests.amounts.iter().filter(|(r, _)| !ignored.has(*r)) {
+    for (resource, amount) in requests.amounts.iter().filter(|(r, _)| !resolved.ignored.has(*r)) {
         let allocatable = node.spec.allocatable(*resource);
         if *amount > allocatable - requested[resource.0 as usize] {
             reasons.push(Reason::Insufficient(*resource));
-            if *amount > allocatable {
+            if *amount > allocatable && resolved.rules.too_large_is_final {
                 code = Code::Unresolvable;
             }
         }

@@ -1,9 +1,14 @@
 //! TaintToleration: nodes with taints that the pod does not tolerate (P/tainttoleration).
 
-use crate::cluster::{Effect, NodeState, PodShape};
+use crate::cluster::{Catalog, Effect, NodeState, PodShape, Taint};
 
 /// Its words.
 pub const REASON: &str = "node(s) had untolerated taint(s)";
+
+/// Its words until 1.34, with the taint.
+pub fn named(catalog: &Catalog, taint: &Taint) -> String {
+    format!("node(s) had untolerated taint {{{}: {}}}", catalog.text(taint.key), catalog.text(taint.value))
+}
 
 /// Whether a node lets a pod pass: no taint of NoSchedule or NoExecute that it does not tolerate.
 pub fn admits(shape: &PodShape, node: &NodeState) -> bool {

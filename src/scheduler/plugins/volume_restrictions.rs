@@ -13,6 +13,10 @@ const DISK_CONFLICT: &str = "node(s) had no available disk";
 const ONCE_POD_CONFLICT: &str =
     "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod";
 
+/// The same until 1.33.
+const ONCE_POD_CONFLICT_BEFORE: &str =
+    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+
 /// The VolumeRestrictions plugin.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeRestrictions {
@@ -85,7 +89,9 @@ impl PodPlugin for VolumeRestrictions {
             }
         }
         if self.in_use(view.state, view.pod) {
-            return Err(Rejection::unschedulable(Self::PLUGIN, ONCE_POD_CONFLICT));
+            let counted = view.catalog.kubernetes.rules().once_pod_is_counted;
+            let words = if counted { ONCE_POD_CONFLICT } else { ONCE_POD_CONFLICT_BEFORE };
+            return Err(Rejection::unschedulable(Self::PLUGIN, words));
         }
         Ok(())
     }

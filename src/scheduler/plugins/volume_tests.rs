@@ -236,3 +236,26 @@ fn attach_limits_count_each_volume_once_and_attachments_nobody_uses() {
     bed.state.detach_volume(Attachment { volume, node });
     assert_eq!(ask::<NodeVolumeLimits>(&bed, unbound, node), Ok(()));
 }
+
+/// `ErrReasonReadWriteOncePodConflict`: worded anew in 1.34.
+#[test]
+fn a_claim_in_use_is_worded_anew_since_1_34() {
+    let said = KubernetesVersion::ALL.map(|version| {
+        let mut bed = Bed::new();
+        bed.catalog.kubernetes = version;
+        let class = bed.class("fast", "csi", true);
+        let claim = bed.claim("c", class);
+        bed.catalog.claims[claim].modes = AccessModes { rwop: true, ..AccessModes::default() };
+        let spec = bed.spec_with(&[claim]);
+        bed.start();
+        let (a, b) = zones(&mut bed);
+        bed.running(spec, a, 0);
+        let pod = bed.pod(spec, 0);
+        ask::<VolumeRestrictions>(&bed, pod, b).err().unwrap_or_default()
+    });
+    assert!(
+        said[0]
+            .ends_with("node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode")
+    );
+    assert!(said[1].contains("already in-use by another pod") && said[1] == said[2] && said[2] == said[3]);
+}

@@ -277,7 +277,10 @@ impl Watcher {
                     _ => self.nominated.remove(&pod),
                 };
                 // updatePodInSchedulingQueue, hasNominatedNodeNameChanged: only while the pod has no node.
-                if before.is_some() && before != p.nominated && p.node.is_none() && !p.gone {
+                // Until 1.34 a pod that gets its node leaves the handler of waiting pods as if it were deleted
+                // (deletePodFromSchedulingQueue).
+                let bound = p.node.is_some() && catalog.kubernetes.rules().bound_nominee_wakes;
+                if before.is_some() && before != p.nominated && (p.node.is_none() || bound) && !p.gone {
                     out.push(Meaning::Event(self.given_up(catalog, state, pod)));
                 }
             }

@@ -62,6 +62,7 @@ struct Entry {
     place: Place,
     /// Index of the profile that places it.
     profile: usize,
+    attempts: u32,
     unschedulable_count: u32,
     error_count: u32,
     rejectors: PluginSet,
@@ -180,6 +181,7 @@ impl Queue {
             let first = self.first_event + self.events.len() as u64;
             if let Some(entry) = self.entries.get_mut(&rank.pod) {
                 entry.place = Place::InFlight(first);
+                entry.attempts += 1;
             }
             self.in_flight.insert(rank.pod, first);
             return Some(rank.pod);
@@ -203,7 +205,11 @@ impl Queue {
         entry.preempting = false;
         entry.rank.timestamp = now;
         entry.rank.nth = self.next_nth();
-        let attempts = if entry.error_count > 0 { entry.error_count } else { entry.unschedulable_count };
+        let attempts = match catalog.kubernetes.rules().backoff_by_attempts {
+            true => entry.attempts,
+            false if entry.error_count > 0 => entry.error_count,
+            false => entry.unschedulable_count,
+        };
         entry.expiry = self.config.expiry(now, attempts);
         let strategy = if rejectors.is_empty() {
             Strategy::AfterBackoff
@@ -409,6 +415,7 @@ impl Queue {
             rank: Rank { minus_priority: -i64::from(shape.priority), timestamp, nth, pod },
             place: Place::Gated,
             profile,
+            attempts: 0,
             unschedulable_count: 0,
             error_count: 0,
             rejectors,

@@ -306,3 +306,117 @@ fn no_pod_is_lost_whatever_happens() {
         assert_eq!(q.next_wakeup(), None);
     }
 }
+
+/// A bed and a queue of a version, with the specs of [`bed`].
+fn bed_of(version: crate::cluster::KubernetesVersion) -> (Bed, SpecIdx, SpecIdx, NodeIdx) {
+    let (mut bed, low, high, node, _) = bed();
+    bed.catalog.kubernetes = version;
+    (bed, low, high, node)
+}
+
+/// `backoff_queue.go`: until 1.33 by `Attempts`, since by rejections, or errors in a row.
+#[test]
+fn a_rejection_after_an_error_backs_off_twice_as_long_until_1_33() {
+    let expiry = crate::cluster::KubernetesVersion::ALL.map(|version| {
+        let (mut bed, low, _, _) = bed_of(version);
+        let pod = bed.pod(low, 0);
+        let mut q = Queue::new(QueueConfig::default(), &bed.catalog, &bed.state, 0);
+        for (now, rejectors) in [(0, PluginSet::EMPTY), (10_000, FIT)] {
+            q.observe(&bed.catalog, &bed.state, now);
+            assert_eq!(q.pop(&bed.state, now), Some(pod));
+            q.failed(&bed.catalog, &bed.state, pod, rejectors, now);
+        }
+        q.entries[&pod].expiry
+    });
+    assert_eq!(expiry, [Some(12_000), Some(11_000), Some(11_000), Some(11_000)]);
+}
+
+/// `interpodaffinity/plugin.go isSchedulableAfterPodChange`: the other direction counts since 1.36.
+#[test]
+fn the_end_of_a_pod_that_kept_it_out_wakes_a_pod_since_1_36() {
+    let woken = crate::cluster::KubernetesVersion::ALL.map(|version| {
+        let (mut bed, low, _, _) = bed_of(version);
+        let (app, web, key) = (bed.sym("app"), bed.sym("web"), bed.catalog.known.hostname);
+        let requirement = crate::cluster::Requirement {
+            key: app,
+            operator: crate::cluster::Operator::In,
+            values: smallvec::smallvec![web],
+            bound: None,
+        };
+        let mut shape = bed.shape(100, 0);
+        shape.anti_affinity = vec![PodTerm {
+            selector: Selector::All(vec![requirement]),
+            namespaces: vec![crate::cluster::NsIdx(0)],
+            all_namespaces: false,
+            topology_key: key,
+        }];
+        let hater = bed.spec(shape, &[]);
+        let shape = bed.shape(100, 0);
+        let web = bed.spec(shape, &[("app", "web")]);
+        bed.start();
+        let node = bed.node("n1", 1000, &[]);
+        let (hater, _) = (bed.running(hater, node, 0), bed.running(low, node, 0));
+        let pod = bed.pod(web, 0);
+        let mut q = Queue::new(QueueConfig::default(), &bed.catalog, &bed.state, 0);
+        q.pop(&bed.state, 0);
+        q.failed(&bed.catalog, &bed.state, pod, PluginSet::of(&[PluginId::InterPodAffinity]), 0);
+        bed.state.remove_pod(&bed.catalog, hater);
+        q.observe(&bed.catalog, &bed.state, 1);
+        q.counts().waiting == 0
+    });
+    assert_eq!(woken, [false, false, false, true]);
+}
+
+/// `podtopologyspread/plugin.go involvedInTopologySpreading`: pods that are only nominated count since 1.36.
+#[test]
+fn a_nomination_given_up_wakes_pods_held_back_by_spread_since_1_36() {
+    let woken = crate::cluster::KubernetesVersion::ALL.map(|version| {
+        let (mut bed, _, _, _) = bed_of(version);
+        let mut shape = bed.shape(100, 0);
+        shape.spread = vec![crate::cluster::SpreadConstraint {
+            max_skew: 1,
+            topology_key: bed.catalog.known.hostname,
+            when: crate::cluster::WhenUnsatisfiable::DoNotSchedule,
+            selector: Selector::All(Vec::new()),
+            min_domains: 1,
+            honor_node_affinity: true,
+            honor_node_taints: false,
+        }];
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        let node = bed.node("n1", 1000, &[]);
+        let nominee = bed.pod(spec, 0);
+        bed.state.nominate(nominee, Some(node));
+        let pod = bed.pod(spec, 0);
+        let mut q = Queue::new(QueueConfig::default(), &bed.catalog, &bed.state, 0);
+        for _ in 0..2 {
+            let tried = q.pop(&bed.state, 0).expect("one of the two");
+            q.failed(&bed.catalog, &bed.state, tried, PluginSet::of(&[PluginId::PodTopologySpread]), 0);
+        }
+        bed.state.remove_pod(&bed.catalog, nominee);
+        q.observe(&bed.catalog, &bed.state, 1);
+        assert!(q.holds(pod));
+        q.counts().waiting == 0
+    });
+    assert_eq!(woken, [false, false, false, true]);
+}
+
+/// eventhandlers.go `deletePodFromSchedulingQueue`: until 1.34 also where a pod leaves by getting its node.
+#[test]
+fn a_nominee_that_gets_its_node_wakes_others_until_1_34() {
+    let woken = crate::cluster::KubernetesVersion::ALL.map(|version| {
+        let (mut bed, low, high, node) = bed_of(version);
+        let nominee = bed.pod(high, 0);
+        bed.state.nominate(nominee, Some(node));
+        let pod = bed.pod(low, 0);
+        let mut q = Queue::new(QueueConfig::default(), &bed.catalog, &bed.state, 0);
+        assert_eq!((q.pop(&bed.state, 0), q.pop(&bed.state, 0)), (Some(nominee), Some(pod)));
+        q.failed(&bed.catalog, &bed.state, pod, FIT, 0);
+        bed.state.nominate(nominee, None);
+        bed.state.bind(&bed.catalog, nominee, node, 1);
+        q.done(nominee);
+        q.observe(&bed.catalog, &bed.state, 1);
+        q.counts().waiting == 0
+    });
+    assert_eq!(woken, [true, true, false, false]);
+}

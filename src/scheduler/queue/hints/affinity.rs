@@ -8,14 +8,17 @@ use crate::cluster::{Catalog, NodeIdx, PodIdx, PodSpec, PodTerm, State};
 pub(super) fn affinity(catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     let mine = &catalog.specs[state.pods[pod].spec];
     let shape = catalog.shape(state.pods[pod].spec);
+    let rules = catalog.kubernetes.rules();
     match event {
         ClusterEvent::PodAssigned(other) => {
             matches_all(catalog, &shape.affinity, &catalog.specs[state.pods[*other].spec])
         }
+        ClusterEvent::PodRemoved { up_to_priority: Some(_), .. } if !rules.nominees_count_in_hints => false,
         ClusterEvent::PodRemoved { pod: other, .. } => {
             let theirs = &catalog.specs[state.pods[*other].spec];
             let their_terms = &catalog.shape(state.pods[*other].spec).anti_affinity;
-            matches_all(catalog, &shape.anti_affinity, theirs) || matches_all(catalog, their_terms, mine)
+            matches_all(catalog, &shape.anti_affinity, theirs)
+                || (rules.end_of_repeller_wakes && matches_all(catalog, their_terms, mine))
         }
         ClusterEvent::NodeAdded(node) => has_a_key(state, &shape.affinity, *node) || !shape.anti_affinity.is_empty(),
         _ => false,

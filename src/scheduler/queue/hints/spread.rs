@@ -11,6 +11,11 @@ use std::borrow::Cow;
 pub(super) fn spread(profile: &Profile, catalog: &Catalog, state: &State, pod: PodIdx, event: &ClusterEvent) -> bool {
     let hard = hard(profile, catalog, state, pod);
     match event {
+        ClusterEvent::PodRemoved { up_to_priority: Some(_), .. }
+            if !catalog.kubernetes.rules().nominees_count_in_hints =>
+        {
+            false
+        }
         ClusterEvent::PodAssigned(other) | ClusterEvent::PodRemoved { pod: other, .. } => {
             counted(&hard, catalog, state, pod, *other)
         }
