@@ -25,8 +25,13 @@ pub enum OwnerKind {
 pub enum ScaleSource {
     /// `spec.replicas`, a kind it knows or whose CRD has a scale subresource.
     Replicas,
-    /// No `/scale` (Job, DaemonSet, a CRD without it): a budget over its pods fails to sync.
+    /// No `/scale` (Job, DaemonSet): a budget over its pods fails to sync.
     None,
+    /// `/scale` is there, but not where the controller asks for it (a cluster-scoped resource, or a version that is not
+    /// the preferred one): it finds no controller for the pod.
+    Unreachable,
+    /// Asking for it fails with this text.
+    Refused(Sym),
     /// The CRD is not in the dump, so it cannot be told.
     Unknown,
 }

@@ -192,6 +192,12 @@ enum NoScale {
 fn scale_of(catalog: &Catalog, state: &State, owner: OwnerIdx) -> Result<(OwnerIdx, i64), NoScale> {
     let o = &catalog.owners[owner];
     let replicas = |i: OwnerIdx| state.replicas[i].unwrap_or(1);
+    match o.scale {
+        ScaleSource::Refused(text) => return Err(NoScale::Told(catalog.text(text).to_owned())),
+        ScaleSource::Unreachable => return Err(NoScale::NotFound),
+        ScaleSource::None => return Err(NoScale::Told(no_subresource(catalog, owner))),
+        ScaleSource::Replicas | ScaleSource::Unknown => {}
+    }
     match o.kind {
         OwnerKind::ReplicaSet if !o.missing => {
             // A Deployment stands for its ReplicaSets; if it is gone, `/scale` still answers for the ReplicaSet.
@@ -203,14 +209,9 @@ fn scale_of(catalog: &Catalog, state: &State, owner: OwnerIdx) -> Result<(OwnerI
         OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController | OwnerKind::StatefulSet => {
             known_scale(state, owner, o.missing, o.scale, replicas(owner))
         }
-        OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node => Err(NoScale::Told(no_subresource(catalog, owner))),
-        OwnerKind::Custom => match (o.scale, o.missing, state.replicas[owner]) {
-            (ScaleSource::None, ..) => Err(NoScale::Told(no_subresource(catalog, owner))),
-            (ScaleSource::Replicas, false, None) => Err(NoScale::Told(
-                "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist".into(),
-            )),
-            (source, missing, replicas) => known_scale(state, owner, missing, source, replicas.unwrap_or_default()),
-        },
+        OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node | OwnerKind::Custom => {
+            known_scale(state, owner, o.missing, o.scale, state.replicas[owner].unwrap_or_default())
+        }
     }
 }
 
@@ -236,7 +237,7 @@ fn known_scale(
 }
 
 /// The text of `implementsScale` saying no; the resource name is guessed from the kind as apimachinery
-/// `UnsafeGuessKindToResource` does (right for every kind whose CRD follows the convention).
+/// `UnsafeGuessKindToResource` does, which is right for Kubernetes' own.
 fn no_subresource(catalog: &Catalog, owner: OwnerIdx) -> String {
     let o = &catalog.owners[owner];
     let kind = catalog.text(o.kind_name).to_ascii_lowercase();

@@ -10,6 +10,7 @@ use super::error::ReadError;
 use super::nodes::ReadNode;
 use super::owners::{Custom, Customs, group};
 use super::pods::ReadPod;
+use super::scale::Definition;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
 use crate::cluster::*;
@@ -173,16 +174,14 @@ impl<'a> Decoder<'a> {
             // An object of a kind we do not know may look any way it likes.
             let Ok(Bare { metadata: meta }) = item.raw.decode::<Bare<'_>>() else { continue };
             let custom = Custom { raw: item.raw, deleting: meta.deletion_timestamp.is_some() };
+            let kind = format!("{}/{}", group(&item.api_version), &*item.kind);
+            customs.names.insert(format!("{kind}/{}/{}", meta.ns(), &*meta.name));
             customs.by_uid.entry(meta.uid.to_string()).or_insert(custom);
         }
         let none = &mut Builder::default();
         self.each(none, "CustomResourceDefinition", |_, d: workload::Definition<'_>, _| {
-            let path = |v: &workload::Version<'_>| {
-                let scale = v.subresources.as_ref().and_then(|s| s.scale.as_ref());
-                (v.name.to_string(), scale.map(|s| s.spec_replicas_path.to_string()))
-            };
             let key = format!("{}/{}", &*d.spec.group, &*d.spec.names.kind);
-            customs.definitions.insert(key, d.spec.versions.iter().map(path).collect());
+            customs.definitions.insert(key, Definition::new(&d.spec));
         })?;
         Ok(customs)
     }

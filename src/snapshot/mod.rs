@@ -19,6 +19,7 @@ mod nodes;
 mod owners;
 mod pods;
 mod requests;
+mod scale;
 mod shape;
 pub mod source;
 pub mod time;

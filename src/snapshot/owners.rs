@@ -3,11 +3,12 @@
 use super::builder::{Builder, Priority, RuntimeDefaults};
 use super::document::Raw;
 use super::requests;
+use super::scale::{self, Definition, Object, Scale};
 use super::wire::pod::{Container, PodTemplate, Resources, Toleration as WireToleration};
 use super::wire::scalar::{Map, Text};
 use super::wire::{Meta, OwnerReference, workload as wire};
 use crate::cluster::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -15,8 +16,10 @@ use std::borrow::Cow;
 #[derive(Default)]
 pub(crate) struct Customs<'a> {
     pub(crate) by_uid: FxHashMap<String, Custom<'a>>,
-    /// `group/Kind` → path of `spec.replicas` by version; None where a version has no `/scale`.
-    pub(crate) definitions: FxHashMap<String, Vec<(String, Option<String>)>>,
+    /// `group/Kind/namespace/name` of each.
+    pub(crate) names: FxHashSet<String>,
+    /// `group/Kind` → what the API serves.
+    pub(crate) definitions: FxHashMap<String, Definition>,
 }
 
 /// A custom resource not decoded beyond its metadata.
@@ -176,33 +179,48 @@ impl Builder {
         } else {
             owner.missing = owner.kind != OwnerKind::Node;
         }
+        self.set_scale(customs, reference, &mut owner);
         self.notice_owner(&owner);
         self.add_owner(owner)
     }
 
     fn read_custom(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, owner: &mut Owner) {
-        let key = format!("{}/{}", group(&reference.api_version), &*reference.kind);
-        let version = reference.api_version.rsplit('/').next().unwrap_or("");
-        let path = customs
-            .definitions
-            .get(&key)
-            .map(|versions| versions.iter().find(|v| v.0 == version).or(versions.first()).and_then(|v| v.1.clone()));
-        owner.scale = match &path {
-            None => ScaleSource::Unknown,
-            Some(None) => ScaleSource::None,
-            Some(Some(_)) => ScaleSource::Replicas,
-        };
         let Some(custom) = customs.by_uid.get(&*reference.uid) else {
             owner.missing = true;
             return;
         };
         owner.deleting = custom.deleting;
-        let path = path.flatten().unwrap_or_else(|| ".spec.replicas".into());
-        owner.replicas = custom.raw.decode::<Value>().ok().and_then(|v| at_path(&v, &path));
-        if owner.scale == ScaleSource::Replicas {
-            // `/scale` reads a count that is not there as 0.
-            owner.replicas = Some(owner.replicas.unwrap_or(0));
-        }
+        let definition = customs.definitions.get(&definition_key(reference));
+        let path = definition.and_then(Definition::preferred_path).unwrap_or(".spec.replicas");
+        owner.replicas = custom.raw.decode::<Value>().ok().and_then(|v| at_path(&v, path));
+    }
+
+    fn has_namesake(&self, customs: &Customs<'_>, reference: &OwnerReference<'_>, ns: NsIdx) -> bool {
+        let namespace = self.catalog.text(self.catalog.namespaces[ns].name);
+        customs.names.contains(&format!("{}/{namespace}/{}", definition_key(reference), &*reference.name))
+    }
+
+    /// Where budgets find the scale of an owner that no lister of the disruption controller has.
+    fn set_scale(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, owner: &mut Owner) {
+        let (api_version, kind) = (&*reference.api_version, &*reference.kind);
+        let found = match customs.definitions.get(&definition_key(reference)) {
+            Some(definition) => {
+                let object = match (owner.missing, owner.replicas) {
+                    (false, Some(_)) => Object::WithCount,
+                    (false, None) => Object::WithoutCount,
+                    (true, _) if self.has_namesake(customs, reference, owner.namespace) => Object::AnotherUid,
+                    (true, _) => Object::Missing,
+                };
+                definition.scale(api_version, kind, object)
+            }
+            None => scale::without_definition(api_version, kind, !customs.definitions.is_empty()),
+        };
+        owner.scale = match found {
+            Scale::Replicas => ScaleSource::Replicas,
+            Scale::Unreachable => ScaleSource::Unreachable,
+            Scale::Unknown => owner.scale,
+            Scale::Refused(text) => ScaleSource::Refused(self.sym(&text)),
+        };
     }
 
     /// A pod template as a spec: what the API server and the admission plugins would add is added, as far as the dump
@@ -381,6 +399,11 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
 }
 
 /// The number under a path such as `.spec.replicas`.
+/// The key of a kind in [`Customs::definitions`].
+fn definition_key(reference: &OwnerReference<'_>) -> String {
+    format!("{}/{}", group(&reference.api_version), &*reference.kind)
+}
+
 fn at_path(value: &Value, path: &str) -> Option<i64> {
     path.trim_start_matches('.').split('.').try_fold(value, |v, key| v.get(key))?.as_i64()
 }

@@ -9,6 +9,7 @@
 mod bed;
 mod decisions;
 mod drains;
+mod evictions;
 mod losses;
 mod luck;
 
@@ -67,16 +68,19 @@ enum Kind {
     Decisions,
     /// Whole migrations with the real `kubectl drain`.
     Drains,
+    /// Budgets and evictions by the real disruption controller and eviction API.
+    Evictions,
     /// Nodes that fail, and their pods.
     Losses,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Decisions, Kind::Drains, Kind::Losses];
+    const ALL: [Kind; 4] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Losses];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
             Kind::Drains => "drains",
+            Kind::Evictions => "evictions",
             Kind::Losses => "losses",
         }
     }
@@ -85,6 +89,7 @@ impl Kind {
         match self {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
+            Kind::Evictions => Some("evictions"),
             Kind::Losses => None,
         }
     }
@@ -93,6 +98,7 @@ impl Kind {
         match self {
             Kind::Decisions => decisions::check(binary, seed, directory),
             Kind::Drains => drains::check(binary, seed, directory),
+            Kind::Evictions => evictions::check(binary, seed, directory),
             Kind::Losses => losses::check(binary, seed, directory),
         }
     }

@@ -107,6 +107,7 @@ pub struct DefinitionSpec<'a> {
     #[serde(borrow)]
     pub group: Text<'a>,
     pub names: Names<'a>,
+    pub scope: Text<'a>,
     pub versions: List<Version<'a>>,
 }
 
@@ -116,6 +117,7 @@ pub struct DefinitionSpec<'a> {
 pub struct Names<'a> {
     #[serde(borrow)]
     pub kind: Text<'a>,
+    pub plural: Text<'a>,
 }
 
 /// One of its versions.
@@ -124,6 +126,7 @@ pub struct Names<'a> {
 pub struct Version<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
+    pub served: Option<bool>,
     pub subresources: Option<Subresources<'a>>,
 }
 
