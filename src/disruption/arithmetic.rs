@@ -106,7 +106,7 @@ pub fn compute(catalog: &Catalog, state: &State, budget: BudgetIdx, tally: &Tall
             Err(messages) => return failed(stored, messages),
         },
     };
-    let (disrupted, excluded, recheck_at) = disrupted(catalog, state, stored, now);
+    let (disrupted, excluded, recheck_at) = disrupted(catalog, state, budget, now);
     let healthy = tally.healthy - excluded;
     // An expectation of 0 allows nothing: the first pods may have appeared without the controller knowing.
     let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
@@ -256,21 +256,19 @@ fn no_subresource(catalog: &Catalog, owner: OwnerIdx) -> String {
 }
 
 /// What stays of `disruptedPods` (`buildDisruptedPodMap`), how many healthy pods it excludes, and when to look again.
-fn disrupted(
-    catalog: &Catalog,
-    state: &State,
-    stored: &BudgetStatus,
-    now: i64,
-) -> (Vec<(PodIdx, i64)>, i64, Option<i64>) {
+/// Only pods under the budget stay: after an edit of its selector, or of a pod's labels, some are not.
+fn disrupted(catalog: &Catalog, state: &State, budget: BudgetIdx, now: i64) -> (Vec<(PodIdx, i64)>, i64, Option<i64>) {
+    let selector = &catalog.budgets[budget].selector;
     let mut kept = Vec::new();
     let mut excluded = 0;
     let mut recheck_at: Option<i64> = None;
-    for (pod, at) in &stored.disrupted {
+    for (pod, at) in &state.budgets[budget].disrupted {
         let Some(pod) = bearer(catalog, state, *pod) else {
             continue;
         };
         let expected_deletion = at + DELETION_TIMEOUT_MS;
-        if state.pods[pod].deleting.is_some() || expected_deletion < now {
+        let covered = selector.matches(&catalog.specs[state.pods[pod].spec].labels, &catalog.names);
+        if !covered || state.pods[pod].deleting.is_some() || expected_deletion < now {
             continue;
         }
         if expected_deletion > now && is_healthy(&state.pods[pod]) {
@@ -436,6 +434,20 @@ mod tests {
         let overdue = at(-DELETION_TIMEOUT_MS - 1);
         assert_eq!(figures(&overdue), [2, 3, 1, 4]);
         assert_eq!((overdue.recheck_at, overdue.status.disrupted), (None, vec![]));
+    }
+
+    #[test]
+    fn a_disrupted_pod_under_another_budget_leaves_the_list() {
+        // buildDisruptedPodMap goes through the pods that the selector finds
+        let mut w = shop(Demand::MinAvailable(Amount::Count(1)), 3, 3);
+        let other = w.pod("db-0", "db", None, true);
+        let c = status_of(&mut w, |_, s| {
+            let mut status = s.budgets[BudgetIdx(0)].clone();
+            status.disrupted = vec![(other, -10)];
+            s.set_budget(BudgetIdx(0), status);
+        });
+        assert_eq!(figures(&c), [2, 3, 1, 4]);
+        assert_eq!((c.status.disrupted, c.recheck_at), (vec![], None));
     }
 
     #[test]

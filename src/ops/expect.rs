@@ -5,6 +5,7 @@ use super::input::{InputError, cluster_of_scenario, control_plane_of, load, requ
 use super::plan::{PlanError, Planned, plan};
 use super::scenario::{Bounds, Expect, Recorded, Scenario};
 use super::verify::decisions::{Mismatch, VerifyError, replay_under};
+use super::verify::evictions;
 use crate::plan::forecast::Forecast;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -47,13 +48,21 @@ pub enum TestError {
         /// Why.
         source: PlanError,
     },
-    /// What it says was recorded cannot be replayed.
+    /// The decisions that it says were recorded cannot be replayed.
     #[error("{}: recorded: {source}", file.display())]
     Recorded {
         /// File.
         file: PathBuf,
         /// Why.
         source: Box<VerifyError>,
+    },
+    /// The evictions that it says were recorded cannot be replayed.
+    #[error("{}: recorded: {source}", file.display())]
+    RecordedEvictions {
+        /// File.
+        file: PathBuf,
+        /// Why.
+        source: Box<evictions::VerifyError>,
     },
     /// It is no scenario.
     #[error("{} is a dump, not a scenario; a scenario has the field `scenario`", .0.display())]
@@ -110,7 +119,7 @@ pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
     })
 }
 
-/// Where we say other than what a real control plane did.
+/// Where we say other than what a real control plane did: its decisions, or its budgets and evictions.
 fn differences_from_recorded(
     file: &Path,
     scenario: &Scenario,
@@ -121,6 +130,15 @@ fn differences_from_recorded(
         control_plane.scheduler = Some(Configuration::of_value("recorded.scheduler", config.clone()));
     }
     let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
+    if recorded.decisions.is_empty() {
+        let report = evictions::replay_evictions(snapshot, &recorded.verdicts, &recorded.changes)
+            .map_err(|source| TestError::RecordedEvictions { file: file.to_owned(), source: Box::new(source) })?;
+        let difference = |m: evictions::Mismatch| {
+            let what = format!("{} {}", m.object, m.what);
+            Difference { what, expected: m.recorded, came: m.computed }
+        };
+        return Ok(report.mismatches.into_iter().map(difference).collect());
+    }
     let report = replay_under(snapshot, &control_plane, &recorded.decisions)
         .map_err(|source| TestError::Recorded { file: file.to_owned(), source: Box::new(source) })?;
     let difference = |m: Mismatch| {

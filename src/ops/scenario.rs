@@ -66,6 +66,10 @@ pub struct Recorded {
     pub scheduler: Option<serde_json::Value>,
     /// Decisions of the scheduler, one after the other: lines of `decisions.jsonl`.
     pub decisions: Vec<serde_json::Value>,
+    /// Answers to dry-run evictions, with the budgets as the cluster has them: lines of `verdicts.jsonl`.
+    pub verdicts: Vec<serde_json::Value>,
+    /// What then happened to pods and budgets, step by step: lines of `changes.jsonl`.
+    pub changes: Vec<serde_json::Value>,
 }
 
 fn one() -> u64 {

@@ -1,6 +1,5 @@
 //! From items to a cluster: kinds are decoded in an order in which each finds what it refers to.
 
-use super::Snapshot;
 use super::budgets::ReadStatus;
 use super::builder::{Builder, Lookup};
 use super::delays::StartDelays;
@@ -13,6 +12,7 @@ use super::pods::ReadPod;
 use super::scale::Definition;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
+use super::{RecordedBudget, Snapshot};
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -513,4 +513,19 @@ pub(super) fn decode_pod(builder: &mut Builder, pod: &Value) -> Result<Option<Re
         problem,
     })?;
     Ok(builder.read_pod(&Customs::default(), &pod))
+}
+
+/// One budget of a recording; None for one that is no budget of a known namespace.
+pub(super) fn decode_budget(builder: &mut Builder, budget: &Value) -> Result<Option<RecordedBudget>, ReadError> {
+    let budget: policy::Budget<'_> = Raw::Value(budget).decode().map_err(|(path, problem)| ReadError::Field {
+        file: "recorded budget".into(),
+        item: budget.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without name").into(),
+        path,
+        problem,
+    })?;
+    let Some(read) = builder.read_budget(&budget) else { return Ok(None) };
+    let taken = builder.catalog.taken_unix_ms;
+    let spec = builder.catalog.budgets.iter().last().cloned();
+    let disrupted = read.disrupted.into_iter().map(|(pod, at)| (pod, at - taken)).collect();
+    Ok(spec.map(|spec| RecordedBudget { spec, status: read.status, disrupted }))
 }

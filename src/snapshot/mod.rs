@@ -143,6 +143,54 @@ impl Snapshot {
         self.cluster.state.catalog_grew(&self.cluster.catalog);
         failed.map_or(Ok(decoded), Err)
     }
+
+    /// Decodes budgets as they were at some later moment, without adding them to the catalogue or the state.
+    ///
+    /// Must come before the state has made names.
+    pub fn decode_budgets<'v>(
+        &mut self,
+        budgets: impl IntoIterator<Item = &'v Value>,
+    ) -> Result<Vec<RecordedBudget>, ReadError> {
+        if self.cluster.state.has_made_names() {
+            return Err(ReadError::TooLate);
+        }
+        let mut builder = Builder {
+            catalog: std::mem::take(Arc::make_mut(&mut self.cluster.catalog)),
+            lookup: std::mem::take(&mut self.lookup),
+            ..Builder::default()
+        };
+        let known = std::mem::take(&mut builder.catalog.budgets);
+        let mut decoded = Vec::new();
+        let mut failed = None;
+        for budget in budgets {
+            builder.lookup.budgets.clear();
+            match decoder::decode_budget(&mut builder, budget) {
+                Ok(Some(read)) => decoded.push(read),
+                Ok(None) => {}
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
+            }
+        }
+        builder.lookup.budgets = known.iter().map(|b| (b.namespace, b.name)).collect();
+        builder.catalog.budgets = known;
+        self.lookup = builder.lookup;
+        self.cluster.catalog = Arc::new(builder.catalog);
+        self.cluster.state.catalog_grew(&self.cluster.catalog);
+        failed.map_or(Ok(decoded), Err)
+    }
+}
+
+/// A budget as a recording has it at some moment.
+#[derive(Clone, Debug)]
+pub struct RecordedBudget {
+    /// Its spec.
+    pub spec: Budget,
+    /// Its stored status, but for `disrupted`.
+    pub status: BudgetStatus,
+    /// `disruptedPods` by name, in milliseconds since the snapshot.
+    pub disrupted: Vec<(Sym, i64)>,
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,15 +1,18 @@
 //! Replays a recording of budgets and evictions: what the disruption controller stored, what the eviction API said.
 //!
 //! A directory holds `cluster.json` (a dump with the budgets' stored status) and `verdicts.jsonl` (a dry-run eviction of
-//! every pod, one a line); either may be gzipped.
+//! every pod, one a line), and may hold `changes.jsonl` (what happened then, a step a line); each may be gzipped.
 
+use super::changes::{self, ChangeCounts, Step};
 use crate::cluster::{BudgetIdx, BudgetStatus, Catalog, Idx, PodIdx, State};
 use crate::disruption::arithmetic::{Tally, compute, failures};
 use crate::disruption::{BudgetIndex, Verdict, verdict};
-use crate::snapshot::{ReadError, read_paths, source};
+use crate::snapshot::{ReadError, Snapshot, read_paths, source};
 use comfy_table::{Table, presets};
 use rustc_hash::FxHashMap;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Why a recording cannot be replayed.
@@ -27,7 +30,7 @@ pub enum VerifyError {
         name: &'static str,
     },
     /// A line of the recording is not what is expected.
-    #[error("{file}: line {line}: {problem}; expected a verdict with pod, code, reason, message, causes, retry_after")]
+    #[error("{file}: line {line}: {problem}; docs/recordings.md says what belongs there")]
     Line {
         /// Path.
         file: String,
@@ -53,6 +56,8 @@ pub struct EvictionReport {
     pub code_equal: usize,
     /// Of these, those with the recorded reason, message, causes and Retry-After.
     pub message_equal: usize,
+    /// What came of the changes, if the recording has any.
+    pub changes: Option<ChangeCounts>,
     /// Everything that differs, with both sides.
     pub mismatches: Vec<Mismatch>,
 }
@@ -72,37 +77,49 @@ pub struct Mismatch {
 
 /// One line of `verdicts.jsonl`.
 #[derive(Clone, Debug, Deserialize)]
-struct Recorded {
-    pod: String,
-    code: u16,
+pub(super) struct Recorded {
+    pub(super) pod: String,
+    pub(super) code: u16,
     reason: Option<String>,
     message: Option<String>,
-    causes: Option<Vec<RecordedCause>>,
+    pub(super) causes: Option<Vec<RecordedCause>>,
     /// The header as text.
-    retry_after: Option<String>,
+    pub(super) retry_after: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct RecordedCause {
+pub(super) struct RecordedCause {
     reason: String,
-    message: String,
+    pub(super) message: String,
 }
 
 impl EvictionReport {
     /// Whether everything agrees.
     pub fn is_perfect(&self) -> bool {
-        self.status_equal == self.alone && self.code_equal == self.verdicts && self.message_equal == self.verdicts
+        self.status_equal == self.alone
+            && self.code_equal == self.verdicts
+            && self.message_equal == self.verdicts
+            && self.changes.is_none_or(|c| c.is_perfect())
     }
     /// A table of the shares, and every mismatch with both sides.
     pub fn render_table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
         table.set_header(["", "equal", "of", "share"]);
-        for (name, equal, of) in [
+        let mut rows = vec![
             ("budget status", self.status_equal, self.alone),
             ("eviction code", self.code_equal, self.verdicts),
             ("eviction message", self.message_equal, self.verdicts),
-        ] {
+        ];
+        if let Some(c) = &self.changes {
+            rows.extend([
+                ("answer while things change", c.verdicts_equal, c.verdicts),
+                ("status written", c.writes_equal, c.writes),
+                ("status at rest", c.settled_equal, c.settled),
+                ("status by our worker", c.worker_equal, c.worker),
+            ]);
+        }
+        for (name, equal, of) in rows {
             table.add_row([name.to_owned(), equal.to_string(), of.to_string(), share(equal, of)]);
         }
         let shared = self.budgets - self.alone;
@@ -135,13 +152,43 @@ fn share(equal: usize, of: usize) -> String {
 /// Replays the recording in a directory.
 pub fn verify_evictions(directory: &Path) -> Result<EvictionReport, VerifyError> {
     let snapshot = read_paths(&[file_in(directory, "cluster.json")?])?;
-    let recorded = read_verdicts(&file_in(directory, "verdicts.jsonl")?)?;
+    let verdicts = read_lines(&file_in(directory, "verdicts.jsonl")?)?;
+    let steps = match file_in(directory, "changes.jsonl") {
+        Ok(path) => read_lines(&path)?,
+        Err(_) => Vec::new(),
+    };
+    replay(snapshot, &verdicts, &steps)
+}
+
+/// Replays verdicts and then changes, each as a line of its file, upon a cluster.
+///
+/// # Errors
+/// A line that is not what its file holds.
+pub fn replay_evictions(
+    snapshot: Snapshot,
+    verdicts: &[Value],
+    changes: &[Value],
+) -> Result<EvictionReport, VerifyError> {
+    replay(snapshot, &lines("verdicts", verdicts)?, &lines("changes", changes)?)
+}
+
+fn lines<T: DeserializeOwned>(file: &str, values: &[Value]) -> Result<Vec<T>, VerifyError> {
+    let line = |(i, value): (usize, &Value)| {
+        T::deserialize(value).map_err(|e| VerifyError::Line { file: file.into(), line: i + 1, problem: e.to_string() })
+    };
+    values.iter().enumerate().map(line).collect()
+}
+
+fn replay(snapshot: Snapshot, verdicts: &[Recorded], steps: &[Step]) -> Result<EvictionReport, VerifyError> {
     let (catalog, state) = (&*snapshot.cluster.catalog, &snapshot.cluster.state);
     let index = BudgetIndex::new(catalog);
     let mut report =
-        EvictionReport { budgets: catalog.budgets.len(), verdicts: recorded.len(), ..EvictionReport::default() };
+        EvictionReport { budgets: catalog.budgets.len(), verdicts: verdicts.len(), ..EvictionReport::default() };
     check_statuses(catalog, state, &index, &mut report);
-    check_verdicts(catalog, state, &index, &recorded, &mut report);
+    check_verdicts(catalog, state, &index, verdicts, &mut report);
+    if !steps.is_empty() {
+        report.changes = Some(changes::replay(snapshot, steps, &mut report)?);
+    }
     Ok(report)
 }
 
@@ -155,23 +202,23 @@ fn file_in(directory: &Path, name: &'static str) -> Result<PathBuf, VerifyError>
     }
 }
 
-fn read_verdicts(path: &Path) -> Result<Vec<Recorded>, VerifyError> {
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, VerifyError> {
     let sources = source::load(&[path.to_owned()])?;
-    let mut verdicts = Vec::new();
+    let mut read = Vec::new();
     for source in &sources {
         let text = String::from_utf8_lossy(&source.bytes);
         for (i, line) in text.lines().enumerate() {
             if line.trim().is_empty() {
                 continue;
             }
-            verdicts.push(serde_json::from_str(line).map_err(|e| VerifyError::Line {
+            read.push(serde_json::from_str(line).map_err(|e| VerifyError::Line {
                 file: source.name.clone(),
                 line: i + 1,
                 problem: e.to_string(),
             })?);
         }
     }
-    Ok(verdicts)
+    Ok(read)
 }
 
 /// Recomputes the status of every budget that shares no pod with another.
@@ -209,7 +256,7 @@ fn check_statuses(catalog: &Catalog, state: &State, index: &BudgetIndex, report:
     }
 }
 
-fn status_text(s: &BudgetStatus) -> String {
+pub(super) fn status_text(s: &BudgetStatus) -> String {
     let failed = match &s.sync_failed {
         Some(message) => format!(", SyncFailed: {message}"),
         None => String::new(),
@@ -252,7 +299,7 @@ fn check_verdicts(
     }
 }
 
-fn says_the_same(line: &Recorded, answer: &Verdict) -> bool {
+pub(super) fn says_the_same(line: &Recorded, answer: &Verdict) -> bool {
     let causes = line.causes.as_deref().unwrap_or_default();
     line.reason.as_deref() == answer.reason
         && line.message == answer.message
@@ -261,13 +308,13 @@ fn says_the_same(line: &Recorded, answer: &Verdict) -> bool {
         && causes.iter().zip(&answer.causes).all(|(a, b)| a.reason == b.reason && a.message == b.message)
 }
 
-fn answer_text(line: &Recorded) -> String {
+pub(super) fn answer_text(line: &Recorded) -> String {
     let causes = line.causes.as_deref().unwrap_or_default();
     let causes: Vec<&str> = causes.iter().map(|c| &*c.message).collect();
     format!("{} {:?} {:?} {causes:?} retry after {:?}", line.code, line.reason, line.message, line.retry_after)
 }
 
-fn computed_text(answer: &Verdict) -> String {
+pub(super) fn computed_text(answer: &Verdict) -> String {
     let causes: Vec<&str> = answer.causes.iter().map(|c| &*c.message).collect();
     format!(
         "{} {:?} {:?} {causes:?} retry after {:?}",

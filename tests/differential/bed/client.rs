@@ -48,6 +48,8 @@ pub struct Client {
 pub struct Answer {
     /// HTTP status.
     pub code: u16,
+    /// The header `Retry-After` as text.
+    pub retry_after: Option<String>,
     /// The object, or a `Status`.
     pub body: Value,
 }
@@ -101,11 +103,12 @@ impl Client {
             Some(_) => self.agent.run(scoped(&self.agent, request.header("Content-Type", content_type).body(bytes)?)),
         };
         let mut answer = answer.with_context(|| format!("{method} {path}"))?;
-        let code = answer.status().as_u16();
+        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (code, retry_after) = (answer.status().as_u16(), header("Retry-After"));
         let text = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
         let body = serde_json::from_slice(&text)
             .unwrap_or_else(|_| serde_json::json!({"message": String::from_utf8_lossy(&text)}));
-        Ok(Answer { code, body })
+        Ok(Answer { code, retry_after, body })
     }
     /// GET.
     pub fn get(&self, path: &str) -> Result<Answer> {

@@ -4,15 +4,20 @@
 //! that controllers pass through quickly; what it and the API see is the real thing.
 
 mod budgets;
+mod changes;
 mod definitions;
 mod owners;
 mod plane;
 mod pods;
 mod record;
 mod sentinel;
+mod shrink;
+mod steps;
+mod watch;
 mod world;
 
 use crate::Compared;
+use crate::bed::recording::save_scenario;
 use crate::luck::Luck;
 use anyhow::Result;
 use nodeferry::ops::verify::evictions::verify_evictions;
@@ -21,6 +26,9 @@ use world::{Reference, World};
 
 /// Names of the nodes.
 const NODES: [&str; 3] = ["node-0", "node-1", "node-2"];
+
+/// Steps of one seed.
+const STEPS: usize = 100;
 
 /// Draws a world: plain namespaces, where each app has a budget of its own, and wild ones, where budgets share pods.
 fn draw(luck: &mut Luck) -> World {
@@ -63,17 +71,37 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
     let mut luck = Luck::new(seed);
     let world = draw(&mut luck);
     let mut plane = plane::Plane::start(binary)?;
-    record::record(&mut plane, &world, directory)?;
+    let steps = steps::draw(&mut luck, &world, STEPS);
+    record::record(&mut plane, &world, &steps, directory)?;
     let report = verify_evictions(directory)?;
+    let changes = report.changes.unwrap_or_default();
     let summary = format!(
-        "{} pods; {} budgets, {} of {} alone equal; {} of {} verdicts equal",
+        "{} pods; {} budgets, {} of {} alone equal; {} of {} verdicts equal; {} steps: {} of {} answers, {} of {} \
+         writes, {} of {} statuses at rest, {} of {} by our worker",
         world.pods.len(),
         report.budgets,
         report.status_equal,
         report.alone,
         report.message_equal.min(report.code_equal),
         report.verdicts,
+        changes.steps,
+        changes.verdicts_equal,
+        changes.verdicts,
+        changes.writes_equal,
+        changes.writes,
+        changes.settled_equal,
+        changes.settled,
+        changes.worker_equal,
+        changes.worker,
     );
-    let differences = (!report.is_perfect()).then(|| report.render_table());
-    Ok(Compared { summary, differences })
+    if report.is_perfect() {
+        return Ok(Compared { summary, differences: None });
+    }
+    drop(plane);
+    let smallest = shrink::shrink(binary, &world, &steps, &format!("budgets and evictions of seed {seed}"))?;
+    let told = match smallest {
+        Some(scenario) => save_scenario(directory, &scenario)?,
+        None => "(all of it, done again, shows no difference)".to_owned(),
+    };
+    Ok(Compared { summary, differences: Some(format!("{}\n{told}", report.render_table())) })
 }

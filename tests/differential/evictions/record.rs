@@ -1,8 +1,10 @@
 //! Makes a world, lets the controller settle, and writes down the cluster and a verdict on every pod.
 
+use super::changes;
 use super::definitions::CUSTOMS;
 use super::plane::{Plane, namespace, path_of};
-use super::world::World;
+use super::steps::Step;
+use super::world::{Pod, World};
 use crate::bed::client::{Answer, Client};
 use crate::bed::dump::dump;
 use crate::bed::recording::{write_json, write_lines};
@@ -10,22 +12,27 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Records the world as `cluster.json` and `verdicts.jsonl`.
-pub fn record(plane: &mut Plane, world: &World, directory: &Path) -> Result<()> {
-    create(plane.client(), world)?;
+/// Records the world as `cluster.json`, `verdicts.jsonl` and `changes.jsonl`.
+pub fn record(plane: &mut Plane, world: &World, steps: &[Step], directory: &Path) -> Result<()> {
+    let (cluster, verdicts, changes) = observe(plane, world, steps)?;
+    write_json(directory, "cluster.json", &cluster)?;
+    write_lines(directory, "verdicts.jsonl", &verdicts)?;
+    write_lines(directory, "changes.jsonl", &changes)
+}
+
+/// Makes the world and gives the cluster at rest, a verdict on every pod, and what came of the steps.
+pub fn observe(plane: &mut Plane, world: &World, steps: &[Step]) -> Result<(Value, Vec<Value>, Vec<Value>)> {
+    let uids = create(plane.client(), world)?;
     plane.sentinel.wait()?;
     let cluster = cluster(plane.client())?;
-    write_json(directory, "cluster.json", &cluster)?;
-    let mut verdicts = Vec::new();
-    for pod in &world.pods {
-        let name = pod.object["metadata"]["name"].as_str().unwrap_or_default();
-        verdicts.push(evict(plane.client(), &pod.namespace, name, true)?);
-    }
-    write_lines(directory, "verdicts.jsonl", &verdicts)
+    let verdicts = world.pods.iter().map(|pod| evict(plane.client(), &pod.namespace, pod.name(), true));
+    let verdicts = verdicts.collect::<Result<Vec<Value>>>()?;
+    let changes = changes::record(plane, world, &uids, steps)?;
+    Ok((cluster, verdicts, changes))
 }
 
 /// The cluster with its custom resources, as kubectl prints it.
-pub fn cluster(client: &Client) -> Result<Value> {
+fn cluster(client: &Client) -> Result<Value> {
     let customs: Vec<String> = CUSTOMS.iter().map(|c| c.path()).collect();
     let mut further = vec!["/apis/apiextensions.k8s.io/v1/customresourcedefinitions"];
     further.extend(customs.iter().map(String::as_str));
@@ -33,7 +40,8 @@ pub fn cluster(client: &Client) -> Result<Value> {
 }
 
 /// Creates everything; budgets between the pods, so that the controller sees both orders.
-pub fn create(client: &Client, world: &World) -> Result<()> {
+/// Gives the owners' uids.
+pub fn create(client: &Client, world: &World) -> Result<Vec<String>> {
     for name in &world.namespaces {
         namespace(client, name)?;
     }
@@ -51,22 +59,28 @@ pub fn create(client: &Client, world: &World) -> Result<()> {
         create_budget(client, budget)?;
     }
     for pod in &world.pods {
-        let collection = format!("/api/v1/namespaces/{}/pods", pod.namespace);
-        let mut object = pod.object.clone();
-        if let Some(references) = pod.controller.resolve(&world.owners, &uids) {
-            object["metadata"]["ownerReferences"] = references;
-        }
-        client.create(&collection, &object)?.ok().with_context(|| object.to_string())?;
-        let path = path_of(&collection, &object);
-        if let Some(status) = &pod.status {
-            client.patch(&format!("{path}/status"), &json!({"status": status}))?.ok().with_context(|| path.clone())?;
-        }
-        if pod.deleted {
-            client.delete(&path, &json!({}))?.ok().with_context(|| path.clone())?;
-        }
+        create_pod(client, world, &uids, pod)?;
     }
     for budget in after {
         create_budget(client, budget)?;
+    }
+    Ok(uids)
+}
+
+/// Makes a pod and lets it be as it shall be.
+pub fn create_pod(client: &Client, world: &World, uids: &[String], pod: &Pod) -> Result<()> {
+    let collection = format!("/api/v1/namespaces/{}/pods", pod.namespace);
+    let mut object = pod.object.clone();
+    if let Some(references) = pod.controller.resolve(&world.owners, uids) {
+        object["metadata"]["ownerReferences"] = references;
+    }
+    client.create(&collection, &object)?.ok().with_context(|| object.to_string())?;
+    let path = path_of(&collection, &object);
+    if let Some(status) = &pod.status {
+        client.patch(&format!("{path}/status"), &json!({"status": status}))?.ok().with_context(|| path.clone())?;
+    }
+    if pod.deleted {
+        client.delete(&path, &json!({}))?.ok().with_context(|| path.clone())?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a seed puts into the cluster: plain data, so that a part of it can be left out and the rest tried again.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// All of it, in the order in which it is made.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +66,12 @@ pub struct Budget {
     pub object: Value,
 }
 
+impl Pod {
+    pub fn name(&self) -> &str {
+        self.object["metadata"]["name"].as_str().unwrap_or_default()
+    }
+}
+
 impl Owner {
     /// Where its kind is created.
     pub fn collection(&self) -> String {
@@ -79,6 +86,25 @@ impl Owner {
 }
 
 impl Reference {
+    /// The owner it means, if that was made.
+    pub fn index(&self) -> Option<usize> {
+        match self {
+            Reference::Owner { index, .. } => Some(*index),
+            Reference::OtherUid(of) | Reference::NotController(of) => of.index(),
+            Reference::None | Reference::Absent { .. } => None,
+        }
+    }
+    /// The same with other indices of owners.
+    pub fn with_indices(self, indices: &BTreeMap<usize, usize>) -> Reference {
+        match self {
+            Reference::Owner { index, api } => {
+                Reference::Owner { index: indices.get(&index).copied().unwrap_or(index), api }
+            }
+            Reference::OtherUid(of) => Reference::OtherUid(Box::new(of.with_indices(indices))),
+            Reference::NotController(of) => Reference::NotController(Box::new(of.with_indices(indices))),
+            other => other,
+        }
+    }
     /// The value of `ownerReferences`, given the uids of the owners made so far; None for none.
     pub fn resolve(&self, owners: &[Owner], uids: &[String]) -> Option<Value> {
         let one = |api: &str, kind: &Value, name: &str, uid: &str| json!([{"apiVersion": api, "kind": kind, "name": name, "uid": uid, "controller": true}]);
