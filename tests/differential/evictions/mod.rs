@@ -74,28 +74,25 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
     let steps = steps::draw(&mut luck, &world, STEPS);
     record::record(&mut plane, &world, &steps, directory)?;
     let report = verify_evictions(directory)?;
-    let changes = report.changes.unwrap_or_default();
-    let summary = format!(
-        "{} pods; {} budgets, {} of {} alone equal; {} of {} verdicts equal; {} steps: {} of {} answers, {} of {} \
-         writes, {} of {} statuses at rest, {} of {} by our worker",
-        world.pods.len(),
-        report.budgets,
-        report.status_equal,
-        report.alone,
-        report.message_equal.min(report.code_equal),
-        report.verdicts,
-        changes.steps,
-        changes.verdicts_equal,
-        changes.verdicts,
-        changes.writes_equal,
-        changes.writes,
-        changes.settled_equal,
-        changes.settled,
-        changes.worker_equal,
-        changes.worker,
-    );
+    let c = report.changes.unwrap_or_default();
+    let mut compared = Compared {
+        about: format!(
+            "answers and statuses of {} pods under {} budgets, at rest and in {} steps",
+            world.pods.len(),
+            report.budgets,
+            c.steps
+        ),
+        tried: report.alone + report.verdicts + c.verdicts + c.writes + c.settled + c.worker,
+        equal: report.status_equal
+            + report.code_equal.min(report.message_equal)
+            + c.verdicts_equal
+            + c.writes_equal
+            + c.settled_equal
+            + c.worker_equal,
+        differences: None,
+    };
     if report.is_perfect() {
-        return Ok(Compared { summary, differences: None });
+        return Ok(compared);
     }
     drop(plane);
     let smallest = shrink::shrink(binary, &world, &steps, &format!("budgets and evictions of seed {seed}"))?;
@@ -103,5 +100,6 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
         Some(scenario) => save_scenario(directory, &scenario)?,
         None => "(all of it, done again, shows no difference)".to_owned(),
     };
-    Ok(Compared { summary, differences: Some(format!("{}\n{told}", report.render_table())) })
+    compared.differences = Some(format!("{}\n{told}", report.render_table()));
+    Ok(compared)
 }

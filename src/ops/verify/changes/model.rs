@@ -58,7 +58,7 @@ impl Model {
             self.cursor = self.view.state.cursor();
             self.restart(now);
         }
-        let added = (self.view.state.pods.len() > before).then(|| PodIdx(before as u32));
+        let added = (self.view.state.pods.len() > before).then_some(PodIdx(before as u32));
         if let Some(pod) = known.or(added) {
             self.observe(Change::Pod(pod, PodChange::Ready), now);
         }
@@ -105,11 +105,11 @@ impl Model {
             let due = (0..self.wakes.len()).filter(|i| at(&self.wakes[*i]) <= now);
             let Some(first) = due.min_by_key(|i| (at(&self.wakes[*i]), *i)) else { return };
             match self.wakes.remove(first) {
-                Wake::Look { budget, .. } => {
+                Wake::Look { budget, at } => {
                     let (catalog, state) = (&self.view.catalog, &mut self.view.state);
-                    self.wakes.extend(self.worker.look(catalog, state, budget, now));
+                    self.wakes.extend(self.worker.look(catalog, state, budget, at));
                 }
-                Wake::Recheck { budget, .. } => self.wakes.extend(self.worker.recheck(budget, now)),
+                Wake::Recheck { budget, at } => self.wakes.extend(self.worker.recheck(budget, at)),
             }
         }
     }
