@@ -6,6 +6,7 @@
 //! workload it touched is whole again, or at a limit.
 
 mod filter;
+mod goroutines;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -246,10 +247,9 @@ impl KubectlDrain {
             return self.delete_next(cx, i, 0);
         }
         self.stage = Stage::Drain(i);
-        // A goroutine that is made takes the place of the one that its processor would have run next, which then queues
-        // up behind the others (Go runtime/proc.go `newproc`, `runqput` with next): the last of the list goes first.
-        let last = self.pods.len() - 1;
-        for k in std::iter::once(last).chain(0..last) {
+        let name = cx.node_name(self.nodes[i]);
+        let order = goroutines::order(self.pods.len(), cx.options.kubectl_drain.order_seed, name);
+        for k in order {
             self.evict(cx, k);
         }
     }
