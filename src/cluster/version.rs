@@ -46,6 +46,8 @@ pub struct Rules {
     pub equals_by_heap: bool,
     /// Balanced allocation scores what the pod changes, not what it comes to.
     pub balance_by_change: bool,
+    /// A pod like the one before may be given that one's next best node (OpportunisticBatching).
+    pub batches_pods: bool,
     /// Image volumes count for image locality as containers' images do.
     pub image_volumes_score: bool,
     /// A node that lacks a resource even when it is empty is not asked for preemption.
@@ -83,6 +85,7 @@ impl KubernetesVersion {
         Rules {
             equals_by_heap: self >= V1_35,
             balance_by_change: self >= V1_36,
+            batches_pods: self >= V1_35,
             image_volumes_score: self >= V1_36,
             too_large_is_final: self >= V1_34,
             taint_is_named: self < V1_35,

@@ -98,6 +98,24 @@ pub struct Profile {
     pub min_candidate_nodes_percentage: i64,
     /// Least number of candidates of preemption.
     pub min_candidate_nodes_absolute: i64,
+    /// Whether a search's nodes are kept for the next pod.
+    pub batching: Batching,
+}
+
+/// Whether a search's nodes are kept for the next pod, and what makes two pods alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batching {
+    /// Never: another version, extenders, or default spread constraints.
+    Off,
+    /// For pods alike.
+    Pods {
+        /// PodTopologySpread runs: pods with constraints are like no other.
+        spread: bool,
+        /// InterPodAffinity runs: so are pods with affinity to pods.
+        affinity: bool,
+        /// Labels must be the same.
+        labels: bool,
+    },
 }
 
 /// How Fit scores.

@@ -1,7 +1,8 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
+use super::batch::Batch;
 use super::class::{Class, Classes, Lookup, Resolved, Sight, is_refused, refuses};
-use super::config::{Profile, SchedulerConfig, TieBreak};
+use super::config::{Batching, Profile, SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Verdict};
 use super::index::Index;
 use super::names::{PluginId, PluginSet};
@@ -27,6 +28,10 @@ pub struct Scheduler {
     /// The profiles' parameters against the catalogue, in step with them.
     resolved: Vec<Resolved>,
     tie_break: TieBreak,
+    /// What is kept for pods alike, in step with the profiles.
+    batches: Vec<Batch>,
+    cycle: u64,
+    now_ms: i64,
     index: Index,
     classes: Classes,
     volumes: Volumes,
@@ -113,6 +118,9 @@ impl Scheduler {
         let mut index = Index::new(catalog, state);
         index.order.refresh();
         Scheduler {
+            batches: vec![Batch::default(); config.profiles.len()],
+            cycle: 0,
+            now_ms: 0,
             profiles: config.profiles,
             resolved,
             tie_break: TieBreak::of(catalog.kubernetes),
@@ -122,6 +130,10 @@ impl Scheduler {
             next_start: 0,
             scratch: Scratch::default(),
         }
+    }
+    /// Tells the time: what is kept for pods alike soon is too old.
+    pub fn at(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
     }
     /// The profile that places a pod; the first where none has the name that the pod gives.
     pub fn profile(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Arc<Profile> {
@@ -193,6 +205,7 @@ impl Scheduler {
         explain: bool,
     ) -> Decision {
         self.sync(catalog, state);
+        self.cycle += 1;
         if self.index.order.list().is_empty() {
             return failed(Failure::default(), 0);
         }
@@ -208,12 +221,47 @@ impl Scheduler {
                 return failed(Failure { nodes, pre_filter: Some(rejection), rejectors, ..Failure::default() }, 0);
             }
         };
-        if let Some(node) = state.pods[pod].nominated.filter(|n| self.index.is_listed(*n)) {
+        let hint = self.hint(catalog, state, pod, class);
+        // A nomination goes before a hint, even where its node is gone (`evaluateNominatedNode`).
+        let tried = state.pods[pod].nominated.or(hint).filter(|n| self.index.is_listed(*n));
+        if let Some(node) = tried {
             if self.check_prepared(catalog, state, pod, node).is_ok() {
-                return chosen(node, 1, 1);
+                self.note(catalog, state, pod, class, hint, node, None);
+                return Decision { hinted: state.pods[pod].nominated.is_none(), ..chosen(node, 1, 1) };
             }
         }
-        self.search(catalog, state, pod, class, narrowed, narrowers, tie, explain)
+        self.search(catalog, state, pod, class, narrowed, narrowers, hint, tie, explain)
+    }
+    /// The next best node of the search before, if that was for a pod alike and its node has no room for another
+    /// (`GetNodeHint`).
+    fn hint(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, class: usize) -> Option<NodeIdx> {
+        let profile = self.classes.all[class].profile;
+        let how = self.profiles[profile].batching;
+        let spec = state.pods[pod].spec;
+        let last = self.batches[profile].last_alike(how, catalog, spec, self.cycle, self.now_ms)?;
+        if !self.index.is_listed(last) || self.filter(catalog, state, pod, last).is_ok() {
+            return None;
+        }
+        self.batches[profile].next()
+    }
+    /// Keeps what a search found for the next pod.
+    #[allow(clippy::too_many_arguments)] // one cycle's end
+    fn note(
+        &mut self,
+        catalog: &Catalog,
+        state: &State,
+        pod: PodIdx,
+        class: usize,
+        hint: Option<NodeIdx>,
+        node: NodeIdx,
+        found: Option<(&[NodeIdx], &[i64])>,
+    ) {
+        let profile = self.classes.all[class].profile;
+        let how = self.profiles[profile].batching;
+        if how != Batching::Off {
+            let spec = state.pods[pod].spec;
+            self.batches[profile].note(how, catalog, spec, self.cycle, self.now_ms, hint, node, found);
+        }
     }
     /// All nodes that pass the filters, by index: no sampling, no nominated node first.
     pub fn feasible(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx) -> Vec<NodeIdx> {
@@ -258,6 +306,7 @@ impl Scheduler {
             verdict: Verdict::Unschedulable(failure.clone()),
             feasible: 0,
             evaluated: *looked,
+            hinted: false,
             explanation: None,
         })
     }
@@ -429,6 +478,7 @@ impl Scheduler {
         class: usize,
         narrowed: Option<Vec<NodeIdx>>,
         narrowers: PluginSet,
+        hint: Option<NodeIdx>,
         tie: &mut dyn FnMut(usize) -> usize,
         explain: bool,
     ) -> Decision {
@@ -443,16 +493,27 @@ impl Scheduler {
                 let failure =
                     Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
                 self.classes.all[class].failed = Some((self.index.generation, looked, failure.clone()));
-                Decision { verdict: Verdict::Unschedulable(failure), feasible, evaluated: looked, explanation: None }
+                Decision {
+                    verdict: Verdict::Unschedulable(failure),
+                    feasible,
+                    evaluated: looked,
+                    hinted: false,
+                    explanation: None,
+                }
             }
-            [only] => chosen(only, 1, looked),
+            [only] => {
+                self.note(catalog, state, pod, class, hint, only, None);
+                chosen(only, 1, looked)
+            }
             _ => {
                 let explanation = self.score(catalog, state, class, &mut scratch, explain);
                 let pick = match self.tie_break {
                     TieBreak::Preorder => preorder_first(&scratch.totals),
                     TieBreak::Uniform => uniform(&scratch.totals, tie),
                 };
-                Decision { explanation, ..chosen(scratch.feasible[pick], feasible, looked) }
+                let node = scratch.feasible[pick];
+                self.note(catalog, state, pod, class, hint, node, Some((&scratch.feasible, &scratch.totals)));
+                Decision { explanation, ..chosen(node, feasible, looked) }
             }
         };
         self.scratch = scratch;
@@ -757,11 +818,17 @@ fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: Node
 }
 
 fn chosen(node: NodeIdx, feasible: usize, evaluated: usize) -> Decision {
-    Decision { verdict: Verdict::Node(node), feasible, evaluated, explanation: None }
+    Decision { verdict: Verdict::Node(node), feasible, evaluated, hinted: false, explanation: None }
 }
 
 fn failed(failure: Failure, evaluated: usize) -> Decision {
-    Decision { verdict: Verdict::Unschedulable(Arc::new(failure)), feasible: 0, evaluated, explanation: None }
+    Decision {
+        verdict: Verdict::Unschedulable(Arc::new(failure)),
+        feasible: 0,
+        evaluated,
+        hinted: false,
+        explanation: None,
+    }
 }
 
 /// One of the best, by the caller's draw.

@@ -16,6 +16,8 @@ pub struct Decision {
     pub feasible: usize,
     /// How many nodes were looked at.
     pub evaluated: usize,
+    /// It is the next best node of a search for a pod like it; no other was looked at.
+    pub hinted: bool,
     /// Feasible nodes with their scores, if asked for and more than one node was feasible.
     pub explanation: Option<Box<Explanation>>,
 }

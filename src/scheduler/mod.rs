@@ -7,6 +7,7 @@
 //!
 //! Upstream paths in comments: `S/` is `pkg/scheduler`, `P/` is `S/framework/plugins`, of kubernetes v1.36.3.
 
+mod batch;
 mod carriers;
 mod class;
 pub mod config;
@@ -27,7 +28,7 @@ pub(crate) mod testbed;
 mod tie;
 mod topology;
 
-pub use config::{DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig, TieBreak};
+pub use config::{Batching, DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig, TieBreak};
 pub use config_file::{ConfigError, document};
 pub use cycle::Scheduler;
 pub use decision::{Decision, Explanation, Failure, Verdict, histogram};

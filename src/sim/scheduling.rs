@@ -57,6 +57,7 @@ impl Scheduling {
         }
         let (draws, key, attempt) = (*ctx.draws, ctx.pod_key(pod), u64::from(p.incarnation));
         let mut tie = |n: usize| draws.below(&key, "tie", attempt, n as u64) as usize;
+        self.scheduler.at(ctx.now);
         let decision = self.scheduler.decide(ctx.catalog, ctx.state, pod, &mut tie);
         match decision.verdict {
             Verdict::Node(node) => self.place(ctx, checkers, pod, node),

@@ -366,7 +366,7 @@ impl Replay {
         self.scheduler.explain(&self.catalog, &mut self.state, pod, &mut |_| 0)
     }
     fn feasible(&mut self, pod: PodIdx, decision: &Decision, sampled: bool) -> BTreeSet<String> {
-        let alone = decision.feasible == 1 && self.state.pods[pod].nominated.is_some();
+        let alone = decision.hinted || (decision.feasible == 1 && self.state.pods[pod].nominated.is_some());
         let nodes = match decision.node() {
             Some(node) if alone => vec![node],
             _ if sampled || decision.feasible > 0 => self.scheduler.feasible(&self.catalog, &mut self.state, pod),

@@ -13,7 +13,7 @@ mod wire;
 
 pub use refusal::{ConfigError, Refusal};
 
-use super::config::{DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
+use super::config::{Batching, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
 use super::queue::QueueConfig;
 use crate::cluster::{Catalog, KubernetesVersion, RateLimit};
 use arguments::Arguments;
@@ -73,6 +73,9 @@ impl SchedulerConfig {
             let percentage = percentage.or(file.percentage_of_nodes_to_score).unwrap_or(0);
             let mut profile = read_profile(given, &at, name, catalog, &mut refusals, &mut notices);
             profile.percentage_of_nodes_to_score = i64::from(percentage);
+            if !file.extenders.is_empty() {
+                profile.batching = Batching::Off;
+            }
             if !ignored.is_empty() {
                 profile.ignored_resources.clone_from(&ignored);
             }
@@ -216,6 +219,8 @@ fn read_profile(
     let object = format!("Scheduler/{name}");
     let mut reading = Reading { version, at: at.to_owned(), object: object.clone(), refusals, notices };
     let running = reading.plugins(&given.plugins);
+    let (spread, affinity) = (running.spreads, running.attracts);
+    let others = notices.iter().any(|n| n.code == "scheduler-plugin-unknown");
     let mut profile = Profile {
         name,
         pre_filter: running.pre_filter,
@@ -243,6 +248,11 @@ fn read_profile(
         };
         arguments.take(&config.name, config.args.unwrap_or_default(), &mut profile);
         seen.push(config.name);
+    }
+    let defaults = spread && profile.default_spread != DefaultSpread::List(Vec::new());
+    if version.rules().batches_pods && !defaults && !others {
+        let labels = affinity && !profile.ignore_preferred_terms_of_existing_pods;
+        profile.batching = Batching::Pods { spread, affinity, labels };
     }
     profile
 }
@@ -277,6 +287,7 @@ impl Profile {
             added_preferred: Vec::new(),
             min_candidate_nodes_percentage: 10,
             min_candidate_nodes_absolute: 100,
+            batching: Batching::Off,
         }
     }
 }

@@ -249,6 +249,9 @@ pub(super) struct Running {
     pub(super) filter: Vec<PluginId>,
     pub(super) post_filter: Vec<PluginId>,
     pub(super) score: Vec<(PluginId, i64)>,
+    /// PodTopologySpread and InterPodAffinity run at a point that looks at nodes.
+    pub(super) spreads: bool,
+    pub(super) attracts: bool,
 }
 
 /// What is read of one profile's plugins.
@@ -284,8 +287,12 @@ impl Reading<'_> {
             Some((_, weight)) if *weight != 0 => *weight,
             _ => 1,
         };
+        let judges =
+            |name: &str| [PreFilter, Filter, PreScore, Score].iter().any(|p| lists[p].iter().any(|n| n == name));
         let ids = |point| lists[&point].iter().filter_map(|n| PluginId::by_name(n)).collect();
         Running {
+            spreads: judges("PodTopologySpread"),
+            attracts: judges("InterPodAffinity"),
             pre_filter: ids(PreFilter),
             filter: ids(Filter),
             post_filter: ids(PostFilter),

@@ -535,3 +535,61 @@ fn image_volumes_score_since_1_36() {
     let nothing = Some(vec![0, 0]);
     assert_eq!(found, [nothing.clone(), nothing.clone(), nothing, Some(vec![0, 100])]);
 }
+
+/// A scheduler without default spread constraints.
+fn unspread(bed: &mut Bed) -> Scheduler {
+    let text = "{apiVersion: kubescheduler.config.k8s.io/v1, kind: KubeSchedulerConfiguration, profiles: [{pluginConfig: \
+                [{name: PodTopologySpread, args: {defaultingType: List}}]}]}";
+    let config = SchedulerConfig::from_yaml(text, &mut bed.catalog).expect("valid");
+    Scheduler::new(&bed.catalog, &bed.state, config)
+}
+
+/// Two pods, one after the other, upon three nodes with room for one each; where the second goes and whether by a hint.
+fn second_of_two(bed: &mut Bed, specs: [SpecIdx; 2], scheduler: &mut Scheduler, later_ms: i64) -> (NodeIdx, bool) {
+    let first = bed.pod(specs[0], 0);
+    let node = decide(scheduler, bed, first).node().expect("room");
+    bed.state.bind(&bed.catalog, first, node, 0);
+    scheduler.at(later_ms);
+    let second = bed.pod(specs[1], 0);
+    let decision = decide(scheduler, bed, second);
+    (decision.node().expect("room"), decision.hinted)
+}
+
+/// S/framework/runtime/batch.go: a heap of three equals gives the first and then the last.
+#[test]
+fn a_pod_like_the_last_gets_its_next_best_node_since_1_35() {
+    let hinted = by_version(|bed| {
+        let shape = bed.shape(3000, 0);
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        let nodes = ["n0", "n1", "n2"].map(|n| bed.node(n, 4000, &[]));
+        let mut scheduler = unspread(bed);
+        let (node, hinted) = second_of_two(bed, [spec, spec], &mut scheduler, 500);
+        assert!(!hinted || node == nodes[2]);
+        hinted
+    });
+    assert_eq!(hinted, [false, false, true, true]);
+}
+
+#[test]
+fn a_hint_needs_a_full_node_pods_alike_and_half_a_second() {
+    let hinted = |millis: i64, label: &str, later_ms: i64, spreads: bool| {
+        let mut bed = Bed::new();
+        let shape = bed.shape(millis, 0);
+        let specs = [bed.spec(shape.clone(), &[("app", "a")]), bed.spec(shape, &[("app", label)])];
+        bed.start();
+        for name in ["n0", "n1", "n2"] {
+            bed.node(name, 4000, &[]);
+        }
+        let mut scheduler = match spreads {
+            true => Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default()),
+            false => unspread(&mut bed),
+        };
+        second_of_two(&mut bed, specs, &mut scheduler, later_ms).1
+    };
+    assert!(hinted(3000, "a", 0, false));
+    assert!(!hinted(1000, "a", 0, false), "the node has room for another");
+    assert!(!hinted(3000, "b", 0, false), "other labels");
+    assert!(!hinted(3000, "a", 501, false), "too late");
+    assert!(!hinted(3000, "a", 0, true), "the default profile never");
+}
