@@ -34,20 +34,29 @@ pub fn delete_pod(catalog: &Catalog, state: &mut State, pod: PodIdx, now: i64, a
     }
     let grace = grace_ms(catalog, state, pod, asked_grace_ms);
     state.set_deleting(pod, now, grace);
-    if grace > 0 || has_blocking_finalizer(catalog, state, pod) {
+    let tracked = state.pods[pod].node.is_some() && is_tracked(catalog, state, pod);
+    if grace > 0 || tracked || has_blocking_finalizer(catalog, state, pod) {
         return Deleted::Terminating;
     }
     state.remove_pod(catalog, pod);
     Deleted::Gone
 }
 
-/// Whether a finalizer holds the object after its containers have stopped. The Job controller removes its own tracking
-/// finalizer as soon as it has counted the pod, so that one holds nothing.
+/// Finalizer of the Job controller on its pods.
+const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+
+/// Whether a Job that lives has yet to count a pod before the object can go. What has ended was counted when it ended.
+pub fn is_tracked(catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
+    let p = &state.pods[pod];
+    let spec = &catalog.specs[p.spec];
+    let lives = spec.owner.is_some_and(|o| catalog.owners[o].job.is_some() && !catalog.owners[o].missing);
+    lives && !p.phase.is_terminal() && spec.finalizers.iter().any(|f| catalog.text(*f) == TRACKING)
+}
+
+/// Whether a finalizer holds the object after its containers have stopped; the Job controller's own does so for a moment
+/// only ([`is_tracked`]).
 pub fn has_blocking_finalizer(catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
-    catalog.specs[state.pods[pod].spec]
-        .finalizers
-        .iter()
-        .any(|f| catalog.text(*f) != "batch.kubernetes.io/job-tracking")
+    catalog.specs[state.pods[pod].spec].finalizers.iter().any(|f| catalog.text(*f) != TRACKING)
 }
 
 #[cfg(test)]

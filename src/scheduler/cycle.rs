@@ -135,6 +135,10 @@ impl Scheduler {
     pub fn at(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
     }
+    /// From now on each of the best nodes is as likely as the others, whatever the version would choose.
+    pub fn draw_equal_nodes(&mut self) {
+        self.tie_break = TieBreak::Uniform;
+    }
     /// The profile that places a pod; the first where none has the name that the pod gives.
     pub fn profile(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Arc<Profile> {
         &self.profiles[self.profile_at(catalog, state.pods[pod].spec)]

@@ -3,7 +3,8 @@
 use super::ctx::Ctx;
 use super::event::Timer;
 use crate::cluster::{Change, NodeChange, NodeIdx, Phase, PodChange, PodIdx};
-use crate::disruption::deletion::has_blocking_finalizer;
+use crate::disruption::deletion::{has_blocking_finalizer, is_tracked};
+use crate::sim::controllers::JOB_BATCH_MS;
 use std::collections::BTreeSet;
 
 /// A pod of the snapshot that has tried to start for longer than this stays as it is: broken, not slow (a Deployment
@@ -138,6 +139,11 @@ impl Kubelet {
         self.waiting.remove(&pod);
         let p = &ctx.state.pods[pod];
         let Some(deletion) = p.deleting else { return };
+        if deletion.deadline <= deletion.asked && is_tracked(ctx.catalog, ctx.state, pod) {
+            // The API server needs no kubelet for a grace of 0, but the Job controller for its finalizer.
+            let at = tracked_until(ctx, pod).max(ctx.now);
+            return ctx.timers.schedule(at, Timer::PodRemoved(pod));
+        }
         if !self.reached(ctx, pod) {
             return;
         }
@@ -154,6 +160,7 @@ impl Kubelet {
         if ctx.state.pods[pod].deleting.is_none() || !self.reached(ctx, pod) {
             return;
         }
+        let held = if is_tracked(ctx.catalog, ctx.state, pod) { tracked_until(ctx, pod) } else { ctx.now };
         let restarts_always = ctx.catalog.shape(ctx.state.pods[pod].spec).restarts_always;
         if !ctx.state.pods[pod].phase.is_terminal() {
             // What is stopped by a signal has not done its work; a server that is stopped exits cleanly.
@@ -164,14 +171,18 @@ impl Kubelet {
             ctx.state.set_ready(pod, false, ctx.now);
             ctx.state.set_phase(ctx.catalog, pod, phase);
         }
-        match ctx.options.pod_removal_ms + ctx.options.api_latency_ms {
-            0 => self.removed(ctx, pod),
-            later => ctx.after(later, Timer::PodRemoved(pod)),
+        let at = held.max(ctx.now + ctx.options.pod_removal_ms + ctx.options.api_latency_ms);
+        if at <= ctx.now {
+            self.removed(ctx, pod);
+        } else {
+            ctx.timers.schedule(at, Timer::PodRemoved(pod));
         }
     }
 
     fn removed(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
-        if self.reached(ctx, pod) && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
+        let at_once = ctx.state.pods[pod].deleting.is_some_and(|d| d.deadline <= d.asked);
+        let asked = !ctx.state.pods[pod].gone && (at_once || self.reached(ctx, pod));
+        if asked && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
             ctx.state.remove_pod(ctx.catalog, pod);
         }
     }
@@ -183,6 +194,19 @@ impl Kubelet {
             ctx.state.set_phase(ctx.catalog, pod, Phase::Succeeded);
         }
     }
+}
+
+/// Until when a Job's finalizer holds a pod that is being deleted: its controller looks at its pods a second after what
+/// happened to them, writes what it counted into the Job's status, and only then lets the pod go
+/// (pkg/controller/job `enqueueSyncBatched`, `trackJobStatusAndRemoveFinalizers`).
+fn tracked_until(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
+    let p = &ctx.state.pods[pod];
+    let job = ctx.catalog.specs[p.spec].owner.and_then(|o| ctx.catalog.owners[o].job.as_ref());
+    let counted = match (p.deleting, job) {
+        (Some(deletion), Some(job)) if !job.replace_only_failed => deletion.asked,
+        _ => ctx.now,
+    };
+    counted + ctx.options.controller_latency_ms + JOB_BATCH_MS + 2 * ctx.options.api_latency_ms
 }
 
 fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {

@@ -18,6 +18,9 @@ pub struct SimOptions {
     pub controller_client: RateLimit,
     /// kube-scheduler's client (upstream: 50 a second, burst 100); every binding is a call.
     pub scheduler_client: RateLimit,
+    /// Draw among equally good nodes, whatever the scheduler's version. Default false: as the version chooses from a list
+    /// of nodes that is always in the same order, which in the real scheduler it is not.
+    pub draw_equal_nodes: bool,
     /// From a pod's change to the budget's new status, in milliseconds.
     pub budget_latency_ms: i64,
     /// From a pod's change to its controller's look at it, in milliseconds.
@@ -47,6 +50,7 @@ impl Default for SimOptions {
             api_latency_ms: 5,
             controller_client: RateLimit { qps: 20, burst: 30 },
             scheduler_client: RateLimit { qps: 50, burst: 100 },
+            draw_equal_nodes: false,
             budget_latency_ms: 5,
             controller_latency_ms: 5,
             taint_latency_ms: 10,

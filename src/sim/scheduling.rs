@@ -26,12 +26,12 @@ impl Scheduling {
         // What the simulation is told about the client goes before what the scheduler's own file says.
         let told = options.scheduler_client != SimOptions::default().scheduler_client;
         let client = config.client.filter(|_| !told).unwrap_or(options.scheduler_client);
-        Scheduling {
-            preemptor: Preemptor::default(),
-            queue: Queue::of(&config, catalog, state, 0),
-            scheduler: Scheduler::new(catalog, state, config),
-            client: TokenBucket::new(client, 0),
+        let queue = Queue::of(&config, catalog, state, 0);
+        let mut scheduler = Scheduler::new(catalog, state, config);
+        if options.draw_equal_nodes {
+            scheduler.draw_equal_nodes();
         }
+        Scheduling { preemptor: Preemptor::default(), queue, scheduler, client: TokenBucket::new(client, 0) }
     }
     /// Up to where both readers of the change log have read.
     pub fn cursor(&self) -> u64 {

@@ -437,6 +437,9 @@ impl KubectlDrain {
                 cx.ask(Ask::Delete { pod: g.active, precondition: false, grace_ms: Self::grace(cx) });
             }
             None => {
+                // The deletions themselves have no limit (`deletePods` hands the whole timeout to `waitForDelete`).
+                let timeout_ms = cx.options.kubectl_drain.timeout_ms;
+                self.deadline = (timeout_ms > 0).then_some(cx.now + timeout_ms);
                 self.stage = Stage::AwaitDeleted { node: i, since: cx.now, ticks: 0, next: 0, polling: false };
                 self.poll_deleted(cx, i, cx.now, 0, 0);
             }

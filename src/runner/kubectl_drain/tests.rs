@@ -241,6 +241,19 @@ fn a_deletion_that_takes_too_long_is_one_error_without_a_pod() {
 }
 
 #[test]
+fn the_time_for_deletions_begins_when_all_are_asked_for() {
+    let on: Vec<usize> = vec![0; 28];
+    let mut w = World::new(1, 1, &[("web", &on)]);
+    w.stop_ms = 60_000;
+    let mut o = options();
+    o.kubectl_drain.disable_eviction = true;
+    o.kubectl_drain.timeout_ms = 5_000;
+    run(&mut w, &[&[0]], o);
+    let late = w.lines.iter().find(|l| l.2.ends_with("context deadline exceeded")).expect("a timeout");
+    assert_eq!(late.0 / 1000, 4 + 5, "28 deletions, a cordon and a list: ten at once, then five a second");
+}
+
+#[test]
 fn a_pod_selector_leaves_the_other_pods_where_they_are() {
     for (selector, evicted) in [("app=web", "web-0"), ("app!=web", "api-0"), ("app notin (api, db)", "web-0")] {
         let mut w = World::new(1, 1, &[("web", &[0]), ("api", &[0])]);

@@ -195,6 +195,24 @@ fn a_job_that_replaces_only_failed_pods_waits_for_the_end() {
 }
 
 #[test]
+fn a_jobs_finalizer_holds_its_pod_until_the_job_has_counted_it() {
+    // Counted a second after the deletion, or where only failed pods are replaced, a second after the end.
+    for (replace_only_failed, grace, gone) in
+        [(false, Some(0), 1_020), (false, Some(300), 1_020), (false, None, 1_020), (true, Some(300), 1_330)]
+    {
+        let (mut w, _) = job(replace_only_failed, false);
+        let tracking = w.sym("batch.kubernetes.io/job-tracking");
+        w.catalog.specs[SpecIdx(0)].finalizers = vec![tracking];
+        let mut b = Bench::with(w, no_limit());
+        crate::disruption::delete_pod(&b.catalog, &mut b.state, PodIdx(0), 0, grace);
+        b.run_to(gone - 20);
+        assert!(!b.state.pods[PodIdx(0)].gone, "{replace_only_failed} {grace:?}");
+        b.run_to(gone + 10);
+        assert!(b.state.pods[PodIdx(0)].gone, "{replace_only_failed} {grace:?}");
+    }
+}
+
+#[test]
 fn a_daemonset_pod_comes_back_on_its_cordoned_node() {
     let mut w = World::new();
     let ds = w.owner(DaemonSet, "agent", None);

@@ -5,7 +5,6 @@ use super::judge::{self, Difference};
 use super::{record, scenario};
 use crate::bed::recording::save_scenario;
 use anyhow::Result;
-use nodeferry::ops::verify::drain::verify_drain;
 use std::path::Path;
 
 /// How many smaller migrations are tried; `NODEFERRY_SHRINK` says otherwise. Each takes as long as a seed.
@@ -32,8 +31,7 @@ pub fn shrink(
         tried += 1;
         let there = directory.join(format!("smaller-{tried}"));
         record::record(binary, &smaller, &there)?;
-        let report = verify_drain(&there, 1)?;
-        let left = judge::differences(&report);
+        let (report, left) = judge::judge(&there)?;
         if left.iter().any(|l| differences.iter().any(|d| d.what == l.what)) {
             text = format!("\nsmaller, in {}:\n{}", there.display(), judge::text(&report, &left));
             small = smaller;
