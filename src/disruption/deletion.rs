@@ -45,12 +45,12 @@ pub fn delete_pod(catalog: &Catalog, state: &mut State, pod: PodIdx, now: i64, a
 /// Finalizer of the Job controller on its pods.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 
-/// Whether a Job that lives has yet to count a pod before the object can go. What has ended was counted when it ended.
+/// Whether a Job that lives has yet to count a pod before the object can go: every Job puts its finalizer on its pods. What
+/// has ended was counted when it ended.
 pub fn is_tracked(catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
     let p = &state.pods[pod];
-    let spec = &catalog.specs[p.spec];
-    let lives = spec.owner.is_some_and(|o| catalog.owners[o].job.is_some() && !catalog.owners[o].missing);
-    lives && !p.phase.is_terminal() && spec.finalizers.iter().any(|f| catalog.text(*f) == TRACKING)
+    let owner = catalog.specs[p.spec].owner.map(|o| &catalog.owners[o]);
+    !p.phase.is_terminal() && owner.is_some_and(|o| o.job.is_some() && !o.missing)
 }
 
 /// Whether a finalizer holds the object after its containers have stopped; the Job controller's own does so for a moment

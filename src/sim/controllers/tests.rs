@@ -200,9 +200,7 @@ fn a_jobs_finalizer_holds_its_pod_until_the_job_has_counted_it() {
     for (replace_only_failed, grace, gone) in
         [(false, Some(0), 1_020), (false, Some(300), 1_020), (false, None, 1_020), (true, Some(300), 1_330)]
     {
-        let (mut w, _) = job(replace_only_failed, false);
-        let tracking = w.sym("batch.kubernetes.io/job-tracking");
-        w.catalog.specs[SpecIdx(0)].finalizers = vec![tracking];
+        let (w, _) = job(replace_only_failed, false);
         let mut b = Bench::with(w, no_limit());
         crate::disruption::delete_pod(&b.catalog, &mut b.state, PodIdx(0), 0, grace);
         b.run_to(gone - 20);
