@@ -87,8 +87,11 @@ impl<'a> Judge<'a> {
         after.apply(seen);
         for (budget, call) in after.calls(seen) {
             let since = course.called.entry(budget).or_insert(None);
-            if call == Call::Sure {
-                *since = Some(before + 1);
+            match (call, seen) {
+                (Call::Maybe, _) => {}
+                // Pods come by another watch than budgets, and can come later.
+                (Call::Sure, Seen::Budget { .. }) => *since = since.or(Some(0)),
+                (Call::Sure, _) => *since = Some(before + 1),
             }
         }
         course.views.push(after);

@@ -3,8 +3,8 @@
 //!
 //! The watch of pods, budgets and owners, in the order of their resource versions, gives the views that the controller
 //! and the API can have had. Each answer and each status must follow from one of them: before an eviction was carried out,
-//! from any view since the step began; after the controller has come to rest, from a view since the last change that
-//! called it for sure. Beside that our own worker runs along, and must end each step with the statuses that were stored.
+//! from any view since the step began; after the controller has come to rest, from a view since the last change of a pod
+//! that called it for sure. Beside that our own worker runs along, and must end each step with the statuses that were stored.
 
 mod event;
 mod judge;
