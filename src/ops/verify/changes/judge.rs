@@ -330,7 +330,8 @@ fn contradiction(status: &BudgetStatus, condition: &Condition) -> Option<String>
 fn nearly(ours: &BudgetStatus, stored: &BudgetStatus) -> bool {
     let pods = |s: &BudgetStatus| s.disrupted.iter().map(|(pod, _)| *pod).collect::<Vec<_>>();
     let plain = |s: &BudgetStatus| BudgetStatus { sync_failed: None, disrupted: Vec::new(), ..s.clone() };
+    // A look that fails leaves what it found, also pods that are gone by now.
     plain(ours) == plain(stored)
-        && pods(ours) == pods(stored)
+        && (stored.sync_failed.is_some() || pods(ours) == pods(stored))
         && ours.sync_failed.is_some() == stored.sync_failed.is_some()
 }
