@@ -1,6 +1,7 @@
 //! What is filled while a dump is decoded: the catalogue, the tables of names, the findings.
 
 use super::diagnostics::Notices;
+use super::owners::CustomKinds;
 use super::wire::Meta;
 use super::wire::scalar::Pairs;
 use super::wire::selector;
@@ -28,6 +29,8 @@ pub(crate) struct Lookup {
     pub(crate) runtime_classes: FxHashMap<Sym, Arc<RuntimeDefaults>>,
     /// Defaults of a namespace's limit ranges: `(resource, amount)`.
     pub(crate) limit_defaults: FxHashMap<NsIdx, Vec<(String, Quantity)>>,
+    /// What the API serves beside its own kinds.
+    pub(crate) custom_kinds: Arc<CustomKinds>,
     /// Kinds that the dump holds at least one object of.
     pub(crate) kinds: FxHashSet<&'static str>,
 }

@@ -7,7 +7,7 @@ use super::diagnostics::kind_text;
 use super::document::{self, Item, Raw};
 use super::error::ReadError;
 use super::nodes::ReadNode;
-use super::owners::{Custom, Customs, group};
+use super::owners::{Custom, CustomKinds, Customs, group};
 use super::pods::ReadPod;
 use super::scale::Definition;
 use super::volumes::ReadClaim;
@@ -130,6 +130,7 @@ impl<'a> Decoder<'a> {
         let mut read = Read::default();
         let others = std::mem::take(&mut self.others);
         let customs = self.customs(&others)?;
+        b.lookup.custom_kinds = customs.kinds.clone();
         let node_pools = node_pools(&others);
         self.read_shared(&mut b)?;
         self.read_nodes(&mut b, &mut read)?;
@@ -170,19 +171,21 @@ impl<'a> Decoder<'a> {
 
     fn customs(&self, others: &[Item<'a>]) -> Result<Customs<'a>, ReadError> {
         let mut customs = Customs::default();
+        let mut kinds = CustomKinds::default();
         for item in others {
             // An object of a kind we do not know may look any way it likes.
             let Ok(Bare { metadata: meta }) = item.raw.decode::<Bare<'_>>() else { continue };
             let custom = Custom { raw: item.raw, deleting: meta.deletion_timestamp.is_some() };
             let kind = format!("{}/{}", group(&item.api_version), &*item.kind);
-            customs.names.insert(format!("{kind}/{}/{}", meta.ns(), &*meta.name));
+            kinds.names.insert(format!("{kind}/{}/{}", meta.ns(), &*meta.name));
             customs.by_uid.entry(meta.uid.to_string()).or_insert(custom);
         }
         let none = &mut Builder::default();
         self.each(none, "CustomResourceDefinition", |_, d: workload::Definition<'_>, _| {
             let key = format!("{}/{}", &*d.spec.group, &*d.spec.names.kind);
-            customs.definitions.insert(key, Definition::new(&d.spec));
+            kinds.definitions.insert(key, Definition::new(&d.spec));
         })?;
+        customs.kinds = Arc::new(kinds);
         Ok(customs)
     }
 
@@ -512,7 +515,8 @@ pub(super) fn decode_pod(builder: &mut Builder, pod: &Value) -> Result<Option<Re
         path,
         problem,
     })?;
-    Ok(builder.read_pod(&Customs::default(), &pod))
+    let customs = Customs { kinds: builder.lookup.custom_kinds.clone(), ..Customs::default() };
+    Ok(builder.read_pod(&customs, &pod))
 }
 
 /// One budget of a recording; None for one that is no budget of a known namespace.

@@ -11,11 +11,18 @@ use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Custom resources of the dump, to be looked up when a pod names one as its owner.
 #[derive(Default)]
 pub(crate) struct Customs<'a> {
     pub(crate) by_uid: FxHashMap<String, Custom<'a>>,
+    pub(crate) kinds: Arc<CustomKinds>,
+}
+
+/// What of the custom resources is still known when pods are read that were recorded later.
+#[derive(Debug, Default)]
+pub(crate) struct CustomKinds {
     /// `group/Kind/namespace/name` of each.
     pub(crate) names: FxHashSet<String>,
     /// `group/Kind` → what the API serves.
@@ -190,20 +197,20 @@ impl Builder {
             return;
         };
         owner.deleting = custom.deleting;
-        let definition = customs.definitions.get(&definition_key(reference));
+        let definition = customs.kinds.definitions.get(&definition_key(reference));
         let path = definition.and_then(Definition::preferred_path).unwrap_or(".spec.replicas");
         owner.replicas = custom.raw.decode::<Value>().ok().and_then(|v| at_path(&v, path));
     }
 
     fn has_namesake(&self, customs: &Customs<'_>, reference: &OwnerReference<'_>, ns: NsIdx) -> bool {
         let namespace = self.catalog.text(self.catalog.namespaces[ns].name);
-        customs.names.contains(&format!("{}/{namespace}/{}", definition_key(reference), &*reference.name))
+        customs.kinds.names.contains(&format!("{}/{namespace}/{}", definition_key(reference), &*reference.name))
     }
 
     /// Where budgets find the scale of an owner that no lister of the disruption controller has.
     fn set_scale(&mut self, customs: &Customs<'_>, reference: &OwnerReference<'_>, owner: &mut Owner) {
         let (api_version, kind) = (&*reference.api_version, &*reference.kind);
-        let found = match customs.definitions.get(&definition_key(reference)) {
+        let found = match customs.kinds.definitions.get(&definition_key(reference)) {
             Some(definition) => {
                 let object = match (owner.missing, owner.replicas) {
                     (false, Some(_)) => Object::WithCount,
@@ -213,7 +220,7 @@ impl Builder {
                 };
                 definition.scale(api_version, kind, object)
             }
-            None => scale::without_definition(api_version, kind, !customs.definitions.is_empty()),
+            None => scale::without_definition(api_version, kind, !customs.kinds.definitions.is_empty()),
         };
         owner.scale = match found {
             Scale::Replicas => ScaleSource::Replicas,

@@ -9,6 +9,7 @@ use super::wire::workload as wire;
 use std::cmp::Reverse;
 
 /// What the API serves under a custom kind.
+#[derive(Debug)]
 pub(crate) struct Definition {
     plural: String,
     namespaced: bool,

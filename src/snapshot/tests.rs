@@ -300,6 +300,27 @@ fn recorded_pods_join_the_catalogue_but_not_the_state() {
     assert!(matches!(s.decode_pods(&recorded), Err(ReadError::TooLate)));
 }
 
+#[test]
+fn recorded_pods_know_the_custom_kinds_of_the_dump() {
+    let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "names": {"kind": "Widget", "plural": "widgets"}, "versions": [
+            {"name": "v1", "served": true, "subresources": {"scale": {"specReplicasPath": ".spec.replicas"}}}]}});
+    let mut s = Snapshot::from_objects(&[node("n1"), definition]).unwrap();
+    let owned = |kind: &str| {
+        let reference =
+            json!({"apiVersion": "example.com/v1", "kind": kind, "name": "w", "uid": kind, "controller": true});
+        pod(kind, json!({"metadata": {"ownerReferences": [reference]}}))
+    };
+    let decoded = s.decode_pods(&[owned("Widget"), owned("Ghost")]).unwrap();
+    let catalog = &s.cluster.catalog;
+    let owners: Vec<&Owner> =
+        decoded.iter().map(|(spec, _)| &catalog.owners[catalog.specs[*spec].owner.unwrap()]).collect();
+    assert!(owners[0].missing && owners[0].scale == ScaleSource::Replicas);
+    let ScaleSource::Refused(text) = owners[1].scale else { panic!("{:?}", owners[1]) };
+    assert_eq!(catalog.text(text), "no matches for kind \"Ghost\" in version \"example.com/v1\"");
+}
+
 /// Values that fit nowhere, or only by type.
 fn odd_values() -> Vec<Value> {
     vec![
