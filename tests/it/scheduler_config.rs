@@ -137,3 +137,29 @@ fn the_version_decides_whose_rules_hold() {
     let ran = nodeferry(&dir, &["plan", &scenario, "-o", "json"]);
     assert!(!json(&ran)["failures"][0]["cause"].as_str().unwrap_or_default().contains(claims));
 }
+
+/// `verdicts.jsonl`: what kube-scheduler 1.36.3 said of some hundred configurations, given to it with `--config` and
+/// `--write-config-to`. Refused beyond that are only those by which it fails every pod.
+#[test]
+fn configurations_are_refused_where_the_real_scheduler_refused_them() {
+    use nodeferry::cluster::Catalog;
+    use nodeferry::scheduler::SchedulerConfig;
+    let (mut refused, mut useless) = (0, 0);
+    for line in include_str!("scheduler_config/verdicts.jsonl").lines() {
+        let mut verdict: Value = serde_json::from_str(line).expect("a verdict");
+        let mut config = verdict["config"].take();
+        config["apiVersion"] = "kubescheduler.config.k8s.io/v1".into();
+        config["kind"] = "KubeSchedulerConfiguration".into();
+        let ours = SchedulerConfig::from_value(&config, &mut Catalog::new());
+        match (verdict["accepted"] == true, ours) {
+            (true, Ok(_)) => {}
+            (true, Err(e)) => {
+                assert!(e.to_string().contains("fails every pod"), "{line}: {e}");
+                useless += 1;
+            }
+            (false, Ok(_)) => panic!("not refused: {line}"),
+            (false, Err(_)) => refused += 1,
+        }
+    }
+    assert!(refused > 200 && useless < 20, "{refused} refused, {useless} useless");
+}

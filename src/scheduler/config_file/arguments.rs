@@ -1,7 +1,7 @@
 //! Arguments of plugins: their defaults and what is refused of them (S/apis/config/v1/defaults.go,
 //! S/apis/config/validation/validation_pluginargs.go).
 
-use super::names::{is_label_value, is_qualified};
+use super::names::{duration_s, is_label_value, is_qualified};
 use super::refusal::Refusals;
 use super::wire;
 use crate::cluster::{
@@ -292,6 +292,14 @@ impl Arguments<'_> {
                 format!("is given, and Kubernetes {} does not take it", self.version),
                 "take it out",
             );
+        }
+        for (field, given, least) in
+            [("filterTimeout", &args.filter_timeout, 0.0), ("bindingTimeout", &args.binding_timeout, 1.0)]
+        {
+            let Some(text) = given else { continue };
+            if duration_s(text).is_none_or(|s| s < least) {
+                self.refuse(field, format!("is {text:?}"), format!("give a time of {least} s or more, such as 10s"));
+            }
         }
         if args.filter_timeout.is_some() || args.binding_timeout.is_some() {
             self.not_modelled("it sets time limits for resource claims, which are not modelled".to_owned());

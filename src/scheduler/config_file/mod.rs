@@ -138,6 +138,12 @@ fn check_percentage(given: Option<i32>, at: &str, refusals: &mut Refusals) {
     }
 }
 
+fn check_time(given: Option<&str>, at: &str, refusals: &mut Refusals) {
+    if let Some(text) = given.filter(|t| names::duration_s(t).is_none()) {
+        refusals.add(at, format!("is {text:?}"), "give a time such as 10s or 1m30s");
+    }
+}
+
 /// `ValidateKubeSchedulerConfiguration` but for profiles and extenders.
 fn check_file(file: &wire::File, refusals: &mut Refusals) {
     if let Some(parallelism) = file.parallelism.filter(|p| *p <= 0) {
@@ -157,6 +163,13 @@ fn check_file(file: &wire::File, refusals: &mut Refusals) {
         refusals.add("clientConnection.burst", format!("is {burst}"), "give 0 or more");
     }
     let election = &file.leader_election;
+    for (field, text) in [
+        ("leaseDuration", &election.lease_duration),
+        ("renewDeadline", &election.renew_deadline),
+        ("retryPeriod", &election.retry_period),
+    ] {
+        check_time(text.as_deref(), &format!("leaderElection.{field}"), refusals);
+    }
     if election.leader_elect != Some(false) {
         if let Some(lock) = election.resource_lock.as_deref().filter(|l| !matches!(*l, "" | "leases")) {
             refusals.add("leaderElection.resourceLock", format!("is {lock}"), "write leases");
@@ -173,6 +186,7 @@ fn extenders(given: &[wire::Extender], refusals: &mut Refusals, notices: &mut Ve
         if !extender.prioritize_verb.is_empty() && extender.weight <= 0 {
             refusals.add(format!("extenders[{i}].weight"), format!("is {}", extender.weight), "give 1 or more");
         }
+        check_time(extender.http_timeout.as_deref(), &format!("extenders[{i}].httpTimeout"), refusals);
         for (j, resource) in extender.managed_resources.iter().enumerate() {
             let at = format!("extenders[{i}].managedResources[{j}].name");
             if !names::is_extended_resource(&resource.name) {

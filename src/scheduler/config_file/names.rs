@@ -1,4 +1,5 @@
-//! Which names of labels and resources the API takes (`k8s.io/apimachinery/pkg/util/validation`).
+//! Which names of labels and resources, and which times, the API takes (`k8s.io/apimachinery/pkg/util/validation`, Go's
+//! `time.ParseDuration`).
 
 /// Starts and ends with a letter or digit, `-`, `_` and `.` between them.
 fn is_name_part(text: &str) -> bool {
@@ -45,9 +46,49 @@ pub(in crate::scheduler) fn is_extended_resource(name: &str) -> bool {
     !native && !name.starts_with("requests.") && is_qualified(&format!("requests.{name}"))
 }
 
+/// Seconds in a time such as `10s`, `1h30m` or `-1.5ms`; None if it is none.
+pub(super) fn duration_s(text: &str) -> Option<f64> {
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Some(0.0);
+    }
+    let mut sum = 0.0;
+    let mut any = false;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let amount: f64 = rest[..number].parse().ok()?;
+        rest = &rest[number..];
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let seconds = match &rest[..unit] {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        sum += amount * seconds;
+        any = true;
+        rest = &rest[unit..];
+    }
+    any.then_some(sign * sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_as_go_reads_them() {
+        for (text, seconds) in [("10s", 10.0), ("1h30m", 5400.0), ("-1.5s", -1.5), ("0", 0.0), ("500ms", 0.5)] {
+            assert_eq!(duration_s(text), Some(seconds), "{text}");
+        }
+        assert!(["", "5", "x", "s", "-", "1d", "1s2", "1..2s"].into_iter().all(|t| duration_s(t).is_none()));
+    }
 
     #[test]
     fn names_as_the_api_takes_them() {

@@ -386,7 +386,7 @@ impl Reading<'_> {
             };
             for name in plugins.iter().filter(lacks) {
                 let what = format!(
-                    "enable {name} at {} but not at {}: every pod would fail with an error",
+                    "enable {name} at {} but not at {}: kube-scheduler starts with that, and fails every pod",
                     point.field(),
                     needs.field()
                 );
@@ -539,8 +539,8 @@ mod tests {
             ("queueSort: {disabled: [{name: PrioritySort}]}", "leave 0 plugins at queueSort"),
             ("multiPoint: {disabled: [{name: DefaultBinder}]}", "leave no plugin at bind"),
             ("filter: {enabled: [{name: EBSLimits}]}", "names EBSLimits, which Kubernetes no longer has"),
-            ("preFilter: {disabled: [{name: NodeResourcesFit}]}", "every pod would fail"),
-            ("preScore: {disabled: [{name: TaintToleration}]}", "every pod would fail"),
+            ("preFilter: {disabled: [{name: NodeResourcesFit}]}", "fails every pod"),
+            ("preScore: {disabled: [{name: TaintToleration}]}", "fails every pod"),
         ] {
             let (_, said, _) = read(yaml);
             assert!(said.iter().any(|s| s.contains(words)), "{yaml}: {said:?}");

@@ -11,7 +11,7 @@ pub enum ConfigError {
     )]
     Syntax(String),
     /// It has values that the real scheduler would refuse too.
-    #[error("kube-scheduler would refuse the configuration: {}", list(.0))]
+    #[error("the scheduler configuration cannot be used, nor would kube-scheduler: {}", list(.0))]
     Refused(Vec<Refusal>),
 }
 
