@@ -64,9 +64,11 @@ fn owners_of_every_kind_are_told_apart() {
     assert_eq!(count(OwnerKind::DaemonSet), 9);
     assert_eq!(count(OwnerKind::Job), 22);
     assert_eq!(count(OwnerKind::ReplicationController), 8);
-    // One custom resource has `/scale`, the other has not.
-    let custom = |scale| catalog.owners.iter().filter(|o| o.kind == OwnerKind::Custom && o.scale == scale).count();
-    assert!(custom(ScaleSource::Replicas) > 0 && custom(ScaleSource::None) > 0 && custom(ScaleSource::Unknown) == 0);
+    // One custom resource has `/scale`; to ask the other for it is refused.
+    let scales = || catalog.owners.iter().filter(|o| o.kind == OwnerKind::Custom).map(|o| o.scale);
+    assert!(scales().any(|s| s == ScaleSource::Replicas));
+    assert!(scales().any(|s| matches!(s, ScaleSource::Refused(text) if catalog.text(text).contains("scale"))));
+    assert!(scales().all(|s| s == ScaleSource::Replicas || matches!(s, ScaleSource::Refused(_))));
     assert!(
         catalog.owners.iter().filter(|o| o.scale == ScaleSource::Replicas && !o.missing).all(|o| o.replicas.is_some())
     );
