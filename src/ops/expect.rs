@@ -4,8 +4,9 @@ use super::control_plane::Configuration;
 use super::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
 use super::plan::{PlanError, Planned, plan};
 use super::scenario::{Bounds, Expect, Recorded, Scenario};
-use super::verify::decisions::{Mismatch, VerifyError, replay_under};
-use super::verify::evictions;
+use super::verify::decisions::replay_under;
+use super::verify::evictions::replay_evictions;
+use super::verify::recording::VerifyError;
 use crate::plan::forecast::Forecast;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -48,21 +49,13 @@ pub enum TestError {
         /// Why.
         source: PlanError,
     },
-    /// The decisions that it says were recorded cannot be replayed.
+    /// What it says was recorded cannot be replayed.
     #[error("{}: recorded: {source}", file.display())]
     Recorded {
         /// File.
         file: PathBuf,
         /// Why.
         source: Box<VerifyError>,
-    },
-    /// The evictions that it says were recorded cannot be replayed.
-    #[error("{}: recorded: {source}", file.display())]
-    RecordedEvictions {
-        /// File.
-        file: PathBuf,
-        /// Why.
-        source: Box<evictions::VerifyError>,
     },
     /// It is no scenario.
     #[error("{} is a dump, not a scenario; a scenario has the field `scenario`", .0.display())]
@@ -129,24 +122,27 @@ fn differences_from_recorded(
     if let Some(config) = &recorded.scheduler {
         control_plane.scheduler = Some(Configuration::of_value("recorded.scheduler", config.clone()));
     }
-    let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
-    if recorded.decisions.is_empty() {
-        let report = evictions::replay_evictions(snapshot, &recorded.verdicts, &recorded.changes)
-            .map_err(|source| TestError::RecordedEvictions { file: file.to_owned(), source: Box::new(source) })?;
-        let difference = |m: evictions::Mismatch| {
-            let what = format!("{} {}", m.object, m.what);
-            Difference { what, expected: m.recorded, came: m.computed }
-        };
-        return Ok(report.mismatches.into_iter().map(difference).collect());
+    let failed = |source| TestError::Recorded { file: file.to_owned(), source: Box::new(source) };
+    let mut differences = Vec::new();
+    if !(recorded.verdicts.is_empty() && recorded.changes.is_empty()) {
+        let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
+        let report = replay_evictions(snapshot, &recorded.verdicts, &recorded.changes).map_err(failed)?;
+        differences.extend(report.mismatches.into_iter().map(|m| Difference {
+            what: format!("{} {}", m.object, m.what),
+            expected: m.recorded,
+            came: m.computed,
+        }));
     }
-    let report = replay_under(snapshot, &control_plane, &recorded.decisions)
-        .map_err(|source| TestError::Recorded { file: file.to_owned(), source: Box::new(source) })?;
-    let difference = |m: Mismatch| {
-        let of = [m.plugin, m.node.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" on ");
-        let what = format!("{} {} {of}", m.pod, m.what);
-        Difference { what: what.trim_end().to_owned(), expected: m.recorded, came: m.ours }
-    };
-    Ok(report.mismatches.into_iter().map(difference).collect())
+    if !recorded.decisions.is_empty() {
+        let snapshot = cluster_of_scenario(scenario, &control_plane, false)?.snapshot;
+        let report = replay_under(snapshot, &control_plane, &recorded.decisions).map_err(failed)?;
+        differences.extend(report.mismatches.into_iter().map(|m| {
+            let of = [m.plugin, m.node.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" on ");
+            let what = format!("{} {} {of}", m.pod, m.what).trim_end().to_owned();
+            Difference { what, expected: m.recorded, came: m.ours }
+        }));
+    }
+    Ok(differences)
 }
 
 fn plan_scenario(file: &Path, scenario: &Scenario) -> Result<Planned, TestError> {

@@ -205,6 +205,10 @@ impl Scenario {
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
         problems.extend(scenario.autoscaler.problems());
+        let empty = |r: &Recorded| r.decisions.is_empty() && r.verdicts.is_empty() && r.changes.is_empty();
+        if scenario.recorded.as_ref().is_some_and(empty) {
+            problems.push("recorded holds nothing to compare; expected decisions, verdicts or changes".into());
+        }
         if scenario.replications == 0 {
             problems.push("replications is 0; expected at least 1".into());
         }

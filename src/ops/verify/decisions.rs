@@ -4,51 +4,20 @@
 //! really chosen is among our best, and the words of a refusal. With sampled nodes the real sample is luck: it must
 //! have the right size, lie within our feasible nodes, and score equally when normalised over itself.
 
+use super::recording::{VerifyError, lines, load, scheduler_config, values};
 use crate::cluster::{Catalog, Finding, NodeIdx, Phase, PodIdx, PodState, State};
 use crate::disruption::BudgetIndex;
 use crate::disruption::arithmetic::{Tally, compute};
 use crate::ops::control_plane::ControlPlane;
-use crate::ops::input::InputError;
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, preempt};
 use crate::scheduler::{Code, Decision, Explanation, Failure, PluginId, Scheduler};
-use crate::snapshot::{ReadError, Snapshot, Source, source};
+use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Why a recording cannot be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A file of it cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// `scheduler.yaml` cannot be used.
-    #[error(transparent)]
-    Config(#[from] InputError),
-    /// A file is not there.
-    #[error(
-        "{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, decisions.jsonl)"
-    )]
-    Missing {
-        /// The directory.
-        dir: String,
-        /// What is missing.
-        name: &'static str,
-    },
-    /// A line of the recording is not what it should be.
-    #[error("{file}, line {line}: {problem}; expected one decision a line: pod, node, scores, plugin_scores, message")]
-    Line {
-        /// Which file.
-        file: String,
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
-}
 
 /// One recorded decision.
 #[derive(Deserialize)]
@@ -185,13 +154,8 @@ impl DecisionReport {
 /// A file that is missing or cannot be read.
 pub fn verify_decisions(dir: &Path) -> Result<DecisionReport, VerifyError> {
     let cluster = load(dir, "cluster.json")?;
-    let lines = load(dir, "decisions.jsonl")?;
-    let config = match load(dir, "scheduler.yaml") {
-        Ok(source) => Some(String::from_utf8_lossy(&source.bytes).into_owned()),
-        Err(VerifyError::Missing { .. }) => None,
-        Err(e) => return Err(e),
-    };
-    let recorded = read_lines(&lines)?;
+    let config = scheduler_config(dir)?;
+    let recorded: Vec<Recorded> = lines(&load(dir, "decisions.jsonl")?)?;
     replay(Snapshot::from_sources(&[cluster])?, &ControlPlane::recorded(config.as_deref())?, &recorded)
 }
 
@@ -216,12 +180,7 @@ pub fn replay_under(
     control_plane: &ControlPlane,
     decisions: &[Value],
 ) -> Result<DecisionReport, VerifyError> {
-    let read = |(i, value): (usize, &Value)| {
-        let line =
-            |e: serde_json::Error| VerifyError::Line { file: "decisions".into(), line: i + 1, problem: e.to_string() };
-        Recorded::deserialize(value).map_err(line)
-    };
-    let recorded: Vec<Recorded> = decisions.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let recorded: Vec<Recorded> = values("decisions", decisions)?;
     replay(snapshot, control_plane, &recorded)
 }
 
@@ -255,25 +214,6 @@ fn replay(
         replay.step(number, recorded, pod);
     }
     Ok(replay.report)
-}
-
-fn load(dir: &Path, name: &'static str) -> Result<Source, VerifyError> {
-    let candidates: Vec<PathBuf> = vec![dir.join(name), dir.join(format!("{name}.gz"))];
-    match candidates.into_iter().find(|p| p.is_file()) {
-        Some(path) => Ok(source::load(&[path])?.remove(0)),
-        None => Err(VerifyError::Missing { dir: dir.display().to_string(), name }),
-    }
-}
-
-fn read_lines(source: &Source) -> Result<Vec<Recorded>, VerifyError> {
-    let text = String::from_utf8_lossy(&source.bytes);
-    let lines = text.lines().enumerate().filter(|l| !l.1.trim().is_empty());
-    let read = |(i, line)| {
-        let error =
-            |e: serde_json::Error| VerifyError::Line { file: source.name.clone(), line: i + 1, problem: e.to_string() };
-        serde_json::from_str::<Recorded>(line).map_err(error)
-    };
-    lines.map(read).collect()
 }
 
 struct Replay {

@@ -4,21 +4,21 @@
 //! was whole again, and both together. What depends on luck (which of equal nodes a pod went to, and so how many
 //! pods moved twice) is shown and not judged.
 
-mod recording;
+mod result;
 
+use super::recording::{VerifyError, lines, load, scheduler_config};
 use crate::cluster::{Catalog, Delay, PodIdx, State};
 use crate::ops::control_plane::ControlPlane;
-use crate::ops::input::InputError;
-use crate::ops::plan::{PlanError, Planned, Request, plan};
+use crate::ops::plan::{Planned, Request, plan};
 use crate::ops::scenario::NodeChoice;
 use crate::plan::options::{BatcherKind, Options};
 use crate::runner::Stream;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::SimOptions;
-use crate::snapshot::{ReadError, Snapshot, Source};
+use crate::snapshot::{Snapshot, Source};
 use crate::trace::EventKind;
 use comfy_table::{Table, presets};
-use recording::{Recorded, RecordedBatch, WatchEvent, load, ms, read_events, read_result};
+use result::{Recorded, RecordedBatch, WatchEvent, ms, read_result};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,52 +27,6 @@ use std::path::Path;
 const NEAR_MS: i64 = 1000;
 /// How far a predicted time may be from the recorded one, in percent.
 const NEAR_PERCENT: i64 = 3;
-
-/// Why a recording cannot be simulated.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A file of it cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// `scheduler.yaml` cannot be used.
-    #[error(transparent)]
-    Config(#[from] InputError),
-    /// A file is not there.
-    #[error(
-        "{dir} holds neither {name} nor {name}.gz; give a directory with a recording (cluster.json, result.json, events.jsonl)"
-    )]
-    Missing {
-        /// The directory.
-        dir: String,
-        /// What is missing.
-        name: &'static str,
-    },
-    /// `result.json` is not what it should be.
-    #[error(
-        "{file}: {problem}; expected batches with nodes, start, end, settled, exit, stderr, and parameters as docs/recordings.md lists them"
-    )]
-    Result {
-        /// Which file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A line of the recording is not what it should be.
-    #[error(
-        "{file}, line {line}: {problem}; expected one event a line: t, type, ns, pod, uid, node, phase, terminating"
-    )]
-    Line {
-        /// Which file.
-        file: String,
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The migration cannot be simulated.
-    #[error("the recorded migration cannot be simulated: {0}")]
-    Plan(#[from] PlanError),
-}
 
 /// What came of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -309,12 +263,8 @@ impl DrainRecording {
     pub fn load(dir: &Path) -> Result<DrainRecording, VerifyError> {
         let cluster = load(dir, "cluster.json")?;
         let result = load(dir, "result.json")?;
-        let events = read_events(&load(dir, "events.jsonl")?)?;
-        let config = match load(dir, "scheduler.yaml") {
-            Ok(source) => Some(String::from_utf8_lossy(&source.bytes).into_owned()),
-            Err(VerifyError::Missing { .. }) => None,
-            Err(e) => return Err(e),
-        };
+        let events = lines(&load(dir, "events.jsonl")?)?;
+        let config = scheduler_config(dir)?;
         let recorded = read_result(&result)?;
         let migration = Migration { cluster, config, recorded, file: result.name };
         Ok(DrainRecording { names: Names::new(&migration)?, migration, events })

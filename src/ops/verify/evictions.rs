@@ -4,42 +4,16 @@
 //! every pod, one a line), and may hold `changes.jsonl` (what happened then, a step a line); each may be gzipped.
 
 use super::changes::{self, ChangeCounts, Step};
+use super::recording::{VerifyError, lines, load, load_if_there, values};
 use crate::cluster::{BudgetIdx, BudgetStatus, Catalog, Idx, PodIdx, State};
 use crate::disruption::arithmetic::{Tally, compute, failures};
 use crate::disruption::{BudgetIndex, Verdict, verdict};
-use crate::snapshot::{ReadError, Snapshot, read_paths, source};
+use crate::snapshot::Snapshot;
 use comfy_table::{Table, presets};
 use rustc_hash::FxHashMap;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// Why a recording cannot be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The dump or the recording cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A file of the recording is not there.
-    #[error("{directory} holds neither {name} nor {name}.gz; give the directory of a recording")]
-    Missing {
-        /// Directory as given.
-        directory: String,
-        /// Name of the file.
-        name: &'static str,
-    },
-    /// A line of the recording is not what is expected.
-    #[error("{file}: line {line}: {problem}; docs/recordings.md says what belongs there")]
-    Line {
-        /// Path.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
-}
+use std::path::Path;
 
 /// How far the model agrees with a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -151,11 +125,11 @@ fn share(equal: usize, of: usize) -> String {
 
 /// Replays the recording in a directory.
 pub fn verify_evictions(directory: &Path) -> Result<EvictionReport, VerifyError> {
-    let snapshot = read_paths(&[file_in(directory, "cluster.json")?])?;
-    let verdicts = read_lines(&file_in(directory, "verdicts.jsonl")?)?;
-    let steps = match file_in(directory, "changes.jsonl") {
-        Ok(path) => read_lines(&path)?,
-        Err(_) => Vec::new(),
+    let snapshot = Snapshot::from_sources(&[load(directory, "cluster.json")?])?;
+    let verdicts: Vec<Recorded> = lines(&load(directory, "verdicts.jsonl")?)?;
+    let steps: Vec<Step> = match load_if_there(directory, "changes.jsonl")? {
+        Some(source) => lines(&source)?,
+        None => Vec::new(),
     };
     replay(snapshot, &verdicts, &steps)
 }
@@ -169,14 +143,7 @@ pub fn replay_evictions(
     verdicts: &[Value],
     changes: &[Value],
 ) -> Result<EvictionReport, VerifyError> {
-    replay(snapshot, &lines("verdicts", verdicts)?, &lines("changes", changes)?)
-}
-
-fn lines<T: DeserializeOwned>(file: &str, values: &[Value]) -> Result<Vec<T>, VerifyError> {
-    let line = |(i, value): (usize, &Value)| {
-        T::deserialize(value).map_err(|e| VerifyError::Line { file: file.into(), line: i + 1, problem: e.to_string() })
-    };
-    values.iter().enumerate().map(line).collect()
+    replay(snapshot, &values("verdicts", verdicts)?, &values("changes", changes)?)
 }
 
 fn replay(snapshot: Snapshot, verdicts: &[Recorded], steps: &[Step]) -> Result<EvictionReport, VerifyError> {
@@ -190,35 +157,6 @@ fn replay(snapshot: Snapshot, verdicts: &[Recorded], steps: &[Step]) -> Result<E
         report.changes = Some(changes::replay(snapshot, steps, &mut report)?);
     }
     Ok(report)
-}
-
-fn file_in(directory: &Path, name: &'static str) -> Result<PathBuf, VerifyError> {
-    let plain = directory.join(name);
-    let packed = directory.join(format!("{name}.gz"));
-    match (plain.is_file(), packed.is_file()) {
-        (true, _) => Ok(plain),
-        (false, true) => Ok(packed),
-        (false, false) => Err(VerifyError::Missing { directory: directory.display().to_string(), name }),
-    }
-}
-
-fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, VerifyError> {
-    let sources = source::load(&[path.to_owned()])?;
-    let mut read = Vec::new();
-    for source in &sources {
-        let text = String::from_utf8_lossy(&source.bytes);
-        for (i, line) in text.lines().enumerate() {
-            if line.trim().is_empty() {
-                continue;
-            }
-            read.push(serde_json::from_str(line).map_err(|e| VerifyError::Line {
-                file: source.name.clone(),
-                line: i + 1,
-                problem: e.to_string(),
-            })?);
-        }
-    }
-    Ok(read)
 }
 
 /// Recomputes the status of every budget that shares no pod with another.

@@ -4,3 +4,4 @@ pub mod changes;
 pub mod decisions;
 pub mod drain;
 pub mod evictions;
+pub mod recording;

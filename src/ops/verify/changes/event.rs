@@ -1,6 +1,6 @@
 //! The objects of a watch, decoded by the snapshot's own reader.
 
-use super::super::evictions::VerifyError;
+use super::super::recording::VerifyError;
 use crate::cluster::{BudgetIdx, OwnerIdx, PodState};
 use crate::snapshot::{RecordedBudget, Snapshot};
 use serde::Deserialize;

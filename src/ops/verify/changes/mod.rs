@@ -11,7 +11,8 @@ mod judge;
 mod model;
 mod view;
 
-use super::evictions::{EvictionReport, Recorded, VerifyError};
+use super::evictions::{EvictionReport, Recorded};
+use super::recording::VerifyError;
 use crate::snapshot::Snapshot;
 use event::{Event, Seen, prepare};
 use judge::Judge;

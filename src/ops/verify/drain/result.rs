@@ -1,11 +1,10 @@
 //! A recorded migration as its directory holds it: `result.json`, `events.jsonl`, and what the recorder was set to.
 
-use super::VerifyError;
 use crate::cluster::RateLimit;
+use crate::ops::verify::recording::VerifyError;
 use crate::plan::options::{KubectlDrainOptions, KubectlVersion};
-use crate::snapshot::{Source, source};
+use crate::snapshot::Source;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
 
 /// `result.json`: the batches, and the parameters that are not the usual ones.
 #[derive(Clone, Debug, Deserialize)]
@@ -115,7 +114,7 @@ pub(super) fn ms(seconds: f64) -> i64 {
 impl Recorded {
     /// The options of `kubectl drain` that the recorder used.
     pub(super) fn drain_options(&self, file: &str) -> Result<KubectlDrainOptions, VerifyError> {
-        let bad = |problem: String| VerifyError::Result { file: file.to_owned(), problem };
+        let bad = |problem: String| VerifyError::Form { file: file.to_owned(), problem };
         let mut options = KubectlDrainOptions {
             version: self.kubectl,
             ignore_daemonsets: false,
@@ -186,17 +185,9 @@ fn go_duration_ms(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(total)
 }
 
-pub(super) fn load(dir: &Path, name: &'static str) -> Result<Source, VerifyError> {
-    let candidates: [PathBuf; 2] = [dir.join(name), dir.join(format!("{name}.gz"))];
-    match candidates.into_iter().find(|p| p.is_file()) {
-        Some(path) => Ok(source::load(&[path])?.remove(0)),
-        None => Err(VerifyError::Missing { dir: dir.display().to_string(), name }),
-    }
-}
-
 /// Reads `result.json`.
 pub(super) fn read_result(source: &Source) -> Result<Recorded, VerifyError> {
-    let bad = |problem: String| VerifyError::Result { file: source.name.clone(), problem };
+    let bad = |problem: String| VerifyError::Form { file: source.name.clone(), problem };
     let recorded: Recorded = serde_json::from_slice(&source.bytes).map_err(|e| bad(e.to_string()))?;
     if recorded.batches.is_empty() {
         return Err(bad("batches is empty".into()));
@@ -211,20 +202,6 @@ pub(super) fn read_result(source: &Source) -> Result<Recorded, VerifyError> {
         }
     }
     Ok(recorded)
-}
-
-/// Reads `events.jsonl`.
-pub(super) fn read_events(source: &Source) -> Result<Vec<WatchEvent>, VerifyError> {
-    let text = String::from_utf8_lossy(&source.bytes);
-    let lines = text.lines().enumerate().filter(|l| !l.1.trim().is_empty());
-    let read = |(i, line)| {
-        serde_json::from_str(line).map_err(|e: serde_json::Error| VerifyError::Line {
-            file: source.name.clone(),
-            line: i + 1,
-            problem: e.to_string(),
-        })
-    };
-    lines.map(read).collect()
 }
 
 #[cfg(test)]
