@@ -9,6 +9,7 @@ pub mod plan;
 pub mod report;
 pub mod runner;
 pub mod scheduler;
+pub mod session;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;

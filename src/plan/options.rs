@@ -1,5 +1,6 @@
 //! Every parameter of a migration: its meaning, range and default.
 
+use super::execution::{ExecutionOptions, Gates};
 use super::select::LabelSelectorText;
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
@@ -505,6 +506,10 @@ impl SurgeOptions {
     }
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Every parameter of a migration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -533,6 +538,12 @@ pub struct Options {
     pub soak_ms: i64,
     /// Spans in which batches may start. Default always.
     pub windows: Vec<Window>,
+    /// What must be so between two batches: a check, an approval. Default nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gates: Gates,
+    /// Where machines come from and go to when the plan is carried out; the simulation does not look at it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub execution: ExecutionOptions,
     /// The autoscaler may add nodes to groups that old nodes belong to. Default true: nobody stops it.
     pub source_groups_may_grow: bool,
     /// When the run is given up, in ms. Default 24 h.
@@ -565,6 +576,8 @@ impl Default for Options {
             canary: None,
             soak_ms: 0,
             windows: Vec::new(),
+            gates: Gates::default(),
+            execution: ExecutionOptions::default(),
             source_groups_may_grow: true,
             horizon_ms: 24 * 60 * MINUTE,
             stop_at_ms: None,

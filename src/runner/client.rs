@@ -44,6 +44,13 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
+    /// The node that the call cordons, if it does.
+    pub fn cordons(self) -> Option<N> {
+        match self {
+            Ask::Cordon(n) => Some(n),
+            _ => None,
+        }
+    }
     fn api_group(self) -> ApiGroup {
         match self {
             Ask::Evict { .. } => ApiGroup::Policy,

@@ -144,7 +144,7 @@ impl Evictor {
         }
         let batch = cx.common.batch;
         match answer {
-            Answer::Accepted | Answer::Pod(_) => {
+            Answer::Accepted | Answer::Unchanged | Answer::Pod(_) => {
                 let forced = matches!(ask, Ask::Delete { .. });
                 if let Some(r) = cx.common.report() {
                     if forced { r.forced += 1 } else { r.evictions += 1 }

@@ -85,6 +85,8 @@ pub enum Answer {
         /// `Retry-After`, which the API sends with some 429 and 500 but not with an exhausted budget's.
         retry_after_ms: Option<Ms>,
     },
+    /// It was so already, by somebody else's doing: a node that another had cordoned, which is not ours to uncordon.
+    Unchanged,
     /// The object does not exist (404).
     Gone,
     /// An object of that name exists with another uid (409 to a precondition).
@@ -188,6 +190,16 @@ pub enum Action {
         /// Which.
         node: NodeIdx,
     },
+    /// Run the check that stands before a batch: `Accepted`, or `Refused` with what it said.
+    Check {
+        /// The batch that waits, counted from 0.
+        batch: u32,
+    },
+    /// Wait for somebody's approval of a batch: `Accepted` once it is there.
+    AwaitApproval {
+        /// The batch that waits, counted from 0.
+        batch: u32,
+    },
 }
 
 /// Which of a client's rate limiters a call goes through: client-go has one per API group (KUBERNETES §4).
@@ -217,7 +229,9 @@ impl Action {
             Action::EnsureNodes { .. }
             | Action::FreezeGroup { .. }
             | Action::UnfreezeGroup { .. }
-            | Action::RetireNode { .. } => ApiGroup::Provider,
+            | Action::RetireNode { .. }
+            | Action::Check { .. }
+            | Action::AwaitApproval { .. } => ApiGroup::Provider,
             _ => ApiGroup::Core,
         }
     }

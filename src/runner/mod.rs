@@ -497,6 +497,11 @@ impl Runner {
             }
             out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
         }
+        // A cordon whose answer is not here yet may have had its effect: it is taken back like the others.
+        let cordoning: Vec<N> = self.progress.common.client.open.values().filter_map(|a| a.cordons()).collect();
+        for n in cordoning {
+            self.progress.common.nodes[n.at()].cordoned = true;
+        }
         self.progress.common.client.restart();
         let procedure = self.intent.options.procedure;
         let all_first = self.intent.options.cordon == CordonWhen::AllFirst;
@@ -590,7 +595,9 @@ impl Runner {
                 _ => {}
             },
             Phase::Closing { .. } => match (ask, answer) {
-                (Ask::Uncordon(n), Answer::Accepted) => self.progress.common.nodes[n.at()].cordoned = false,
+                (Ask::Uncordon(n), Answer::Accepted | Answer::Unchanged) => {
+                    self.progress.common.nodes[n.at()].cordoned = false
+                }
                 (Ask::Uncordon(n), Answer::Refused { .. }) => {
                     let name = self.progress.common.node_ids[n.at()].name.clone();
                     self.progress.common.not_uncordoned.push(name);

@@ -184,6 +184,8 @@ impl KubectlDrain {
                 cx.ask(Ask::Cordon(n));
                 return;
             }
+            // Somebody else was faster: theirs to take back.
+            Answer::Unchanged => self.print(cx, format!("node/{name} already cordoned")),
             _ => {
                 cx.common.nodes[n.at()].cordoned = true;
                 self.print(cx, format!("node/{name} cordoned"));
@@ -296,7 +298,7 @@ impl KubectlDrain {
     fn evicted(&mut self, cx: &mut Cx<'_>, k: usize, answer: Answer) {
         let id = cx.pod_id(self.pods[k].active).clone();
         match answer {
-            Answer::Accepted | Answer::Pod(_) => {
+            Answer::Accepted | Answer::Unchanged | Answer::Pod(_) => {
                 if let Some(r) = cx.common.report() {
                     r.evictions += 1;
                 }

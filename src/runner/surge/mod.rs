@@ -387,7 +387,7 @@ impl Procedure for Surge {
             }
             Ask::Taint(_) => self.tainting = self.tainting.saturating_sub(1),
             Ask::Cordon(n) => {
-                cx.common.nodes[n.at()].cordoned = true;
+                cx.common.nodes[n.at()].cordoned = answer != Answer::Unchanged;
                 match place(n).map(|k| (k, self.olds[k].step)) {
                     Some((k, Step::Cordoning)) => self.drain(cx, k),
                     Some((k, Step::LateCordon)) => self.soak(cx, k),

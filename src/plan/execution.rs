@@ -1,0 +1,192 @@
+//! How a plan touches the world outside of Kubernetes when it is carried out: where new machines come from, how old ones
+//! are given back, and what must be so between batches.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How new nodes of a group come.
+///
+/// A command is a template: `{key}`, `{group}`, `{machine}`, `{zone}`, `{total}` and `{desired}` are filled in, in each argument by itself;
+/// no shell is between. `{total}` is the absolute number of nodes wanted under `{key}`, `{desired}` the absolute size of the whole group that
+/// follows from it, so that running it again launches nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Provision {
+    /// An autoscaler, Karpenter or a person brings them; nothing is asked of anybody.
+    Wait {
+        /// They must have come within so long, in ms; None for the procedure's own limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline_ms: Option<i64>,
+    },
+    /// A program is run, again and again until they are there.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Run again after so long, in ms. Default 30 s.
+        #[serde(default = "half_minute")]
+        every_ms: i64,
+        /// Killed after so long, in ms. Default 60 s.
+        #[serde(default = "minute")]
+        timeout_ms: i64,
+        /// They must have come within so long, in ms; None for the procedure's own limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline_ms: Option<i64>,
+    },
+}
+
+/// How an old node of a group is given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Retirement {
+    /// Its Node object is deleted, and nothing else: for static clusters. On a cloud the machine goes on running, and being billed.
+    Node,
+    /// Its Karpenter NodeClaim is deleted; Karpenter ends the machine and the Node object.
+    Nodeclaim,
+    /// A program gives the machine back and lowers the group's capacity; then the Node object is deleted if it is still there.
+    ///
+    /// `{node}`, `{provider_id}`, `{group}` and `{key}` are filled in. Exit status 0: the instance is gone; 75 (try again later): it is
+    /// going, ask again; anything else is a refusal.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Run again after so long, in ms. Default 10 s.
+        #[serde(default = "ten_seconds")]
+        every_ms: i64,
+        /// Killed after so long, in ms. Default 60 s.
+        #[serde(default = "minute")]
+        timeout_ms: i64,
+    },
+}
+
+const fn ten_seconds() -> i64 {
+    10_000
+}
+const fn half_minute() -> i64 {
+    30_000
+}
+const fn minute() -> i64 {
+    60_000
+}
+
+/// What touches the world outside when a plan is carried out. Keys are ids of groups; `*` stands for all that are not named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecutionOptions {
+    /// How new nodes come. Default wait.
+    pub provision: BTreeMap<String, Provision>,
+    /// How old nodes are given back. No default: where a plan ends nodes it must be said, for a deleted Node object alone leaves a machine
+    /// running.
+    pub retire: BTreeMap<String, Retirement>,
+}
+
+impl ExecutionOptions {
+    /// How new nodes of a group come.
+    pub fn provision(&self, group: &str) -> Provision {
+        self.provision
+            .get(group)
+            .or_else(|| self.provision.get("*"))
+            .cloned()
+            .unwrap_or(Provision::Wait { deadline_ms: None })
+    }
+    /// How an old node of a group (None: of no group) is given back, if that was said.
+    pub fn retirement(&self, group: Option<&str>) -> Option<&Retirement> {
+        group.and_then(|g| self.retire.get(g)).or_else(|| self.retire.get("*"))
+    }
+    /// What is out of range, in words; empty if nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |place: String, command: &[String], times: &[(&str, i64)]| {
+            if command.first().is_none_or(String::is_empty) {
+                problems.push(format!("{place}.command is empty; expected a program and its arguments"));
+            }
+            for (name, ms) in times.iter().filter(|t| t.1 <= 0) {
+                problems.push(format!("{place}.{name} is {ms}; expected a time above 0"));
+            }
+        };
+        for (group, p) in &self.provision {
+            if let Provision::Command { command, every_ms, timeout_ms, .. } = p {
+                check(
+                    format!("execution.provision.{group}"),
+                    command,
+                    &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
+                );
+            }
+        }
+        for (group, r) in &self.retire {
+            if let Retirement::Command { command, every_ms, timeout_ms } = r {
+                check(
+                    format!("execution.retire.{group}"),
+                    command,
+                    &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
+                );
+            }
+        }
+        problems
+    }
+}
+
+/// A program that must succeed before a batch may start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckGate {
+    /// Program and arguments; `{batch}` (counted from 0) is filled in. Exit status 0 opens the gate.
+    pub command: Vec<String>,
+    /// Run again after so long when it failed, in ms. Default 30 s.
+    #[serde(default = "half_minute")]
+    pub every_ms: i64,
+    /// Killed after so long, in ms. Default 60 s.
+    #[serde(default = "minute")]
+    pub timeout_ms: i64,
+    /// The migration ends if it has not succeeded within so long, in ms. Default 10 min.
+    #[serde(default = "ten_minutes")]
+    pub limit_ms: i64,
+}
+
+const fn ten_minutes() -> i64 {
+    600_000
+}
+
+/// Which batches a person must approve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApproveWhen {
+    /// The second batch: what follows the first, which a canary usually is.
+    #[default]
+    AfterFirst,
+    /// Every batch but the first.
+    EveryBatch,
+}
+
+/// A person must approve (`nodeferry approve`) before a batch may start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalGate {
+    /// Which batches.
+    pub when: ApproveWhen,
+    /// The migration ends if nobody has within so long, in ms; None to wait until the horizon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_ms: Option<i64>,
+}
+
+impl ApprovalGate {
+    /// Whether a batch (counted from 0) needs it.
+    pub fn concerns(&self, batch: u32) -> bool {
+        match self.when {
+            ApproveWhen::AfterFirst => batch == 1,
+            ApproveWhen::EveryBatch => batch > 0,
+        }
+    }
+}
+
+/// What must be so between two batches, on top of soak, canary and windows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gates {
+    /// A program that must succeed before each batch but the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckGate>,
+    /// A person's approval, asked for once the check has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalGate>,
+}
