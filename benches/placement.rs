@@ -64,7 +64,7 @@ fn kind(catalog: &mut Catalog, i: usize) -> SpecIdx {
         has_resource_claims: false,
     };
     let labels = Labels::new([(catalog.names.intern("app"), catalog.names.intern(&app))]);
-    if i % 3 == 0 {
+    if i.is_multiple_of(3) {
         let name = catalog.names.intern(&app);
         catalog.services.push(Service { namespace: NsIdx(0), name, selector: Some(labels.clone()) });
     }

@@ -411,10 +411,11 @@ impl State {
         }
         let occupied = self.pods[pod].occupies();
         self.pods[pod].phase = phase;
-        if occupied && !self.pods[pod].occupies() {
-            if let Some(node) = self.pods[pod].node {
-                self.charge(catalog, pod, node, -1);
-            }
+        if occupied
+            && !self.pods[pod].occupies()
+            && let Some(node) = self.pods[pod].node
+        {
+            self.charge(catalog, pod, node, -1);
         }
         self.log(Change::Pod(pod, PodChange::Phase(before)));
     }

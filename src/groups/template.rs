@@ -268,10 +268,11 @@ impl Habits {
         }
         // A requirement that leaves one value, or whose first value no machine type decides (Karpenter picks one too).
         for r in &group.requirements.expressions {
-            if r.operator == Operator::In && labels.get(r.key).is_none() {
-                if let Some(value) = r.values.first() {
-                    labels.set(r.key, *value);
-                }
+            if r.operator == Operator::In
+                && labels.get(r.key).is_none()
+                && let Some(value) = r.values.first()
+            {
+                labels.set(r.key, *value);
             }
         }
         labels.set(known.hostname, UNNAMED);

@@ -60,10 +60,10 @@ impl VolumeNeeds {
         for volume in &self.volumes {
             let pv = &view.state.volumes[*volume];
             let name = view.state.name(catalog, pv.name);
-            if let Some(affinity) = &pv.node_affinity {
-                if !affinity.matches(labels, node_name, &catalog.names) {
-                    return Some(format!("volume {name} is bound to {}", selector_text(catalog, affinity)));
-                }
+            if let Some(affinity) = &pv.node_affinity
+                && !affinity.matches(labels, node_name, &catalog.names)
+            {
+                return Some(format!("volume {name} is bound to {}", selector_text(catalog, affinity)));
             }
             if let Some(key) = zone_conflict(catalog, &pv.labels, labels) {
                 let value = pv.labels.get(key).map_or("?", |v| view.state.name(catalog, v));

@@ -155,14 +155,14 @@ pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
     let forecast = &planned.forecast;
     let mut differences = Vec::new();
     let mut text = |what: &str, expected: &Option<String>, came: Option<&str>, equal: fn(&str, &str) -> bool| {
-        if let Some(expected) = expected {
-            if !came.is_some_and(|c| equal(c, expected)) {
-                differences.push(Difference {
-                    what: what.to_owned(),
-                    expected: expected.clone(),
-                    came: came.unwrap_or("nothing").to_owned(),
-                });
-            }
+        if let Some(expected) = expected
+            && !came.is_some_and(|c| equal(c, expected))
+        {
+            differences.push(Difference {
+                what: what.to_owned(),
+                expected: expected.clone(),
+                came: came.unwrap_or("nothing").to_owned(),
+            });
         }
     };
     let same = |came: &str, expected: &str| came == expected;

@@ -77,11 +77,11 @@ pub enum Input {
 /// A file that cannot be read, or a scenario that is none.
 pub fn load(paths: &[PathBuf]) -> Result<Input, InputError> {
     let sources = source::load(paths)?;
-    if let [only] = sources.as_slice() {
-        if let Some(text) = std::str::from_utf8(&only.bytes).ok().filter(|t| Scenario::is_scenario(t)) {
-            let path = paths.first().map_or(Path::new("-"), PathBuf::as_path);
-            return Ok(Input::Scenario(Box::new(Scenario::parse(text, path)?)));
-        }
+    if let [only] = sources.as_slice()
+        && let Some(text) = std::str::from_utf8(&only.bytes).ok().filter(|t| Scenario::is_scenario(t))
+    {
+        let path = paths.first().map_or(Path::new("-"), PathBuf::as_path);
+        return Ok(Input::Scenario(Box::new(Scenario::parse(text, path)?)));
     }
     Ok(Input::Dump(sources))
 }

@@ -180,11 +180,11 @@ impl Runner {
         if self.progress.phase == Phase::NotBegun {
             self.begin(now, view, out);
         }
-        if std::mem::take(&mut self.fresh) {
-            if let Some(mut state) = self.progress.procedure.take() {
-                self.with(now, view, out, |cx| state.get().resumed(cx));
-                self.progress.procedure = Some(state);
-            }
+        if std::mem::take(&mut self.fresh)
+            && let Some(mut state) = self.progress.procedure.take()
+        {
+            self.with(now, view, out, |cx| state.get().resumed(cx));
+            self.progress.procedure = Some(state);
         }
         match input {
             Input::Changed(objects) => self.changed(now, view, objects, out),

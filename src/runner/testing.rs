@@ -309,10 +309,10 @@ impl World {
                     return Answer::Gone;
                 }
                 let name = self.state.name(&self.catalog, self.state.pods[*pod].name).to_owned();
-                if let Some((until, code)) = self.refuses.get(&name).copied() {
-                    if self.now < until {
-                        return refused(code, "Cannot evict pod as it would violate the pod's disruption budget.");
-                    }
+                if let Some((until, code)) = self.refuses.get(&name).copied()
+                    && self.now < until
+                {
+                    return refused(code, "Cannot evict pod as it would violate the pod's disruption budget.");
                 }
                 self.delete(*pod);
             }
@@ -344,7 +344,9 @@ impl World {
             Action::GetNode { .. }
             | Action::ListPods { .. }
             | Action::FreezeGroup { .. }
-            | Action::UnfreezeGroup { .. } => {}
+            | Action::UnfreezeGroup { .. }
+            | Action::Check { .. }
+            | Action::AwaitApproval { .. } => {}
         }
         Answer::Accepted
     }

@@ -243,10 +243,10 @@ impl Counts {
     pub fn introduce(&self, ident: &mut Ident, names: &Interner) {
         let local = self.by_namespace.get(&ident.namespace);
         for id in self.everywhere.iter().chain(local.into_iter().flatten()) {
-            if let Some((key, _)) = self.matchers.get_index(*id as usize) {
-                if key.matches(ident, names) {
-                    ident.matchers.push(*id);
-                }
+            if let Some((key, _)) = self.matchers.get_index(*id as usize)
+                && key.matches(ident, names)
+            {
+                ident.matchers.push(*id);
             }
         }
     }
@@ -310,10 +310,10 @@ impl Counts {
             for counter in &matcher.counters {
                 let counter = &mut self.counters[*counter as usize];
                 let eligible = &self.eligibilities[counter.eligibility as usize].nodes;
-                if eligible.get(node.at()).copied().unwrap_or(false) {
-                    if let Some(domain) = topology.domain(counter.key, node) {
-                        counter.change(domain, delta);
-                    }
+                if eligible.get(node.at()).copied().unwrap_or(false)
+                    && let Some(domain) = topology.domain(counter.key, node)
+                {
+                    counter.change(domain, delta);
                 }
             }
         }

@@ -228,11 +228,11 @@ impl Scheduler {
         let hint = self.hint(catalog, state, pod, class);
         // A nomination goes before a hint, even where its node is gone (`evaluateNominatedNode`).
         let tried = state.pods[pod].nominated.or(hint).filter(|n| self.index.is_listed(*n));
-        if let Some(node) = tried {
-            if self.check_prepared(catalog, state, pod, node).is_ok() {
-                self.note(catalog, state, pod, class, hint, node, None);
-                return Decision { hinted: state.pods[pod].nominated.is_none(), ..chosen(node, 1, 1) };
-            }
+        if let Some(node) = tried
+            && self.check_prepared(catalog, state, pod, node).is_ok()
+        {
+            self.note(catalog, state, pod, class, hint, node, None);
+            return Decision { hinted: state.pods[pod].nominated.is_none(), ..chosen(node, 1, 1) };
         }
         self.search(catalog, state, pod, class, narrowed, narrowers, hint, tie, explain)
     }

@@ -201,12 +201,12 @@ impl Index {
             return;
         }
         self.generation += 1;
-        if let Some(node) = before {
-            if let Some(pods) = self.nominated.get_mut(&node) {
-                pods.retain(|p| *p != pod);
-                if pods.is_empty() {
-                    self.nominated.remove(&node);
-                }
+        if let Some(node) = before
+            && let Some(pods) = self.nominated.get_mut(&node)
+        {
+            pods.retain(|p| *p != pod);
+            if pods.is_empty() {
+                self.nominated.remove(&node);
             }
         }
         if let Some(node) = wanted {

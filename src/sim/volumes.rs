@@ -59,10 +59,10 @@ impl Volumes {
     /// A pod left its node (gone or in a terminal phase): its volumes will be let go.
     pub fn left(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
         self.waiting.retain(|p| *p != pod);
-        if let Some(node) = ctx.state.pods[pod].node {
-            if !ctx.catalog.specs[ctx.state.pods[pod].spec].claims.is_empty() {
-                ctx.after(ctx.options.volume_detach_ms, Timer::Detach(node));
-            }
+        if let Some(node) = ctx.state.pods[pod].node
+            && !ctx.catalog.specs[ctx.state.pods[pod].spec].claims.is_empty()
+        {
+            ctx.after(ctx.options.volume_detach_ms, Timer::Detach(node));
         }
     }
 

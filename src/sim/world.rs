@@ -486,10 +486,10 @@ impl World {
             Change::Budget(b) => ((3, b.0), Some(ObjId::Budget(b))),
             _ => ((9, 0), None),
         };
-        if let Some(object) = object {
-            if self.changed_seen.insert(key) {
-                self.changed.push(object);
-            }
+        if let Some(object) = object
+            && self.changed_seen.insert(key)
+        {
+            self.changed.push(object);
         }
         let seen = match change {
             Change::Pod(pod, what) => {

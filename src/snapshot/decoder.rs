@@ -418,10 +418,10 @@ fn set_volumes(lookup: &Lookup, state: &mut State, volumes: &[Arc<Pv>], claims: 
     }
     let mut seen = FxHashSet::default();
     for (volume, node) in attached {
-        if let (Some(volume), Some(node)) = (lookup.volumes.get(volume), lookup.nodes.get(node)) {
-            if seen.insert((*volume, *node)) {
-                state.attach(Attachment { volume: *volume, node: *node });
-            }
+        if let (Some(volume), Some(node)) = (lookup.volumes.get(volume), lookup.nodes.get(node))
+            && seen.insert((*volume, *node))
+        {
+            state.attach(Attachment { volume: *volume, node: *node });
         }
     }
 }

@@ -302,11 +302,12 @@ impl Builder {
         if spec.claims.iter().any(|c| c.ephemeral) {
             notices.note("ephemeral-claim", object, "");
         }
-        if !terminal && self.lookup.kinds.contains("PersistentVolumeClaim") {
-            if let Some(claim) = spec.claims.iter().find(|c| c.claim.is_none()) {
-                let name = self.catalog.names.text(claim.name).unwrap_or("?");
-                notices.note("claim-missing", object, &format!("it mounts the claim {name}, which does not exist"));
-            }
+        if !terminal
+            && self.lookup.kinds.contains("PersistentVolumeClaim")
+            && let Some(claim) = spec.claims.iter().find(|c| c.claim.is_none())
+        {
+            let name = self.catalog.names.text(claim.name).unwrap_or("?");
+            notices.note("claim-missing", object, &format!("it mounts the claim {name}, which does not exist"));
         }
         let statuses = || pod.status.container_statuses.iter().chain(pod.status.init_container_statuses.iter());
         let loops = |s: &wire::ContainerStatus<'_>| {

@@ -32,10 +32,10 @@ impl Builder {
         let name = self.sym(&meta.name);
         let bound_to = pod.spec.node_name.as_deref().filter(|n| !n.is_empty());
         let node = bound_to.and_then(|n| self.catalog.names.get(n)).and_then(|n| self.lookup.nodes.get(&n).copied());
-        if let (Some(gone), None) = (bound_to, node) {
-            if self.is_orphan(gone, pod) {
-                return None;
-            }
+        if let (Some(gone), None) = (bound_to, node)
+            && self.is_orphan(gone, pod)
+        {
+            return None;
         }
         let mut labels = self.labels(&meta.labels);
         if node.is_some() {

@@ -86,16 +86,16 @@ fn pod_requests<'s>(
     missing: &[(&'static str, Quantity)],
 ) -> Amounts<'s> {
     let mut sums = aggregate(spec, status, missing);
-    if has_pod_level_requests(spec) {
-        if let Some(level) = &spec.resources {
-            let effective = status.and_then(|s| {
-                let actuated = s.resources.as_ref()?;
-                Some(effective(is_infeasible(s), &level.requests, &actuated.requests, s.allocated_resources.as_ref()))
-            });
-            for (name, quantity) in level.requests.iter().filter(|(n, _)| is_pod_level(n)) {
-                let amount = effective.as_ref().map_or(*quantity, |e| get(e, name));
-                set(&mut sums, name, amount);
-            }
+    if has_pod_level_requests(spec)
+        && let Some(level) = &spec.resources
+    {
+        let effective = status.and_then(|s| {
+            let actuated = s.resources.as_ref()?;
+            Some(effective(is_infeasible(s), &level.requests, &actuated.requests, s.allocated_resources.as_ref()))
+        });
+        for (name, quantity) in level.requests.iter().filter(|(n, _)| is_pod_level(n)) {
+            let amount = effective.as_ref().map_or(*quantity, |e| get(e, name));
+            set(&mut sums, name, amount);
         }
     }
     add(&mut sums, &spec.overhead);

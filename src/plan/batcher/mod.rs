@@ -32,11 +32,12 @@ pub fn batcher(kind: BatcherKind) -> Box<dyn Batcher> {
 pub fn batches(view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String> {
     let mut batches = batcher(options.batcher).batches(view, selected, options)?;
     let canary = options.canary.map_or(0, |c| c.nodes as usize);
-    if let Some(first) = batches.first_mut() {
-        if canary > 0 && first.len() > canary {
-            let rest = first.split_off(canary);
-            batches.insert(1, rest);
-        }
+    if let Some(first) = batches.first_mut()
+        && canary > 0
+        && first.len() > canary
+    {
+        let rest = first.split_off(canary);
+        batches.insert(1, rest);
     }
     Ok(batches)
 }

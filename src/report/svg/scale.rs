@@ -48,7 +48,7 @@ pub(super) fn time_step(range_ms: u64, n: u64) -> u64 {
 /// The round distance between ticks of which at most `n` fit into `range_ms` and that reads well in
 /// `unit`s: whole or half ones.
 pub(super) fn tick_step(range_ms: u64, n: u64, unit: u64) -> u64 {
-    let readable = |step: &u64| range_ms / step <= n && step * 2 % unit == 0;
+    let readable = |step: &u64| range_ms / step <= n && (step * 2).is_multiple_of(unit);
     let found = STEPS.into_iter().find(readable);
     found.unwrap_or_else(|| time_step(range_ms, n))
 }

@@ -68,18 +68,20 @@ fn judge(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64, loo
     if skips_wait(view, pod, flags, now) {
         return Verdict::Skip;
     }
-    if let Some(owner) = spec.owner.map(|o| &c.owners[o]) {
-        if owner.kind == OwnerKind::DaemonSet && c.text(owner.api_version) == "apps/v1" && !terminal {
-            *lookups += 1;
-            if owner.missing {
-                if !flags.force {
-                    return Verdict::Error(format!("daemonsets.apps {:?} not found", c.text(owner.name)));
-                }
-            } else if !flags.ignore_daemonsets {
-                return Verdict::Error("DaemonSet-managed Pods (use --ignore-daemonsets to ignore)".into());
-            } else {
-                return Verdict::SkipWarn("ignoring DaemonSet-managed Pods".into());
+    if let Some(owner) = spec.owner.map(|o| &c.owners[o])
+        && owner.kind == OwnerKind::DaemonSet
+        && c.text(owner.api_version) == "apps/v1"
+        && !terminal
+    {
+        *lookups += 1;
+        if owner.missing {
+            if !flags.force {
+                return Verdict::Error(format!("daemonsets.apps {:?} not found", c.text(owner.name)));
             }
+        } else if !flags.ignore_daemonsets {
+            return Verdict::Error("DaemonSet-managed Pods (use --ignore-daemonsets to ignore)".into());
+        } else {
+            return Verdict::SkipWarn("ignoring DaemonSet-managed Pods".into());
         }
     }
     if spec.mirror {

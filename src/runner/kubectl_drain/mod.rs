@@ -455,10 +455,10 @@ impl KubectlDrain {
             }
             Answer::Unknown => self.delete_next(cx, i, k),
             _ => {
-                if matches!(answer, Answer::Accepted) {
-                    if let Some(r) = cx.common.report() {
-                        r.forced += 1;
-                    }
+                if matches!(answer, Answer::Accepted)
+                    && let Some(r) = cx.common.report()
+                {
+                    r.forced += 1;
                 }
                 self.delete_next(cx, i, k + 1);
             }

@@ -170,10 +170,10 @@ fn check_file(file: &wire::File, refusals: &mut Refusals) {
     ] {
         check_time(text.as_deref(), &format!("leaderElection.{field}"), refusals);
     }
-    if election.leader_elect != Some(false) {
-        if let Some(lock) = election.resource_lock.as_deref().filter(|l| !matches!(*l, "" | "leases")) {
-            refusals.add("leaderElection.resourceLock", format!("is {lock}"), "write leases");
-        }
+    if election.leader_elect != Some(false)
+        && let Some(lock) = election.resource_lock.as_deref().filter(|l| !matches!(*l, "" | "leases"))
+    {
+        refusals.add("leaderElection.resourceLock", format!("is {lock}"), "write leases");
     }
 }
 

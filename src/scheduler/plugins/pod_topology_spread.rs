@@ -91,10 +91,10 @@ fn default_selector(catalog: &Catalog, spec: &PodSpec) -> Option<Selector> {
     let equals = |(key, value)| Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
     let mut requirements: Vec<Requirement> = Vec::new();
     for service in catalog.services.iter().filter(|s| s.namespace == spec.namespace) {
-        if let Some(selector) = &service.selector {
-            if selector.iter().all(|(k, v)| spec.labels.get(k) == Some(v)) {
-                requirements.extend(selector.iter().map(equals));
-            }
+        if let Some(selector) = &service.selector
+            && selector.iter().all(|(k, v)| spec.labels.get(k) == Some(v))
+        {
+            requirements.extend(selector.iter().map(equals));
         }
     }
     if let Some(owner) = spec.owner.map(|o| &catalog.owners[o]).filter(|o| !o.missing) {

@@ -35,10 +35,10 @@ impl VolumeRestrictions {
         for i in self.pods_seen..state.pods.len() {
             let pod = PodIdx(i as u32);
             for claim in &view.catalog.specs[state.pods[pod].spec].claims {
-                if let (Some(index), false) = (claim.claim, claim.ephemeral) {
-                    if view.catalog.claims[index].modes.rwop {
-                        self.users.entry(index).or_default().push(pod);
-                    }
+                if let (Some(index), false) = (claim.claim, claim.ephemeral)
+                    && view.catalog.claims[index].modes.rwop
+                {
+                    self.users.entry(index).or_default().push(pod);
                 }
             }
         }

@@ -124,7 +124,7 @@ fn budget_trap(workload: &mut Workload, trap: TrapKind, nth: u32) {
         }
         TrapKind::CrashLoopingPod => vec![plain(name, BudgetForm::MinAvailable(1))],
         TrapKind::StaleBudget => {
-            let stale = if nth % 2 == 0 { Stale::Counters } else { Stale::Generation };
+            let stale = if nth.is_multiple_of(2) { Stale::Counters } else { Stale::Generation };
             vec![Budget { stale: Some(stale), ..plain(name, BudgetForm::MaxUnavailable(1)) }]
         }
         _ => Vec::new(),

@@ -128,15 +128,15 @@ fn conditions(node: &Node) -> Vec<Value> {
 
 /// cpu as the API writes it: whole cores where it is whole.
 pub(super) fn cpu(millis: u64) -> String {
-    if millis % 1000 == 0 { (millis / 1000).to_string() } else { format!("{millis}m") }
+    if millis.is_multiple_of(1000) { (millis / 1000).to_string() } else { format!("{millis}m") }
 }
 
 /// Memory as the API writes it: the largest binary unit that divides it.
 pub(super) fn memory(mib: u64) -> String {
     match mib {
         0 => "0".into(),
-        _ if mib % (1024 * 1024) == 0 => format!("{}Ti", mib / (1024 * 1024)),
-        _ if mib % 1024 == 0 => format!("{}Gi", mib / 1024),
+        _ if mib.is_multiple_of(1024 * 1024) => format!("{}Ti", mib / (1024 * 1024)),
+        _ if mib.is_multiple_of(1024) => format!("{}Gi", mib / 1024),
         _ => format!("{mib}Mi"),
     }
 }
