@@ -130,7 +130,7 @@ impl Shared {
         let mut result = World::new(RunInput {
             catalog: self.catalog.clone(),
             state: self.state.clone(),
-            runner,
+            runner: Some(runner),
             old_nodes: self.old_nodes.clone(),
             options: self.sim.clone(),
             delays: self.delays.clone(),

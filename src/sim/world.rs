@@ -27,14 +27,35 @@ use crate::trace::{Detail, EventKind, NodeRole, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// A [`Ctx`] over the fields of a world, leaving its actors free to be borrowed.
+macro_rules! ctx {
+    ($w:ident) => {
+        Ctx {
+            now: $w.now,
+            catalog: &$w.catalog,
+            state: &mut $w.state,
+            timers: &mut $w.timers,
+            draws: &$w.draws,
+            options: &$w.options,
+            delays: &$w.delays,
+            faults: &$w.faults,
+            events: &mut $w.observations,
+        }
+    };
+}
+
+mod port;
+
+pub use port::{Grant, LaunchFailed, Told};
+
 /// What a run is made of.
 pub struct RunInput {
     /// The cluster's unchanging part.
     pub catalog: Arc<Catalog>,
     /// The cluster at the start.
     pub state: State,
-    /// The runner, not yet begun.
-    pub runner: Runner,
+    /// The runner, not yet begun; None if somebody else makes the calls (see [`World::advance_to`]).
+    pub runner: Option<Runner>,
     /// Old nodes of the migration.
     pub old_nodes: Vec<NodeIdx>,
     /// Options.
@@ -100,7 +121,8 @@ pub struct World {
     autoscaler: Autoscaler,
     scheduling: Scheduling,
     checkers: Checkers,
-    runner: Runner,
+    runner: Option<Runner>,
+    told: Told,
     runner_wakeup: Option<i64>,
     outbox: Outbox,
     calls: BTreeMap<u64, Action>,
@@ -123,23 +145,6 @@ pub struct World {
     steps: u64,
 }
 
-/// A [`Ctx`] over the fields of a world, leaving its actors free to be borrowed.
-macro_rules! ctx {
-    ($w:ident) => {
-        Ctx {
-            now: $w.now,
-            catalog: &$w.catalog,
-            state: &mut $w.state,
-            timers: &mut $w.timers,
-            draws: &$w.draws,
-            options: &$w.options,
-            delays: &$w.delays,
-            faults: &$w.faults,
-            events: &mut $w.observations,
-        }
-    };
-}
-
 impl World {
     /// A world at the moment of its snapshot.
     pub fn new(input: RunInput) -> World {
@@ -158,8 +163,9 @@ impl World {
             autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &[]),
             scheduling: Scheduling::new(&catalog, &state, input.scheduler, &options),
             checkers: Checkers::default(),
+            runner_wakeup: runner.as_ref().map(|_| 0),
             runner,
-            runner_wakeup: Some(0),
+            told: Told::default(),
             outbox: Outbox::default(),
             calls: BTreeMap::new(),
             evictions: Evictions::default(),
@@ -200,14 +206,7 @@ impl World {
                 self.give_up("horizon", "the horizon of the run was reached before the migration ended");
                 break;
             }
-            self.now = next.max(self.now);
-            self.checkers.time(next);
-            while let Some((_, timer)) = self.timers.pop_until(self.now) {
-                self.steps += 1;
-                self.dispatch(timer);
-                self.spread_changes();
-            }
-            self.settle();
+            self.reach(next);
         }
         let (outcome, failure) = self.ended.take().unwrap_or((Outcome::Failed, None));
         RunResult {
@@ -231,7 +230,20 @@ impl World {
 
     // --- the clock ---
 
-    fn next_moment(&self) -> Option<i64> {
+    /// The moment comes, and all that happens in it.
+    fn reach(&mut self, moment: i64) {
+        self.now = moment.max(self.now);
+        self.checkers.time(moment);
+        while let Some((_, timer)) = self.timers.pop_until(self.now) {
+            self.steps += 1;
+            self.dispatch(timer);
+            self.spread_changes();
+        }
+        self.settle();
+    }
+
+    /// The next moment at which something happens by itself.
+    pub fn next_moment(&self) -> Option<i64> {
         let scheduler =
             self.scheduling.next_wakeup().map(|at| match self.faults.outage(Component::Scheduler, at.max(self.now)) {
                 Some(until) => until.unwrap_or(i64::MAX),
@@ -588,15 +600,16 @@ impl World {
         if self.ended.is_some() {
             return;
         }
+        let Some(runner) = &mut self.runner else { return self.told.take(input) };
         let view = View { catalog: &self.catalog, state: &self.state };
         if self.restarts {
-            match self.runner.reborn(view) {
-                Ok(runner) => self.runner = runner,
+            match runner.reborn(view) {
+                Ok(again) => *runner = again,
                 Err(e) => return self.give_up("resume-failed", &e),
             }
         }
-        self.runner.handle(self.now, view, input, &mut self.outbox);
-        self.runner_wakeup = self.runner.next_wakeup();
+        runner.handle(self.now, view, input, &mut self.outbox);
+        self.runner_wakeup = runner.next_wakeup();
         let items: Vec<Output> = self.outbox.drain().collect();
         for item in items {
             match item {
@@ -790,6 +803,9 @@ impl World {
         let batch = self.state.pods[pod].node.and_then(|n| self.batch_of.get(&n).copied()).or(self.batch);
         let node = self.state.pods[pod].node;
         let may = self.disruption.allows(&self.catalog, &self.state, pod);
+        if self.runner.is_none() && verdict.is_accepted() {
+            self.note_grant(pod);
+        }
         disruption::apply(&self.catalog, &mut self.state, pod, verdict, Request { grace_ms }, self.now);
         let cause = verdict.causes.first().map(|c| c.message.clone()).unwrap_or_default();
         let kind = if verdict.is_accepted() { EventKind::EvictionAccepted } else { EventKind::EvictionRefused };

@@ -45,7 +45,7 @@ fn story(
     let mut world = World::new(RunInput {
         delays: Arc::new(Delays::new(&sim.delays, &snapshot.delays)),
         budgets: Arc::new(BudgetIndex::new(&catalog)),
-        runner,
+        runner: Some(runner),
         old_nodes,
         options: Arc::new(sim),
         autoscaler: AutoscalerOptions::default(),
