@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub finished: Option<(Ms, Outcome, Option<Failure>)>,
     pub stop_at: Option<Ms>,
     pub resume_always: bool,
+    /// If it is there: after each input the time, the progress, and the calls that left with it.
+    pub steps: Option<Vec<(Ms, Progress, Vec<(CallId, Action)>)>>,
 }
 
 impl World {
@@ -117,6 +119,7 @@ impl World {
             finished: None,
             stop_at: None,
             resume_always: false,
+            steps: None,
         }
     }
     /// A pod without owner on an old node.
@@ -187,6 +190,7 @@ impl World {
         let mut runner = Runner::new(intent.clone(), self.view(), packer.clone()).expect("the plan fits the world");
         let mut out = Outbox::default();
         runner.handle(0, self.view(), Input::Tick, &mut out);
+        self.keep_step(&runner, &out);
         self.perform(&mut out);
         while self.finished.is_none() && self.now < 100_000_000 {
             if self.resume_always {
@@ -216,9 +220,18 @@ impl World {
             } else {
                 runner.handle(at, self.view(), Input::Tick, &mut out);
             }
+            self.keep_step(&runner, &out);
             self.perform(&mut out);
         }
         runner
+    }
+    fn keep_step(&mut self, runner: &Runner, out: &Outbox) {
+        let Some(steps) = &mut self.steps else { return };
+        let calls = out.items.iter().filter_map(|o| match o {
+            Output::Call(id, action) => Some((*id, action.clone())),
+            Output::Announce(_) => None,
+        });
+        steps.push((self.now, runner.progress().clone(), calls.collect()));
     }
 
     fn happen(&mut self, due: Due) -> (Vec<ObjId>, Option<(CallId, Answer)>) {

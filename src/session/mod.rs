@@ -10,7 +10,7 @@ pub mod journal;
 pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use journal::{Began, Entry, Record};
 
-use crate::runner::{Failure, Ms, Outcome, Progress};
+use crate::runner::{Failure, Ms, Outcome, Progress, StopMode};
 
 /// What a session is made of.
 #[derive(Clone, Debug)]
@@ -36,8 +36,10 @@ pub struct Resumed {
     pub progress: Option<Progress>,
     /// Time of the latest entry.
     pub t_ms: Ms,
-    /// Batches that were approved.
+    /// Batches that were approved, and by whom.
     pub approved: std::collections::BTreeMap<u32, String>,
+    /// The latest orderly stop that was asked for; the progress may not know of it yet.
+    pub stop: Option<StopMode>,
     /// How it ended, if it did: nothing is left to do.
     pub ended: Option<(Outcome, Option<Failure>)>,
 }

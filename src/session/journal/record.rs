@@ -1,7 +1,7 @@
-//! What a session writes down: enough to go on after the process was killed at any instruction.
+//! What can stand in a journal: one [`Entry`] a line.
 //!
-//! An [`Entry`] is one line of JSON. The runner's progress is kept as RFC 6902 patches between checkpoints, so that a
-//! line stays small however large the migration is.
+//! The runner's progress is kept as RFC 6902 patches between checkpoints, so that a line stays small however large the
+//! migration is.
 
 use crate::plan::Plan;
 use crate::runner::{Failure, Ms, Outcome, StopMode, Stream};
@@ -26,7 +26,7 @@ pub struct Entry {
 
 /// What is written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "snake_case")]
+#[serde(tag = "record", content = "data", rename_all = "snake_case")]
 pub enum Record {
     /// The first entry: all that a later process has to know.
     Began(Box<Began>),
