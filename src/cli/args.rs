@@ -151,6 +151,18 @@ pub struct PlanArgs {
     /// Which autoscaler acts on pending pods beside the migration: none, reactive (like cluster-autoscaler and Karpenter), ocean.
     #[arg(long, value_name = "A")]
     pub autoscaler: Option<String>,
+    /// A program that must succeed before each batch but the first, split at white space, without a shell; {batch} is filled in.
+    #[arg(long, value_name = "CMD ARGS")]
+    pub check: Option<String>,
+    /// A person must approve (nodeferry approve): the second batch, or every batch but the first.
+    #[arg(long, value_name = "after-first|every-batch")]
+    pub approve: Option<String>,
+    /// How new machines come and old ones are given back when the plan is carried out (YAML or JSON; options.execution of `nodeferry schema plan`).
+    #[arg(long, value_name = "FILE")]
+    pub execution: Option<PathBuf>,
+    /// Delays of pods and machines, as `nodeferry calibrate` writes them (YAML or JSON; sim.delays of a scenario).
+    #[arg(long, value_name = "FILE")]
+    pub delays: Option<PathBuf>,
     /// Somebody stops the migration at this moment (10m, 90s, 1h).
     #[arg(long, value_name = "TIME")]
     pub stop_at: Option<String>,

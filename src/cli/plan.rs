@@ -6,6 +6,7 @@ use crate::ops::control_plane::ControlPlane;
 use crate::ops::input::{self, Input};
 use crate::ops::plan::{Planned, Request, forecast, plan as make_plan};
 use crate::plan::Plan;
+use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::plan::options::UnscheduledAtStart;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::sim::SimOptions;
@@ -169,6 +170,28 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
         Some("per-batch") => o.cordon = crate::plan::options::CordonWhen::PerBatch,
         Some(other) => bail!("--cordon {other}: expected all-first or per-batch"),
     }
+    if let Some(command) = &args.check {
+        o.gates.check = Some(check_gate(command)?);
+    }
+    if let Some(when) = &args.approve {
+        let when = match when.as_str() {
+            "after-first" => ApproveWhen::AfterFirst,
+            "every-batch" => ApproveWhen::EveryBatch,
+            other => bail!("--approve {other}: expected after-first or every-batch"),
+        };
+        o.gates.approval = Some(ApprovalGate { when, ..o.gates.approval.unwrap_or_default() });
+    }
+    if let Some(path) = &args.execution {
+        o.execution = value_of_file(path, "--execution", "options.execution of `nodeferry schema plan`")?;
+    }
+    if let Some(path) = &args.delays {
+        request.sim.delays = value_of_file(path, "--delays", "sim.delays of `nodeferry schema scenario`")?;
+        let problems = request.sim.problems();
+        if !problems.is_empty() {
+            bail!("--delays {}: {}", path.display(), problems.join("; "));
+        }
+    }
+    let o = &mut request.options;
     if let Some(text) = &args.stop_at {
         o.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
     }
@@ -182,6 +205,28 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications);
     Ok(())
+}
+
+/// A check's command in words of its own; the times are those of a check that says none.
+fn check_gate(command: &str) -> Result<CheckGate> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    if words.is_empty() {
+        bail!("--check is empty; expected a program and its arguments, such as --check './slo-ok --batch {{batch}}'");
+    }
+    Ok(serde_json::from_value(serde_json::json!({ "command": words }))?)
+}
+
+/// A file of one value, YAML or JSON.
+fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: &str) -> Result<T> {
+    let at = || format!("{flag} {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read; check the path", at()))?;
+    let value: serde_json::Value = if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(|e| anyhow!("{}: not JSON: {e}", at()))?
+    } else {
+        serde_saphyr::from_str(&text).map_err(|e| anyhow!("{}: not YAML: {e}", at()))?
+    };
+    serde_path_to_error::deserialize(value)
+        .map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path(), e.inner()))
 }
 
 /// `90s`, `10m`, `1h`, `1h30m` in milliseconds.

@@ -251,6 +251,7 @@ pub fn forecast(
     let delays = Arc::new(Delays::new(&sim.delays, &measured));
     let launch_is_given = !catalog.groups.is_empty() && catalog.groups.iter().all(|g| g.launch_delay.is_some());
     findings.extend(delays.origins.iter().filter(|f| !(launch_is_given && f.object == "Delay/launch")).cloned());
+    findings.extend(sim.gates.findings(&intent.options.gates));
     let budgets = Arc::new(BudgetIndex::new(&catalog));
     let packer = GroupPacker::new(view, &intent.options);
     findings.extend(preflight(&Facts {

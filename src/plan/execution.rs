@@ -107,7 +107,7 @@ impl ExecutionOptions {
         for (group, p) in &self.provision {
             if let Provision::Command { command, every_ms, timeout_ms, .. } = p {
                 check(
-                    format!("execution.provision.{group}"),
+                    format!("options.execution.provision.{group}"),
                     command,
                     &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
                 );
@@ -116,7 +116,7 @@ impl ExecutionOptions {
         for (group, r) in &self.retire {
             if let Retirement::Command { command, every_ms, timeout_ms } = r {
                 check(
-                    format!("execution.retire.{group}"),
+                    format!("options.execution.retire.{group}"),
                     command,
                     &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
                 );
@@ -189,4 +189,24 @@ pub struct Gates {
     /// A person's approval, asked for once the check has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalGate>,
+}
+
+impl Gates {
+    /// What is out of range, in words; empty if nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some(check) = &self.check {
+            if check.command.first().is_none_or(String::is_empty) {
+                problems.push("options.gates.check.command is empty; expected a program and its arguments".into());
+            }
+            let times = [("every_ms", check.every_ms), ("timeout_ms", check.timeout_ms), ("limit_ms", check.limit_ms)];
+            for (name, ms) in times.into_iter().filter(|t| t.1 <= 0) {
+                problems.push(format!("options.gates.check.{name} is {ms}; expected a time above 0"));
+            }
+        }
+        if let Some(ms) = self.approval.and_then(|a| a.limit_ms).filter(|ms| *ms <= 0) {
+            problems.push(format!("options.gates.approval.limit_ms is {ms}; expected a time above 0, or none"));
+        }
+        problems
+    }
 }

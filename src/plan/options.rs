@@ -688,6 +688,8 @@ impl Options {
                 ));
             }
         }
+        problems.extend(self.gates.problems());
+        problems.extend(self.execution.problems());
         if self.batcher == BatcherKind::Listed && self.listed_batches.is_empty() {
             problems.push(
                 "options.batcher is listed, but options.listed_batches is empty; give the node names of each batch"

@@ -41,6 +41,14 @@ pub(crate) enum Ask {
         group: u32,
     },
     Retire(N),
+    /// The check before a batch.
+    Check {
+        batch: u32,
+    },
+    /// The approval of a batch.
+    AwaitApproval {
+        batch: u32,
+    },
 }
 
 impl Ask {
@@ -51,11 +59,16 @@ impl Ask {
             _ => None,
         }
     }
+    /// Whether it asks a gate between batches, which is not the API's.
+    pub fn is_gate(self) -> bool {
+        matches!(self, Ask::Check { .. } | Ask::AwaitApproval { .. })
+    }
     fn api_group(self) -> ApiGroup {
         match self {
             Ask::Evict { .. } => ApiGroup::Policy,
             Ask::GetNode(_) => ApiGroup::Builder,
             Ask::Ensure { .. } | Ask::Freeze { .. } | Ask::Unfreeze { .. } | Ask::Retire(_) => ApiGroup::Provider,
+            Ask::Check { .. } | Ask::AwaitApproval { .. } => ApiGroup::Provider,
             _ => ApiGroup::Core,
         }
     }

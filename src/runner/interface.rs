@@ -257,6 +257,41 @@ pub enum Stream {
     Stderr,
 }
 
+/// What a migration waits for before a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// The rest after the batch before.
+    Soak,
+    /// A window in which batches may start.
+    Window,
+    /// A program that must succeed.
+    Check,
+    /// A person's approval.
+    Approval,
+}
+
+impl WaitFor {
+    /// The reason of the trace's events (`Check`).
+    pub fn reason(self) -> &'static str {
+        match self {
+            WaitFor::Soak => "Soak",
+            WaitFor::Window => "Window",
+            WaitFor::Check => "Check",
+            WaitFor::Approval => "Approval",
+        }
+    }
+    /// What is waited for, as the end of a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            WaitFor::Soak => "the end of its soak",
+            WaitFor::Window => "a window in which it may start",
+            WaitFor::Check => "its check to succeed",
+            WaitFor::Approval => "its approval",
+        }
+    }
+}
+
 /// Something worth telling: what the trace, the reports and an operator want to know and no call shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Announcement {
@@ -332,6 +367,22 @@ pub enum Announcement {
         pod: PodIdx,
         /// Why.
         message: String,
+    },
+    /// The migration waits before a batch.
+    Waiting {
+        /// The batch that is to start, counted from 0.
+        batch: u32,
+        /// What for.
+        wait: WaitFor,
+        /// When a soak or window is over, or the limit of a check or approval; None for no limit but the horizon.
+        until: Option<Ms>,
+    },
+    /// Such a wait is over, in the batch's favour.
+    Opened {
+        /// The batch that is to start, counted from 0.
+        batch: u32,
+        /// What was waited for.
+        wait: WaitFor,
     },
     /// A batch ended.
     BatchFinished {

@@ -6,6 +6,7 @@
 mod client;
 mod context;
 mod evictor;
+mod gate;
 pub mod interface;
 mod kubectl_drain;
 pub mod ocean;
@@ -19,6 +20,7 @@ pub mod surge;
 pub(crate) mod testing;
 pub mod whole;
 
+pub use gate::Waiting;
 pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use progress::{BatchReport, Fate, Progress};
@@ -28,6 +30,7 @@ use crate::plan::options::{CordonWhen, UnscheduledAtStart};
 use crate::plan::{Intent, NodeId};
 use client::{Ask, Client};
 use context::Cx;
+use gate::Stage;
 use procedure::{End, ProcedureState};
 use progress::{Common, OldNode, Phase};
 use refs::{N, Tables};
@@ -90,6 +93,7 @@ impl Runner {
             stop: None,
             unreachable_since: None,
             began: 0,
+            gate_said: String::new(),
             concluding: None,
             not_uncordoned: Vec::new(),
         };
@@ -150,7 +154,7 @@ impl Runner {
         let o = &self.intent.options;
         let phase = match p.phase {
             Phase::NotBegun => Some(p.now),
-            Phase::Between { until } => Some(until),
+            Phase::Between(gate) => gate.next_wakeup(p.now),
             Phase::Closing { since } => Some(since + CLOSING_MS),
             Phase::Batch => p.procedure.as_ref().and_then(|s| s.next_wakeup(p.now)),
             Phase::CordonAll | Phase::Ended => None,
@@ -235,12 +239,9 @@ impl Runner {
             let before = (self.progress.phase, self.progress.common.batch);
             match self.progress.phase {
                 Phase::CordonAll if self.progress.common.client.is_idle() => {
-                    self.progress.phase = Phase::Between { until: self.batch_may_start(now) };
+                    self.wait_at(now, Stage::Window, out);
                 }
-                Phase::Between { until } if until <= now => self.next_batch(now, view, out),
-                Phase::Between { .. } if self.progress.common.stop.is_some() => {
-                    self.conclude(now, view, Some((Reason::Stopped, String::new())), out);
-                }
+                Phase::Between(gate) => self.step_gate(now, view, gate, out),
                 Phase::Batch => self.step_batch(now, view, out),
                 Phase::Closing { since } => {
                     let idle = self.progress.common.client.is_idle();
@@ -332,20 +333,8 @@ impl Runner {
 
     // --- batches ---
 
-    /// When the next batch may start: now, or when a window opens.
-    fn batch_may_start(&self, from: Ms) -> Ms {
-        let windows = &self.intent.options.windows;
-        if windows.is_empty() {
-            return from;
-        }
-        // No window left: the horizon ends the wait.
-        windows.iter().filter_map(|w| w.next_open(from)).min().unwrap_or(self.intent.options.horizon_ms)
-    }
     fn next_batch(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
         let batch = self.progress.common.batch;
-        if self.progress.common.stop.is_some() {
-            return self.conclude(now, view, Some((Reason::Stopped, String::new())), out);
-        }
         if batch >= self.progress.common.batches() {
             return self.conclude(now, view, None, out);
         }
@@ -406,11 +395,7 @@ impl Runner {
             Ok(()) if self.progress.common.batch >= self.progress.common.batches() => {
                 self.conclude(now, view, None, out)
             }
-            Ok(()) => {
-                let o = &self.intent.options;
-                let canary = o.canary.filter(|_| batch == 0).map_or(0, |c| c.soak_ms);
-                self.progress.phase = Phase::Between { until: self.batch_may_start(now + o.soak_ms + canary) };
-            }
+            Ok(()) => self.wait_at(now, Stage::Soak, out),
             Err((Outcome::Stopped, _)) => self.conclude(now, view, Some((Reason::Stopped, String::new())), out),
             Err((_, failure)) => {
                 self.progress.failure = failure;
@@ -434,6 +419,9 @@ impl Runner {
 
     /// What was waited for when the horizon came.
     fn horizon_cause(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) -> String {
+        if let Some(cause) = self.horizon_between() {
+            return cause;
+        }
         let batch = self.progress.common.batch;
         let behind = self.with(now, view, out, |cx| cx.not_whole());
         let refused: Vec<&str> =
@@ -578,7 +566,10 @@ impl Runner {
     fn answered(&mut self, now: Ms, view: View<'_>, id: CallId, answer: Answer, out: &mut Outbox) {
         // An answer to a call of an earlier process or batch concerns nobody.
         let Some(ask) = self.progress.common.client.open.remove(&id) else { return };
-        self.with(now, view, out, |cx| cx.note_answer(&answer));
+        // A check's program and a person's approval say nothing of the API server.
+        if !ask.is_gate() {
+            self.with(now, view, out, |cx| cx.note_answer(&answer));
+        }
         match self.progress.phase {
             Phase::Batch if matches!(ask, Ask::Freeze { .. }) => {}
             Phase::Batch => {
@@ -587,6 +578,7 @@ impl Runner {
                     self.progress.procedure = Some(state);
                 }
             }
+            Phase::Between(gate) => self.gate_answered(now, gate, ask, answer, out),
             Phase::CordonAll => match (ask, answer) {
                 (Ask::Cordon(n), Answer::Accepted) => self.progress.common.nodes[n.at()].cordoned = true,
                 (Ask::Cordon(_) | Ask::Freeze { .. }, Answer::Unknown) => {
@@ -665,6 +657,8 @@ impl Runner {
             }
             Ask::Unfreeze { group: g } => Action::UnfreezeGroup { group: group(g)? },
             Ask::Retire(n) => Action::RetireNode { node: node(n)? },
+            Ask::Check { batch } => Action::Check { batch },
+            Ask::AwaitApproval { batch } => Action::AwaitApproval { batch },
         })
     }
 }

@@ -161,6 +161,16 @@ reasons! {
         "kubectl-drain: kubectl drain ends with an error, and after_drain_error is stop",
         "The migration has stopped because kubectl drain ended with an error.",
         "Lift what the named node's error names, or set kubectl_drain.after_drain_error to go-on.";
+    /// The check between two batches said no.
+    CheckFailed = "check-failed", Failed,
+        "the check between two batches (gates.check) does not succeed within its limit_ms",
+        "The migration has stopped because the check before a batch did not succeed.",
+        "Lift what the check says, or correct its command, then plan again for the nodes that are left.";
+    /// Nobody approved a batch.
+    NotApproved = "not-approved", PartlyCompleted,
+        "nobody approves a batch that needs it (gates.approval) within its limit_ms; nothing is broken, and the batches before it stay done",
+        "The migration has ended because nobody approved the next batch.",
+        "Plan again for the nodes that are left, and approve with nodeferry approve in time, or raise the limit.";
     /// Nothing was replaced though nothing broke.
     NothingReplaced = "nothing-replaced", Failed,
         "every batch was worked through, and not one old node was replaced",

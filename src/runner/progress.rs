@@ -1,6 +1,7 @@
 //! How far a run is: all that must survive a restart.
 
 use super::client::Client;
+use super::gate::Gate;
 use super::interface::{Ms, StopMode};
 use super::outcome::{Failure, Outcome};
 use super::procedure::ProcedureState;
@@ -46,8 +47,8 @@ pub(crate) enum Phase {
     NotBegun,
     /// All old nodes are being cordoned.
     CordonAll,
-    /// Waits for the soak's end or a window, then starts the next batch.
-    Between { until: Ms },
+    /// Waits for the soak's end, a window or a gate, then starts the next batch.
+    Between(Gate),
     /// A batch is under way.
     Batch,
     /// Nodes that were not drained are made schedulable again, freezes are lifted; since.
@@ -164,6 +165,9 @@ pub(crate) struct Common {
     /// The server has been refusing or losing calls since.
     pub unreachable_since: Option<Ms>,
     pub began: Ms,
+    /// What the gate that is waited at said last, if it refused.
+    #[serde(default)]
+    pub gate_said: String,
     /// How it ends once the closing is over.
     pub concluding: Option<Outcome>,
     /// Nodes whose uncordoning was refused while closing.

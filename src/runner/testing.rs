@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub slots: usize,
     /// Refuses uncordoning.
     pub no_uncordon: bool,
+    /// How checks and approvals are answered, one after the other, each so long after it was asked; then at once, yes.
+    pub gates: std::collections::VecDeque<(Ms, Answer)>,
     due: BTreeMap<(Ms, u64), Due>,
     sequence: u64,
     ensured: BTreeMap<String, u32>,
@@ -111,6 +113,7 @@ impl World {
             stuck: BTreeSet::new(),
             slots: 100,
             no_uncordon: false,
+            gates: std::collections::VecDeque::new(),
             due: BTreeMap::new(),
             sequence: 0,
             ensured: BTreeMap::new(),
@@ -295,9 +298,11 @@ impl World {
             match item {
                 Output::Announce(a) => self.hear(a),
                 Output::Call(id, action) => {
-                    let answer = self.act(&action);
+                    let gate = matches!(action, Action::Check { .. } | Action::AwaitApproval { .. });
+                    let set = if gate { self.gates.pop_front() } else { None };
+                    let (after, answer) = set.unwrap_or_else(|| (1, self.act(&action)));
                     self.log.push(format!("{} {action:?} -> {answer:?}", self.now));
-                    self.later(1, Due::Answer(id, answer));
+                    self.later(after, Due::Answer(id, answer));
                 }
             }
         }
@@ -365,7 +370,7 @@ impl World {
     }
 }
 
-fn refused(code: u16, message: &str) -> Answer {
+pub(crate) fn refused(code: u16, message: &str) -> Answer {
     Answer::Refused {
         code,
         reason: if code == 429 { "TooManyRequests" } else { "Forbidden" }.into(),

@@ -2,6 +2,7 @@
 
 use super::delays::DelayOptions;
 use super::faults::Fault;
+use super::gates::GateOptions;
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct SimOptions {
     pub node_monitor_grace_ms: i64,
     /// Delays of pods and machines.
     pub delays: DelayOptions,
+    /// How long the gates between batches take.
+    #[serde(skip_serializing_if = "GateOptions::is_default")]
+    pub gates: GateOptions,
     /// What goes wrong, when.
     pub faults: Vec<Fault>,
 }
@@ -60,6 +64,7 @@ impl Default for SimOptions {
             volume_provision_ms: 3_000,
             node_monitor_grace_ms: 50_000,
             delays: DelayOptions::default(),
+            gates: GateOptions::default(),
             faults: Vec::new(),
         }
     }
@@ -85,6 +90,7 @@ impl SimOptions {
                 problems.push(format!("sim.{name} is {value}; a time cannot be negative"));
             }
         }
+        problems.extend(self.gates.problems());
         let delays = &self.delays;
         let own =
             [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];

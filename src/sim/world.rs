@@ -8,6 +8,7 @@ use super::delays::Delays;
 use super::event::{EventQueue, Timer};
 use super::evictions::{Evictions, Write};
 use super::faults::{Component, Faults};
+use super::gates::Gates;
 use super::kubelet::Kubelet;
 use super::machines::Machines;
 use super::node_lifecycle::NodeLifecycle;
@@ -127,6 +128,7 @@ pub struct World {
     outbox: Outbox,
     calls: BTreeMap<u64, Action>,
     evictions: Evictions,
+    gates: Gates,
     ensured: BTreeMap<String, u32>,
     changed: Vec<ObjId>,
     changed_seen: BTreeSet<(u8, u32)>,
@@ -169,6 +171,7 @@ impl World {
             outbox: Outbox::default(),
             calls: BTreeMap::new(),
             evictions: Evictions::default(),
+            gates: Gates::default(),
             ensured: BTreeMap::new(),
             changed: Vec::new(),
             changed_seen: BTreeSet::new(),
@@ -372,9 +375,8 @@ impl World {
             | Timer::Launch(_)
             | Timer::NodeReady(_)
             | Timer::NodeDeleted(_) => Component::ApiServer,
-            Timer::Fault(_) | Timer::Call(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) | Timer::Runner => {
-                return None;
-            }
+            Timer::Fault(_) | Timer::Call(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
+            Timer::Gate(_) | Timer::Runner => return None,
         })
     }
 
@@ -391,6 +393,11 @@ impl World {
             Timer::Call(id) => w.perform(id),
             Timer::EvictionWrite(id) => w.eviction_write(id),
             Timer::EvictionRetry(id) => w.eviction_retry(id),
+            Timer::Gate(id) => {
+                let answer = w.gates.answer(id);
+                let lost = w.faults.outage(Component::MigrationController, w.now).is_some();
+                w.reply(id, if lost { Answer::Unknown } else { answer });
+            }
             Timer::Launch(n) => w.machines.register(&mut ctx!(w), n),
             Timer::NodeReady(node) => w.machines.ready(&mut ctx!(w), node),
             Timer::NodeDeleted(node) => w.machines.deleted(&mut ctx!(w), node),
@@ -626,6 +633,10 @@ impl World {
     fn perform(&mut self, id: u64) {
         let Some(action) = self.calls.remove(&id) else { return };
         let answer = match action {
+            Action::Check { batch } | Action::AwaitApproval { batch } => {
+                let w = self;
+                return w.gates.begin(&mut ctx!(w), id, batch, matches!(action, Action::Check { .. }));
+            }
             _ if self.is_away() => Answer::Unknown,
             Action::Evict { pod, precondition, grace_ms } => match self.evict(id, pod, precondition, grace_ms) {
                 Some(answer) => answer,
@@ -707,8 +718,7 @@ impl World {
                 self.autoscaler.freeze(*group, false, false);
                 Answer::Accepted
             }
-            // Approvals and checks take no time in a simulation that was not told of any.
-            Action::Check { .. } | Action::AwaitApproval { .. } => Answer::Accepted,
+            Action::Check { .. } | Action::AwaitApproval { .. } => Answer::Unknown, // answered in their time
             Action::RetireNode { node } => {
                 let w = self;
                 match w.machines.retire(&mut ctx!(w), *node) {
@@ -912,6 +922,18 @@ impl World {
                 self.exits.insert(batch, exit);
                 self.returned_ms.insert(batch, now);
             }
+            Announcement::Waiting { batch, wait, until } => {
+                self.observations.push(Observation::new(now, EventKind::GateWaiting).batch(batch).detail(Detail {
+                    reason: Some(wait.reason().to_owned()),
+                    until_ms: until.map(|t| t.max(0) as u64),
+                    ..Detail::default()
+                }));
+            }
+            Announcement::Opened { batch, wait } => self.observations.push(
+                Observation::new(now, EventKind::GateOpened)
+                    .batch(batch)
+                    .detail(Detail { reason: Some(wait.reason().to_owned()), ..Detail::default() }),
+            ),
             Announcement::Line { batch, stream, text } => self.lines.push((batch, stream, text)),
             Announcement::State { .. } | Announcement::NodeState { .. } | Announcement::PodForced { .. } => {}
         }

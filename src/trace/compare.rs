@@ -151,6 +151,8 @@ fn happened(kind: EventKind) -> &'static str {
         EventKind::DrainFailed => "failed to drain",
         EventKind::NodeDeleted => "deleted",
         EventKind::NodeUncordoned => "uncordoned",
+        EventKind::GateWaiting => "waited",
+        EventKind::GateOpened => "allowed to start",
     }
 }
 
@@ -197,7 +199,9 @@ impl Labels {
 fn subject(e: &Event, node: Option<&str>) -> Option<String> {
     match e.event {
         EventKind::MigrationStarted | EventKind::MigrationFinished => Some("migration".to_owned()),
-        EventKind::BatchStarted | EventKind::BatchFinished => Some(format!("batch {}", e.batch?)),
+        EventKind::BatchStarted | EventKind::BatchFinished | EventKind::GateWaiting | EventKind::GateOpened => {
+            Some(format!("batch {}", e.batch?))
+        }
         EventKind::BudgetChanged => Some(format!("budget {}", e.budget.as_ref()?)),
         EventKind::NodeLaunchRequested | EventKind::NodeLaunchFailed => {
             Some(format!("group {}", e.group.as_deref().unwrap_or("no group")))
@@ -218,7 +222,9 @@ fn detail(e: &Event, node: Option<String>) -> String {
             e.healthy.unwrap_or(0),
             e.desired.unwrap_or(0)
         ),
-        EventKind::NodeLaunchFailed | EventKind::DrainFailed => e.reason.clone().unwrap_or_default(),
+        EventKind::NodeLaunchFailed | EventKind::DrainFailed | EventKind::GateWaiting | EventKind::GateOpened => {
+            e.reason.clone().unwrap_or_default()
+        }
         EventKind::EvictionRefused => {
             let code = e.code.map(|c| c.to_string());
             [code.as_deref(), e.reason.as_deref(), e.budget.as_deref()]

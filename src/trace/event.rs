@@ -28,6 +28,8 @@ pub enum EventKind {
     DrainFailed,
     NodeDeleted,
     NodeUncordoned,
+    GateWaiting,
+    GateOpened,
     BatchFinished,
     MigrationFinished,
 }
@@ -147,6 +149,9 @@ pub struct Event {
     /// Batch and migration end: `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Wait before a batch: when it is over, or the limit of a check or approval; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
     /// True for what only a simulator can know; comparison of two traces leaves these out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sim_only: bool,
@@ -184,6 +189,7 @@ impl Event {
             desired: None,
             expected: None,
             outcome: None,
+            until_ms: None,
             sim_only: false,
         }
     }

@@ -43,6 +43,7 @@ pub struct Detail {
     pub requested_memory_bytes: Option<i64>,
     pub role: Option<NodeRole>,
     pub machine_type: Option<String>,
+    pub until_ms: Option<u64>,
     pub sim_only: bool,
 }
 
@@ -134,6 +135,7 @@ impl Observation {
             e.requested_cpu_milli = d.requested_cpu_milli;
             e.requested_memory_bytes = d.requested_memory_bytes;
             e.role = d.role;
+            e.until_ms = d.until_ms;
             e.sim_only = d.sim_only;
             if let Some(machine) = &d.machine_type {
                 e.machine_type = Some(machine.clone());

@@ -3,13 +3,14 @@
 use nodeferry::cluster::{NodeIdx, View};
 use nodeferry::disruption::BudgetIndex;
 use nodeferry::groups::{GroupPacker, infer_groups};
+use nodeferry::plan::execution::{ApprovalGate, ApproveWhen, CheckGate, Gates};
 use nodeferry::plan::options::{Options, ProcedureKind, SurgeOptions, SurgePreset};
 use nodeferry::plan::{Intent, batches, select};
 use nodeferry::runner::{Runner, StopMode};
 use nodeferry::scheduler::SchedulerConfig;
 use nodeferry::sim::autoscaler::AutoscalerOptions;
 use nodeferry::sim::world::{RunInput, World};
-use nodeferry::sim::{Delays, SimOptions};
+use nodeferry::sim::{Delays, GateOptions, SimOptions};
 use nodeferry::snapshot::Snapshot;
 use nodeferry::snapshot::generate::{GenerateParams, generate};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ fn story(
     procedure: ProcedureKind,
     preset: SurgePreset,
     stop_at: Option<i64>,
+    gates: Gates,
     restarts: bool,
 ) -> Vec<String> {
     let params = GenerateParams { seed, nodes: 6, new_nodes: 4, pods_per_node: Some(5), ..GenerateParams::default() };
@@ -31,6 +33,8 @@ fn story(
     let view = View { catalog: &catalog, state: &state };
     let options = Options {
         procedure,
+        soak_ms: 5_000,
+        gates,
         surge: SurgeOptions { preset, node_timeout_ms: Some(120_000), ..SurgeOptions::default() },
         ..Options::default()
     };
@@ -41,7 +45,8 @@ fn story(
     let intent = Arc::new(Intent::new(view, &cut, options.clone()));
     let packer = Arc::new(GroupPacker::new(view, &options));
     let runner = Runner::new(intent, view, packer).expect("the plan fits");
-    let sim = SimOptions::default();
+    let sim =
+        SimOptions { gates: GateOptions { check_failures: 1, ..GateOptions::default() }, ..SimOptions::default() };
     let mut world = World::new(RunInput {
         delays: Arc::new(Delays::new(&sim.delays, &snapshot.delays)),
         budgets: Arc::new(BudgetIndex::new(&catalog)),
@@ -71,10 +76,17 @@ fn story(
     lines
 }
 
+/// A check that fails once before each batch, and an approval for each.
+fn gates() -> Gates {
+    let check = CheckGate { command: vec!["true".into()], every_ms: 3_000, timeout_ms: 60_000, limit_ms: 600_000 };
+    let approval = ApprovalGate { when: ApproveWhen::EveryBatch, limit_ms: None };
+    Gates { check: Some(check), approval: Some(approval) }
+}
+
 fn same_end(procedure: ProcedureKind, preset: SurgePreset) {
-    for (seed, stop_at) in [(1, None), (2, None), (3, Some(150_000))] {
-        let (once, often) =
-            (story(seed, procedure, preset, stop_at, false), story(seed, procedure, preset, stop_at, true));
+    for (seed, stop_at, gates) in [(1, None, Gates::default()), (2, None, gates()), (3, Some(150_000), gates())] {
+        let run = |restarts| story(seed, procedure, preset, stop_at, gates.clone(), restarts);
+        let (once, often) = (run(false), run(true));
         eprintln!("{procedure:?} {preset:?} seed {seed}: {} lines, {}", once.len(), once.last().map_or("", |l| l));
         let differs = once.iter().zip(&often).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
@@ -103,6 +115,6 @@ fn surge_of_every_preset() {
 /// Seed 1 has stateful sets with volumes attached to old nodes: they are let go there, and the pods start elsewhere.
 #[test]
 fn volumes_follow_their_pods() {
-    let lines = story(1, ProcedureKind::KubectlDrain, SurgePreset::Aks, None, false);
+    let lines = story(1, ProcedureKind::KubectlDrain, SurgePreset::Aks, None, Gates::default(), false);
     assert!(lines.last().is_some_and(|l| l.starts_with("Completed")), "{:?}", lines.last());
 }
