@@ -13,13 +13,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Provision {
-    /// An autoscaler, Karpenter or a person brings them; nothing is asked of anybody.
-    Wait {
-        /// They must have come within so long, in ms; None for the procedure's own limit.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deadline_ms: Option<i64>,
-    },
-    /// A program is run, again and again until they are there.
+    /// An autoscaler, Karpenter or a person brings them; nothing is asked of anybody. The deadline is the procedure's
+    /// (`new_nodes_timeout_ms`; kubectl-drain: `settle_timeout_ms`).
+    Wait,
+    /// A program is run, again and again until they are there or the procedure's deadline has come.
     Command {
         /// Program and arguments.
         command: Vec<String>,
@@ -29,9 +26,6 @@ pub enum Provision {
         /// Killed after so long, in ms. Default 60 s.
         #[serde(default = "minute")]
         timeout_ms: i64,
-        /// They must have come within so long, in ms; None for the procedure's own limit.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deadline_ms: Option<i64>,
     },
 }
 
@@ -83,11 +77,7 @@ pub struct ExecutionOptions {
 impl ExecutionOptions {
     /// How new nodes of a group come.
     pub fn provision(&self, group: &str) -> Provision {
-        self.provision
-            .get(group)
-            .or_else(|| self.provision.get("*"))
-            .cloned()
-            .unwrap_or(Provision::Wait { deadline_ms: None })
+        self.provision.get(group).or_else(|| self.provision.get("*")).cloned().unwrap_or(Provision::Wait)
     }
     /// How an old node of a group (None: of no group) is given back, if that was said.
     pub fn retirement(&self, group: Option<&str>) -> Option<&Retirement> {
@@ -105,7 +95,7 @@ impl ExecutionOptions {
             }
         };
         for (group, p) in &self.provision {
-            if let Provision::Command { command, every_ms, timeout_ms, .. } = p {
+            if let Provision::Command { command, every_ms, timeout_ms } = p {
                 check(
                     format!("options.execution.provision.{group}"),
                     command,

@@ -132,6 +132,13 @@ impl Runner {
         Self::resume(self.intent.clone(), progress, view, self.packer.clone())
     }
 
+    /// The same run over a fresh view. Answers to the calls that are open may still come.
+    ///
+    /// # Errors
+    /// As [`Runner::resume`].
+    pub fn renewed(self, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
+        Self::resume(self.intent, self.progress, view, packer)
+    }
     /// How far it is.
     pub fn progress(&self) -> &Progress {
         &self.progress

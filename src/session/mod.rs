@@ -5,12 +5,42 @@
 //! after the entry that announces it is safe on disk.
 
 pub mod api;
+pub(crate) mod calls;
 pub mod journal;
+pub(crate) mod lease;
+pub(crate) mod mirror;
+pub(crate) mod observe;
+pub(crate) mod reflect;
 
 pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
+pub use calls::CORDONED_BY;
 pub use journal::{Began, Entry, Record};
+pub use lease::LEASE;
 
-use crate::runner::{Failure, Ms, Outcome, Progress, StopMode};
+use crate::groups::GroupPacker;
+use crate::plan::Intent;
+use crate::runner::interface::Input as RunnerInput;
+use crate::runner::{
+    Announcement, Answer, CallId, Failure, Ms, NoLaunches, Outbox, Outcome, Output as RunnerOutput, Packer, Progress,
+    Runner, StopMode,
+};
+use crate::trace::Event;
+use api::FOLLOWED;
+use calls::{At, Next, Op, Terms};
+use journal::{Call, ProgressLog};
+use lease::Lease;
+use mirror::Mirror;
+use observe::Observer;
+use reflect::{Follower, Trouble};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Rounds of one input after which a session is taken to be spinning.
+const MOST_ROUNDS: u32 = 10_000;
+/// The view is renewed at once in a small cluster; in a large one so many objects make it wait one millisecond.
+const OBJECTS_PER_MS: usize = 100;
+/// How long the Lease's return is waited for.
+const RELEASE_MS: Ms = 5000;
 
 /// What a session is made of.
 #[derive(Clone, Debug)]
@@ -55,25 +85,725 @@ pub enum End {
     Interrupted(String),
 }
 
-/// An execution of a plan against an API.
+/// Who waits for a response.
+#[derive(Clone, Debug, PartialEq)]
+enum Asker {
+    Lease,
+    List(usize),
+    Watch(usize),
+    Call(CallId),
+    /// A demand's program that is run again.
+    Standing(String),
+}
+
+/// A call of the runner on its way.
 #[derive(Debug)]
+struct Open {
+    op: Op,
+    state: CallState,
+    conflicts: u32,
+    /// The entry that announces it.
+    seq: u64,
+    /// What an eviction's answer will tell the trace.
+    about: Option<Event>,
+}
+
+#[derive(Debug)]
+enum CallState {
+    Begins(Ms),
+    Asked(At),
+    Answers(Ms, Answer),
+    Parked,
+}
+
+/// A demand for nodes whose program is run again until they are there.
+#[derive(Debug)]
+struct Standing {
+    op: Op,
+    seq: u64,
+    next_at: Ms,
+    asked: bool,
+}
+
+/// A request that waits until its entry is safe, and until the Lease is ours.
+#[derive(Debug)]
+struct Held {
+    seq: u64,
+    id: RequestId,
+    request: Request,
+}
+
+/// An execution of a plan against an API.
 pub struct Session {
+    began: Began,
+    intent: Arc<Intent>,
+    page: u32,
+    now: Ms,
+    begun: bool,
+    mirror: Mirror,
+    followers: Vec<Follower>,
+    lease: Lease,
+    runner: Option<Runner>,
+    resumed: Option<Resumed>,
+    observer: Observer,
+    log: ProgressLog,
+    approved: BTreeMap<u32, String>,
+    stop: Option<StopMode>,
+    calls: BTreeMap<CallId, Open>,
+    standing: BTreeMap<String, Standing>,
+    retiring: BTreeSet<String>,
+    asked: BTreeMap<RequestId, Asker>,
+    held: VecDeque<Held>,
+    next_request: u64,
+    next_seq: u64,
+    /// Entries below this number are safe.
+    safe: u64,
+    dirty_since: Option<Ms>,
+    /// It is over once this entry is safe and the Lease is given back, or this moment has come.
+    ending: Option<(u64, End, Ms)>,
     end: Option<End>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("now", &self.now).field("calls", &self.calls).finish_non_exhaustive()
+    }
 }
 
 impl Session {
     /// A session that has not begun; it begins at the first input (a [`Input::Tick`]).
-    pub fn new(_setup: Setup) -> Session {
-        Session { end: None }
-    }
-    /// Takes an input at `now` (ms since the execution began; never goes back) and puts out what is to be done, in order.
-    pub fn handle(&mut self, _now: Ms, _input: Input, _out: &mut Vec<Output>) {}
-    /// When the driver must call again at the latest.
-    pub fn next_wakeup(&self) -> Option<Ms> {
-        None
+    pub fn new(setup: Setup) -> Session {
+        let Setup { began, background, namespace, resumed, page } = setup;
+        let intent = Arc::new(began.plan.intent.clone());
+        let page = page.max(1);
+        Session {
+            page,
+            now: resumed.as_ref().map_or(0, |r| r.t_ms),
+            begun: false,
+            mirror: Mirror::new(began.unix_ms, background, &intent.groups),
+            followers: FOLLOWED.iter().map(|r| Follower::new(*r, page)).collect(),
+            lease: Lease::new(&namespace, &began.execution, began.unix_ms),
+            runner: None,
+            observer: Observer::default(),
+            log: ProgressLog::new(),
+            approved: resumed.as_ref().map(|r| r.approved.clone()).unwrap_or_default(),
+            stop: resumed.as_ref().and_then(|r| r.stop),
+            calls: BTreeMap::new(),
+            standing: BTreeMap::new(),
+            retiring: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            held: VecDeque::new(),
+            next_request: 0,
+            next_seq: resumed.as_ref().map_or(0, |r| r.next_seq),
+            safe: resumed.as_ref().map_or(0, |r| r.next_seq),
+            dirty_since: None,
+            ending: None,
+            end: None,
+            resumed,
+            intent,
+            began,
+        }
     }
     /// How it is over; the driver performs what is still in the outbox, then leaves.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
+    }
+    /// The runner's progress, once there is a runner.
+    pub fn progress(&self) -> Option<&Progress> {
+        self.runner.as_ref().map(Runner::progress)
+    }
+
+    /// Takes an input at `now` (ms since the execution began; never goes back) and puts out what is to be done, in order.
+    pub fn handle(&mut self, now: Ms, input: Input, out: &mut Vec<Output>) {
+        if self.end.is_some() {
+            return;
+        }
+        self.now = self.now.max(now);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.begin(out);
+        }
+        self.take(input, out);
+        for round in 0..MOST_ROUNDS {
+            if !self.work(out) || self.end.is_some() {
+                break;
+            }
+            if round + 1 == MOST_ROUNDS {
+                self.leave(
+                    End::Interrupted("the same moment was handled too many times; please report it".into()),
+                    out,
+                );
+            }
+        }
+        self.release(out);
+        self.part(out);
+    }
+    /// When the driver must call again at the latest.
+    pub fn next_wakeup(&self) -> Option<Ms> {
+        if self.end.is_some() {
+            return None;
+        }
+        let calls = self.calls.iter().filter_map(|(id, c)| match &c.state {
+            CallState::Begins(at) => (!self.is_blocked(*id)).then_some(*at),
+            CallState::Answers(at, _) => Some(*at),
+            _ => None,
+        });
+        let followers = self.followers.iter().filter_map(Follower::next_at).filter(|_| self.lease.is_ours(self.now));
+        let standing = self.standing.values().filter(|s| !s.asked).map(|s| s.next_at);
+        let runner = self.runner.as_ref().and_then(Runner::next_wakeup).filter(|_| self.ending.is_none());
+        let renewal = self.dirty_since.filter(|_| self.is_listed()).map(|t| t + self.patience());
+        let ending = self.ending.as_ref().map(|e| e.2);
+        let times = calls.chain(followers).chain(standing).chain(self.lease.next_at());
+        times.chain([runner, renewal, ending].into_iter().flatten()).min().map(|t| t.max(self.now))
+    }
+
+    // --- the beginning ---
+
+    fn begin(&mut self, out: &mut Vec<Output>) {
+        let record = match &self.resumed {
+            None => Record::Began(Box::new(self.began.clone())),
+            Some(_) => {
+                Record::Resumed { nodeferry: env!("CARGO_PKG_VERSION").into(), unix_ms: self.began.unix_ms + self.now }
+            }
+        };
+        self.append(record, true, out);
+    }
+    fn is_listed(&self) -> bool {
+        self.followers.iter().all(|f| f.listed)
+    }
+    /// The first complete view: the run begins, or goes on.
+    fn enter(&mut self, out: &mut Vec<Output>) -> Result<(), String> {
+        let Some(view) = self.mirror.view() else { return Ok(()) };
+        let packer = packer(&self.intent, view);
+        let going_on = self.resumed.as_mut().and_then(|r| r.progress.take());
+        let resumed = going_on.is_some();
+        let runner = match going_on {
+            Some(progress) => Runner::resume(self.intent.clone(), progress, view, packer)?,
+            None => Runner::new(self.intent.clone(), view, packer)?,
+        };
+        let lost = runner.open_calls();
+        let old: BTreeSet<String> = self.intent.batches.iter().flatten().map(|n| n.uid.clone()).collect();
+        let events = if resumed { Vec::new() } else { Observer::start(view, &old) };
+        self.observer.resume(runner.progress());
+        self.runner = Some(runner);
+        self.tell(events, out);
+        // Calls of the process before are lost: whether they had their effect is seen when they are made again.
+        for id in lost {
+            self.feed(RunnerInput::Answer(id, Answer::Unknown), out);
+        }
+        if let Some(mode) = self.stop {
+            self.feed(RunnerInput::Stop(mode), out);
+        }
+        self.feed(RunnerInput::Tick, out);
+        Ok(())
+    }
+
+    // --- inputs ---
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Tick => {}
+            Input::Appended(seq) => self.safe = self.safe.max(seq + 1),
+            Input::Interrupt(why) => self.leave(End::Interrupted(why), out),
+            Input::Stop(mode) => {
+                self.append(Record::StopAsked(mode), true, out);
+                self.stop = Some(mode);
+                if self.runner.is_some() {
+                    self.feed(RunnerInput::Stop(mode), out);
+                }
+            }
+            Input::Approve { batch, by } => {
+                self.append(Record::Approved { batch, by: by.clone() }, true, out);
+                self.approved.insert(batch, by);
+                let now = self.now;
+                for c in self.calls.values_mut().filter(|c| c.op == Op::Approval { batch }) {
+                    c.state = CallState::Answers(now, Answer::Accepted);
+                }
+            }
+            Input::Watch(id, event) => {
+                let Some(Asker::Watch(i)) = self.asked.get(&id).cloned() else { return };
+                let over = matches!(event, WatchEvent::Error { .. } | WatchEvent::Closed(_));
+                if over {
+                    self.asked.remove(&id);
+                }
+                let result = self.followers[i].watched(self.now, id, event, &mut self.mirror);
+                self.refused(i, result, out);
+            }
+            Input::Response(id, response) => {
+                let Some(asker) = self.asked.remove(&id) else { return };
+                if matches!(response, Response::Http { status: 401, .. }) {
+                    return self.unauthorized(out);
+                }
+                match asker {
+                    Asker::Lease => {
+                        if let Err(taken) = self.lease.answered(self.now, response) {
+                            self.taken(taken.0, out);
+                        }
+                    }
+                    Asker::List(i) => self.listed(i, response, out),
+                    Asker::Watch(_) => {}
+                    Asker::Call(id) => self.responded(id, response, out),
+                    Asker::Standing(key) => self.stands(&key, response, out),
+                }
+            }
+        }
+    }
+    fn listed(&mut self, i: usize, response: Response, out: &mut Vec<Output>) {
+        match self.followers[i].answered(self.now, response, &mut self.mirror) {
+            Ok(Some(page)) => {
+                let id = self.ask(Asker::List(i), page, out);
+                self.followers[i].sent_page(id);
+            }
+            Ok(None) => {}
+            Err(trouble) => self.refused(i, Err(trouble), out),
+        }
+    }
+    fn refused(&mut self, follower: usize, result: Result<(), Trouble>, out: &mut Vec<Output>) {
+        let Err(Trouble::Refused(status, message)) = result else { return };
+        let what = FOLLOWED[follower].plural;
+        self.stopped_by(
+            format!("the API server does not let us list and watch {what} ({status}: {message}); see the ClusterRole of nodeferry execute"),
+            out,
+        );
+    }
+    fn unauthorized(&mut self, out: &mut Vec<Output>) {
+        self.stopped_by(
+            "the API server does not know us (401 Unauthorized): the credentials are wrong or have expired; log in again, then go on with nodeferry resume".into(),
+            out,
+        );
+    }
+    fn taken(&mut self, who: String, out: &mut Vec<Output>) {
+        self.stopped_by(
+            format!("{who}: two executions at once would undo each other's work; wait until it has ended, or stop it (nodeferry stop)"),
+            out,
+        );
+    }
+    /// Something outside ends this process's part: nothing begun yet, it is refused; else it can be resumed.
+    fn stopped_by(&mut self, why: String, out: &mut Vec<Output>) {
+        let end =
+            if self.runner.is_none() && self.resumed.is_none() { End::Refused(why) } else { End::Interrupted(why) };
+        self.leave(end, out);
+    }
+
+    // --- work ---
+
+    /// Does what can be done at this moment; whether anything was.
+    fn work(&mut self, out: &mut Vec<Output>) -> bool {
+        let mut moved = false;
+        if let Some(exchange) = self.lease.due(self.now) {
+            self.ask(Asker::Lease, Request::Api(exchange), out);
+            moved = true;
+        }
+        if self.ending.is_some() {
+            return moved;
+        }
+        if self.lease.is_ours(self.now) {
+            moved |= self.follow(out);
+        }
+        moved |= self.renew(out);
+        moved |= self.call(out);
+        moved |= self.stand(out);
+        if self.runner.as_ref().and_then(Runner::next_wakeup).is_some_and(|at| at <= self.now) {
+            self.feed(RunnerInput::Tick, out);
+            moved = true;
+        }
+        if let Some(outcome) = self.runner.as_ref().and_then(Runner::outcome) {
+            let failure = self.runner.as_ref().and_then(|r| r.progress().failure.clone());
+            self.leave(End::Finished(outcome, failure), out);
+            moved = true;
+        }
+        moved
+    }
+    fn follow(&mut self, out: &mut Vec<Output>) -> bool {
+        let mut moved = false;
+        for i in 0..self.followers.len() {
+            let Some(request) = self.followers[i].due(self.now) else { continue };
+            let asker = if matches!(request, Request::Watch { .. }) { Asker::Watch(i) } else { Asker::List(i) };
+            let id = self.ask(asker, request, out);
+            self.followers[i].sent(id);
+            moved = true;
+        }
+        moved
+    }
+    /// How long the view may lag behind the objects.
+    fn patience(&self) -> Ms {
+        (self.mirror.len() / OBJECTS_PER_MS) as Ms
+    }
+    /// Renews the view if it is time, and tells the runner.
+    fn renew(&mut self, out: &mut Vec<Output>) -> bool {
+        if !self.mirror.is_dirty() || !self.is_listed() {
+            return false;
+        }
+        let since = *self.dirty_since.get_or_insert(self.now);
+        if self.mirror.view().is_some() && self.now < since + self.patience() {
+            return false;
+        }
+        self.renew_now(out)
+    }
+    fn renew_now(&mut self, out: &mut Vec<Output>) -> bool {
+        if !self.is_listed() {
+            return false;
+        }
+        self.dirty_since = None;
+        let renewed = match self.mirror.renew() {
+            Ok(Some(renewed)) => renewed,
+            Ok(None) => return false,
+            Err(why) => {
+                self.stopped_by(why, out);
+                return false;
+            }
+        };
+        let Some(runner) = self.runner.take() else {
+            if let Err(why) = self.enter(out) {
+                self.stopped_by(why, out);
+            }
+            return true;
+        };
+        let (events, changed) = self.observer.renewed(self.now, &renewed, &self.mirror);
+        let Some(view) = self.mirror.view() else { return true };
+        match runner.renewed(view, packer(&self.intent, view)) {
+            Ok(runner) => self.runner = Some(runner),
+            Err(why) => {
+                self.stopped_by(why, out);
+                return true;
+            }
+        }
+        self.tell(events, out);
+        self.feed(RunnerInput::Changed(&changed), out);
+        true
+    }
+
+    // --- the runner ---
+
+    fn feed(&mut self, input: RunnerInput<'_>, out: &mut Vec<Output>) {
+        let (Some(runner), Some(view)) = (self.runner.as_mut(), self.mirror.view()) else { return };
+        let answered = matches!(input, RunnerInput::Answer(..) | RunnerInput::Stop(_));
+        let mut outbox = Outbox::default();
+        runner.handle(self.now, view, input, &mut outbox);
+        let (mut said, mut calls, mut opened) = (Vec::new(), Vec::new(), Vec::new());
+        for item in outbox.drain() {
+            match item {
+                RunnerOutput::Announce(Announcement::Line { batch, stream, text }) => {
+                    said.push(Record::Printed { batch, stream, text });
+                }
+                RunnerOutput::Announce(a) => {
+                    let event = self.observer.announced(self.now, view, &a);
+                    said.extend(event.map(|e| Record::Happened(Box::new(e))));
+                }
+                RunnerOutput::Call(id, action) => {
+                    let op = Op::of(view, &action);
+                    let (what, object, uid) = op.words();
+                    calls.push(Call { call: id.0, what: what.to_owned(), object, uid });
+                    let about = match &op {
+                        Op::Evict { pod, .. } | Op::Delete { pod, .. } => {
+                            self.mirror.pod(&pod.uid).map(|p| self.observer.about(view, p))
+                        }
+                        _ => None,
+                    };
+                    let event = self.observer.called(self.now, view, &action);
+                    said.extend(event.map(|e| Record::Happened(Box::new(e))));
+                    opened.push((id, op, about));
+                }
+            }
+        }
+        let still: BTreeSet<CallId> = runner.open_calls().into_iter().collect();
+        let tells = answered || !said.is_empty() || !calls.is_empty();
+        let progress = tells.then(|| serde_json::to_value(runner.progress()).unwrap_or_default());
+        // What nobody waits for any more is forgotten, but for what is under way.
+        self.calls.retain(|id, c| still.contains(id) || matches!(c.state, CallState::Asked(..)));
+        for record in said {
+            self.append(record, false, out);
+        }
+        let sync = opened.iter().any(|(_, op, _)| !op.only_reads());
+        for record in progress.map(|p| self.log.records(p, calls)).unwrap_or_default() {
+            self.append(record, sync, out);
+        }
+        let seq = self.next_seq.saturating_sub(1);
+        for (id, op, about) in opened {
+            if let Op::Retire { node, .. } = &op {
+                self.retiring.insert(node.uid.clone());
+            }
+            if let Op::Ensure { key, .. } = &op {
+                self.standing.remove(key);
+            }
+            self.calls.insert(id, Open { op, state: CallState::Begins(self.now), conflicts: 0, seq, about });
+        }
+    }
+    /// Answers a call of the runner.
+    fn answer(&mut self, id: CallId, answer: Answer, out: &mut Vec<Output>) {
+        let Some(open) = self.calls.remove(&id) else { return };
+        if let Some(about) = &open.about {
+            let deleted = matches!(open.op, Op::Delete { .. });
+            self.tell(Observer::judged(self.now, about, deleted, &answer).into_iter().collect(), out);
+        }
+        self.append(Record::Answered { call: id.0, answer: words(&answer) }, false, out);
+        // The view given with an answer is at least as new as the answer.
+        self.renew_now(out);
+        let waits = self.runner.as_ref().is_some_and(|r| r.open_calls().contains(&id));
+        if waits {
+            self.feed(RunnerInput::Answer(id, answer), out);
+        }
+    }
+
+    // --- calls ---
+
+    /// Another call upon the same object is under way: that one comes first.
+    fn is_blocked(&self, id: CallId) -> bool {
+        let Some(target) = self.calls.get(&id).and_then(|c| c.op.writes_to()) else { return false };
+        self.calls.iter().any(|(other, c)| {
+            *other != id && matches!(c.state, CallState::Asked(..)) && c.op.writes_to() == Some(target)
+        })
+    }
+    /// Begins and answers the calls whose time has come.
+    fn call(&mut self, out: &mut Vec<Output>) -> bool {
+        let due: Vec<CallId> = self
+            .calls
+            .iter()
+            .filter(|(id, c)| match &c.state {
+                CallState::Begins(at) => *at <= self.now && !self.is_blocked(**id),
+                CallState::Answers(at, _) => *at <= self.now,
+                _ => false,
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in &due {
+            let Some(open) = self.calls.get_mut(id) else { continue };
+            match std::mem::replace(&mut open.state, CallState::Parked) {
+                CallState::Answers(_, answer) => self.answer(*id, answer, out),
+                CallState::Begins(at) if self.is_blocked(*id) => {
+                    if let Some(open) = self.calls.get_mut(id) {
+                        open.state = CallState::Begins(at);
+                    }
+                }
+                _ => {
+                    let op = self.calls[id].op.clone();
+                    let next = self.with_terms(out, |t| op.begin(t));
+                    self.go_on(*id, next, out);
+                }
+            }
+        }
+        !due.is_empty()
+    }
+    fn responded(&mut self, id: CallId, response: Response, out: &mut Vec<Output>) {
+        let Some(open) = self.calls.get_mut(&id) else { return };
+        let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
+        let (op, conflicts) = (open.op.clone(), open.conflicts);
+        if matches!(response, Response::Http { status: 409 | 422, .. }) {
+            open.conflicts += 1;
+        }
+        let next = self.with_terms(out, |t| op.answered(t, at, conflicts, response));
+        self.go_on(id, next, out);
+    }
+    fn go_on(&mut self, id: CallId, next: Next, out: &mut Vec<Output>) {
+        match next {
+            Next::Ask(request, at) => {
+                self.ask(Asker::Call(id), request, out);
+                self.set(id, CallState::Asked(at));
+            }
+            Next::Done(answer) => {
+                let demand = match (&answer, self.calls.get(&id)) {
+                    (Answer::Accepted, Some(Open { op: op @ Op::Ensure { key, group, .. }, seq, .. })) => {
+                        Some((key.clone(), group.clone(), op.clone(), *seq))
+                    }
+                    _ => None,
+                };
+                if let Some((key, group, op, seq)) = demand {
+                    self.demanded(key, &group, op, seq);
+                }
+                self.answer(id, answer, out);
+            }
+            Next::Found(pod) => {
+                self.renew_now(out);
+                let found = self.mirror.object(api::PODS, &pod.namespace, &pod.name).map(mirror::uid);
+                let answer = found.and_then(|uid| self.mirror.pod(uid)).map_or(Answer::Gone, Answer::Pod);
+                self.answer(id, answer, out);
+            }
+            Next::DoneAt(at, answer) => self.set(id, CallState::Answers(at, answer)),
+            Next::AgainAt(at) => self.set(id, CallState::Begins(at)),
+            Next::Park => self.set(id, CallState::Parked),
+        }
+    }
+    fn set(&mut self, id: CallId, state: CallState) {
+        let waits = self.runner.as_ref().is_some_and(|r| r.open_calls().contains(&id));
+        if !waits && !matches!(state, CallState::Asked(..)) {
+            self.calls.remove(&id);
+        } else if let Some(open) = self.calls.get_mut(&id) {
+            open.state = state;
+        }
+    }
+    fn with_terms<R>(&mut self, out: &mut Vec<Output>, f: impl FnOnce(&mut Terms<'_>) -> R) -> R {
+        let mut notes = Vec::new();
+        let nobody = BTreeSet::new();
+        let result = f(&mut Terms {
+            now: self.now,
+            execution: &self.began.execution,
+            options: &self.intent.options,
+            mirror: &mut self.mirror,
+            known_nodes: self.runner.as_ref().map_or(&nobody, |r| &r.progress().common.known_nodes),
+            retiring: &self.retiring,
+            approved: &self.approved,
+            page: self.page,
+            notes: &mut notes,
+        });
+        for text in notes {
+            self.append(Record::Note { text }, false, out);
+        }
+        result
+    }
+
+    // --- demands that stand ---
+
+    fn demanded(&mut self, key: String, group: &str, op: Op, seq: u64) {
+        if let crate::plan::Provision::Command { every_ms, .. } = self.intent.options.execution.provision(group) {
+            self.standing.insert(key, Standing { op, seq, next_at: self.now + every_ms, asked: false });
+        }
+    }
+    /// Runs the programs of demands that are not met yet again.
+    fn stand(&mut self, out: &mut Vec<Output>) -> bool {
+        let due: Vec<String> =
+            self.standing.iter().filter(|(_, s)| !s.asked && s.next_at <= self.now).map(|(k, _)| k.clone()).collect();
+        for key in &due {
+            let op = self.standing[key].op.clone();
+            let wanted =
+                self.runner.as_ref().is_some_and(|r| r.progress().common.demands.iter().any(|d| d.key == *key));
+            if !wanted || self.with_terms(out, |t| op.holds(t)) {
+                self.standing.remove(key);
+                continue;
+            }
+            if let Next::Ask(request, _) = self.with_terms(out, |t| op.begin(t)) {
+                self.ask(Asker::Standing(key.clone()), request, out);
+                if let Some(s) = self.standing.get_mut(key) {
+                    s.asked = true;
+                }
+            }
+        }
+        !due.is_empty()
+    }
+    fn stands(&mut self, key: &str, response: Response, out: &mut Vec<Output>) {
+        let Some(s) = self.standing.get(key) else { return };
+        let op = s.op.clone();
+        // What it says goes into the journal; whether the nodes come is seen, not told.
+        let _ = self.with_terms(out, |t| op.answered(t, At::Program, 0, response));
+        let every = match &op {
+            Op::Ensure { group, .. } => match self.intent.options.execution.provision(group) {
+                crate::plan::Provision::Command { every_ms, .. } => every_ms,
+                crate::plan::Provision::Wait => 0,
+            },
+            _ => 0,
+        };
+        if let Some(s) = self.standing.get_mut(key) {
+            (s.asked, s.next_at) = (false, self.now + every);
+        }
+    }
+
+    // --- what goes out ---
+
+    fn append(&mut self, record: Record, sync: bool, out: &mut Vec<Output>) {
+        let entry = Entry { seq: self.next_seq, t_ms: self.now, record };
+        self.next_seq += 1;
+        out.push(Output::Append { entry, sync });
+    }
+    fn tell(&mut self, events: Vec<Event>, out: &mut Vec<Output>) {
+        for event in events {
+            self.append(Record::Happened(Box::new(event)), false, out);
+        }
+    }
+    fn ask(&mut self, asker: Asker, request: Request, out: &mut Vec<Output>) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let writes = match &request {
+            Request::Api(exchange) => exchange.writes(),
+            Request::Run(_) => true,
+            Request::Watch { .. } => false,
+        };
+        let seq = match &asker {
+            Asker::Call(call) => self.calls.get(call).map(|c| c.seq),
+            Asker::Standing(key) => self.standing.get(key).map(|s| s.seq),
+            _ => None,
+        };
+        self.asked.insert(id, asker);
+        match seq.filter(|_| writes) {
+            Some(seq) => self.held.push_back(Held { seq, id, request }),
+            None => out.push(Output::Send(id, request)),
+        }
+        id
+    }
+    /// Lets the requests leave whose entry is safe, while the Lease is ours.
+    fn release(&mut self, out: &mut Vec<Output>) {
+        if !self.lease.is_ours(self.now) || self.ending.is_some() {
+            return;
+        }
+        let (safe, mut kept) = (self.safe, VecDeque::new());
+        for held in self.held.drain(..) {
+            match held.seq < safe {
+                true => out.push(Output::Send(held.id, held.request)),
+                false => kept.push_back(held),
+            }
+        }
+        self.held = kept;
+    }
+
+    // --- the end ---
+
+    /// The process's part is over: written down, then gone.
+    fn leave(&mut self, end: End, out: &mut Vec<Output>) {
+        if self.ending.is_some() {
+            return;
+        }
+        let record = match &end {
+            End::Finished(outcome, failure) => Record::Ended { outcome: *outcome, failure: failure.clone() },
+            End::Refused(why) | End::Interrupted(why) => Record::Interrupted { why: why.clone() },
+        };
+        self.append(record, true, out);
+        for (id, asker) in &self.asked {
+            if matches!(asker, Asker::Watch(_)) {
+                out.push(Output::Cancel(*id));
+            }
+        }
+        self.held.clear();
+        self.ending = Some((self.next_seq - 1, end, self.now + RELEASE_MS));
+    }
+    /// Gives the Lease back once the last entry is safe, and is over.
+    fn part(&mut self, out: &mut Vec<Output>) {
+        let Some((seq, end, until)) = &self.ending else { return };
+        if self.safe <= *seq {
+            return;
+        }
+        // An interrupted execution keeps it: requests of ours may still be under way, and nobody else shall meet them.
+        if !matches!(end, End::Interrupted(_)) {
+            let (end, until) = (end.clone(), *until);
+            self.lease.release();
+            if let Some(exchange) = self.lease.due(self.now) {
+                self.ask(Asker::Lease, Request::Api(exchange), out);
+            }
+            if self.lease.is_released() || self.now >= until {
+                self.end = Some(end);
+            }
+            return;
+        }
+        self.end = Some(end.clone());
+    }
+}
+
+/// Who plans the new nodes: only procedures that launch them need anybody.
+fn packer(intent: &Intent, view: crate::cluster::View<'_>) -> Arc<dyn Packer> {
+    match intent.options.procedure.launches() {
+        true => Arc::new(GroupPacker::new(view, &intent.options)),
+        false => Arc::new(NoLaunches),
+    }
+}
+
+/// An answer in words.
+fn words(answer: &Answer) -> String {
+    match answer {
+        Answer::Accepted => "accepted".into(),
+        Answer::Unchanged => "was so already".into(),
+        Answer::Gone => "gone".into(),
+        Answer::UidChanged => "another object bears the name".into(),
+        Answer::Unknown => "lost".into(),
+        Answer::Pod(_) => "found".into(),
+        Answer::Refused { code, reason, cause, message, .. } => {
+            let text = if cause.is_empty() { message } else { cause };
+            format!("{code} {reason}: {text}")
+        }
     }
 }

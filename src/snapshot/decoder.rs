@@ -30,6 +30,7 @@ pub struct Decoder<'a> {
     others: Vec<Item<'a>>,
     counts: BTreeMap<String, usize>,
     unknown: BTreeMap<String, usize>,
+    taken_unix_ms: Option<i64>,
 }
 
 /// Kinds that are decoded, with their group.
@@ -98,11 +99,16 @@ impl<'a> Decoder<'a> {
     }
 
     /// Adds values, each an object or a List.
-    pub fn add_values(&mut self, name: &str, values: &'a [Value]) -> Result<(), ReadError> {
+    pub fn add_values(&mut self, name: &str, values: impl IntoIterator<Item = &'a Value>) -> Result<(), ReadError> {
         let items = document::value_items(name, self.sources.len(), values)?;
         self.sources.push(name.into());
         self.add_items(items);
         Ok(())
+    }
+
+    /// The snapshot's moment, in milliseconds since 1970, for those who know it better than from what the objects mention.
+    pub fn taken_at(&mut self, unix_ms: i64) {
+        self.taken_unix_ms = Some(unix_ms);
     }
 
     fn add_items(&mut self, items: Vec<Item<'a>>) {
@@ -140,7 +146,12 @@ impl<'a> Decoder<'a> {
         self.each(&mut b, "Pod", |b, o: pod::Pod<'_>, _| read.pods.extend(b.read_pod(&customs, &o)))?;
         self.notice_unmodelled(&mut b)?;
         notice_missing(&mut b);
-        Ok(Snapshot { node_pools, counts: self.counts, unknown: self.unknown, ..assemble(b, read, sha256) })
+        Ok(Snapshot {
+            node_pools,
+            counts: self.counts,
+            unknown: self.unknown,
+            ..assemble(b, read, sha256, self.taken_unix_ms)
+        })
     }
 
     /// Decodes each item of a kind and hands it on.
@@ -338,8 +349,8 @@ fn notice_missing(b: &mut Builder) {
 }
 
 /// Makes the cluster once the catalogue is complete.
-fn assemble(mut b: Builder, read: Read, sha256: String) -> Snapshot {
-    let taken = b.latest;
+fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i64>) -> Snapshot {
+    let taken = taken_unix_ms.unwrap_or(b.latest);
     b.catalog.taken_unix_ms = taken;
     let mut state = State::new(&b.catalog);
     for node in read.nodes {

@@ -119,9 +119,13 @@ pub(crate) fn json_items<'a>(file: &str, source: usize, text: &'a str) -> Result
 }
 
 /// The items of values that somebody else parsed, each an object or a List.
-pub(crate) fn value_items<'a>(file: &str, source: usize, values: &'a [Value]) -> Result<Vec<Item<'a>>, ReadError> {
-    let mut items = Vec::with_capacity(values.len());
-    for (document, value) in values.iter().enumerate() {
+pub(crate) fn value_items<'a>(
+    file: &str,
+    source: usize,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> Result<Vec<Item<'a>>, ReadError> {
+    let mut items = Vec::new();
+    for (document, value) in values.into_iter().enumerate() {
         // An empty YAML document (`---` twice, or only comments).
         let Some(map) = value.as_object() else {
             if value.is_null() {

@@ -52,9 +52,41 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// A moment (milliseconds since 1970) as RFC 3339 in UTC with so many digits after the second: 0, 3 or 6.
+pub fn format_rfc3339(unix_ms: i64, digits: usize) -> String {
+    let (seconds, milli) = (unix_ms.div_euclid(1000), unix_ms.rem_euclid(1000));
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The inverse of `days_since_1970`.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let of_era_year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * of_era_year + of_era_year / 4 - of_era_year / 100);
+    let march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = of_era_year + era * 400 + i64::from(month <= 2);
+    let fraction = match digits {
+        0 => String::new(),
+        n => format!(".{milli:03}{}", "0".repeat(n.saturating_sub(3))),
+    };
+    let (hour, minute, second) = (of_day / 3600, of_day % 3600 / 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_rfc3339;
+    use super::{format_rfc3339, parse_rfc3339};
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for days in (-200_000..200_000i64).step_by(97) {
+            let at = days * 86_400_000 + days.rem_euclid(86_400_000);
+            assert_eq!(parse_rfc3339(&format_rfc3339(at, 6)), Some(at), "{}", format_rfc3339(at, 6));
+        }
+        assert_eq!(format_rfc3339(1_795_258_156_789, 3), "2026-11-21T10:49:16.789Z");
+        assert_eq!(format_rfc3339(0, 0), "1970-01-01T00:00:00Z");
+    }
 
     #[test]
     fn moments() {

@@ -1,0 +1,186 @@
+//! The Lease that keeps two executions off one cluster: taken before anything else, renewed while it runs, given back.
+
+use super::api::{Exchange, LEASES, Method, Response};
+use super::mirror::text;
+use crate::runner::Ms;
+use serde_json::{Value, json};
+
+/// Name of the Lease.
+pub const LEASE: &str = "nodeferry";
+/// It lapses when nobody has renewed it for so long.
+pub const DURATION_MS: Ms = 30_000;
+/// It is renewed after so long.
+const RENEW_MS: Ms = 10_000;
+/// A lost or refused call is repeated after so long.
+const RETRY_MS: Ms = 1000;
+
+/// Where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Read at this moment.
+    ToRead(Ms),
+    Reading,
+    /// Written at this moment.
+    ToWrite(Ms),
+    Writing,
+    /// Ours; renewed at this moment.
+    Held(Ms),
+    /// It is to be given back.
+    ToRelease,
+    Releasing,
+    Released,
+}
+
+/// What a Lease makes impossible: another execution holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken(pub String);
+
+/// The Lease of one execution.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    namespace: String,
+    holder: String,
+    origin_unix_ms: i64,
+    step: Step,
+    object: Value,
+    /// When it was last known to be ours.
+    renewed: Option<Ms>,
+    /// It was ours before, in this process.
+    had: bool,
+}
+
+impl Lease {
+    pub fn new(namespace: &str, holder: &str, origin_unix_ms: i64) -> Lease {
+        Lease {
+            namespace: namespace.to_owned(),
+            holder: holder.to_owned(),
+            origin_unix_ms,
+            step: Step::ToRead(0),
+            object: Value::Null,
+            renewed: None,
+            had: false,
+        }
+    }
+    /// Whether we may write to the cluster.
+    pub fn is_ours(&self, now: Ms) -> bool {
+        self.renewed.is_some_and(|at| now < at + DURATION_MS)
+    }
+    /// Whether it is given back, or nobody waits for it any more.
+    pub fn is_released(&self) -> bool {
+        self.step == Step::Released
+    }
+    /// Gives it back.
+    pub fn release(&mut self) {
+        if !matches!(self.step, Step::Releasing | Step::Released) {
+            self.step = if self.renewed.is_some() { Step::ToRelease } else { Step::Released };
+        }
+    }
+    pub fn next_at(&self) -> Option<Ms> {
+        match self.step {
+            Step::ToRead(at) | Step::ToWrite(at) | Step::Held(at) => Some(at),
+            _ => None,
+        }
+    }
+    /// What to ask for now.
+    pub fn due(&mut self, now: Ms) -> Option<Exchange> {
+        let path = LEASES.object(&self.namespace, LEASE);
+        match self.step {
+            Step::ToRead(at) if at <= now => {
+                self.step = Step::Reading;
+                Some(Exchange::get(path))
+            }
+            Step::ToWrite(at) | Step::Held(at) if at <= now => {
+                self.step = Step::Writing;
+                Some(self.write(now, path))
+            }
+            Step::ToRelease => {
+                self.step = Step::Releasing;
+                let precondition = |p: &str| text(&self.object, p).to_owned();
+                let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {
+                    "uid": precondition("/metadata/uid"), "resourceVersion": precondition("/metadata/resourceVersion")}});
+                Some(Exchange { method: Method::Delete, path, body: Some(body) })
+            }
+            _ => None,
+        }
+    }
+    fn write(&self, now: Ms, path: String) -> Exchange {
+        let time = micro_time(self.origin_unix_ms + now);
+        let mut lease = match self.object.is_null() {
+            true => json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": LEASE, "namespace": self.namespace}, "spec": {"acquireTime": time}}),
+            false => self.object.clone(),
+        };
+        let spec = &mut lease["spec"];
+        if text(spec, "/holderIdentity") != self.holder {
+            spec["acquireTime"] = json!(time);
+            let before = spec.pointer("/leaseTransitions").and_then(Value::as_i64).unwrap_or(0);
+            spec["leaseTransitions"] = json!(if self.object.is_null() { 0 } else { before + 1 });
+        }
+        spec["holderIdentity"] = json!(self.holder);
+        spec["leaseDurationSeconds"] = json!(DURATION_MS / 1000);
+        spec["renewTime"] = json!(time);
+        match self.object.is_null() {
+            true => Exchange { method: Method::Post, path: LEASES.within(&self.namespace), body: Some(lease) },
+            false => Exchange { method: Method::Put, path, body: Some(lease) },
+        }
+    }
+    /// The answer to what was asked for.
+    ///
+    /// # Errors
+    /// Another execution holds it.
+    pub fn answered(&mut self, now: Ms, response: Response) -> Result<(), Taken> {
+        match (self.step, response) {
+            (Step::Reading, Response::Http { status: 404, .. }) => {
+                if self.had {
+                    return Err(Taken("the Lease was deleted by somebody".into()));
+                }
+                (self.object, self.step) = (Value::Null, Step::ToWrite(now));
+            }
+            (Step::Reading, Response::Http { status: 200, body, .. }) => {
+                self.judge(now, &body)?;
+                (self.object, self.step) = (body, Step::ToWrite(now));
+            }
+            (Step::Writing, Response::Http { status: 200 | 201, body, .. }) => {
+                (self.renewed, self.had) = (Some(now), true);
+                (self.object, self.step) = (body, Step::Held(now + RENEW_MS));
+            }
+            // Somebody wrote it in between, or it is gone: read again and see who.
+            (Step::Writing, Response::Http { status: 404 | 409, .. }) => self.step = Step::ToRead(now),
+            (Step::Releasing, _) => self.step = Step::Released,
+            (Step::Reading, r) => self.step = Step::ToRead(now + wait(&r)),
+            // The write may have had its effect: the version would tell.
+            (Step::Writing, r) => self.step = Step::ToRead(now + wait(&r)),
+            _ => {}
+        }
+        Ok(())
+    }
+    fn judge(&self, now: Ms, lease: &Value) -> Result<(), Taken> {
+        let holder = text(lease, "/spec/holderIdentity");
+        if holder.is_empty() || holder == self.holder {
+            return Ok(());
+        }
+        let duration = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(30) * 1000;
+        let renewed = crate::snapshot::time::parse_rfc3339(text(lease, "/spec/renewTime"));
+        let age = renewed.map(|at| self.origin_unix_ms + now - at);
+        match age {
+            Some(age) if age >= duration && !self.had => Ok(()),
+            _ => Err(Taken(format!(
+                "execution {holder} holds the Lease {}/{LEASE}{}",
+                self.namespace,
+                age.map_or(String::new(), |a| format!(", renewed {} s ago", a.max(0) / 1000))
+            ))),
+        }
+    }
+}
+
+fn wait(response: &Response) -> Ms {
+    match response {
+        Response::Http { retry_after_ms: Some(ms), .. } => (*ms).max(RETRY_MS),
+        _ => RETRY_MS,
+    }
+}
+
+/// A moment as Lease objects have it (`MicroTime`): RFC 3339 with six digits.
+fn micro_time(unix_ms: i64) -> String {
+    crate::snapshot::time::format_rfc3339(unix_ms, 6)
+}

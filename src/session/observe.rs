@@ -1,0 +1,252 @@
+//! What happened, as a trace has it: from what the runner announces, what its calls are answered, and how the views differ.
+
+use super::mirror::{Mirror, Renewed};
+use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodIdx, View};
+use crate::runner::{Action, Announcement, Answer, Ms, ObjId, Progress};
+use crate::trace::{Detail, Event, EventKind, NodeRole, Observation};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tells a trace of one execution.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    /// The batch under way.
+    batch: Option<u32>,
+    /// The batch of each old node, by uid.
+    batch_of: BTreeMap<String, u32>,
+    /// Nodes asked for, by key.
+    demanded: BTreeMap<String, u32>,
+}
+
+impl Observer {
+    /// Goes on where an earlier process was.
+    pub fn resume(&mut self, progress: &Progress) {
+        let common = &progress.common;
+        self.batch = common.reports.last().map(|r| r.index);
+        for batch in 0..common.reports.len() as u32 {
+            let nodes = common.batch_nodes(batch);
+            self.batch_of.extend(nodes.iter().map(|n| (common.node_ids[n.at()].uid.clone(), batch)));
+        }
+        self.demanded = common.demands.iter().map(|d| (d.key.clone(), d.total)).collect();
+    }
+    /// The cluster at the start: every figure can be made from the trace alone.
+    pub fn start(view: View<'_>, old: &BTreeSet<String>) -> Vec<Event> {
+        let (c, s) = (view.catalog, view.state);
+        let mut seen = Vec::new();
+        for node in s.live_nodes() {
+            let is_old = old.contains(s.name(c, s.nodes[node].spec.uid));
+            let requested = s.requested(node);
+            seen.push(Observation::new(0, EventKind::NodeAdded).node(node).detail(Detail {
+                initial: true,
+                role: Some(if is_old { NodeRole::Old } else { NodeRole::Other }),
+                pods: Some(s.nodes[node].pods.len() as u32),
+                requested_cpu_milli: requested.get(CPU.at()).copied(),
+                requested_memory_bytes: requested.get(MEMORY.at()).copied(),
+                ..Detail::default()
+            }));
+        }
+        let initial = || Detail { initial: true, ..Detail::default() };
+        let pending = |p: &PodIdx| s.pods[*p].node.is_none() && !s.pods[*p].phase.is_terminal();
+        seen.extend(
+            s.live_pods().filter(pending).map(|p| Observation::new(0, EventKind::PodCreated).pod(p).detail(initial())),
+        );
+        for b in c.budgets.indices() {
+            let detail = Detail { initial: true, ..figures(view, b) };
+            seen.push(Observation::new(0, EventKind::BudgetChanged).budget(b).detail(detail));
+        }
+        seen.iter().map(|o| o.render(view)).collect()
+    }
+
+    /// What an announcement says.
+    pub fn announced(&mut self, now: Ms, view: View<'_>, announcement: &Announcement) -> Option<Event> {
+        let ended = |outcome: &crate::runner::Outcome, failure: &Option<crate::runner::Failure>| Detail {
+            outcome: Some(outcome.text().to_owned()),
+            reason: failure.as_ref().map(|f| f.reason.clone()),
+            message: failure.as_ref().map(|f| f.message.clone()),
+            ..Detail::default()
+        };
+        let seen = match announcement {
+            Announcement::MigrationStarted { nodes, .. } => Observation::new(now, EventKind::MigrationStarted)
+                .detail(Detail { nodes: Some(*nodes), ..Detail::default() }),
+            Announcement::BatchStarted { batch, nodes } => {
+                self.batch = Some(*batch);
+                let s = view.state;
+                self.batch_of
+                    .extend(nodes.iter().map(|n| (s.name(view.catalog, s.nodes[*n].spec.uid).to_owned(), *batch)));
+                let pods = nodes.iter().map(|n| s.nodes[*n].pods.len() as u32).sum();
+                let detail = Detail { nodes: Some(nodes.len() as u32), pods: Some(pods), ..Detail::default() };
+                Observation::new(now, EventKind::BatchStarted).batch(*batch).detail(detail)
+            }
+            Announcement::NodeDrained { batch, node } => {
+                Observation::new(now, EventKind::NodeDrained).batch(*batch).node(*node)
+            }
+            Announcement::DrainFailed { batch, node, reason, message } => {
+                Observation::new(now, EventKind::DrainFailed).batch(*batch).node(*node).detail(Detail {
+                    reason: Some((*reason).to_owned()),
+                    message: Some(message.clone()),
+                    ..Detail::default()
+                })
+            }
+            Announcement::BatchFinished { batch, outcome, failure, .. } => {
+                Observation::new(now, EventKind::BatchFinished).batch(*batch).detail(ended(outcome, failure))
+            }
+            Announcement::MigrationFinished { outcome, failure } => {
+                Observation::new(now, EventKind::MigrationFinished).detail(ended(outcome, failure))
+            }
+            _ => return None,
+        };
+        Some(seen.render(view))
+    }
+
+    /// What a call that leaves tells: a launch that is asked for. A demand that is asked for again tells nothing new.
+    pub fn called(&mut self, now: Ms, view: View<'_>, action: &Action) -> Option<Event> {
+        let Action::EnsureNodes { key, group, total, .. } = action else { return None };
+        let more = total.saturating_sub(self.demanded.insert(key.clone(), *total).unwrap_or(0));
+        let detail = Detail { nodes: Some(more), ..Detail::default() };
+        let seen = Observation::new(now, EventKind::NodeLaunchRequested).group(*group).batch(self.batch).detail(detail);
+        (more > 0).then(|| seen.render(view))
+    }
+
+    /// The event that an eviction's answer will tell, as far as it is known when it is asked for: by then the pod may be gone.
+    pub fn about(&self, view: View<'_>, pod: PodIdx) -> Event {
+        let node = view.state.pods[pod].node;
+        let batch = node.and_then(|n| self.batch(view, n)).or(self.batch);
+        Observation::new(0, EventKind::EvictionAccepted).pod(pod).node(node).batch(batch).render(view)
+    }
+    /// What the answer to an eviction (or a deletion past the budgets) tells.
+    pub fn judged(now: Ms, about: &Event, deleted: bool, answer: &Answer) -> Option<Event> {
+        let mut event = Event { t_ms: u64::try_from(now).unwrap_or(0), ..about.clone() };
+        match answer {
+            Answer::Accepted if deleted => event.reason = Some("Deleted".into()),
+            Answer::Accepted => event.code = Some(201),
+            Answer::Refused { code, reason, cause, message, .. } if !deleted => {
+                event.event = EventKind::EvictionRefused;
+                event.code = Some(*code);
+                event.reason = Some(reason.clone()).filter(|r| !r.is_empty());
+                event.message = Some(if cause.is_empty() { message.clone() } else { cause.clone() });
+            }
+            _ => return None,
+        }
+        Some(event)
+    }
+    fn batch(&self, view: View<'_>, node: NodeIdx) -> Option<u32> {
+        self.batch_of.get(view.state.name(view.catalog, view.state.nodes[node].spec.uid)).copied()
+    }
+
+    /// What the difference of two views tells, and what the runner is told of it.
+    pub fn renewed(&self, now: Ms, renewed: &Renewed, mirror: &Mirror) -> (Vec<Event>, Vec<ObjId>) {
+        let (Some(before), Some(after)) = (&renewed.before, mirror.view()) else { return Default::default() };
+        let before = View { catalog: &before.cluster.catalog, state: &before.cluster.state };
+        let mut events = Vec::new();
+        let mut changed = Vec::new();
+        let nodes =
+            by_uid(before.state.nodes.entries().map(|(i, n)| (before.state.name(before.catalog, n.spec.uid), i)));
+        for uid in &renewed.nodes {
+            let new = mirror.node(uid);
+            changed.extend(new.map(ObjId::Node));
+            self.node(now, before, nodes.get(uid.as_str()).copied(), after, new, &mut events);
+        }
+        let pods = by_uid(before.state.pods.entries().map(|(i, p)| (before.state.name(before.catalog, p.uid), i)));
+        for uid in &renewed.pods {
+            let new = mirror.pod(uid);
+            changed.extend(new.map(ObjId::Pod));
+            pod(now, before, pods.get(uid.as_str()).copied(), after, new, &mut events);
+        }
+        if renewed.others {
+            changed.extend(after.catalog.owners.indices().map(ObjId::Owner));
+            budgets(now, before, after, &mut events);
+        }
+        (events, changed)
+    }
+    fn node(
+        &self,
+        now: Ms,
+        before: View<'_>,
+        old: Option<NodeIdx>,
+        after: View<'_>,
+        new: Option<NodeIdx>,
+        events: &mut Vec<Event>,
+    ) {
+        let was = old.map(|i| &before.state.nodes[i]);
+        let Some(i) = new else {
+            events.extend(old.map(|i| Observation::new(now, EventKind::NodeDeleted).node(i).render(before)));
+            return;
+        };
+        let is = &after.state.nodes[i];
+        let batch = self.batch(after, i);
+        let mut tell = |kind, detail: Option<Detail>| {
+            let seen = Observation::new(now, kind).node(i).batch(batch);
+            let seen = detail.into_iter().fold(seen, Observation::detail);
+            events.push(seen.render(after));
+        };
+        if was.is_none() {
+            tell(EventKind::NodeAdded, Some(Detail { role: Some(NodeRole::New), ..Detail::default() }));
+        }
+        if is.ready && !was.is_some_and(|w| w.ready) {
+            tell(EventKind::NodeReady, None);
+        }
+        if was.is_some_and(|w| w.ready) && !is.ready {
+            tell(EventKind::NodeNotReady, None);
+        }
+        let cordoned = was.is_some_and(|w| w.unschedulable);
+        if is.unschedulable != cordoned {
+            tell(if is.unschedulable { EventKind::NodeCordoned } else { EventKind::NodeUncordoned }, None);
+        }
+    }
+}
+
+fn by_uid<'v, I: Copy>(entries: impl Iterator<Item = (&'v str, I)>) -> rustc_hash::FxHashMap<&'v str, I> {
+    entries.collect()
+}
+
+fn pod(now: Ms, before: View<'_>, old: Option<PodIdx>, after: View<'_>, new: Option<PodIdx>, events: &mut Vec<Event>) {
+    let was = old.map(|i| &before.state.pods[i]);
+    let ended = |w: &crate::cluster::PodState| w.phase.is_terminal();
+    let Some(i) = new else {
+        if let Some((i, w)) = old.zip(was).filter(|(_, w)| !(ended(w) && w.deleting.is_none())) {
+            events.push(Observation::new(now, EventKind::PodTerminated).pod(i).node(w.node).render(before));
+        }
+        return;
+    };
+    let is = &after.state.pods[i];
+    let mut tell = |kind, detail: Option<Detail>| {
+        let seen = Observation::new(now, kind).pod(i).node(is.node);
+        events.push(detail.into_iter().fold(seen, Observation::detail).render(after));
+    };
+    if was.is_none() {
+        tell(EventKind::PodCreated, None);
+    }
+    if is.node.is_some() && was.is_none_or(|w| w.node.is_none()) {
+        tell(EventKind::PodBound, None);
+    }
+    if is.unschedulable && is.node.is_none() && !was.is_some_and(|w| w.unschedulable) {
+        tell(EventKind::PodUnschedulable, None);
+    }
+    if is.ready && !was.is_some_and(|w| w.ready) {
+        tell(EventKind::PodReady, None);
+    }
+    if ended(is) && is.deleting.is_none() && !was.is_some_and(ended) {
+        tell(EventKind::PodTerminated, Some(Detail { reason: Some("Completed".into()), ..Detail::default() }));
+    }
+}
+
+fn figures(view: View<'_>, budget: crate::cluster::BudgetIdx) -> Detail {
+    let b = &view.state.budgets[budget];
+    Detail {
+        allowed: Some(b.allowed),
+        healthy: Some(b.healthy),
+        desired: Some(b.desired),
+        expected: Some(b.expected),
+        ..Detail::default()
+    }
+}
+
+fn budgets(now: Ms, before: View<'_>, after: View<'_>, events: &mut Vec<Event>) {
+    let known: BTreeMap<String, Detail> =
+        before.catalog.budgets.indices().map(|b| (before.catalog.budget_text(b), figures(before, b))).collect();
+    for b in after.catalog.budgets.indices() {
+        let now_has = figures(after, b);
+        if known.get(&after.catalog.budget_text(b)) != Some(&now_has) {
+            events.push(Observation::new(now, EventKind::BudgetChanged).budget(b).detail(now_has).render(after));
+        }
+    }
+}
