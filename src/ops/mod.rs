@@ -4,6 +4,7 @@ pub mod control_plane;
 pub mod discover;
 pub mod expect;
 pub mod input;
+pub mod journal_dir;
 pub mod plan;
 pub mod scenario;
 pub mod verify;

@@ -78,8 +78,7 @@ impl Folding {
                 line: 1,
                 byte: Some(0),
                 why: "the journal is empty: the execution was killed before it had begun, and nothing was done".into(),
-                remedy: "begin it again with nodeferry execute (in another directory, or after this one is removed)"
-                    .into(),
+                remedy: "begin it again with nodeferry execute".into(),
             });
         };
         let progress = match self.progress {
