@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -47,11 +48,13 @@ type process struct {
 	log    string
 	cmd    *exec.Cmd
 	exited chan struct{}
+	// killed is set when its end is wanted and the others shall live on.
+	killed atomic.Bool
 }
 
 // start runs this binary as the component `name` with its output in the file `log`, tied to `lifeline`.
 //
-// `died` is called when the process ends, for whatever reason.
+// `died` is called when the process ends, for whatever reason but kill.
 func start(name string, args []string, log string, lifeline *os.File, died func(*process)) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -75,7 +78,9 @@ func start(name string, args []string, log string, lifeline *os.File, died func(
 	go func() {
 		_ = p.cmd.Wait()
 		close(p.exited)
-		died(p)
+		if !p.killed.Load() {
+			died(p)
+		}
 	}()
 	return p, nil
 }
@@ -89,6 +94,13 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	}
+}
+
+// kill ends the process as a crash would, at any instruction, and returns when it has ended.
+func (p *process) kill() {
+	p.killed.Store(true)
+	_ = p.cmd.Process.Kill()
+	<-p.exited
 }
 
 // obituary says how the process ended and shows the end of its log.

@@ -22,6 +22,8 @@ Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler, each as
 output. Runs until SIGTERM, SIGINT or SIGHUP, until its parent process ends, or until a component ends; then stops the
 others. Exits with 0 if it was asked to stop, else with 1.
 
+SIGUSR1 kills the API server (SIGKILL), and SIGUSR2 starts it again on the same port; all else lives on.
+
 The run directory holds kubeconfig, scheduler.kubeconfig, controller-manager.kubeconfig, scheduler.yaml, pid (the
 supervisor's), logs/COMPONENT.log and etcd's data. In the end it is removed; with --dir its logs stay.
 
@@ -145,12 +147,36 @@ func (o options) supervise(ctx context.Context, stop context.CancelCauseFunc) er
 		return err
 	}
 	defer plane.stopAll()
+	// Before anybody can know that there is a control plane to send them to.
+	outages := make(chan os.Signal, 8)
+	signal.Notify(outages, syscall.SIGUSR1, syscall.SIGUSR2)
 	if err := plane.startAll(ctx); err != nil {
 		return err
 	}
 	fmt.Println(dir.path("kubeconfig"))
-	<-ctx.Done()
-	return context.Cause(ctx)
+	return plane.serve(ctx, outages)
+}
+
+// serve waits until `ctx` ends, and lets the API server go and come as signals say. Who wants it back asks it whether it
+// is ready.
+func (c *controlPlane) serve(ctx context.Context, outages <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case s := <-outages:
+			i := slices.IndexFunc(c.running, func(p *process) bool { return p.name == kubeAPIServer })
+			if s == syscall.SIGUSR1 && i >= 0 {
+				c.running[i].kill()
+				c.running = slices.Delete(c.running, i, i+1)
+			}
+			if s == syscall.SIGUSR2 && i < 0 {
+				if err := c.start(kubeAPIServer); err != nil {
+					return err
+				}
+			}
+		}
+	}
 }
 
 // cleanUp removes what a control plane that has ended leaves behind.

@@ -62,6 +62,13 @@ impl Answer {
         }
         bail!("{}: {}", self.code, self.body["message"].as_str().unwrap_or_default())
     }
+    /// An error if the server could not answer now (429, 5xx) and would another time.
+    pub fn taken(self) -> Result<()> {
+        if self.code == 429 || self.code >= 500 {
+            bail!("{}: {}", self.code, self.body["message"].as_str().unwrap_or_default())
+        }
+        Ok(())
+    }
     /// The object, or None where there is none (404).
     pub fn found(self) -> Result<Option<Value>> {
         if self.code == 404 { Ok(None) } else { self.ok().map(Some) }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The environment variable that names the built control plane, as `scripts/test` sets it.
 pub const BINARY: &str = "NODEFERRY_CONTROLPLANE";
@@ -59,6 +60,30 @@ impl ControlPlane {
     /// The run directory, gone with the control plane.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+    /// Kills the API server as a crash would, and returns when it answers no more.
+    pub fn kill_api_server(&self) -> Result<()> {
+        self.signal("USR1")?;
+        self.wait("to be gone", |up| !up)
+    }
+    /// Starts the API server again after it was killed, and returns when it is ready.
+    pub fn start_api_server(&self) -> Result<()> {
+        self.signal("USR2")?;
+        self.wait("to be ready", |up| up)
+    }
+    fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.supervisor.id().to_string()).status()?;
+        anyhow::ensure!(status.success(), "kill -{name} of the control plane's supervisor: {status}");
+        Ok(())
+    }
+    fn wait(&self, what: &str, holds: impl Fn(bool) -> bool) -> Result<()> {
+        for _ in 0..600 {
+            if holds(self.client.get("/readyz").is_ok_and(|a| a.code == 200)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("waited 30 s for the API server {what}")
     }
     /// Kubectl or a component of the same binary, not started yet; an admin's kubeconfig is in the environment.
     pub fn command(&self, component: &str) -> Command {

@@ -51,6 +51,8 @@ type Due = Reverse<(Instant, String, String, Job)>;
 
 /// How many calls the kubelets make at once: on a real cluster each node has its own.
 const HANDS: usize = 8;
+/// How long a kubelet waits before it says again what the API server did not take.
+const RETRY: Duration = Duration::from_millis(100);
 const LEASE_PERIOD: Duration = Duration::from_secs(10);
 
 impl Kubelets {
@@ -184,11 +186,14 @@ fn work(client: &Client, stopped: &AtomicBool, jobs: &Mutex<Receiver<(String, St
             Err(_) => return,
         };
         let Ok((path, uid, job)) = job else { continue };
-        // A pod that is gone by now needs nothing.
-        let _ = match job {
+        let done = || match job {
             Job::Start => start(client, &path, &uid),
             Job::Remove => remove(client, &path, &uid),
         };
+        // A kubelet does not give up because the API server is away.
+        while done().is_err() && !stopped.load(Ordering::Relaxed) {
+            std::thread::sleep(RETRY);
+        }
     }
 }
 
@@ -219,7 +224,7 @@ pub fn running(pod: &Value, ready: bool) -> Value {
 fn start(client: &Client, path: &str, uid: &str) -> Result<()> {
     let Some(pod) = client.get(path)?.found()? else { return Ok(()) };
     if pod["metadata"]["uid"] == uid && pod["status"]["phase"] == "Pending" {
-        client.patch(&format!("{path}/status"), &running(&pod, true))?;
+        client.patch(&format!("{path}/status"), &running(&pod, true))?.taken()?;
     }
     Ok(())
 }
@@ -231,9 +236,9 @@ fn remove(client: &Client, path: &str, uid: &str) -> Result<()> {
         let phase = if pod["spec"]["restartPolicy"] == "Always" { "Succeeded" } else { "Failed" };
         let mut status = running(&pod, false);
         status["status"]["phase"] = json!(phase);
-        client.patch(&format!("{path}/status"), &status)?;
+        client.patch(&format!("{path}/status"), &status)?.taken()?;
     }
-    client.delete(path, &json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}))?;
+    client.delete(path, &json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}))?.taken()?;
     Ok(())
 }
 
@@ -246,12 +251,33 @@ fn lease(node: &str) -> Value {
     })
 }
 
-/// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once.
+/// Whether a node's kubelet has ever said how it is.
+fn reports(node: &Value) -> bool {
+    node["status"]["conditions"].as_array().is_some_and(|c| c.iter().any(|c| c["type"] == "Ready"))
+}
+
+/// Patch of the status with which a kubelet's first report makes its node ready.
+fn ready() -> Value {
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": "", "lastTransitionTime": now()});
+    let conditions = [
+        condition("MemoryPressure", "False"),
+        condition("DiskPressure", "False"),
+        condition("PIDPressure", "False"),
+        condition("Ready", "True"),
+    ];
+    json!({"status": {"conditions": conditions, "nodeInfo": {"kubeletVersion": "v1.36.3"}}})
+}
+
+/// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once. Who made a node
+/// and did not say how it is (Karpenter's kwok) leaves that to the kubelet, too.
 fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent) {
     let mut renewed: BTreeMap<String, Instant> = BTreeMap::new();
     while !stopped.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         let Ok((nodes, _)) = client.list("/api/v1/nodes") else { continue };
+        for name in nodes.iter().filter(|n| !reports(n)).filter_map(|n| n["metadata"]["name"].as_str()) {
+            let _ = client.patch(&format!("/api/v1/nodes/{name}/status"), &ready());
+        }
         let silent = silent.lock().map(|s| s.clone()).unwrap_or_default();
         for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()).filter(|n| !silent.contains(*n)) {
             let done = match renewed.get(name) {

@@ -6,3 +6,4 @@ pub mod dump;
 pub mod kubelets;
 pub mod nodes;
 pub mod recording;
+pub mod rest;

@@ -7,7 +7,8 @@ use crate::bed::controlplane::ControlPlane;
 use crate::bed::dump::dump;
 use crate::bed::kubelets::{Delays, Kubelets, running};
 use crate::bed::recording::{write_json, write_lines};
-use anyhow::{Context, Result, bail};
+use crate::bed::rest::{budgets_are_counted, create_node, nodes_are_ready, pods_are_ready, wait};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,8 +17,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long the cluster may take to come to rest before the first drain.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// How long nothing may have changed until it counts as at rest.
 const REST: Duration = Duration::from_millis(1200);
 const POLL: Duration = Duration::from_millis(10);
@@ -174,73 +173,7 @@ fn prepare(client: &Client, migration: &Migration) -> Result<()> {
         happen(client, piece, |t| !matches!(t, Then::Ends(..)))?;
     }
     std::thread::sleep(REST);
-    wait("the budgets", || {
-        let budgets = client.list("/apis/policy/v1/poddisruptionbudgets")?.0;
-        Ok(budgets.iter().all(|b| b["status"]["observedGeneration"] == b["metadata"]["generation"]))
-    })
-}
-
-fn wait(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until {
-        if holds()? {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bail!("{what} have not come to rest within {PATIENCE:?}")
-}
-
-fn create_node(client: &Client, node: &Value) -> Result<()> {
-    client.create("/api/v1/nodes", node)?.ok().with_context(|| format!("{node}"))?;
-    // Admission adds `not-ready`; the node controller would take it away in its own time.
-    let path = format!("/api/v1/nodes/{}", node["metadata"]["name"].as_str().unwrap_or_default());
-    client.merge(&path, &json!({"spec": {"taints": node["spec"]["taints"]}}))?.ok()?;
-    Ok(())
-}
-
-fn nodes_are_ready(client: &Client) -> Result<bool> {
-    let untainted = |n: &Value| {
-        let taints = n["spec"]["taints"].as_array();
-        taints.is_none_or(|t| t.iter().all(|t| t["key"] != "node.kubernetes.io/not-ready"))
-    };
-    Ok(client.list("/api/v1/nodes")?.0.iter().all(untainted))
-}
-
-/// Whether every controller has the pods it wants, and every pod that has not ended is ready.
-fn pods_are_ready(client: &Client) -> Result<bool> {
-    let ready = |pod: &Value| {
-        let conditions = pod["status"]["conditions"].as_array();
-        matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
-            || conditions.is_some_and(|c| c.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-    };
-    if !client.list("/api/v1/pods")?.0.iter().all(ready) {
-        return Ok(false);
-    }
-    let mut controllers = Vec::new();
-    for path in [
-        "apis/apps/v1/deployments",
-        "apis/apps/v1/replicasets",
-        "apis/apps/v1/statefulsets",
-        "api/v1/replicationcontrollers",
-    ] {
-        controllers.extend(client.list(&format!("/{path}"))?.0);
-    }
-    let whole = |c: &Value| c["spec"]["replicas"] == c["status"]["readyReplicas"];
-    let nodes = client.list("/api/v1/nodes")?.0;
-    // Taints keep it from some nodes; its controller knows which.
-    let covers = |d: &Value| {
-        let wanted = &d["status"]["desiredNumberScheduled"];
-        d["status"]["numberReady"] == *wanted && wanted.as_u64().is_some_and(|n| n > 0) && {
-            let free = nodes.iter().filter(|n| n["spec"]["taints"].as_array().is_none_or(Vec::is_empty)).count();
-            wanted.as_u64()
-                >= u64::try_from(free).ok().filter(|_| d["spec"]["template"]["spec"]["nodeSelector"].is_null())
-        }
-    };
-    let sets = client.list("/apis/apps/v1/daemonsets")?.0;
-    let jobs = client.list("/apis/batch/v1/jobs")?.0;
-    let runs = |j: &Value| j["status"]["ready"] == j["spec"]["parallelism"];
-    Ok(controllers.iter().all(whole) && sets.iter().all(covers) && jobs.iter().all(runs))
+    wait("the budgets", || budgets_are_counted(client))
 }
 
 /// A mirror pod's owner is the node, which has its uid only now.
