@@ -10,6 +10,7 @@ mod bed;
 mod decisions;
 mod drains;
 mod evictions;
+mod executions;
 mod losses;
 mod luck;
 
@@ -59,6 +60,15 @@ enum Command {
         #[arg(long, default_value_t = 1.0)]
         stop_seconds: f64,
     },
+    /// Makes and ends machines of a running cluster, as a plan's commands ask for it.
+    Machines {
+        /// Kubeconfig with a bearer token, as `controlplane up` writes it.
+        #[arg(long)]
+        kubeconfig: PathBuf,
+        /// What is asked.
+        #[command(subcommand)]
+        what: executions::machines::Machines,
+    },
 }
 
 /// What can be compared.
@@ -70,6 +80,8 @@ enum Kind {
     Drains,
     /// Budgets and evictions by the real disruption controller and eviction API.
     Evictions,
+    /// Whole executions by nodeferry itself, undisturbed and disturbed.
+    Executions,
     /// Nodes that fail, and their pods.
     Losses,
 }
@@ -81,6 +93,7 @@ impl Kind {
             Kind::Decisions => "decisions",
             Kind::Drains => "drains",
             Kind::Evictions => "evictions",
+            Kind::Executions => "executions",
             Kind::Losses => "losses",
         }
     }
@@ -90,7 +103,7 @@ impl Kind {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
             Kind::Evictions => Some("evictions"),
-            Kind::Losses => None,
+            Kind::Executions | Kind::Losses => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -99,6 +112,7 @@ impl Kind {
             Kind::Decisions => decisions::check(binary, seed, directory),
             Kind::Drains => drains::check(binary, seed, directory),
             Kind::Evictions => evictions::check(binary, seed, directory),
+            Kind::Executions => executions::check(binary, seed, directory),
             Kind::Losses => losses::check(binary, seed, directory),
         }
     }
@@ -118,7 +132,7 @@ pub struct Compared {
 
 fn main() -> ExitCode {
     // `cargo test NAME` gives its filter to every test binary; only our own commands concern this one.
-    let ours = ["check", "kubelets", "help", "--help", "-h"];
+    let ours = ["check", "kubelets", "machines", "help", "--help", "-h"];
     let command = match std::env::args().nth(1) {
         None => Command::Check { kinds: Vec::new(), seed: 1, seeds: 1, out: None, keep: false },
         Some(word) if ours.contains(&&*word) => Arguments::parse().command,
@@ -143,6 +157,10 @@ fn run(command: Command) -> Result<bool> {
             loop {
                 std::thread::park();
             }
+        }
+        Command::Machines { kubeconfig, what } => {
+            executions::machines::run(&kubeconfig, &what)?;
+            Ok(true)
         }
         Command::Check { kinds, seed, seeds, out, keep } => {
             let Some(binary) = binary() else {

@@ -1,0 +1,227 @@
+//! What is done to an execution, and what must come of it all the same.
+
+use super::cluster;
+use super::executor::{Executor, Intent};
+use super::identity;
+use super::judge::{Promise, Verdict};
+use super::machines;
+use super::world::{EXECUTE, RESUME, World, drain, near};
+use crate::luck::Luck;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// How often the executor is killed within one migration.
+const KILLS: usize = 30;
+/// How long the API server is away.
+const AWAY: Duration = Duration::from_secs(4);
+
+/// Nothing goes wrong: from the dump to the report.
+pub fn straight(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("straight")?;
+    let old = world.old()?;
+    let verdict = world.judged(&old, &Promise::Drained, |verdict| {
+        let predicted = executor.plan(&drain(&old, "per-batch"))?;
+        executor.run(&EXECUTE)?.with(0)?;
+        near(verdict, predicted, executor.took("journal")?);
+        let report: Value = serde_json::from_str(&executor.run(&["report", "journal", "-o", "json"])?.with(0)?)?;
+        verdict.says(report.is_object(), || "the report is no JSON object".into());
+        Ok(())
+    })?;
+    world.turn();
+    Ok(verdict)
+}
+
+/// The process is killed again and again, at any instruction, and goes on.
+pub fn killed(world: &World, seed: u64) -> Result<Verdict> {
+    let executor = world.executor("killed")?;
+    let old = world.old()?;
+    let mut luck = Luck::new(seed);
+    let verdict = world.judged(&old, &Promise::Drained, |verdict| {
+        executor.plan(&drain(&old, "per-batch"))?;
+        let mut running = executor.start(&EXECUTE)?;
+        // Before the journal is there, there is nothing to resume.
+        begun(&executor, &mut running)?;
+        let mut kills = 0;
+        while kills < KILLS {
+            std::thread::sleep(Duration::from_millis(luck.between(20, 2200) as u64));
+            if running.has_ended()? {
+                break;
+            }
+            running.kill()?;
+            kills += 1;
+            running = executor.start(&RESUME)?;
+        }
+        running.wait()?.with(0)?;
+        verdict.says(kills == KILLS, || format!("it was over after {kills} of {KILLS} kills"));
+        verdict.said.push(format!("killed {kills} times"));
+        Ok(())
+    })?;
+    world.turn();
+    Ok(verdict)
+}
+
+/// Waits until the first batch is under way.
+fn begun(executor: &Executor, running: &mut super::executor::Running) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !journal(executor).contains("migration_started") {
+        if running.has_ended()? || Instant::now() > until {
+            bail!("the execution does not begin; see {}", executor.directory.display());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Waits until the journal tells of so many evictions.
+fn evicted(executor: &Executor, running: &mut super::executor::Running, count: usize) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(90);
+    while journal(executor).matches("\"eviction_accepted\"").count() < count {
+        if running.has_ended()? || Instant::now() > until {
+            bail!("the execution has not come to {count} evictions; see {}", executor.directory.display());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn journal(executor: &Executor) -> String {
+    std::fs::read_to_string(executor.file("journal").join("journal.jsonl")).unwrap_or_default()
+}
+
+/// The API server is killed in the middle and comes back.
+pub fn outage(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("outage")?;
+    let old = world.old()?;
+    let verdict = world.judged(&old, &Promise::Drained, |_| {
+        executor.plan(&drain(&old, "per-batch"))?;
+        let mut running = executor.start(&EXECUTE)?;
+        evicted(&executor, &mut running, 10)?;
+        world.plane.kill_api_server()?;
+        std::thread::sleep(AWAY);
+        world.plane.start_api_server()?;
+        running.wait()?.with(0)?;
+        Ok(())
+    })?;
+    world.turn();
+    Ok(verdict)
+}
+
+/// Somebody stops it in the middle; later the rest is planned and done.
+pub fn stop(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("stop")?;
+    let old = world.old()?;
+    let mut verdict = world.judged(&old, &Promise::DrainedOrUntouched, |verdict| {
+        executor.plan(&drain(&old, "all-first"))?;
+        let mut running = executor.start(&EXECUTE)?;
+        evicted(&executor, &mut running, 10)?;
+        executor.run(&["stop", "journal"])?.with(0)?;
+        running.wait()?.with(0)?;
+        let stopped = journal(&executor).contains("STOPPED");
+        verdict.says(stopped, || "the journal does not say that it was stopped".into());
+        Ok(())
+    })?;
+    let client = &world.plane.client;
+    let mut rest = Vec::new();
+    for name in &old {
+        let node = client.get(&format!("/api/v1/nodes/{name}"))?.ok()?;
+        if node["spec"]["unschedulable"] != true {
+            rest.push(name.clone());
+        }
+    }
+    verdict.says(!rest.is_empty() && rest.len() < old.len(), || {
+        format!("a stop in the middle left {} of {} nodes", rest.len(), old.len())
+    });
+    let executor = world.executor("rest")?;
+    let after = world.judged(&old, &Promise::Drained, |verdict| {
+        let predicted = executor.plan(&drain(&rest, "per-batch"))?;
+        executor.run(&EXECUTE)?.with(0)?;
+        near(verdict, predicted, executor.took("journal")?);
+        Ok(())
+    })?;
+    verdict.absorb("the rest", after);
+    world.turn();
+    Ok(verdict)
+}
+
+/// The token expires in the middle: the execution ends, can be resumed, and goes on with another.
+pub fn token(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("token")?;
+    let old = world.old()?;
+    let client = &world.plane.client;
+    let verdict = world.judged(&old, &Promise::Drained, |verdict| {
+        executor.plan(&drain(&old, "per-batch"))?;
+        let mut running = executor.start(&EXECUTE)?;
+        evicted(&executor, &mut running, 5)?;
+        identity::revoke(client, &world.token.borrow())?;
+        let ended = running.wait()?;
+        verdict.says(ended.code == Some(RESUMABLE), || {
+            format!("ended with {:?} instead of {RESUMABLE}: {}", ended.code, ended.stderr)
+        });
+        let old_token =
+            world.token.replace(identity::token(client, &world.plane.kubeconfig(), "second", &world.kubeconfig)?);
+        let found = executor.files_with(&old_token.text)?;
+        verdict.says(found.is_empty(), || format!("the expired token is written down in {}", found.join(", ")));
+        executor.run(&RESUME)?.with(0)?;
+        Ok(())
+    })?;
+    world.turn();
+    Ok(verdict)
+}
+
+/// Exit status of an execution that can be resumed.
+const RESUMABLE: i32 = 5;
+
+/// A plan that was made for another cluster is refused, and nothing is touched.
+pub fn another_cluster(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("another-cluster")?;
+    let old = world.old()?;
+    world.judged(&old, &Promise::Untouched, |verdict| {
+        executor.plan(&drain(&old, "per-batch"))?;
+        // The same objects, but for which cluster they are of.
+        let path = executor.file("plan.json");
+        let plan = std::fs::read_to_string(&path)?;
+        let uid = world.plane.client.get("/api/v1/namespaces/kube-system")?.ok()?["metadata"]["uid"].take();
+        let uid = uid.as_str().context("kube-system has no uid")?;
+        verdict.says(plan.contains(uid), || "the plan does not say which cluster it is for".into());
+        std::fs::write(&path, plan.replace(uid, "00000000-0000-4000-8000-000000000000"))?;
+        let ended = executor.run(&EXECUTE)?;
+        verdict.says(ended.code == Some(2), || format!("ended with {:?} instead of 2", ended.code));
+        verdict.says(ended.stderr.contains("cluster"), || format!("does not say why: {}", ended.stderr));
+        Ok(())
+    })
+}
+
+/// A surge: a command makes new nodes and another one ends the old ones.
+pub fn surge(world: &World, _: u64) -> Result<Verdict> {
+    let executor = world.executor("surge")?;
+    let old = world.old()?;
+    let pool = old[0].split('-').next().unwrap_or_default().to_owned();
+    let verdict = world.judged(&old, &Promise::Gone, |verdict| {
+        let predicted = executor.plan(&Intent {
+            nodes: &old,
+            options: json!({
+                "procedure": "surge", "cordon": "all-first", "client": {"qps": 200, "burst": 400},
+                "surge": {"preset": "aks", "max_surge": 3, "node_soak_ms": 0},
+                "execution": {
+                    "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), &pool), "every_ms": 5000}},
+                    "retire": {"*": {"by": "command", "command": machines::end(&world.plane.kubeconfig()), "every_ms": 2000}},
+                },
+            }),
+            groups: Some(json!({
+                "machine_types": [{"name": "standard-4", "allocatable": {"cpu": "4", "memory": "16Gi", "pods": 60}}],
+                "groups": [{
+                    "name": pool, "labels": {(cluster::POOL): pool}, "zones": ["z1"],
+                    "machine_types": [{"name": "standard-4"}], "max_count": 40,
+                }],
+            })),
+            autoscaler: json!({"kind": "none"}),
+            machines: json!({"launch": {"constant": {"ms": 300}}, "retire": {"constant": {"ms": 200}}}),
+        })?;
+        executor.run(&EXECUTE)?.with(0)?;
+        near(verdict, predicted, executor.took("journal")?);
+        Ok(())
+    })?;
+    world.turn();
+    Ok(verdict)
+}

@@ -1,0 +1,209 @@
+//! nodeferry itself, as a user starts it: a process, a kubeconfig, files.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// No command may take longer; what does hangs.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Where nodeferry is run, and as whom.
+pub struct Executor {
+    /// All its files: plan, journal, what it prints.
+    pub directory: PathBuf,
+    /// Whom the cluster takes it for.
+    pub kubeconfig: PathBuf,
+    started: std::cell::Cell<u32>,
+}
+
+/// What a command said and how it ended.
+pub struct Ended {
+    /// Exit status; None if it was killed.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The output, if it ended with this status.
+    pub fn with(self, code: i32) -> Result<String> {
+        if self.code == Some(code) {
+            return Ok(self.stdout);
+        }
+        bail!("nodeferry ended with {:?} instead of {code}:\n{}\n{}", self.code, tail(&self.stdout), tail(&self.stderr))
+    }
+}
+
+fn tail(text: &str) -> &str {
+    let lines: Vec<(usize, &str)> = text.match_indices('\n').collect();
+    match lines.len().checked_sub(40) {
+        Some(n) => &text[lines[n].0 + 1..],
+        None => text,
+    }
+}
+
+/// A command under way; dropping it kills it.
+pub struct Running {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Running {
+    /// Waits until it ends.
+    pub fn wait(mut self) -> Result<Ended> {
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                bail!("nodeferry has not ended after {PATIENCE:?}:\n{}", tail(&std::fs::read_to_string(&self.stderr)?));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.ended()
+    }
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+    /// Ends it as a crash would, at any instruction.
+    pub fn kill(mut self) -> Result<Ended> {
+        self.child.kill()?;
+        self.ended()
+    }
+    fn ended(&mut self) -> Result<Ended> {
+        let code = self.child.wait()?.code();
+        let read =
+            |path: &Path| Ok::<String, anyhow::Error>(String::from_utf8_lossy(&std::fs::read(path)?).into_owned());
+        Ok(Ended { code, stdout: read(&self.stdout)?, stderr: read(&self.stderr)? })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Executor {
+    /// An executor with files of its own.
+    pub fn new(directory: PathBuf, kubeconfig: &Path) -> Result<Executor> {
+        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), started: std::cell::Cell::new(0) })
+    }
+    /// A file of it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+    /// Starts a command of nodeferry.
+    pub fn start(&self, arguments: &[&str]) -> Result<Running> {
+        let n = self.started.get();
+        self.started.set(n + 1);
+        let name = format!("{n:02}-{}", arguments.first().copied().unwrap_or_default());
+        let (stdout, stderr) = (self.file(&format!("{name}.out")), self.file(&format!("{name}.err")));
+        let child = Command::new(env!("CARGO_BIN_EXE_nodeferry"))
+            .args(arguments)
+            .current_dir(&self.directory)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.directory)
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout)?)
+            .stderr(File::create(&stderr)?)
+            .spawn()?;
+        Ok(Running { child, stdout, stderr })
+    }
+    /// Runs a command of nodeferry to its end.
+    pub fn run(&self, arguments: &[&str]) -> Result<Ended> {
+        self.start(arguments)?.wait().with_context(|| format!("nodeferry {}", arguments.join(" ")))
+    }
+    /// Dumps the cluster and plans to drain these nodes; the predicted duration.
+    pub fn plan(&self, intent: &Intent<'_>) -> Result<Duration> {
+        self.run(&["record", "-o", "cluster.json.gz"])?.with(0)?;
+        self.plan_again(intent)
+    }
+    /// Plans upon the dump that is there.
+    pub fn plan_again(&self, intent: &Intent<'_>) -> Result<Duration> {
+        std::fs::write(self.file("scenario.json"), serde_json::to_vec_pretty(&intent.scenario())?)?;
+        self.run(&["plan", "scenario.json", "--plan", "plan.json", "--trace", "predicted.jsonl", "-o", "json"])?
+            .with(0)?;
+        let plan: Value = serde_json::from_slice(&std::fs::read(self.file("plan.json"))?)?;
+        let ms = plan["forecast"]["duration_ms"]["p50"].as_u64().context("the plan forecasts no duration")?;
+        Ok(Duration::from_millis(ms))
+    }
+    /// How long the execution of a journal took by its own clock, from the first event to the last; None while it is not over.
+    pub fn took(&self, journal: &str) -> Result<Option<Duration>> {
+        let text = std::fs::read_to_string(self.file(journal).join("journal.jsonl"))?;
+        let moment = |event: &str| {
+            let of = |line: &str| serde_json::from_str::<Value>(line).ok().filter(|l| l["event"] == event);
+            text.lines().find_map(of).and_then(|l| l["t_ms"].as_u64())
+        };
+        Ok(match (moment("migration_started"), moment("migration_finished")) {
+            (Some(from), Some(to)) => Some(Duration::from_millis(to.saturating_sub(from))),
+            _ => None,
+        })
+    }
+    /// Files of the executor in which a text occurs.
+    pub fn files_with(&self, needle: &str) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut open = vec![self.directory.clone()];
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(&directory)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if std::fs::read(&path)?.windows(needle.len()).any(|w| w == needle.as_bytes()) {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// What is to be done with which nodes.
+pub struct Intent<'a> {
+    /// The old nodes.
+    pub nodes: &'a [String],
+    /// The migration's options.
+    pub options: Value,
+    /// Groups in nodeferry's own form, if new nodes are to come.
+    pub groups: Option<Value>,
+    /// The autoscaler beside it.
+    pub autoscaler: Value,
+    /// How long machines take to come and to go.
+    pub machines: Value,
+}
+
+/// What the stand-in for the kubelets needs, as the tests start it.
+pub const START: Duration = Duration::from_millis(600);
+/// The same for stopping.
+pub const STOP: Duration = Duration::from_millis(400);
+
+impl Intent<'_> {
+    fn scenario(&self) -> Value {
+        let mut delays = self.machines.clone();
+        delays["start"] = json!({"constant": {"ms": START.as_millis() as u64}});
+        delays["stop"] = json!({"constant": {"ms": STOP.as_millis() as u64}});
+        let mut scenario = json!({
+            "scenario": "an execution on a live control plane",
+            "cluster": {"dump": ["cluster.json.gz"]},
+            "nodes": {"names": self.nodes},
+            "options": self.options,
+            "sim": {
+                "controller_client": {"qps": 500, "burst": 1000}, "scheduler_client": {"qps": 1000, "burst": 2000},
+                "delays": delays,
+            },
+            "autoscaler": self.autoscaler,
+        });
+        if let Some(groups) = &self.groups {
+            scenario["groups"] = json!({"inline": groups});
+        }
+        scenario
+    }
+}

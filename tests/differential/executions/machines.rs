@@ -1,0 +1,70 @@
+//! A provider of machines as commands: what a plan's provisioner and retirement run.
+
+use super::cluster;
+use crate::bed::client::Client;
+use crate::bed::rest::create_node;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// What such a provider is asked.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Machines {
+    /// Sees to it that a pool has so many nodes under a key; asked again it makes none twice.
+    Ensure {
+        /// The pool, which is the label of its nodes.
+        pool: String,
+        /// Whose demand it is.
+        key: String,
+        /// How many in all under this key.
+        total: usize,
+    },
+    /// Ends a machine, and its Node object with it.
+    End {
+        /// Name of the node.
+        node: String,
+    },
+}
+
+fn own(kubeconfig: &Path) -> Vec<String> {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("differential"));
+    [program.as_path(), Path::new("machines"), Path::new("--kubeconfig"), kubeconfig]
+        .map(|p| p.display().to_string())
+        .to_vec()
+}
+
+/// The provisioner's command for a pool.
+pub fn ensure(kubeconfig: &Path, pool: &str) -> Vec<String> {
+    let mut command = own(kubeconfig);
+    command.extend(["ensure", pool, "{key}", "{total}"].map(str::to_owned));
+    command
+}
+
+/// The retirement's command.
+pub fn end(kubeconfig: &Path) -> Vec<String> {
+    let mut command = own(kubeconfig);
+    command.extend(["end", "{node}"].map(str::to_owned));
+    command
+}
+
+/// Does what is asked.
+pub fn run(kubeconfig: &Path, what: &Machines) -> Result<()> {
+    let client = Client::new(kubeconfig)?;
+    match what {
+        Machines::Ensure { pool, key, total } => {
+            // The name is the key and a number, so that who asks twice finds what he got.
+            let key: String =
+                key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+            for i in 0..*total {
+                let name = format!("{pool}-{}-{i}", key.trim_matches('-'));
+                if client.get(&format!("/api/v1/nodes/{name}"))?.found()?.is_none() {
+                    create_node(&client, &cluster::node(pool, &name)).with_context(|| name.clone())?;
+                }
+            }
+            Ok(())
+        }
+        Machines::End { node } => {
+            client.delete(&format!("/api/v1/nodes/{node}"), &serde_json::json!({}))?.found()?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A control plane with its kubelets, two pools of nodes, and where the pods are now.
+
+use super::cluster;
+use super::executor::{Executor, Intent, START, STOP};
+use super::identity::{self, Token};
+use super::judge::{self, Promise, Rules, Verdict};
+use super::watch::Watch;
+use crate::bed::controlplane::{Component, ControlPlane};
+use crate::bed::kubelets::{Delays, Kubelets};
+use crate::bed::rest::{budgets_are_counted, pods_are_ready, wait};
+use anyhow::Result;
+use serde_json::json;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A predicted duration may be off by so many percent.
+const NEAR_PERCENT: f64 = 5.0;
+
+/// A cluster on which things are tried.
+pub struct World {
+    /// What else must live as long as the cluster; ended before it.
+    pub beside: Vec<Component>,
+    /// The control plane.
+    pub plane: ControlPlane,
+    _kubelets: Kubelets,
+    directory: PathBuf,
+    /// Nodes of each pool.
+    pub size: usize,
+    /// Whether the pods are on the second pool.
+    turned: Cell<bool>,
+    /// The ServiceAccount's kubeconfig, with the rights that nodeferry ships.
+    pub kubeconfig: PathBuf,
+    /// The token in it.
+    pub token: std::cell::RefCell<Token>,
+}
+
+/// A cluster of the size that is promised: more than 20 old nodes, more than 200 pods.
+pub fn large(binary: &Path, directory: &Path) -> Result<World> {
+    let world = World::start(binary, directory, cluster::NODES)?;
+    cluster::add_nodes(&world.plane.client, "blue", &cluster::names("blue", world.size))?;
+    cluster::populate(&world.plane.client, 1)?;
+    cluster::add_nodes(&world.plane.client, "green", &cluster::names("green", world.size))?;
+    cluster::make_one_unready(&world.plane.client)?;
+    world.rest()?;
+    Ok(world)
+}
+
+/// A third of it.
+pub fn small(binary: &Path, directory: &Path) -> Result<World> {
+    let world = World::start(binary, directory, cluster::NODES.div_ceil(3))?;
+    cluster::add_nodes(&world.plane.client, "blue", &cluster::names("blue", world.size))?;
+    cluster::populate(&world.plane.client, 3)?;
+    cluster::add_nodes(&world.plane.client, "green", &cluster::names("green", world.size))?;
+    world.rest()?;
+    Ok(world)
+}
+
+impl World {
+    /// A control plane without nodes, with an identity for nodeferry.
+    pub fn start(binary: &Path, directory: &Path, size: usize) -> Result<World> {
+        std::fs::create_dir_all(directory)?;
+        let plane = ControlPlane::start(binary, &[])?;
+        let kubelets = Kubelets::start(&plane.client, Delays { start: START, stop: STOP });
+        identity::install(&plane.client)?;
+        let kubeconfig = directory.join("kubeconfig");
+        let token = identity::token(&plane.client, &plane.kubeconfig(), "first", &kubeconfig)?;
+        Ok(World {
+            beside: Vec::new(),
+            plane,
+            _kubelets: kubelets,
+            directory: directory.to_owned(),
+            size,
+            turned: Cell::new(false),
+            kubeconfig,
+            token: token.into(),
+        })
+    }
+    /// Waits until all pods are ready and all budgets counted.
+    pub fn rest(&self) -> Result<()> {
+        wait("the pods", || pods_are_ready(&self.plane.client))?;
+        std::thread::sleep(Duration::from_millis(500));
+        wait("the budgets", || budgets_are_counted(&self.plane.client))
+    }
+    /// An executor for a case, as the ServiceAccount.
+    pub fn executor(&self, case: &str) -> Result<Executor> {
+        Executor::new(self.directory.join(case), &self.kubeconfig)
+    }
+    /// The pool that the pods are on, node by node. The other one takes pods again.
+    pub fn old(&self) -> Result<Vec<String>> {
+        let (from, to) = if self.turned.get() { ("green", "blue") } else { ("blue", "green") };
+        cluster::uncordon(&self.plane.client, &cluster::names(to, self.size))?;
+        Ok(cluster::names(from, self.size))
+    }
+    /// The pods are on the other pool now.
+    pub fn turn(&self) {
+        self.turned.set(!self.turned.get());
+    }
+    /// Watches while something is done, and judges what happened and what is there in the end.
+    pub fn judged(
+        &self,
+        old: &[String],
+        promise: &Promise,
+        done: impl FnOnce(&mut Verdict) -> Result<()>,
+    ) -> Result<Verdict> {
+        let client = &self.plane.client;
+        let old: BTreeSet<String> = old.iter().cloned().collect();
+        let none = BTreeSet::new();
+        let touched = if matches!(promise, Promise::Untouched) { &none } else { &old };
+        let may_go = if matches!(promise, Promise::Gone) { &old } else { &none };
+        let wanted = judge::wanted(client)?;
+        let mut verdict = Verdict::default();
+        let watch = Watch::start(client)?;
+        done(&mut verdict)?;
+        let seen = watch.finish(client)?;
+        verdict.absorb("watched", judge::events(&seen, &Rules { old: touched, may_go, wanted: &wanted }));
+        verdict.absorb("in the end", judge::end(client, &old, promise)?);
+        let token = self.token.borrow();
+        let found = leaked(&self.directory, &token.text)?;
+        verdict.says(found.is_empty(), || format!("the token is written down in {}", found.join(", ")));
+        Ok(verdict)
+    }
+}
+
+/// Files below a directory, but for the kubeconfig itself, in which a credential stands.
+fn leaked(directory: &Path, token: &str) -> Result<Vec<String>> {
+    let mut found = Executor::new(directory.to_owned(), directory)?.files_with(token)?;
+    found.retain(|f| !f.ends_with("/kubeconfig"));
+    Ok(found)
+}
+
+/// Drains these nodes four at a time, as `kubectl drain` does it, at a client's pace that does not hold it up.
+pub fn drain<'a>(nodes: &'a [String], cordon: &str) -> Intent<'a> {
+    Intent {
+        nodes,
+        options: json!({
+            "procedure": "kubectl-drain", "batch_size": 4, "cordon": cordon, "client": {"qps": 200, "burst": 400},
+        }),
+        groups: None,
+        autoscaler: json!({"kind": "none"}),
+        machines: json!({}),
+    }
+}
+
+/// Holds what was predicted against what was.
+pub fn near(verdict: &mut Verdict, predicted: Duration, actual: Option<Duration>) {
+    let Some(actual) = actual else {
+        verdict.says(false, || "the journal does not say when the migration began and ended".into());
+        return;
+    };
+    let (predicted, actual) = (predicted.as_secs_f64(), actual.as_secs_f64());
+    let off = (predicted - actual) / actual * 100.0;
+    verdict.said.push(format!("predicted {predicted:.1} s, actual {actual:.1} s: {off:+.1} %"));
+    verdict.says(off.abs() <= NEAR_PERCENT, || {
+        format!("predicted {predicted:.1} s, actual {actual:.1} s: {off:+.1} %, more than {NEAR_PERCENT} %")
+    });
+}
+
+/// Arguments that start the execution of the plan.
+pub const EXECUTE: [&str; 5] = ["execute", "plan.json", "--journal", "journal", "--yes"];
+/// Arguments that go on with it.
+pub const RESUME: [&str; 2] = ["resume", "journal"];
