@@ -438,6 +438,21 @@ impl State {
             }
         }
     }
+    /// Writes what the API says of a pod that is known: everything but what it was created as.
+    pub fn set_pod(&mut self, catalog: &Catalog, pod: PodIdx, seen: &PodState) {
+        if let (None, Some(node)) = (self.pods[pod].node, seen.node) {
+            self.bind(catalog, pod, node, seen.started);
+        }
+        self.set_phase(catalog, pod, seen.phase);
+        self.set_ready(pod, seen.ready, seen.ready_since);
+        if let Some(d) = seen.deleting {
+            self.set_deleting(pod, d.asked, d.deadline - d.asked);
+        }
+        self.nominate(pod, seen.nominated);
+        self.set_unschedulable_pod(pod, seen.unschedulable);
+        let p = &mut self.pods[pod];
+        (p.started, p.preempted, p.restarts) = (seen.started, seen.preempted, seen.restarts);
+    }
     /// Removes a pod's object.
     pub fn remove_pod(&mut self, catalog: &Catalog, pod: PodIdx) {
         if self.pods[pod].gone {

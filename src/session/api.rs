@@ -32,6 +32,8 @@ const fn resource(api_version: &'static str, kind: &'static str, plural: &'stati
 pub const NODES: Resource = resource("v1", "Node", "nodes", false);
 /// Pods.
 pub const PODS: Resource = resource("v1", "Pod", "pods", true);
+/// Disruption budgets.
+pub const BUDGETS: Resource = resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true);
 /// Leases.
 pub const LEASES: Resource = resource("coordination.k8s.io/v1", "Lease", "leases", true);
 /// Karpenter's claims.
@@ -47,7 +49,7 @@ pub const FOLLOWED: &[Resource] = &[
     resource("apps/v1", "DaemonSet", "daemonsets", true),
     resource("batch/v1", "Job", "jobs", true),
     resource("v1", "ReplicationController", "replicationcontrollers", true),
-    resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    BUDGETS,
     PODS,
 ];
 

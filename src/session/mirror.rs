@@ -4,8 +4,10 @@
 //! them in one: of two versions of an object the later (`resourceVersion`) stands, and what an answer said is gone stays
 //! gone until the watch says so too.
 
-use super::api::{FOLLOWED, NODES, PODS, Resource};
-use crate::cluster::{NodeIdx, PodIdx, View};
+use super::api::{BUDGETS, FOLLOWED, NODES, PODS, Resource};
+use crate::cluster::{
+    BudgetIdx, BudgetStatus, Catalog, Cluster, NodeIdx, NodeState, OwnerIdx, PodIdx, PodState, State, View,
+};
 use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{Decoder, ReadError, Snapshot};
 use rustc_hash::FxHashMap;
@@ -15,16 +17,38 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An object's place: kind (its place in [`FOLLOWED`]), namespace, name.
 type Key = (usize, String, String);
 
+/// An object in the view before and in the view now.
+pub(crate) struct Seen<I, S> {
+    /// As it was; its index is of the view before, which is the view now unless that was made anew.
+    pub was: Option<(I, S)>,
+    /// As it is in the view now.
+    pub is: Option<I>,
+}
+
 /// What changed between two views.
+#[derive(Default)]
 pub(crate) struct Renewed {
-    /// The view before; None for the first.
+    /// The view before, if the view now was made anew: indices are others.
     pub before: Option<Snapshot>,
-    /// uids of the pods that were told of since, sorted.
-    pub pods: BTreeSet<String>,
-    /// uids of the nodes, sorted.
-    pub nodes: BTreeSet<String>,
-    /// Something else changed: workloads, budgets, namespaces.
-    pub others: bool,
+    /// Pods that were told of since, by uid.
+    pub pods: Vec<Seen<PodIdx, PodState>>,
+    /// Nodes, by uid.
+    pub nodes: Vec<Seen<NodeIdx, NodeState>>,
+    /// Budgets whose status changed.
+    pub budgets: Vec<BudgetIdx>,
+    /// Owners whose replica count changed.
+    pub owners: Vec<OwnerIdx>,
+}
+
+/// How much a change of an object concerns the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// Not at all: a heartbeat, a count that we keep ourselves.
+    Nothing,
+    /// What the state can be told.
+    Light,
+    /// The catalogue changes: the view is made anew.
+    Heavy,
 }
 
 /// The mirror.
@@ -37,10 +61,9 @@ pub(crate) struct Mirror {
     objects: BTreeMap<Key, Value>,
     /// uids that an answer said are gone, though the watch has not.
     buried: BTreeSet<(usize, String)>,
-    pods: BTreeSet<String>,
-    nodes: BTreeSet<String>,
-    others: bool,
-    dirty: bool,
+    /// Objects that were told of since the view was made, by kind and uid.
+    touched: BTreeMap<(usize, String), Key>,
+    weight: Weight,
     snapshot: Option<Snapshot>,
     pod_index: FxHashMap<String, PodIdx>,
     node_index: FxHashMap<String, NodeIdx>,
@@ -68,6 +91,52 @@ fn older(a: &Value, b: &Value) -> bool {
     matches!((version(a), version(b)), (Some(a), Some(b)) if a < b)
 }
 
+/// What a change of an object is to the view.
+fn weigh(resource: Resource, before: &Value, after: &Value) -> Weight {
+    let differs_but = |pointers: &[&str]| stripped(before, pointers) != stripped(after, pointers);
+    match resource {
+        PODS if differs_but(&[]) => Weight::Light,
+        NODES if differs_but(NODE_STATE) => Weight::Heavy,
+        NODES if differs_but(&["/status/images", "/status/volumesInUse", "/status/volumesAttached"]) => Weight::Light,
+        BUDGETS if differs_but(&["/status"]) => Weight::Heavy,
+        BUDGETS if differs_but(&[]) => Weight::Light,
+        PODS | NODES | BUDGETS => Weight::Nothing,
+        _ if differs_but(&["/status", "/metadata/annotations", "/metadata/generation", "/spec/replicas"]) => {
+            Weight::Heavy
+        }
+        _ if before.pointer("/spec/replicas") != after.pointer("/spec/replicas") => Weight::Light,
+        _ => Weight::Nothing,
+    }
+}
+
+/// What of a node the state can be told, or nobody asks for.
+const NODE_STATE: &[&str] = &[
+    "/spec/unschedulable",
+    "/spec/taints",
+    "/metadata/annotations",
+    "/status/conditions",
+    "/status/images",
+    "/status/volumesInUse",
+    "/status/volumesAttached",
+];
+
+/// An object without its version, the times of its heartbeats, and what else is not to be compared.
+fn stripped(object: &Value, pointers: &[&str]) -> Value {
+    let mut object = object.clone();
+    for pointer in pointers.iter().chain(&["/metadata/resourceVersion"]) {
+        let Some((parent, field)) = pointer.rsplit_once('/') else { continue };
+        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.remove(field);
+        }
+    }
+    for condition in object.pointer_mut("/status/conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(condition) = condition.as_object_mut() {
+            condition.remove("lastHeartbeatTime");
+        }
+    }
+    object
+}
+
 impl Mirror {
     /// An empty mirror; times of its views are milliseconds since `origin_unix_ms`.
     pub fn new(origin_unix_ms: i64, background: Vec<Value>, groups: &Value) -> Mirror {
@@ -78,10 +147,8 @@ impl Mirror {
             groups: groups.collect(),
             objects: BTreeMap::new(),
             buried: BTreeSet::new(),
-            pods: BTreeSet::new(),
-            nodes: BTreeSet::new(),
-            others: false,
-            dirty: false,
+            touched: BTreeMap::new(),
+            weight: Weight::Nothing,
             snapshot: None,
             pod_index: FxHashMap::default(),
             node_index: FxHashMap::default(),
@@ -94,13 +161,15 @@ impl Mirror {
         let kind = place(resource);
         (kind, text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
     }
-    fn touched(&mut self, resource: Resource, uid: &str) {
-        self.dirty = true;
-        match resource {
-            PODS => drop(self.pods.insert(uid.to_owned())),
-            NODES => drop(self.nodes.insert(uid.to_owned())),
-            _ => self.others = true,
+    fn touch(&mut self, key: &Key, uid: &str, weight: Weight) {
+        if weight != Weight::Nothing {
+            self.weight = self.weight.max(weight);
+            self.touched.insert((key.0, uid.to_owned()), key.clone());
         }
+    }
+    /// What it is to the view that an object comes or goes.
+    fn coming_or_going(key: &Key) -> Weight {
+        if key.0 == place(PODS) { Weight::Light } else { Weight::Heavy }
     }
     /// An object as it is now, or was at its version.
     pub fn apply(&mut self, resource: Resource, mut object: Value) {
@@ -109,7 +178,7 @@ impl Mirror {
             return;
         }
         if let Some(known) = self.objects.get(&key)
-            && (older(&object, known) || *known == object)
+            && older(&object, known)
         {
             return;
         }
@@ -117,13 +186,18 @@ impl Mirror {
             meta.remove("managedFields");
         }
         let new = uid(&object).to_owned();
-        if let Some(before) = self.objects.insert(key, object) {
-            let before = uid(&before).to_owned();
-            if before != new {
-                self.touched(resource, &before);
+        match self.objects.insert(key.clone(), object) {
+            Some(before) if uid(&before) == new => {
+                let weight = weigh(resource, &before, &self.objects[&key]);
+                self.touch(&key, &new, weight);
+            }
+            before => {
+                if let Some(before) = before {
+                    self.touch(&key, uid(&before), Self::coming_or_going(&key));
+                }
+                self.touch(&key, &new, Self::coming_or_going(&key));
             }
         }
-        self.touched(resource, &new);
     }
     /// The watch says that an object is gone.
     pub fn deleted(&mut self, resource: Resource, object: &Value) {
@@ -131,7 +205,7 @@ impl Mirror {
         self.buried.remove(&(key.0, uid(object).to_owned()));
         if self.objects.get(&key).is_some_and(|known| uid(known) == uid(object)) {
             self.objects.remove(&key);
-            self.touched(resource, uid(object));
+            self.touch(&key, uid(object), Self::coming_or_going(&key));
         }
     }
     /// An answer says that an object is gone, maybe ahead of the watch.
@@ -141,7 +215,7 @@ impl Mirror {
         if self.objects.get(&key).is_some_and(|known| uid(known) == gone) {
             self.objects.remove(&key);
             self.buried.insert((kind, gone.to_owned()));
-            self.touched(resource, gone);
+            self.touch(&key, gone, Self::coming_or_going(&key));
         }
     }
     /// A whole list: what it lacks is gone, unless it came after the list.
@@ -167,9 +241,8 @@ impl Mirror {
             .collect();
         for key in gone {
             if let Some(object) = self.objects.remove(&key) {
-                let uid = uid(&object).to_owned();
-                self.touched(resource, &uid);
-                self.buried.insert((kind, uid));
+                self.touch(&key, uid(&object), Self::coming_or_going(&key));
+                self.buried.insert((kind, uid(&object).to_owned()));
             }
         }
         for item in items {
@@ -189,7 +262,7 @@ impl Mirror {
     }
     /// Whether the view is behind the objects.
     pub fn is_dirty(&self) -> bool {
-        self.dirty
+        self.weight != Weight::Nothing
     }
     /// The view, once there is one.
     pub fn view(&self) -> Option<View<'_>> {
@@ -204,25 +277,145 @@ impl Mirror {
         self.node_index.get(uid).copied()
     }
 
-    /// Makes the view anew, if it is behind the objects.
+    /// Brings the view up to date, if it is behind the objects: tells the state where that is enough, else makes it anew.
     ///
     /// # Errors
     /// Says which object cannot be read.
     pub fn renew(&mut self) -> Result<Option<Renewed>, String> {
-        if !self.dirty {
+        if !self.is_dirty() {
             return Ok(None);
         }
-        let snapshot = self.decode().map_err(|e| format!("the cluster cannot be read: {e}"))?;
+        let weight = std::mem::replace(&mut self.weight, Weight::Nothing);
+        let touched = std::mem::take(&mut self.touched);
+        let renewed = match self.snapshot.take() {
+            Some(snapshot) if weight == Weight::Light => self.tell(snapshot, &touched),
+            before => self.make(before, &touched),
+        };
+        renewed.map(Some).map_err(|e| format!("the cluster cannot be read: {e}"))
+    }
+    /// The object behind a touched uid, if it still is.
+    fn present(&self, uid_of: &str, key: &Key) -> Option<&Value> {
+        self.objects.get(key).filter(|o| uid(o) == uid_of)
+    }
+    /// Makes the view anew.
+    fn make(
+        &mut self,
+        before: Option<Snapshot>,
+        touched: &BTreeMap<(usize, String), Key>,
+    ) -> Result<Renewed, ReadError> {
+        let snapshot = self.decode()?;
         let (c, s) = (&snapshot.cluster.catalog, &snapshot.cluster.state);
-        self.pod_index = s.pods.entries().map(|(i, p)| (s.name(c, p.uid).to_owned(), i)).collect();
-        self.node_index = s.nodes.entries().map(|(i, n)| (s.name(c, n.spec.uid).to_owned(), i)).collect();
-        self.dirty = false;
-        Ok(Some(Renewed {
-            before: self.snapshot.replace(snapshot),
-            pods: std::mem::take(&mut self.pods),
-            nodes: std::mem::take(&mut self.nodes),
-            others: std::mem::take(&mut self.others),
-        }))
+        let pods: FxHashMap<_, _> = s.pods.entries().map(|(i, p)| (s.name(c, p.uid).to_owned(), i)).collect();
+        let nodes: FxHashMap<_, _> = s.nodes.entries().map(|(i, n)| (s.name(c, n.spec.uid).to_owned(), i)).collect();
+        let old_pods = std::mem::replace(&mut self.pod_index, pods);
+        let old_nodes = std::mem::replace(&mut self.node_index, nodes);
+        let mut renewed = Renewed { owners: c.owners.indices().collect(), ..Renewed::default() };
+        if let Some(before) = &before {
+            let state = &before.cluster.state;
+            for (kind, uid) in touched.keys() {
+                if *kind == place(PODS) {
+                    let was = old_pods.get(uid).map(|i| (*i, state.pods[*i].clone())).filter(|(_, p)| !p.gone);
+                    renewed.pods.push(Seen { was, is: self.pod(uid) });
+                } else if *kind == place(NODES) {
+                    let was = old_nodes.get(uid).map(|i| (*i, state.nodes[*i].clone()));
+                    renewed.nodes.push(Seen { was, is: self.node(uid) });
+                }
+            }
+            let status = |c: &Catalog, s: &State, b| (c.budget_text(b), s.budgets[b].clone());
+            let known: BTreeMap<String, BudgetStatus> =
+                before.cluster.catalog.budgets.indices().map(|b| status(&before.cluster.catalog, state, b)).collect();
+            let changed = |b: &BudgetIdx| known.get(&c.budget_text(*b)) != Some(&s.budgets[*b]);
+            renewed.budgets = c.budgets.indices().filter(changed).collect();
+        }
+        renewed.before = before;
+        self.snapshot = Some(snapshot);
+        Ok(renewed)
+    }
+    /// Tells the state what changed; the indices stay as they are.
+    fn tell(&mut self, mut snapshot: Snapshot, touched: &BTreeMap<(usize, String), Key>) -> Result<Renewed, ReadError> {
+        let mut renewed = Renewed::default();
+        for ((kind, uid), key) in touched {
+            match FOLLOWED.get(*kind) {
+                Some(&PODS) => renewed.pods.extend(self.tell_pod(&mut snapshot, uid, key)?),
+                Some(&NODES) => renewed.nodes.extend(self.tell_node(&mut snapshot, uid, key)?),
+                Some(&BUDGETS) => renewed.budgets.extend(self.tell_budget(&mut snapshot, uid, key)?),
+                _ => renewed.owners.extend(self.tell_owner(&mut snapshot, uid, key)),
+            }
+        }
+        let state = &mut snapshot.cluster.state;
+        state.forget_changes(state.cursor());
+        self.snapshot = Some(snapshot);
+        Ok(renewed)
+    }
+    fn tell_pod(
+        &mut self,
+        snapshot: &mut Snapshot,
+        uid: &str,
+        key: &Key,
+    ) -> Result<Option<Seen<PodIdx, PodState>>, ReadError> {
+        let decoded = match self.present(uid, key) {
+            Some(object) => snapshot.decode_pods([object])?.pop(),
+            None => None,
+        };
+        let Cluster { catalog, state } = &mut snapshot.cluster;
+        let known = self.pod(uid).filter(|i| !state.pods[*i].gone);
+        let was = known.map(|i| (i, state.pods[i].clone()));
+        let is = match (known, decoded) {
+            (Some(i), Some((_, seen))) => {
+                state.set_pod(catalog, i, &seen);
+                Some(i)
+            }
+            (Some(i), None) => {
+                state.remove_pod(catalog, i);
+                None
+            }
+            (None, Some((_, seen))) => {
+                let i = state.add_pod(catalog, seen);
+                self.pod_index.insert(uid.to_owned(), i);
+                Some(i)
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Seen { was, is }))
+    }
+    fn tell_node(
+        &mut self,
+        snapshot: &mut Snapshot,
+        uid: &str,
+        key: &Key,
+    ) -> Result<Option<Seen<NodeIdx, NodeState>>, ReadError> {
+        let (Some(object), Some(i)) = (self.present(uid, key), self.node(uid)) else { return Ok(None) };
+        let Some(seen) = snapshot.decode_nodes([object])?.pop() else { return Ok(None) };
+        let state = &mut snapshot.cluster.state;
+        let was = Some((i, state.nodes[i].clone()));
+        state.set_unschedulable(i, seen.unschedulable);
+        state.set_node_ready(i, seen.ready);
+        state.set_taints(i, seen.taints.into_iter().collect());
+        Ok(Some(Seen { was, is: Some(i) }))
+    }
+    fn tell_budget(&self, snapshot: &mut Snapshot, uid: &str, key: &Key) -> Result<Option<BudgetIdx>, ReadError> {
+        let Some(object) = self.present(uid, key) else { return Ok(None) };
+        let Some(read) = snapshot.decode_budgets([object])?.pop() else { return Ok(None) };
+        let Cluster { catalog, state } = &mut snapshot.cluster;
+        let same = |b: &BudgetIdx| {
+            let known = &catalog.budgets[*b];
+            (known.namespace, known.name) == (read.spec.namespace, read.spec.name)
+        };
+        let Some(budget) = catalog.budgets.indices().find(same) else { return Ok(None) };
+        let by_name = |name| state.pods.entries().find(|(_, p)| !p.gone && p.name == name).map(|(i, _)| i);
+        let mut disrupted: Vec<(PodIdx, i64)> =
+            read.disrupted.iter().filter_map(|(name, at)| by_name(*name).map(|p| (p, *at))).collect();
+        disrupted.sort();
+        state.set_budget(budget, BudgetStatus { disrupted, ..read.status });
+        Ok(Some(budget))
+    }
+    fn tell_owner(&self, snapshot: &mut Snapshot, uid: &str, key: &Key) -> Option<OwnerIdx> {
+        let object = self.present(uid, key)?;
+        let Cluster { catalog, state } = &mut snapshot.cluster;
+        let sym = catalog.names.get(uid)?;
+        let owner = catalog.owners.indices().find(|o| catalog.owners[*o].uid == sym)?;
+        state.set_replicas(owner, Some(object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)));
+        Some(owner)
     }
     fn decode(&self) -> Result<Snapshot, ReadError> {
         let mut decoder = Decoder::new();

@@ -11,6 +11,8 @@ pub(crate) mod lease;
 pub(crate) mod mirror;
 pub(crate) mod observe;
 pub(crate) mod reflect;
+#[cfg(test)]
+mod tests;
 
 pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use calls::CORDONED_BY;
@@ -458,9 +460,13 @@ impl Session {
             }
             return true;
         };
-        let (events, changed) = self.observer.renewed(self.now, &renewed, &self.mirror);
         let Some(view) = self.mirror.view() else { return true };
-        match runner.renewed(view, packer(&self.intent, view)) {
+        let (events, changed) = self.observer.renewed(self.now, &renewed, view);
+        let runner = match renewed.before {
+            None => Ok(runner),
+            Some(_) => runner.renewed(view, packer(&self.intent, view)),
+        };
+        match runner {
             Ok(runner) => self.runner = Some(runner),
             Err(why) => {
                 self.stopped_by(why, out);

@@ -1,7 +1,7 @@
 //! What happened, as a trace has it: from what the runner announces, what its calls are answered, and how the views differ.
 
-use super::mirror::{Mirror, Renewed};
-use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodIdx, View};
+use super::mirror::{Renewed, Seen};
+use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, NodeState, PodIdx, PodState, View};
 use crate::runner::{Action, Announcement, Answer, Ms, ObjId, Progress};
 use crate::trace::{Detail, Event, EventKind, NodeRole, Observation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,27 +133,25 @@ impl Observer {
     }
 
     /// What the difference of two views tells, and what the runner is told of it.
-    pub fn renewed(&self, now: Ms, renewed: &Renewed, mirror: &Mirror) -> (Vec<Event>, Vec<ObjId>) {
-        let (Some(before), Some(after)) = (&renewed.before, mirror.view()) else { return Default::default() };
-        let before = View { catalog: &before.cluster.catalog, state: &before.cluster.state };
-        let mut events = Vec::new();
-        let mut changed = Vec::new();
-        let nodes =
-            by_uid(before.state.nodes.entries().map(|(i, n)| (before.state.name(before.catalog, n.spec.uid), i)));
-        for uid in &renewed.nodes {
-            let new = mirror.node(uid);
-            changed.extend(new.map(ObjId::Node));
-            self.node(now, before, nodes.get(uid.as_str()).copied(), after, new, &mut events);
+    pub fn renewed(&self, now: Ms, renewed: &Renewed, after: View<'_>) -> (Vec<Event>, Vec<ObjId>) {
+        let before = renewed.before.as_ref().map(|b| View { catalog: &b.cluster.catalog, state: &b.cluster.state });
+        // Indices of the view before mean nothing in one that was made anew.
+        let same = before.is_none();
+        let before = before.unwrap_or(after);
+        let (mut events, mut changed) = (Vec::new(), Vec::new());
+        for seen in &renewed.nodes {
+            changed.extend(seen.is.or(seen.was.as_ref().map(|w| w.0).filter(|_| same)).map(ObjId::Node));
+            self.node(now, before, after, seen, &mut events);
         }
-        let pods = by_uid(before.state.pods.entries().map(|(i, p)| (before.state.name(before.catalog, p.uid), i)));
-        for uid in &renewed.pods {
-            let new = mirror.pod(uid);
-            changed.extend(new.map(ObjId::Pod));
-            pod(now, before, pods.get(uid.as_str()).copied(), after, new, &mut events);
+        for seen in &renewed.pods {
+            changed.extend(seen.is.or(seen.was.as_ref().map(|w| w.0).filter(|_| same)).map(ObjId::Pod));
+            pod(now, before, after, seen, &mut events);
         }
-        if renewed.others {
-            changed.extend(after.catalog.owners.indices().map(ObjId::Owner));
-            budgets(now, before, after, &mut events);
+        changed.extend(renewed.owners.iter().copied().map(ObjId::Owner));
+        changed.extend(renewed.budgets.iter().copied().map(ObjId::Budget));
+        for b in &renewed.budgets {
+            let detail = figures(after, *b);
+            events.push(Observation::new(now, EventKind::BudgetChanged).budget(*b).detail(detail).render(after));
         }
         (events, changed)
     }
@@ -161,22 +159,22 @@ impl Observer {
         &self,
         now: Ms,
         before: View<'_>,
-        old: Option<NodeIdx>,
         after: View<'_>,
-        new: Option<NodeIdx>,
+        seen: &Seen<NodeIdx, NodeState>,
         events: &mut Vec<Event>,
     ) {
-        let was = old.map(|i| &before.state.nodes[i]);
-        let Some(i) = new else {
-            events.extend(old.map(|i| Observation::new(now, EventKind::NodeDeleted).node(i).render(before)));
+        let was = seen.was.as_ref().map(|w| &w.1);
+        let Some(i) = seen.is else {
+            let gone = seen.was.as_ref().map(|w| Observation::new(now, EventKind::NodeDeleted).node(w.0));
+            events
+                .extend(gone.map(|o| o.batch(seen.was.as_ref().and_then(|w| self.batch(before, w.0))).render(before)));
             return;
         };
         let is = &after.state.nodes[i];
         let batch = self.batch(after, i);
         let mut tell = |kind, detail: Option<Detail>| {
             let seen = Observation::new(now, kind).node(i).batch(batch);
-            let seen = detail.into_iter().fold(seen, Observation::detail);
-            events.push(seen.render(after));
+            events.push(detail.into_iter().fold(seen, Observation::detail).render(after));
         };
         if was.is_none() {
             tell(EventKind::NodeAdded, Some(Detail { role: Some(NodeRole::New), ..Detail::default() }));
@@ -187,23 +185,19 @@ impl Observer {
         if was.is_some_and(|w| w.ready) && !is.ready {
             tell(EventKind::NodeNotReady, None);
         }
-        let cordoned = was.is_some_and(|w| w.unschedulable);
-        if is.unschedulable != cordoned {
+        if is.unschedulable != was.is_some_and(|w| w.unschedulable) {
             tell(if is.unschedulable { EventKind::NodeCordoned } else { EventKind::NodeUncordoned }, None);
         }
     }
 }
 
-fn by_uid<'v, I: Copy>(entries: impl Iterator<Item = (&'v str, I)>) -> rustc_hash::FxHashMap<&'v str, I> {
-    entries.collect()
-}
-
-fn pod(now: Ms, before: View<'_>, old: Option<PodIdx>, after: View<'_>, new: Option<PodIdx>, events: &mut Vec<Event>) {
-    let was = old.map(|i| &before.state.pods[i]);
-    let ended = |w: &crate::cluster::PodState| w.phase.is_terminal();
-    let Some(i) = new else {
-        if let Some((i, w)) = old.zip(was).filter(|(_, w)| !(ended(w) && w.deleting.is_none())) {
-            events.push(Observation::new(now, EventKind::PodTerminated).pod(i).node(w.node).render(before));
+fn pod(now: Ms, before: View<'_>, after: View<'_>, seen: &Seen<PodIdx, PodState>, events: &mut Vec<Event>) {
+    let was = seen.was.as_ref().map(|w| &w.1);
+    let ended = |w: &PodState| w.phase.is_terminal();
+    let Some(i) = seen.is else {
+        // One that ended by itself has been told already.
+        if let Some((i, w)) = seen.was.as_ref().filter(|(_, w)| !(ended(w) && w.deleting.is_none())) {
+            events.push(Observation::new(now, EventKind::PodTerminated).pod(*i).node(w.node).render(before));
         }
         return;
     };
@@ -237,16 +231,5 @@ fn figures(view: View<'_>, budget: crate::cluster::BudgetIdx) -> Detail {
         desired: Some(b.desired),
         expected: Some(b.expected),
         ..Detail::default()
-    }
-}
-
-fn budgets(now: Ms, before: View<'_>, after: View<'_>, events: &mut Vec<Event>) {
-    let known: BTreeMap<String, Detail> =
-        before.catalog.budgets.indices().map(|b| (before.catalog.budget_text(b), figures(before, b))).collect();
-    for b in after.catalog.budgets.indices() {
-        let now_has = figures(after, b);
-        if known.get(&after.catalog.budget_text(b)) != Some(&now_has) {
-            events.push(Observation::new(now, EventKind::BudgetChanged).budget(b).detail(now_has).render(after));
-        }
     }
 }

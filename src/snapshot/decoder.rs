@@ -12,7 +12,7 @@ use super::pods::ReadPod;
 use super::scale::Definition;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
-use super::{RecordedBudget, Snapshot};
+use super::{RecordedBudget, RecordedNode, Snapshot};
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -528,6 +528,18 @@ pub(super) fn decode_pod(builder: &mut Builder, pod: &Value) -> Result<Option<Re
     })?;
     let customs = Customs { kinds: builder.lookup.custom_kinds.clone(), ..Customs::default() };
     Ok(builder.read_pod(&customs, &pod))
+}
+
+/// A node as it is at some later moment.
+pub(super) fn decode_node(builder: &mut Builder, node: &Value) -> Result<RecordedNode, ReadError> {
+    let node: node::Node<'_> = Raw::Value(node).decode().map_err(|(path, problem)| ReadError::Field {
+        file: "recorded node".into(),
+        item: node.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without name").into(),
+        path,
+        problem,
+    })?;
+    let read = builder.read_node(&node);
+    Ok(RecordedNode { unschedulable: read.unschedulable, ready: read.ready, taints: read.spec.taints })
 }
 
 /// One budget of a recording; None for one that is no budget of a known namespace.

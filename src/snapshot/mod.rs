@@ -115,33 +115,13 @@ impl Snapshot {
         &mut self,
         pods: impl IntoIterator<Item = &'v Value>,
     ) -> Result<Vec<(SpecIdx, PodState)>, ReadError> {
-        if self.cluster.state.has_made_names() {
-            return Err(ReadError::TooLate);
-        }
-        let mut builder = Builder {
-            catalog: std::mem::take(Arc::make_mut(&mut self.cluster.catalog)),
-            lookup: std::mem::take(&mut self.lookup),
-            ..Builder::default()
-        };
-        // A pod of the recording may be one of the dump too; here each is wanted.
-        builder.lookup.pod_uids.clear();
-        let taken = builder.catalog.taken_unix_ms;
-        let mut decoded = Vec::new();
-        let mut failed = None;
-        for pod in pods {
-            match decoder::decode_pod(&mut builder, pod) {
-                Ok(Some(read)) => decoded.push((read.state.spec, decoder::since(taken, read.state))),
-                Ok(None) => {}
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
-        self.lookup = builder.lookup;
-        self.cluster.catalog = Arc::new(builder.catalog);
-        self.cluster.state.catalog_grew(&self.cluster.catalog);
-        failed.map_or(Ok(decoded), Err)
+        self.with_builder(|builder| {
+            // A pod of the recording may be one of the dump too; here each is wanted.
+            builder.lookup.pod_uids.clear();
+            let taken = builder.catalog.taken_unix_ms;
+            let read = pods.into_iter().filter_map(|p| decoder::decode_pod(builder, p).transpose());
+            read.map(|r| r.map(|r| (r.state.spec, decoder::since(taken, r.state)))).collect()
+        })
     }
 
     /// Decodes budgets as they were at some later moment, without adding them to the catalogue or the state.
@@ -151,6 +131,38 @@ impl Snapshot {
         &mut self,
         budgets: impl IntoIterator<Item = &'v Value>,
     ) -> Result<Vec<RecordedBudget>, ReadError> {
+        self.with_builder(|builder| {
+            let known = std::mem::take(&mut builder.catalog.budgets);
+            let mut decoded = Vec::new();
+            let mut result = Ok(());
+            for budget in budgets {
+                builder.lookup.budgets.clear();
+                match decoder::decode_budget(builder, budget) {
+                    Ok(read) => decoded.extend(read),
+                    Err(e) => {
+                        result = Err(e);
+                        break;
+                    }
+                }
+            }
+            builder.lookup.budgets = known.iter().map(|b| (b.namespace, b.name)).collect();
+            builder.catalog.budgets = known;
+            result.map(|()| decoded)
+        })
+    }
+
+    /// Decodes nodes as they were at some later moment, without adding them to the state.
+    ///
+    /// Must come before the state has made names.
+    pub fn decode_nodes<'v>(
+        &mut self,
+        nodes: impl IntoIterator<Item = &'v Value>,
+    ) -> Result<Vec<RecordedNode>, ReadError> {
+        self.with_builder(|builder| nodes.into_iter().map(|n| decoder::decode_node(builder, n)).collect())
+    }
+
+    /// Lets `f` add to the catalogue of a cluster that has been read already.
+    fn with_builder<R>(&mut self, f: impl FnOnce(&mut Builder) -> Result<R, ReadError>) -> Result<R, ReadError> {
         if self.cluster.state.has_made_names() {
             return Err(ReadError::TooLate);
         }
@@ -159,27 +171,23 @@ impl Snapshot {
             lookup: std::mem::take(&mut self.lookup),
             ..Builder::default()
         };
-        let known = std::mem::take(&mut builder.catalog.budgets);
-        let mut decoded = Vec::new();
-        let mut failed = None;
-        for budget in budgets {
-            builder.lookup.budgets.clear();
-            match decoder::decode_budget(&mut builder, budget) {
-                Ok(Some(read)) => decoded.push(read),
-                Ok(None) => {}
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
-        builder.lookup.budgets = known.iter().map(|b| (b.namespace, b.name)).collect();
-        builder.catalog.budgets = known;
+        let result = f(&mut builder);
         self.lookup = builder.lookup;
         self.cluster.catalog = Arc::new(builder.catalog);
         self.cluster.state.catalog_grew(&self.cluster.catalog);
-        failed.map_or(Ok(decoded), Err)
+        result
     }
+}
+
+/// What of a node changes while it lives.
+#[derive(Clone, Debug)]
+pub struct RecordedNode {
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// Condition Ready is True.
+    pub ready: bool,
+    /// `spec.taints`.
+    pub taints: Vec<Taint>,
 }
 
 /// A budget as a recording has it at some moment.
