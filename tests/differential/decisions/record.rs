@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -59,6 +59,7 @@ pub fn record(binary: &Path, config: &Config, world: &World, pods: &[Pod], direc
 pub fn create(client: &Client, world: &World, volumes: Duration) -> Result<()> {
     for (path, object) in &world.objects {
         let answer = client.create(path, object)?;
+        // Attempts of a shrinking run share a cluster: namespaces and priority classes of the one before are still there.
         if answer.code == 409 {
             continue;
         }
@@ -161,8 +162,6 @@ impl Scheduler {
     /// Scores of a pod's last attempt, from what the log has got since the last call.
     fn scores(&mut self, pod: &str) -> Result<Scores> {
         let mut scores = Scores::default();
-        let at = self.log.stream_position()?;
-        self.log.seek(SeekFrom::Start(at))?;
         let mut line = String::new();
         while self.log.read_line(&mut line)? > 0 {
             if line.contains(pod) {
