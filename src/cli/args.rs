@@ -1,5 +1,6 @@
 //! What can be asked on the command line, as clap sees it.
 
+use super::journal::{ApproveArgs, HistoryArgs, StatusArgs, StopArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -32,6 +33,14 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Re-run a saved plan against a dump.
     Simulate(Box<SimulateArgs>),
+    /// Show how an execution stands, from its journal: what is done, under way, refused and waited for.
+    Status(StatusArgs),
+    /// Show what happened in an execution, entry by entry, from its journal.
+    History(HistoryArgs),
+    /// Ask a running execution to stop in order.
+    Stop(StopArgs),
+    /// Approve a batch that waits for it.
+    Approve(ApproveArgs),
     /// Run every scenario of a directory and check what each expects.
     Test(TestArgs),
     /// Replay recordings of a real control plane and compare.

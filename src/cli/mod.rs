@@ -1,6 +1,7 @@
 //! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
 
 pub mod args;
+pub mod journal;
 mod plan;
 
 use crate::ops::control_plane::ControlPlane;
@@ -63,6 +64,10 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Discover(args) => discover_nodes(args),
         Command::Plan(args) => plan::plan(*args),
         Command::Simulate(args) => plan::simulate(*args),
+        Command::Status(args) => journal::status(&args),
+        Command::History(args) => journal::show_history(&args),
+        Command::Stop(args) => journal::stop(&args),
+        Command::Approve(args) => journal::approve(&args),
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),

@@ -3,8 +3,10 @@
 pub mod control_plane;
 pub mod discover;
 pub mod expect;
+pub mod history;
 pub mod input;
 pub mod journal_dir;
 pub mod plan;
 pub mod scenario;
+pub mod status;
 pub mod verify;

@@ -82,6 +82,20 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Fate::Waiting => "not begun",
+            Fate::InProgress => "in progress",
+            Fate::Drained => "drained",
+            Fate::Retired => "given back",
+            Fate::HeldByBudget => "held by a budget",
+            Fate::HeldByRestriction => "held by restrict-scale-down",
+            Fate::HeldByStandAlone => "held by a stand-alone pod",
+            Fate::Invalid => "not valid",
+            Fate::Failed => "failed",
+        }
+    }
     /// Whether its pods have moved.
     pub fn is_replaced(self) -> bool {
         matches!(self, Fate::Drained | Fate::Retired)

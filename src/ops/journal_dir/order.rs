@@ -36,6 +36,16 @@ pub enum Order {
 }
 
 impl Order {
+    /// What is asked, in words (batches counted from 1).
+    pub fn words(&self) -> String {
+        match self {
+            Order::Stop { terminate_drained: None } => "an orderly stop".into(),
+            Order::Stop { terminate_drained: Some(true) } => "an orderly stop, drained nodes to be given back".into(),
+            Order::Stop { terminate_drained: Some(false) } => "an orderly stop, drained nodes to be kept".into(),
+            Order::Interrupt { .. } => "to end now".into(),
+            Order::Approve { batch, by } => format!("batch {} may start, says {by}", batch + 1),
+        }
+    }
     /// What a session hears of it.
     pub fn input(&self) -> Input {
         match self {
@@ -97,6 +107,14 @@ impl JournalDir {
             }
         }
         Ok((orders, refused))
+    }
+    /// What was asked and not taken up, oldest first; nothing is changed.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn pending(&self) -> Result<Vec<Order>, JournalDirError> {
+        let files = files(&self.requests())?;
+        Ok(files.iter().filter(|f| has_extension(f, "json")).filter_map(|f| read(f).ok().flatten()).collect())
     }
     /// Takes an order away: the journal has it.
     ///

@@ -38,11 +38,15 @@ impl Scribe {
 
 /// What an execution of two batches writes down: every kind of record, real progress; and the progress it ends with.
 pub(crate) fn story() -> (Vec<Entry>, Value) {
+    story_with(Options::default())
+}
+
+/// The same under other options.
+pub(crate) fn story_with(options: Options) -> (Vec<Entry>, Value) {
     let mut world = World::new(2, 2, &[("web", &[0, 1])]);
     world.refuses.insert("web-1".into(), (20_000, 429));
     world.steps = Some(Vec::new());
     let batches: &[&[usize]] = &[&[0], &[1]];
-    let options = Options::default();
     let mut scribe = Scribe::default();
     scribe.write(Record::Began(Box::new(began(&world, batches, options.clone()))));
     let intent = world.intent(batches, options);
@@ -53,11 +57,11 @@ pub(crate) fn story() -> (Vec<Entry>, Value) {
         scribe.now = now;
         last = serde_json::to_value(&progress).expect("progress serialises");
         let calls: Vec<Call> = calls.iter().map(|(id, action)| call(id.0, action)).collect();
-        let ids: Vec<u64> = calls.iter().map(|c| c.call).collect();
+        let answers: Vec<(u64, &str)> = calls.iter().map(|c| (c.call, answer(&c.what))).collect();
         log.records(last.clone(), calls).into_iter().for_each(|r| scribe.write(r));
-        for id in ids {
+        for (call, answer) in answers {
             scribe.now += 3;
-            scribe.write(Record::Answered { call: id, answer: "429 TooManyRequests: Cannot evict pod".into() });
+            scribe.write(Record::Answered { call, answer: answer.into() });
         }
         if n == 4 {
             visitors(&mut scribe);
@@ -87,9 +91,17 @@ fn call(id: u64, action: &Action) -> Call {
         Action::Cordon { node } => ("cordon", format!("old-{}", node.0)),
         Action::Evict { pod, .. } => ("evict", format!("default/web-{}", pod.0)),
         Action::RetireNode { node } => ("retire", format!("old-{}", node.0)),
+        Action::AwaitApproval { batch } => ("await-approval", format!("batch {batch}")),
         _ => ("read", String::new()),
     };
     Call { call: id, what: what.into(), object, uid: format!("uid-{id}") }
+}
+
+fn answer(what: &str) -> &'static str {
+    match what {
+        "evict" => "429 TooManyRequests: Cannot evict pod as it would violate the pod's disruption budget.",
+        _ => "accepted",
+    }
 }
 
 /// The lines of entries.
