@@ -45,6 +45,12 @@ pub enum Command {
     Test(TestArgs),
     /// Replay recordings of a real control plane and compare.
     Verify(VerifyArgs),
+    /// Show predicted against actual of an execution, batch by batch, with the delays that were really seen.
+    Report(super::runs::ReportArgs),
+    /// Write the delays that runs really had, for the next plan's --delays.
+    Calibrate(super::runs::CalibrateArgs),
+    /// Explain what differs between two plans, or between two runs.
+    Diff(super::runs::DiffArgs),
     /// Write a synthetic cluster as a kubectl List.
     Generate(GenerateArgs),
     /// Print the JSON Schema of a file format.

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod journal;
 mod plan;
+pub mod runs;
 
 use crate::ops::control_plane::ControlPlane;
 use crate::ops::discover::discover;
@@ -71,6 +72,9 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),
+        Command::Report(args) => runs::report(args),
+        Command::Calibrate(args) => runs::calibrate(args),
+        Command::Diff(args) => runs::diff_files(args),
         Command::Schema(args) => schema(args),
         Command::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "nodeferry", &mut std::io::stdout());

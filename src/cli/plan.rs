@@ -230,7 +230,7 @@ fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: 
 }
 
 /// `90s`, `10m`, `1h`, `1h30m` in milliseconds.
-fn parse_time(text: &str) -> Result<i64> {
+pub(super) fn parse_time(text: &str) -> Result<i64> {
     let (mut total, mut digits, mut any) = (0i64, String::new(), false);
     let bad = || anyhow!("expected a time such as 90s, 10m or 1h30m");
     for c in text.chars() {
@@ -280,23 +280,23 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
         }
     }
     if let Some(dir) = report {
-        let findings: Vec<FindingRow> = planned
-            .forecast
-            .findings
-            .iter()
-            .map(|f| FindingRow {
-                code: f.code.clone(),
-                severity: severity(f).to_owned(),
-                object: f.object.clone(),
-                message: f.message.clone(),
-                remedy: f.remedy.clone(),
-            })
-            .collect();
+        let findings: Vec<FindingRow> = planned.forecast.findings.iter().map(finding_row).collect();
         let durations: Vec<u64> = planned.durations_ms.iter().map(|d| (*d).max(0) as u64).collect();
         let written = write_metrics(&planned.metrics, &findings, &durations, dir)?;
         let _ = writeln!(anstream::stderr(), "report: {} files in {}", written.len(), dir.display());
     }
     Ok(())
+}
+
+/// A finding as files show it.
+pub(super) fn finding_row(f: &crate::cluster::Finding) -> FindingRow {
+    FindingRow {
+        code: f.code.clone(),
+        severity: severity(f).to_owned(),
+        object: f.object.clone(),
+        message: f.message.clone(),
+        remedy: f.remedy.clone(),
+    }
 }
 
 fn severity(finding: &crate::cluster::Finding) -> &'static str {

@@ -1,12 +1,16 @@
 //! What people DO with it: plan with replications, verify, test, re-simulate, discover.
 
+pub mod actual;
+pub mod calibrate;
 pub mod control_plane;
+pub mod diff;
 pub mod discover;
 pub mod expect;
 pub mod history;
 pub mod input;
 pub mod journal_dir;
 pub mod plan;
+pub mod run_file;
 pub mod scenario;
 pub mod status;
 pub mod verify;

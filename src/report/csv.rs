@@ -116,7 +116,8 @@ pub fn files(metrics: &Metrics, findings: &[FindingRow]) -> Vec<(&'static str, S
     ]
 }
 
-fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl Iterator<Item = R>) -> String {
+/// A file of a header and rows as long as it.
+pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl Iterator<Item = R>) -> String {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     // A Vec takes all bytes and every row has the header's length, so neither can fail.
     _ = writer.write_record(header);

@@ -92,6 +92,16 @@ impl Observer {
             Announcement::MigrationFinished { outcome, failure } => {
                 Observation::new(now, EventKind::MigrationFinished).detail(ended(outcome, failure))
             }
+            Announcement::Waiting { batch, wait, until } => {
+                Observation::new(now, EventKind::GateWaiting).batch(*batch).detail(Detail {
+                    reason: Some(wait.reason().to_owned()),
+                    until_ms: until.map(|t| t.max(0) as u64),
+                    ..Detail::default()
+                })
+            }
+            Announcement::Opened { batch, wait } => Observation::new(now, EventKind::GateOpened)
+                .batch(*batch)
+                .detail(Detail { reason: Some(wait.reason().to_owned()), ..Detail::default() }),
             _ => return None,
         };
         Some(seen.render(view))

@@ -48,6 +48,9 @@ pub struct DelayOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadDelay {
+    /// `Kind/namespace/name` of the workload, as a trace names it; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Namespace; all if not given.
     #[serde(default)]
     pub namespace: Option<String>,
@@ -207,9 +210,12 @@ impl Delays {
         if let Some(ms) = annotation.as_ref().and_then(|key| annotated_ms(catalog, &spec.annotations, key)) {
             return ms;
         }
+        let named = self.options.workloads.iter().any(|w| w.owner.is_some());
+        let owner = named.then(|| owner_text(catalog, state, pod));
         let matching = self.options.workloads.iter().find_map(|w| {
             let ns = catalog.text(catalog.namespaces[spec.namespace].name);
-            let fits = w.namespace.as_deref().is_none_or(|n| n == ns)
+            let fits = (w.owner.is_none() || w.owner == owner)
+                && w.namespace.as_deref().is_none_or(|n| n == ns)
                 && w.match_labels.iter().all(|(k, v)| {
                     let value = catalog.names.get(k).and_then(|k| spec.labels.get(k));
                     value.is_some_and(|found| catalog.text(found) == v)
@@ -223,6 +229,14 @@ impl Delays {
                 delay.sample(draws.u64(&state.pod_text(catalog, pod), purpose, u64::from(state.pods[pod].incarnation)))
             }
         }
+    }
+}
+
+/// A pod's workload as a trace names it; a stand-alone pod's is itself.
+fn owner_text(catalog: &Catalog, state: &State, pod: PodIdx) -> String {
+    match catalog.specs[state.pods[pod].spec].owner {
+        Some(owner) => catalog.owner_text(crate::trace::observation::workload(catalog, owner)),
+        None => format!("Pod/{}", state.pod_text(catalog, pod)),
     }
 }
 

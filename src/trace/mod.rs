@@ -7,6 +7,7 @@
 mod builder;
 mod capacity;
 pub mod compare;
+pub mod delays;
 pub mod event;
 mod lineage;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod time;
 
 pub use builder::MetricsBuilder;
 pub use compare::{Comparison, Difference, compare};
+pub use delays::SeenDelays;
 pub use event::{Event, EventKind, NodeRole};
 pub use metrics::Metrics;
 pub use observation::{Detail, Observation};

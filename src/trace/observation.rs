@@ -149,7 +149,7 @@ impl Observation {
 ///
 /// A Deployment for the pods of its ReplicaSets, but not the custom resource above several workloads:
 /// under that, pods that do not stand for one another would be joined.
-fn workload(catalog: &Catalog, owner: OwnerIdx) -> OwnerIdx {
+pub(crate) fn workload(catalog: &Catalog, owner: OwnerIdx) -> OwnerIdx {
     let known = |o: OwnerIdx| !matches!(catalog.owners[o].kind, OwnerKind::Custom | OwnerKind::Node);
     let mut top = owner;
     // Owner chains are short; the bound guards against a cycle in a hand-made dump.

@@ -7,6 +7,7 @@ mod groups;
 mod properties;
 mod readme;
 mod resume;
+mod runs;
 mod scheduler_config;
 mod snapshot;
 mod verify_decisions;

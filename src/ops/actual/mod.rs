@@ -1,0 +1,296 @@
+//! Predicted against actual: a plan's forecast beside what its execution really did, batch by batch.
+
+pub mod show;
+
+use super::run_file::{Execution, Run};
+use crate::plan::Spread;
+use crate::plan::forecast::{BatchForecast, Forecast};
+use crate::trace::delays::{Gap, Samples, together};
+use crate::trace::metrics::BatchRow;
+use crate::trace::{Event, EventKind, Metrics, SeenDelays};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Predicted against actual.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Actual {
+    /// Name of the execution.
+    pub execution: String,
+    /// Name of the context that it was carried out on.
+    pub context: String,
+    /// When it began, in milliseconds since 1970.
+    pub began_unix_ms: i64,
+    /// Version of nodeferry that began it.
+    pub version: String,
+    /// Version of nodeferry that predicted it.
+    pub forecast_version: String,
+    /// The whole.
+    pub whole: Whole,
+    /// Batches in order.
+    pub batches: Vec<Batch>,
+    /// Delays that were seen.
+    pub delays: Vec<DelayRow>,
+    /// What the forecast's delays were, in its own words.
+    pub delays_predicted: Vec<String>,
+    /// What else should be known.
+    pub notes: Vec<String>,
+}
+
+/// A figure, predicted and actual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Pair {
+    /// Predicted; null if it was not.
+    pub predicted: Option<i64>,
+    /// Actual; null if it did not come to that.
+    pub actual: Option<i64>,
+    /// How much more the actual one is, in percent of the predicted one; null where one is missing or nothing was predicted.
+    pub difference_percent: Option<f64>,
+}
+
+impl Pair {
+    /// Of two figures.
+    pub fn of(predicted: Option<i64>, actual: Option<i64>) -> Pair {
+        // Tenths of a percent in integers: the same on every machine.
+        let tenths = |(p, a): (i64, i64)| {
+            let (p, difference) = (i128::from(p), i128::from(a) - i128::from(p));
+            (p > 0).then(|| (difference * 2000 + p * difference.signum()) / (2 * p))
+        };
+        let difference_percent = predicted.zip(actual).and_then(tenths).map(|t| t as f64 / 10.0);
+        Pair { predicted, actual, difference_percent }
+    }
+}
+
+/// The whole execution.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Whole {
+    /// How it was to end.
+    pub outcome_predicted: String,
+    /// How it ended; null if it has not.
+    pub outcome: Option<String>,
+    /// Why, unless it completed.
+    pub reason: Option<String>,
+    /// From start to end (the median of the replications).
+    pub duration_ms: Pair,
+    /// How the prediction spread over the replications.
+    pub duration_spread_ms: Spread,
+    /// Of the actual duration: no process carried it out.
+    pub away_ms: u64,
+    /// How many times a process went on with it.
+    pub resumed: u64,
+    /// Of the actual duration: what was waited for between batches, by `Soak`, `Window`, `Check`, `Approval`.
+    pub waited_ms: BTreeMap<String, u64>,
+    /// Evictions accepted.
+    pub evictions: Pair,
+    /// Evictions refused, retries included.
+    pub refused: Pair,
+    /// Nodes launched.
+    pub launched: Pair,
+    /// Pods moved.
+    pub pods_moved: Pair,
+    /// Pods moved more than once.
+    pub pods_moved_twice: Pair,
+    /// Most nodes at once.
+    pub peak_nodes: Pair,
+}
+
+/// One batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Batch {
+    /// Counted from 0.
+    pub index: u32,
+    /// Old nodes by name.
+    pub nodes: Vec<String>,
+    /// Milliseconds since the migration started.
+    pub start_ms: Pair,
+    /// Milliseconds since the migration started.
+    pub end_ms: Pair,
+    /// From start to end.
+    pub duration_ms: Pair,
+    /// Of the actual duration: no process carried it out.
+    pub away_ms: u64,
+    /// Evictions accepted.
+    pub evictions: Pair,
+    /// Evictions refused, retries included.
+    pub refused: Pair,
+    /// Nodes launched.
+    pub launched: Pair,
+    /// How it was to end.
+    pub outcome_predicted: Option<String>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Why, unless it completed.
+    pub reason: Option<String>,
+}
+
+/// A delay that was seen, of one workload or group, or of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DelayRow {
+    /// `start`, `stop`, `schedule`, `launch`, `boot`, `retire`.
+    pub delay: &'static str,
+    /// `Kind/namespace/name` of the workload, or the group; null for all.
+    pub of: Option<String>,
+    /// How many were seen.
+    pub samples: usize,
+    /// How they spread, in milliseconds.
+    pub ms: Spread,
+}
+
+/// Lays the forecast beside what happened.
+///
+/// # Errors
+/// Says so if the run has no forecast: a trace, or a journal whose plan's forecast cannot be read.
+pub fn actual(run: &Run) -> Result<Actual, String> {
+    let Some(e) = &run.execution else {
+        return Err("this is a trace, and says nothing of what was predicted; expected a journal (to compare two traces: nodeferry diff)".into());
+    };
+    let forecast: Forecast = serde_path_to_error::deserialize(&e.began.plan.forecast)
+        .map_err(|err| format!("the plan's forecast cannot be read, at {}: {}", err.path(), err.inner()))?;
+    let metrics = Metrics::from_events(&run.events);
+    let start = metrics.start_ms;
+    Ok(Actual {
+        execution: e.began.execution.clone(),
+        context: e.began.context.clone(),
+        began_unix_ms: e.began.unix_ms,
+        version: e.began.nodeferry.clone(),
+        forecast_version: forecast.version.clone(),
+        whole: whole(e, &forecast, &metrics, &run.events),
+        batches: forecast
+            .batches
+            .iter()
+            .map(|b| batch(b, metrics.batches.iter().find(|r| r.index == b.index), start, &e.away))
+            .collect(),
+        delays: delay_rows(&run.delays()),
+        delays_predicted: origins(&forecast),
+        notes: notes(e, &run.delays()),
+    })
+}
+
+fn signed(n: u64) -> Option<i64> {
+    i64::try_from(n).ok()
+}
+
+fn whole(e: &Execution, forecast: &Forecast, metrics: &Metrics, events: &[Event]) -> Whole {
+    let of = |predicted: u64, actual: u64| Pair::of(signed(predicted), signed(actual));
+    let sum = |f: fn(&BatchForecast) -> u64| forecast.batches.iter().map(f).sum();
+    let end = if metrics.outcome.is_some() { metrics.end_ms } else { e.last_ms };
+    Whole {
+        outcome_predicted: forecast.outcome.clone(),
+        outcome: e.ended.as_ref().map(|e| e.0.text().to_owned()),
+        reason: e.ended.as_ref().and_then(|e| e.1.as_ref()).map(|f| f.reason.clone()),
+        duration_ms: Pair::of(
+            Some(forecast.duration_ms.p50),
+            e.ended.is_some().then(|| end.saturating_sub(metrics.start_ms)).and_then(signed),
+        ),
+        duration_spread_ms: forecast.duration_ms,
+        away_ms: overlap(&e.away, metrics.start_ms, end),
+        resumed: e.away.len() as u64,
+        waited_ms: waits(events, end),
+        evictions: of(sum(|b| b.evictions), metrics.evictions),
+        refused: of(sum(|b| b.refused), metrics.refused),
+        launched: of(sum(|b| b.launched), metrics.launched),
+        pods_moved: of(forecast.pods_moved, metrics.pods_moved),
+        pods_moved_twice: of(forecast.pods_moved_twice, metrics.pods_moved_twice),
+        peak_nodes: of(forecast.peak_nodes, metrics.peak_nodes),
+    }
+}
+
+fn batch(forecast: &BatchForecast, row: Option<&BatchRow>, start: u64, away: &[Gap]) -> Batch {
+    let since = |t: Option<u64>| t.map(|t| t.saturating_sub(start)).and_then(signed);
+    let span = |a: Option<u64>, b: Option<u64>| a.zip(b).and_then(|(a, b)| signed(b.saturating_sub(a)));
+    let (began, ended) = (row.and_then(|r| r.start_ms), row.and_then(|r| r.end_ms));
+    let figure =
+        |predicted: u64, actual: fn(&BatchRow) -> u64| Pair::of(signed(predicted), row.map(actual).and_then(signed));
+    Batch {
+        index: forecast.index,
+        nodes: forecast.nodes.clone(),
+        start_ms: Pair::of(forecast.start_ms.and_then(signed), since(began)),
+        end_ms: Pair::of(forecast.end_ms.and_then(signed), since(ended)),
+        duration_ms: Pair::of(span(forecast.start_ms, forecast.end_ms), span(began, ended)),
+        away_ms: began.zip(ended).map_or(0, |(a, b)| overlap(away, a, b)),
+        evictions: figure(forecast.evictions, |r| r.evictions),
+        refused: figure(forecast.refused, |r| r.refused),
+        launched: figure(forecast.launched, |r| r.launched),
+        outcome_predicted: forecast.outcome.clone(),
+        outcome: row.and_then(|r| r.outcome.clone()),
+        reason: row.and_then(|r| r.reason.clone()),
+    }
+}
+
+/// How much of a span lies in gaps.
+fn overlap(gaps: &[Gap], from: u64, to: u64) -> u64 {
+    gaps.iter().map(|(a, b)| (*b).min(to).saturating_sub((*a).max(from))).sum()
+}
+
+/// What was waited for between batches, by reason; a wait that was not over lasted until `end`.
+fn waits(events: &[Event], end: u64) -> BTreeMap<String, u64> {
+    let mut waited = BTreeMap::new();
+    let mut open: Option<(String, u64)> = None;
+    for e in events {
+        let begins = e.event == EventKind::GateWaiting;
+        if !begins && !matches!(e.event, EventKind::GateOpened | EventKind::MigrationFinished) {
+            continue;
+        }
+        if let Some((reason, since)) = open.take() {
+            *waited.entry(reason).or_default() += e.t_ms.saturating_sub(since);
+        }
+        if begins {
+            open = Some((e.reason.clone().unwrap_or_default(), e.t_ms));
+        }
+    }
+    if let Some((reason, since)) = open {
+        *waited.entry(reason).or_default() += end.saturating_sub(since);
+    }
+    waited
+}
+
+/// Each delay of all, then of each workload or group.
+pub fn delay_rows(seen: &SeenDelays) -> Vec<DelayRow> {
+    let tables: [(&'static str, &Samples); 6] = [
+        ("start", &seen.start),
+        ("stop", &seen.stop),
+        ("schedule", &seen.schedule),
+        ("launch", &seen.launch),
+        ("boot", &seen.boot),
+        ("retire", &seen.retire),
+    ];
+    let mut rows = Vec::new();
+    for (delay, table) in tables.into_iter().filter(|t| !t.1.is_empty()) {
+        let all = together(table);
+        rows.push(DelayRow { delay, of: None, samples: all.len(), ms: Spread::of(&all) });
+        rows.extend(table.iter().map(|(of, samples)| DelayRow {
+            delay,
+            of: Some(of.clone()),
+            samples: samples.len(),
+            ms: Spread::of(samples),
+        }));
+    }
+    rows
+}
+
+/// What the forecast says of its own delays.
+fn origins(forecast: &Forecast) -> Vec<String> {
+    forecast.findings.iter().filter(|f| f.code == "delay-origin").map(|f| f.message.clone()).collect()
+}
+
+fn notes(e: &Execution, seen: &SeenDelays) -> Vec<String> {
+    let mut notes: Vec<String> = e.torn.iter().cloned().collect();
+    if e.ended.is_none() {
+        notes.push(
+            "the execution has not ended: it is under way, or can be gone on with by nodeferry resume; what is missing is not counted"
+                .into(),
+        );
+    }
+    if !e.away.is_empty() {
+        notes.push(format!(
+            "no process carried it out for a while, {}: what happened then was seen late",
+            crate::runner::count(e.away.len(), "time")
+        ));
+    }
+    if seen.unwatched > 0 {
+        notes.push(format!(
+            "{} left out, because nobody watched for a part of them",
+            crate::runner::count(seen.unwatched, "delay")
+        ));
+    }
+    notes
+}
