@@ -59,7 +59,7 @@ pub(crate) fn nodeferry_of(binary: &Path, dir: &Dir, args: &[&str], stdin: &str)
     Ran { status: out.status.code().expect("an exit status"), stdout: text(out.stdout), stderr: text(out.stderr) }
 }
 
-fn nodeferry(dir: &Dir, args: &[&str]) -> Ran {
+pub(crate) fn nodeferry(dir: &Dir, args: &[&str]) -> Ran {
     nodeferry_of(Path::new(env!("CARGO_BIN_EXE_nodeferry")), dir, args, "")
 }
 

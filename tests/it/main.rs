@@ -4,6 +4,7 @@ mod cli;
 mod completeness;
 mod determinism;
 mod groups;
+mod journal;
 mod properties;
 mod readme;
 mod resume;
