@@ -41,6 +41,8 @@ pub enum Command {
     Stop(StopArgs),
     /// Approve a batch that waits for it.
     Approve(ApproveArgs),
+    /// Carry a plan out upon a simulated API where everything goes wrong that may, seed by seed, and judge it.
+    Rehearse(super::rehearse::RehearseArgs),
     /// Run every scenario of a directory and check what each expects.
     Test(TestArgs),
     /// Replay recordings of a real control plane and compare.

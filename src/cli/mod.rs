@@ -3,6 +3,7 @@
 pub mod args;
 pub mod journal;
 mod plan;
+mod rehearse;
 pub mod runs;
 
 use crate::ops::control_plane::ControlPlane;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::History(args) => journal::show_history(&args),
         Command::Stop(args) => journal::stop(&args),
         Command::Approve(args) => journal::approve(&args),
+        Command::Rehearse(args) => rehearse::rehearse(args),
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),

@@ -71,8 +71,7 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     let text =
         std::fs::read_to_string(&args.plan).with_context(|| format!("cannot read the plan {}", args.plan.display()))?;
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
-    let settings: Settings = serde_path_to_error::deserialize(&saved.intent.simulation)
-        .map_err(|e| anyhow!("{}: intent.simulation.{}: {}", args.plan.display(), e.path(), e.inner()))?;
+    let settings = settings(&saved).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let asked = &args.input;
     // The plan's own control plane and groups hold unless others are given.
     let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
@@ -113,11 +112,17 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
 /// What a plan document keeps of the simulation that forecast it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
-    sim: SimOptions,
-    autoscaler: AutoscalerOptions,
-    seed: u64,
+pub(super) struct Settings {
+    pub(super) sim: SimOptions,
+    pub(super) autoscaler: AutoscalerOptions,
+    pub(super) seed: u64,
     replications: u32,
+}
+
+/// The settings that a plan keeps.
+pub(super) fn settings(plan: &Plan) -> Result<Settings> {
+    serde_path_to_error::deserialize(&plan.intent.simulation)
+        .map_err(|e| anyhow!("intent.simulation.{}: {}", e.path(), e.inner()))
 }
 
 /// Lays the flags over what the scenario (or the defaults) say.

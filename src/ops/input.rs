@@ -127,6 +127,16 @@ pub fn cluster_of_scenario(
     control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
+    let mut snapshot = Snapshot::from_sources(&sources_of_scenario(scenario)?)?;
+    add_manual_pods(&mut snapshot, &scenario.sim)?;
+    with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), control_plane, strict)
+}
+
+/// What a scenario's cluster is read from: its dumps, and generated and inline objects as one more.
+///
+/// # Errors
+/// A dump that cannot be read, or parameters that generate nothing.
+pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputError> {
     let mut sources = source::load(&scenario.cluster.dump)?;
     let mut objects = match &scenario.cluster.generate {
         Some(params) => generate(params)?,
@@ -143,9 +153,7 @@ pub fn cluster_of_scenario(
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
         sources.push(Source { name: format!("cluster of scenario {:?}", scenario.scenario), bytes: list.into_bytes() });
     }
-    let mut snapshot = Snapshot::from_sources(&sources)?;
-    add_manual_pods(&mut snapshot, &scenario.sim)?;
-    with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), control_plane, strict)
+    Ok(sources)
 }
 
 /// Adds the specs of pods that faults create by hand to the catalogue, one per fault, named `<name>-<index of the fault>`.

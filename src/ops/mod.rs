@@ -10,6 +10,7 @@ pub mod history;
 pub mod input;
 pub mod journal_dir;
 pub mod plan;
+pub mod rehearse;
 pub mod run_file;
 pub mod scenario;
 pub mod status;

@@ -318,7 +318,7 @@ pub fn forecast(
 }
 
 /// The old nodes that a choice means.
-fn choose(view: View<'_>, choice: &NodeChoice) -> Result<Vec<NodeIdx>, PlanError> {
+pub(crate) fn choose(view: View<'_>, choice: &NodeChoice) -> Result<Vec<NodeIdx>, PlanError> {
     if view.state.live_nodes().next().is_none() {
         return Err(PlanError::Input(
             "the dump has no nodes: was the kind asked for? (kubectl get nodes -o json)".into(),

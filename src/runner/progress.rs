@@ -29,6 +29,10 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Moment of the first input.
+    pub fn began(&self) -> Ms {
+        self.common.began
+    }
     /// What became of each batch that has begun, in order.
     pub fn batches(&self) -> &[BatchReport] {
         &self.common.reports

@@ -95,6 +95,10 @@ impl Machines {
         Ok(())
     }
 
+    /// Machines that were started so far, whatever became of them.
+    pub fn started(&self) -> u32 {
+        self.launches.len() as u32
+    }
     /// Machines of a group that were asked for and are not Ready yet.
     pub fn under_way(&self, group: GroupIdx) -> u32 {
         self.launches.iter().filter(|l| !l.done && l.request.group == group).count() as u32

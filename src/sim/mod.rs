@@ -7,6 +7,7 @@
 //!
 //! [`Change`]: crate::cluster::Change
 
+pub mod api;
 pub mod autoscaler;
 pub mod budgets;
 pub mod checkers;

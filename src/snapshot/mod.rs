@@ -68,6 +68,38 @@ pub fn read_paths(paths: &[PathBuf]) -> Result<Snapshot, ReadError> {
     Snapshot::from_sources(&source::load(paths)?)
 }
 
+/// The objects of sources, one by one, as values: Lists are taken apart.
+///
+/// # Errors
+/// As [`Snapshot::from_sources`].
+pub fn objects_of(sources: &[Source]) -> Result<Vec<Value>, ReadError> {
+    let mut objects = Vec::new();
+    for source in sources {
+        let text = std::str::from_utf8(&source.bytes)
+            .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?
+            .trim_start_matches('\u{feff}');
+        let yaml = match document::is_json(text) {
+            true => None,
+            false => Some(document::yaml_values(&source.name, text)?),
+        };
+        let items = match &yaml {
+            Some(values) => document::value_items(&source.name, 0, values)?,
+            None => document::json_items(&source.name, 0, text)?,
+        };
+        for item in items {
+            let mut object: Value = item.raw.decode().map_err(|(path, problem)| ReadError::NotAnObject {
+                file: source.name.clone(),
+                item: format!("{} {path}", item.place),
+                problem,
+            })?;
+            object["apiVersion"] = (*item.api_version).into();
+            object["kind"] = (*item.kind).into();
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
 impl Snapshot {
     /// Decodes sources that are loaded already; pure.
     pub fn from_sources(sources: &[Source]) -> Result<Snapshot, ReadError> {

@@ -122,6 +122,10 @@ impl World {
     pub fn under_way(&self, group: crate::cluster::GroupIdx) -> u32 {
         self.machines.under_way(group)
     }
+    /// Machines that were started so far.
+    pub fn launches(&self) -> u32 {
+        self.machines.started()
+    }
     /// Broken invariants of the world itself: bugs of ours.
     pub fn violations(&self) -> &[Violation] {
         &self.checkers.violations

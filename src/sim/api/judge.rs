@@ -1,0 +1,350 @@
+//! Judges of a rehearsal: what must never happen, whatever goes wrong. They look at what truly happened at the server and
+//! at the journal's safe entries, and ask none of the code they judge.
+
+use super::facts::{Fact, Who};
+use super::objects::{Bases, Place};
+use super::server::Server;
+use crate::cluster::{Catalog, NodeIdx, OwnerKind, PodIdx, State};
+use crate::plan::Options;
+use crate::plan::options::{ProcedureKind, SurgePreset, Undrainable};
+use crate::runner::{Ms, Outcome};
+use crate::session::journal::{Entry, Record};
+use crate::session::{Exchange, Method, Request};
+use crate::sim::world::Grant;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Something that must never happen, and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Milliseconds since the beginning.
+    pub t_ms: Ms,
+    /// Which rule.
+    pub rule: &'static str,
+    /// What broke it.
+    pub text: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {} ms: {}: {}", self.t_ms, self.rule, self.text)
+    }
+}
+
+/// More than so many are not kept.
+const MOST: usize = 10;
+
+/// A node that takes no new pods.
+#[derive(Clone, Copy, Debug)]
+struct Cordon {
+    by: Who,
+    /// Somebody else asked for it too.
+    others_too: bool,
+    since: Ms,
+}
+
+/// The judges of one rehearsal.
+pub struct Judge {
+    bases: Arc<Bases>,
+    old: BTreeSet<NodeIdx>,
+    may_delete: bool,
+    cordons: BTreeMap<NodeIdx, Cordon>,
+    /// When each node was cordoned last.
+    cordoned_at: BTreeMap<NodeIdx, Ms>,
+    started: BTreeMap<String, (u32, u32)>,
+    /// Objects of calls that the safe entries announce: what, object.
+    announced: BTreeSet<(String, String)>,
+    read: u64,
+    /// Evictions that were granted to us.
+    pub evictions: u64,
+    /// What was broken.
+    pub broken: Vec<Broken>,
+}
+
+impl Judge {
+    /// Judges of a plan's execution, before it begins.
+    pub fn new(bases: Arc<Bases>, state: &State, old: &[NodeIdx], options: &Options) -> Judge {
+        let cordoned = state.live_nodes().filter(|n| state.nodes[*n].unschedulable);
+        let cordons: BTreeMap<NodeIdx, Cordon> =
+            cordoned.map(|n| (n, Cordon { by: Who::Other, others_too: true, since: 0 })).collect();
+        Judge {
+            bases,
+            old: old.iter().copied().collect(),
+            may_delete: may_delete(options),
+            cordoned_at: cordons.keys().map(|n| (*n, 0)).collect(),
+            cordons,
+            started: BTreeMap::new(),
+            announced: BTreeSet::new(),
+            read: 0,
+            evictions: 0,
+            broken: Vec::new(),
+        }
+    }
+    /// Notes that a rule was broken.
+    pub fn note(&mut self, t_ms: Ms, rule: &'static str, text: impl Into<String>) {
+        if self.broken.len() < MOST {
+            self.broken.push(Broken { t_ms, rule, text: text.into() });
+        }
+    }
+
+    // --- what is written down ---
+
+    /// Reads the entries that are safe.
+    pub fn safe(&mut self, entries: &[Entry]) {
+        let from = entries.partition_point(|e| e.seq < self.read);
+        for entry in &entries[from..] {
+            self.read = entry.seq + 1;
+            if let Record::Intends { calls, .. } = &entry.record {
+                self.announced.extend(calls.iter().map(|c| (c.what.clone(), c.object.clone())));
+            }
+        }
+    }
+    /// A request leaves: one that changes something must have been announced.
+    pub fn sent(&mut self, now: Ms, request: &Request) {
+        let Some((whats, object)) = announcement(request) else { return };
+        let known = whats.iter().any(|w| {
+            self.announced.iter().any(|(what, o)| what == w && (o == &object || o.ends_with(&format!(" for {object}"))))
+        });
+        if !known {
+            self.note(now, "announced-first", format!("{} left before an entry announced it", words(request)));
+        }
+    }
+
+    // --- what happened ---
+
+    /// Something happened at the server.
+    pub fn happened(&mut self, now: Ms, server: &Server, fact: Fact) {
+        let (c, s) = (server.world().catalog(), server.world().state());
+        match fact {
+            Fact::Cordon { who, node, on: true } => {
+                self.cordons.insert(node, Cordon { by: who, others_too: who == Who::Other, since: now });
+                self.cordoned_at.insert(node, now);
+            }
+            Fact::Cordon { who, node, on: false } => {
+                let before = self.cordons.remove(&node);
+                if who == Who::Us && before.is_none_or(|b| b.by == Who::Other) {
+                    let name = s.node_name(c, node).to_owned();
+                    self.note(
+                        now,
+                        "others-cordons",
+                        format!("{name} was cordoned by somebody else, and uncordoned by us"),
+                    );
+                }
+            }
+            Fact::CordonedToo { node } => {
+                if let Some(cordon) = self.cordons.get_mut(&node) {
+                    cordon.others_too = true;
+                }
+            }
+            Fact::EvictionAsked { who: Who::Us, pod, by_name } => self.asked(now, c, s, pod, by_name),
+            Fact::EvictionAsked { who: Who::Other, .. } => {}
+            Fact::Granted { grant, who } => {
+                self.evictions += u64::from(who == Some(Who::Us));
+                self.granted(now, c, s, &grant);
+            }
+            Fact::PodDeleted { who, place, node, already } => {
+                let ours = who == Who::Us && !already;
+                let name = format!("{}/{}", place.namespace, place.name);
+                if ours && !self.may_delete {
+                    self.note(
+                        now,
+                        "no-deletions",
+                        format!("{name} was deleted past its budgets; the plan does not allow it"),
+                    );
+                }
+                if ours && node.is_some_and(|n| !self.old.contains(&n)) {
+                    self.note(now, "old-nodes-only", format!("{name} was deleted on a node that is not to be emptied"));
+                }
+            }
+            Fact::Retired { who: Who::Us, node, name } => self.retired(now, c, s, node, &name),
+            Fact::Retired { .. } => {}
+            Fact::Launched { key, started, total } => {
+                let (sum, most) = self.started.entry(key.clone()).or_default();
+                (*sum, *most) = (*sum + started, (*most).max(total));
+                if *sum > *most {
+                    let text = format!("{sum} machines were started for {key}, which asked for {most}");
+                    self.note(now, "no-second-machine", text);
+                }
+            }
+        }
+    }
+    fn asked(&mut self, now: Ms, c: &Catalog, s: &State, pod: PodIdx, by_name: bool) {
+        let name = s.pod_text(c, pod);
+        if by_name {
+            self.note(now, "uid-precondition", format!("the eviction of {name} names no uid"));
+        }
+        if s.pods[pod].node.is_none_or(|n| !self.old.contains(&n)) {
+            self.note(now, "old-nodes-only", format!("{name} is not on a node that is to be emptied"));
+        }
+    }
+    /// The eviction API's rules, from the budgets' own JSON and what their status was just before.
+    fn granted(&mut self, now: Ms, c: &Catalog, s: &State, grant: &Grant) {
+        if grant.exempt {
+            return;
+        }
+        let spec = s.pods[grant.pod].spec;
+        let labels: BTreeMap<&str, &str> =
+            c.specs[spec].labels.iter().map(|(k, v)| (s.name(c, k), s.name(c, v))).collect();
+        let mut covering = Vec::new();
+        for (budget, status) in &grant.statuses {
+            let b = &c.budgets[*budget];
+            let namespace = c.text(c.namespaces[b.namespace].name);
+            let place = Place::new("poddisruptionbudgets", namespace, c.text(b.name));
+            let object = self.bases.at(&place).cloned();
+            if let Some(object) = object.filter(|o| selects(&o["spec"]["selector"], &labels)) {
+                covering.push((object, status));
+            }
+        }
+        let name = s.pod_text(c, grant.pod);
+        match covering.as_slice() {
+            [] => {}
+            [(object, status)] => {
+                let always = object["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
+                let unready = !grant.ready && (always || (status.healthy >= status.desired && status.desired > 0));
+                let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
+                if !unready && (status.allowed <= 0 || status.observed_generation < generation) {
+                    let text = format!("{name} was evicted with {} disruptions allowed", status.allowed);
+                    self.note(now, "eviction-rules", text);
+                }
+            }
+            several => {
+                let text = format!("{name} was evicted though {} budgets cover it", several.len());
+                self.note(now, "eviction-rules", text);
+            }
+        }
+    }
+    fn retired(&mut self, now: Ms, c: &Catalog, s: &State, node: NodeIdx, name: &str) {
+        if !self.old.contains(&node) {
+            self.note(now, "old-nodes-only", format!("{name} was given back, and is no node of the plan"));
+        }
+        // What came after somebody made it schedulable again is not what the plan had to move.
+        let since = self.cordoned_at.get(&node).copied().unwrap_or(Ms::MAX);
+        let left: Vec<String> = s
+            .live_pods()
+            .filter(|p| s.pods[*p].node == Some(node) && s.pods[*p].started <= since && must_move(c, s, *p))
+            .map(|p| s.pod_text(c, p))
+            .collect();
+        if !left.is_empty() {
+            self.note(now, "nothing-lost", format!("{name} was given back with {} on it", left.join(", ")));
+        }
+    }
+
+    // --- the end ---
+
+    /// It is over, and nothing of it is under way any more.
+    pub fn ended(&mut self, now: Ms, server: &Server, outcome: Option<Outcome>) {
+        let (c, s) = (server.world().catalog(), server.world().state());
+        for v in server.world().violations().to_vec() {
+            self.note(v.t_ms, v.rule, v.text);
+        }
+        if outcome != Some(Outcome::Stopped) {
+            return;
+        }
+        for (node, cordon) in self.cordons.clone() {
+            let ours = cordon.by == Who::Us && !cordon.others_too && self.old.contains(&node);
+            if !ours || s.nodes[node].gone {
+                continue;
+            }
+            let left: Vec<String> = s
+                .live_pods()
+                .filter(|p| s.pods[*p].node == Some(node) && s.pods[*p].started <= cordon.since && must_move(c, s, *p))
+                .map(|p| s.pod_text(c, p))
+                .collect();
+            if !left.is_empty() {
+                let name = s.node_name(c, node);
+                let text =
+                    format!("{name} was cordoned by us, holds {}, and is cordoned after the stop", left.join(", "));
+                self.note(now, "stop-uncordons", text);
+            }
+        }
+    }
+}
+
+/// Whether an execution of these options may delete pods past their budgets.
+fn may_delete(options: &Options) -> bool {
+    match options.procedure {
+        ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
+        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => !options.ocean.respect_pdb,
+        ProcedureKind::Surge => {
+            options.surge.undrainable == Some(Undrainable::Force) || options.surge.preset == SurgePreset::Gke
+        }
+    }
+}
+
+/// Whether a pod has to leave a node before it is given back: all but DaemonSets', static and finished ones.
+fn must_move(c: &Catalog, s: &State, pod: PodIdx) -> bool {
+    let p = &s.pods[pod];
+    let spec = &c.specs[p.spec];
+    let stays = spec.owner.is_some_and(|o| matches!(c.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
+    !p.gone && !p.phase.is_terminal() && !stays && !spec.mirror
+}
+
+/// Whether a label selector as the API writes it selects labels.
+fn selects(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
+    if selector.is_null() {
+        return false;
+    }
+    let exact = selector["matchLabels"].as_object().into_iter().flatten();
+    let all = exact.map(|(k, v)| (k.as_str(), v.as_str().unwrap_or_default())).all(|(k, v)| labels.get(k) == Some(&v));
+    all && selector["matchExpressions"].as_array().into_iter().flatten().all(|e| {
+        let found = labels.get(e["key"].as_str().unwrap_or_default());
+        let among = || e["values"].as_array().into_iter().flatten().any(|v| found == v.as_str().as_ref());
+        match e["operator"].as_str().unwrap_or_default() {
+            "In" => found.is_some() && among(),
+            "NotIn" => found.is_none() || !among(),
+            "Exists" => found.is_some(),
+            "DoesNotExist" => found.is_none(),
+            _ => false,
+        }
+    })
+}
+
+/// What must have been announced before a request leaves: words for it and the object's name. None for reads and the Lease.
+fn announcement(request: &Request) -> Option<(&'static [&'static str], String)> {
+    match request {
+        Request::Watch { .. } => None,
+        Request::Api(e) if !e.writes() => None,
+        Request::Api(e) => exchange_announcement(e),
+        Request::Run(program) => {
+            let value = |key: &str| program.env.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            if let Some(batch) = value("NODEFERRY_BATCH") {
+                return Some((&["check"], format!("batch {batch}")));
+            }
+            if let Some(node) = value("NODEFERRY_NODE") {
+                return Some((&["retire"], node));
+            }
+            let key = value("NODEFERRY_KEY").unwrap_or_default();
+            let (_, own) = key.split_once('/').unwrap_or(("", &key));
+            Some((&["ensure-nodes"], own.to_owned()))
+        }
+    }
+}
+
+fn exchange_announcement(e: &Exchange) -> Option<(&'static [&'static str], String)> {
+    let target = super::paths::Target::parse(&e.path)?;
+    let name = target.name.clone().unwrap_or_default();
+    Some(match (target.resource.plural, e.method) {
+        ("leases", _) => return None,
+        ("pods", Method::Post) => (&["evict"], format!("{}/{name}", target.namespace)),
+        ("pods", _) => (&["delete-pod"], format!("{}/{name}", target.namespace)),
+        ("nodes", Method::Delete) => (&["retire"], name),
+        ("nodes", _) => (&["cordon", "uncordon", "taint", "untaint"], name),
+        // Named after the claim; the call names the node.
+        ("nodeclaims", _) => (&["retire"], name.trim_start_matches("claim-").to_owned()),
+        _ => (&[], name),
+    })
+}
+
+/// A request in words.
+pub fn words(request: &Request) -> String {
+    match request {
+        Request::Api(e) => match &e.body {
+            Some(body) => format!("{} {} {body}", e.method.text(), e.path),
+            None => format!("{} {}", e.method.text(), e.path),
+        },
+        Request::Watch { resource, resource_version } => format!("WATCH {} from {resource_version}", resource.plural),
+        Request::Run(p) => format!("RUN {}", p.argv.join(" ")),
+    }
+}

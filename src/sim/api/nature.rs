@@ -1,0 +1,66 @@
+//! What happens by itself, or by others, while an execution goes on: drawn once, at its beginning.
+
+use super::luck::Luck;
+use crate::runner::Ms;
+
+/// Something that happens at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Somebody asks for an orderly stop.
+    Stop,
+    /// The process is killed.
+    Kill,
+    /// The process stands still for so long.
+    Freeze(Ms),
+    /// The clock of the process's machine jumps by so much.
+    Jump(Ms),
+    /// Somebody interrupts the process (Ctrl-C, twice).
+    Interrupt,
+    /// Another execution writes itself into the Lease, as if ours had lapsed; it leaves after so long.
+    TakeLease(Ms),
+    /// The other execution gives the Lease back.
+    LeaveLease,
+    /// The API server forgets its history.
+    Compact,
+    /// The API server is away for so long.
+    Away(Ms),
+    /// Somebody cordons a node.
+    Cordon(u64),
+    /// Somebody uncordons a node.
+    Uncordon(u64),
+    /// Somebody drains a node: cordons it and evicts what is on it.
+    Drain(u64),
+    /// Somebody deletes a pod.
+    DeletePod(u64),
+    /// A node's machine vanishes with its object.
+    Vanish(u64),
+    /// A node stops answering.
+    Lose(u64),
+}
+
+/// All that happens within `span` milliseconds, unsorted.
+pub fn drawn(luck: &mut Luck, span: Ms) -> Vec<(Ms, Nature)> {
+    let mut all = Vec::new();
+    let mut some = |luck: &mut Luck, name: &str, most: u64, make: &mut dyn FnMut(&mut Luck) -> Nature| {
+        for _ in 0..luck.how_many(name, most) {
+            let at = luck.between(&format!("{name} at"), 0, span.max(1) as u64) as Ms;
+            let nature = make(luck);
+            all.push((at, nature));
+        }
+    };
+    some(luck, "stop", 1, &mut |_| Nature::Stop);
+    some(luck, "kill", 4, &mut |_| Nature::Kill);
+    some(luck, "freeze", 2, &mut |l| Nature::Freeze(l.delay("freeze for", 1_000, 120_000)));
+    some(luck, "jump", 2, &mut |l| Nature::Jump(l.delay("jump by", 0, 600_000) - 200_000));
+    some(luck, "interrupt", 1, &mut |_| Nature::Interrupt);
+    some(luck, "lease", 1, &mut |l| Nature::TakeLease(l.delay("lease for", 5_000, 120_000)));
+    some(luck, "compact", 3, &mut |_| Nature::Compact);
+    some(luck, "away", 2, &mut |l| Nature::Away(l.delay("away for", 500, 240_000)));
+    some(luck, "cordon", 2, &mut |l| Nature::Cordon(l.between("cordon which", 0, u64::MAX)));
+    some(luck, "uncordon", 2, &mut |l| Nature::Uncordon(l.between("uncordon which", 0, u64::MAX)));
+    some(luck, "drain", 1, &mut |l| Nature::Drain(l.between("drain which", 0, u64::MAX)));
+    some(luck, "delete pod", 4, &mut |l| Nature::DeletePod(l.between("delete which", 0, u64::MAX)));
+    some(luck, "vanish", 1, &mut |l| Nature::Vanish(l.between("vanish which", 0, u64::MAX)));
+    some(luck, "lose", 1, &mut |l| Nature::Lose(l.between("lose which", 0, u64::MAX)));
+    all
+}

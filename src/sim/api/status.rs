@@ -1,0 +1,58 @@
+//! `Status` objects, as the API server answers when it does not answer with what was asked for.
+
+use crate::runner::Ms;
+use crate::session::Response;
+use serde_json::{Value, json};
+
+/// An answer with a status code and nothing else to say.
+pub fn http(status: u16, body: Value) -> Response {
+    Response::Http { status, retry_after_ms: None, body }
+}
+
+/// A failure.
+pub fn failure(code: u16, reason: &str, message: impl Into<String>) -> Response {
+    failure_after(code, reason, message, None)
+}
+
+/// A failure that says when to try again.
+pub fn failure_after(code: u16, reason: &str, message: impl Into<String>, retry_after_ms: Option<Ms>) -> Response {
+    let mut body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message.into(),
+        "reason": reason, "code": code,
+    });
+    if let Some(ms) = retry_after_ms {
+        body["details"] = json!({"retryAfterSeconds": ms / 1000});
+    }
+    Response::Http { status: code, retry_after_ms, body }
+}
+
+/// No such object.
+pub fn not_found(plural: &str, name: &str) -> Response {
+    failure(404, "NotFound", format!("{plural} {name:?} not found"))
+}
+
+/// A precondition does not hold.
+pub fn conflict(plural: &str, name: &str, why: &str) -> Response {
+    failure(409, "Conflict", format!("Operation cannot be fulfilled on {plural} {name:?}: {why}"))
+}
+
+/// Another uid than the precondition names.
+pub fn other_uid(plural: &str, name: &str, wanted: &str, found: &str) -> Response {
+    let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    conflict(plural, name, &why)
+}
+
+/// A resource version that is forgotten.
+pub fn expired(message: &str) -> Response {
+    failure(410, "Expired", message)
+}
+
+/// Nothing is served at this path.
+pub fn no_such_path() -> Response {
+    failure(404, "NotFound", "the server could not find the requested resource")
+}
+
+/// Done, with nothing to show.
+pub fn success(code: u16) -> Response {
+    http(code, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}))
+}
