@@ -62,6 +62,8 @@ pub struct WellKnown {
 /// The immutable part of a cluster. Append-only: an index stays valid for ever.
 #[derive(Clone, Debug)]
 pub struct Catalog {
+    /// uid of the namespace kube-system, which tells clusters apart; None if the dump lacks it.
+    pub cluster_uid: Option<String>,
     /// Strings.
     pub names: Interner,
     /// Symbols the rules mention.
@@ -124,6 +126,7 @@ impl Catalog {
         };
         let resources = ["cpu", "memory", "ephemeral-storage"].map(|r| names.intern(r)).to_vec();
         Catalog {
+            cluster_uid: None,
             names,
             known,
             resources,

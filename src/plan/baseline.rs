@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 pub struct Baseline {
     /// SHA-256 of the dump's bytes, hexadecimal; empty if unknown.
     pub snapshot_sha256: String,
+    /// uid of the namespace kube-system: which cluster it is. Absent if the dump had no namespaces; such a plan cannot be carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// By node name.
     pub nodes: BTreeMap<String, String>,
     /// By `Kind/namespace/name` of the top owners.
@@ -65,6 +68,7 @@ impl Baseline {
     pub fn of(view: View<'_>, snapshot_sha256: &str) -> Baseline {
         let (c, s) = (view.catalog, view.state);
         let mut b = Baseline { snapshot_sha256: snapshot_sha256.into(), ..Baseline::default() };
+        b.cluster.clone_from(&c.cluster_uid);
         for i in s.live_nodes() {
             let n = &s.nodes[i];
             let parts = [

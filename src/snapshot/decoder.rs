@@ -34,7 +34,7 @@ pub struct Decoder<'a> {
 }
 
 /// Kinds that are decoded, with their group.
-const KNOWN: &[(&str, &str)] = &[
+pub const KNOWN: &[(&str, &str)] = &[
     ("", "Node"),
     ("", "Namespace"),
     ("", "Service"),

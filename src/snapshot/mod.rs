@@ -26,7 +26,7 @@ pub mod time;
 mod volumes;
 mod wire;
 
-pub use decoder::Decoder;
+pub use decoder::{Decoder, KNOWN};
 pub use delays::{StartDelays, StartSample};
 pub use diagnostics::strict_violations;
 pub use error::ReadError;

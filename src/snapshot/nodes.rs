@@ -25,6 +25,9 @@ impl Builder {
         let key = self.sym("kubernetes.io/metadata.name");
         labels.set(key, name);
         let terminating = ns.metadata.deletion_timestamp.is_some() || ns.status.phase.as_deref() == Some("Terminating");
+        if &*ns.metadata.name == "kube-system" && !ns.metadata.uid.is_empty() {
+            self.catalog.cluster_uid = Some(ns.metadata.uid.to_string());
+        }
         self.add_namespace(Namespace { name, labels, terminating });
     }
 
