@@ -5,15 +5,14 @@ use super::{print, width};
 use crate::ops::control_plane::ControlPlane;
 use crate::ops::input::{self, Input};
 use crate::ops::plan::{Planned, Request, forecast, plan as make_plan};
+use crate::ops::resimulate::{self, Laid};
 use crate::plan::Plan;
 use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::plan::options::UnscheduledAtStart;
 use crate::report::{FindingRow, summary, write_metrics};
-use crate::sim::SimOptions;
-use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
+use crate::sim::autoscaler::AutoscalerKind;
 use crate::trace::recorder::write_jsonl;
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Deserialize;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
@@ -71,7 +70,6 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     let text =
         std::fs::read_to_string(&args.plan).with_context(|| format!("cannot read the plan {}", args.plan.display()))?;
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
-    let settings = settings(&saved).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let asked = &args.input;
     // The plan's own control plane and groups hold unless others are given.
     let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
@@ -87,15 +85,10 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
             (files, _) => input::cluster_of_dump(&sources, files, machine_types, &control_plane, asked.strict)?,
         },
     };
-    let mut request = input::request_of_cluster(loaded);
-    request.options = saved.intent.options.clone();
-    request.sim = settings.sim;
-    request.autoscaler = settings.autoscaler;
-    request.seed = args.seed.unwrap_or(settings.seed);
-    request.replications = args.replications.unwrap_or(settings.replications).max(1);
-    let view = crate::cluster::View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let batches = saved.intent.resolve(view).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
-    let drift = saved.baseline.drift(&crate::plan::Baseline::of(view, &request.snapshot_sha256));
+    let Laid { mut request, batches, drift } =
+        resimulate::lay(&saved, loaded).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
+    request.seed = args.seed.unwrap_or(request.seed);
+    request.replications = args.replications.unwrap_or(request.replications).max(1);
     for line in drift.iter().take(10) {
         let _ = writeln!(anstream::stderr(), "drift since the plan was made: {line}");
     }
@@ -107,22 +100,6 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
     show(&planned, args.output, args.trace.as_deref())?;
     Ok(planned.exit_status())
-}
-
-/// What a plan document keeps of the simulation that forecast it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Settings {
-    pub(super) sim: SimOptions,
-    pub(super) autoscaler: AutoscalerOptions,
-    pub(super) seed: u64,
-    replications: u32,
-}
-
-/// The settings that a plan keeps.
-pub(super) fn settings(plan: &Plan) -> Result<Settings> {
-    serde_path_to_error::deserialize(&plan.intent.simulation)
-        .map_err(|e| anyhow!("intent.simulation.{}: {}", e.path(), e.inner()))
 }
 
 /// Lays the flags over what the scenario (or the defaults) say.
