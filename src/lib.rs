@@ -4,6 +4,8 @@ pub mod cli;
 pub mod cluster;
 pub mod disruption;
 pub mod groups;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod ops;
 pub mod plan;
 pub mod report;

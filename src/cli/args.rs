@@ -17,7 +17,7 @@ Examples:
   nodeferry discover cluster.json --groups groups.yaml
   nodeferry plan cluster.json --selector pool=old --replications 100 --report reports/old-pool
 
-Making a dump: see docs/kubectl.md. Exit status: 0 completes, 2 bad input, 3 predicted to fail, 4 predicted to complete in part.")]
+Making a dump: see docs/kubectl.md. Exit status: 0 completes, 2 bad input or refused, 3 fails, 4 completes in part, 5 interrupted and resumable.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -43,6 +43,15 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Carry a plan out upon a simulated API where everything goes wrong that may, seed by seed, and judge it.
     Rehearse(super::rehearse::RehearseArgs),
+    /// Dump the live cluster, with everything that a plan needs.
+    #[cfg(feature = "live")]
+    Record(super::record::RecordArgs),
+    /// Carry a plan out on the live cluster.
+    #[cfg(feature = "live")]
+    Execute(super::execute::ExecuteArgs),
+    /// Go on with an execution whose process ended.
+    #[cfg(feature = "live")]
+    Resume(super::execute::ResumeArgs),
     /// Run every scenario of a directory and check what each expects.
     Test(TestArgs),
     /// Replay recordings of a real control plane and compare.

@@ -1,10 +1,16 @@
 //! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
 
 pub mod args;
+#[cfg(feature = "live")]
+pub mod execute;
 pub mod journal;
 mod plan;
+#[cfg(feature = "live")]
+pub mod record;
 mod rehearse;
 pub mod runs;
+#[cfg(feature = "live")]
+mod teller;
 
 use crate::ops::control_plane::ControlPlane;
 use crate::ops::discover::discover;
@@ -17,7 +23,7 @@ use crate::report::table::{Align, Table};
 use crate::snapshot::generate::{GenerateParams, write_list};
 use anyhow::{Context, Result, bail};
 use args::{Cli, Command, DiscoverArgs, GenerateArgs, Output, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use std::io::Write;
 
 /// Exit status of bad input.
@@ -27,7 +33,7 @@ const DIFFERS: i32 = 1;
 
 /// Runs what the command line asks and returns the exit status.
 pub fn run() -> i32 {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(e) => {
             let _ = e.print();
@@ -42,6 +48,16 @@ pub fn run() -> i32 {
             BAD_INPUT
         }
     }
+}
+
+/// The command line, under the name that we were called by: as a plugin, `kubectl nodeferry`.
+fn parse(arguments: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let name = arguments.first().map(std::path::Path::new).and_then(|p| p.file_stem()?.to_str());
+    let command = match name {
+        Some("kubectl-nodeferry") => Cli::command().bin_name("kubectl nodeferry"),
+        _ => Cli::command(),
+    };
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 /// An error and its causes, each said once: many messages quote their cause already.
@@ -78,11 +94,42 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Calibrate(args) => runs::calibrate(args),
         Command::Diff(args) => runs::diff_files(args),
         Command::Schema(args) => schema(args),
+        #[cfg(feature = "live")]
+        Command::Record(args) => record::record(args),
+        #[cfg(feature = "live")]
+        Command::Execute(args) => execute::execute(args),
+        #[cfg(feature = "live")]
+        Command::Resume(args) => execute::resume(args),
         Command::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "nodeferry", &mut std::io::stdout());
             Ok(0)
         }
     }
+}
+
+/// Which cluster is meant.
+#[cfg(feature = "live")]
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TargetArgs {
+    /// The context of the kubeconfig; its current one if not given.
+    #[arg(long, value_name = "C")]
+    pub context: Option<String>,
+    /// The kubeconfig; KUBECONFIG, ~/.kube/config or the pod's service account if not given.
+    #[arg(long, value_name = "F")]
+    pub kubeconfig: Option<std::path::PathBuf>,
+}
+
+#[cfg(feature = "live")]
+impl TargetArgs {
+    fn target(&self) -> crate::live::Target {
+        crate::live::Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() }
+    }
+}
+
+/// What sockets, timers and signals run on: one thread, so that one thing happens after the other.
+#[cfg(feature = "live")]
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
 fn print(text: &str) -> Result<()> {
@@ -218,4 +265,16 @@ fn schema(args: SchemaArgs) -> Result<i32> {
     };
     print(&serde_json::to_string_pretty(&schema)?)?;
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_shows_the_name_that_it_is_called_by() {
+        let help = |name: &str| parse(vec![name.into(), "plan".into(), "--help".into()]).unwrap_err().to_string();
+        assert!(help("/usr/local/bin/kubectl-nodeferry").contains("Usage: kubectl nodeferry plan"));
+        assert!(help("target/debug/nodeferry").contains("Usage: nodeferry plan"));
+    }
 }

@@ -1,10 +1,10 @@
 //! `rehearse`: executions upon the simulated API, and what went wrong in them.
 
 use super::args::Output;
-use super::plan::settings;
 use super::{DIFFERS, print};
 use crate::ops::input::{self, Input};
 use crate::ops::rehearse::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
+use crate::ops::resimulate::Settings;
 use crate::plan::Plan;
 use crate::report::table::{Align, Table};
 use crate::sim::api::luck::Profile;
@@ -98,7 +98,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
             bail!("after a plan a dump is expected, not a scenario");
         };
         let stage = stage_of_plan(&plan, &sources, |request| {
-            let settings = settings(&plan).map_err(|e| e.to_string())?;
+            let settings = Settings::of(&plan)?;
             request.sim = settings.sim;
             request.autoscaler = settings.autoscaler;
             request.seed = settings.seed;

@@ -1,0 +1,303 @@
+//! `execute` and `resume`: a plan carried out on a live cluster.
+
+use super::args::Output;
+use super::teller::Teller;
+use super::{TargetArgs, print, runtime};
+use crate::live::clock::{Clock, unix_ms};
+use crate::live::driver::drive;
+use crate::live::events::NodeEvents;
+use crate::live::metrics::{Counts, MetricsServer};
+use crate::live::permissions::{self, Deeds};
+use crate::live::proof::{self, Limits, Proven};
+use crate::live::record;
+use crate::live::{Client, LEASE_NAMESPACE};
+use crate::ops::journal_dir::{JournalDir, JournalWriter};
+use crate::ops::redact::Redaction;
+use crate::plan::Plan;
+use crate::session::journal::{JOURNAL_VERSION, fold};
+use crate::session::{Began, End, Resumed, Session, Setup};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// Exit status of an execution that ended before its end and can be resumed.
+const RESUMABLE: i32 = 5;
+/// Exit status of a plan that is not carried out.
+const REFUSED: i32 = 2;
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// `execute`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nodeferry execute plan.json --dry-run
+  nodeferry execute plan.json --context prod --journal runs/monday
+  nodeferry execute plan.json --yes -o json --metrics :9100 > events.jsonl
+
+Before anything is touched it is proved that the plan fits: the same cluster, the permissions, no other execution, nothing changed that it
+depends on, the prediction from the present state. Ctrl-C stops in order; twice leaves at once, to be resumed. From another terminal:
+nodeferry status, stop, approve, history with the journal's directory. docs/execute.md has it all.
+
+Exit status: 0 completed or stopped as asked, 2 refused (nothing was changed) or bad input, 3 failed, 4 completed in part, 5 interrupted:
+go on with nodeferry resume.")]
+pub struct ExecuteArgs {
+    /// The plan, as `nodeferry plan --plan F` wrote it.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Which cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Prove that the plan fits, and stop there.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Directory of the journal; named after the execution, in the working directory, if not given.
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// So many nodes, workloads, budgets and groups may have changed since the plan was made.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_drift: usize,
+    /// Bear new errors, and a prediction that is worse than the plan's.
+    #[arg(long)]
+    pub accept_forecast: bool,
+    /// Serve Prometheus metrics at this address (127.0.0.1:9100, :0 for any port).
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// How to print: for people on standard error, or a JSON object a line on standard output.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  nodeferry resume nodeferry-20261121-165000-3fa9
+
+Goes on with an execution whose process ended, however it ended: the journal says how far it is, and the cluster what became of it.
+Exit status: as of nodeferry execute.")]
+pub struct ResumeArgs {
+    /// Directory of the journal.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Which cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Serve Prometheus metrics at this address (127.0.0.1:9100, :0 for any port).
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// How to print: for people on standard error, or a JSON object a line on standard output.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// Something for people, on standard error.
+fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Runs `execute`.
+pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
+    let at = args.plan.display().to_string();
+    let bytes = std::fs::read(&args.plan).with_context(|| format!("cannot read the plan {at}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| anyhow!("{at}: not text; expected the JSON of a plan"))?;
+    let plan = Plan::parse(text).map_err(|e| anyhow!("{at}: {e}"))?;
+    let problems = plan.intent.options.problems();
+    if !problems.is_empty() {
+        bail!("{at}: {}", problems.join("; "));
+    }
+    runtime()?.block_on(async {
+        let client = Client::connect(&args.target.target()).await?;
+        let limits = Limits { max_drift: args.max_drift, accept_forecast: args.accept_forecast };
+        let proven = proof::prove(&client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?;
+        if args.dry_run {
+            return dry_run(&proven, args.output);
+        }
+        if !args.yes && !asked(&plan, &client, &proven)? {
+            say("Nothing was done.");
+            return Ok(REFUSED);
+        }
+        let began = began(plan, &client, &proven, &bytes);
+        let dir = JournalDir::at(args.journal.clone().unwrap_or_else(|| PathBuf::from(&began.execution)));
+        let journal = dir.create()?;
+        say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
+        let background = proof::background(&proven.recorded);
+        drop(proven);
+        let run = Run { client, journal, metrics: args.metrics, output: args.output };
+        run.carry_out(began, background, None, Counts::default()).await
+    })
+}
+
+/// Runs `resume`.
+pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
+    let dir = JournalDir::at(&args.dir);
+    let (journal, read) = dir.reopen()?;
+    let (began, resumed) = fold(&read.entries).map_err(|e| anyhow!("{}: {e}", args.dir.display()))?;
+    if let Some(torn) = &read.torn {
+        say(&format!("the journal's last line was never finished, and is cut off: {torn}"));
+    }
+    if let Some((outcome, failure)) = &resumed.ended {
+        say(&format!("execution {} has ended already: {}", began.execution, outcome.text()));
+        failure.iter().for_each(|f| say(&f.message));
+        return Ok(outcome.exit_status());
+    }
+    let mut counts = Counts::default();
+    read.entries.iter().for_each(|e| counts.entry(e));
+    runtime()?.block_on(async {
+        let client = Client::connect(&args.target.target()).await?;
+        proof::same_cluster(&client, Some(&began.cluster)).await?;
+        proof::permitted(&client, &permissions::execute(Deeds::of(&began.plan), LEASE_NAMESPACE)).await?;
+        let recorded = record::record(&client, &Redaction::default(), &mut |_| ()).await?;
+        say(&format!("execution {} goes on; journal in {}", began.execution, args.dir.display()));
+        let background = proof::background(&recorded);
+        drop(recorded);
+        let run = Run { client, journal, metrics: args.metrics, output: args.output };
+        run.carry_out(began, background, Some(resumed), counts).await
+    })
+}
+
+fn dry_run(proven: &Proven, output: Output) -> Result<i32> {
+    match output {
+        Output::Json => print(&serde_json::to_string_pretty(&serde_json::json!({
+            "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
+        }))?)?,
+        Output::Table => say("The plan fits. Nothing was done (--dry-run)."),
+    }
+    Ok(0)
+}
+
+/// Asks for a yes on the terminal.
+fn asked(plan: &Plan, client: &Client, proven: &Proven) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("there is no terminal to ask for a yes; say --yes if you mean it");
+    }
+    let nodes: usize = plan.intent.batches.iter().map(Vec::len).sum();
+    let what = format!(
+        "Empty {nodes} nodes of context {} in {} batches with procedure {}{}; predicted: {}.\nType yes to begin: ",
+        client.context(),
+        plan.intent.batches.len(),
+        plan.intent.options.procedure.name(),
+        if plan.intent.options.terminates() { ", and end their machines" } else { "" },
+        proof::predicted_text(&proven.forecast),
+    );
+    let mut err = anstream::stderr();
+    write!(err, "{what}")?;
+    err.flush()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == "yes")
+}
+
+fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
+    let unix_ms = unix_ms();
+    let plan_sha256 = hex(&Sha256::digest(bytes));
+    Began {
+        journal_version: JOURNAL_VERSION,
+        nodeferry: env!("CARGO_PKG_VERSION").into(),
+        execution: execution_name(unix_ms, &plan_sha256),
+        cluster: proven.cluster.clone(),
+        context: client.context().to_owned(),
+        unix_ms,
+        plan_sha256,
+        plan,
+    }
+}
+
+/// `nodeferry-20261121-165000-3fa9`: when, and four digits that tell apart what began in the same second.
+fn execution_name(unix_ms: i64, plan_sha256: &str) -> String {
+    let text = crate::snapshot::time::format_rfc3339(unix_ms, 0);
+    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    let seed = format!("{unix_ms} {} {plan_sha256}", std::process::id());
+    let tail: String = hex(&Sha256::digest(seed.as_bytes())).chars().take(4).collect();
+    format!("nodeferry-{}-{tail}", digits.replace('T', "-"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// An execution's process.
+struct Run {
+    client: Client,
+    journal: JournalWriter,
+    metrics: Option<String>,
+    output: Output,
+}
+
+impl Run {
+    async fn carry_out(
+        mut self,
+        began: Began,
+        background: Vec<serde_json::Value>,
+        resumed: Option<Resumed>,
+        mut counts: Counts,
+    ) -> Result<i32> {
+        let intent = &began.plan.intent;
+        counts.nodes = intent.batches.iter().map(|b| b.len() as u64).sum();
+        counts.batches = intent.batches.len() as u64;
+        let metrics = match &self.metrics {
+            Some(address) => {
+                let server = MetricsServer::start(address, counts.clone()).await;
+                let server = server.with_context(|| format!("--metrics {address}: cannot listen"))?;
+                say(&format!("metrics at http://{}/metrics", server.address()));
+                Some(server)
+            }
+            None => None,
+        };
+        let uids = intent.batches.iter().flatten().map(|n| (n.name.clone(), n.uid.clone())).collect();
+        let events = NodeEvents::new(self.client.clone(), &began.execution, uids);
+        let mut teller = Teller::new(self.output, counts, events, metrics);
+        let clock = Clock::since(began.unix_ms, resumed.as_ref().map_or(0, |r| r.t_ms));
+        let setup = Setup { began, background, namespace: LEASE_NAMESPACE.into(), resumed, page: PAGE };
+        let mut session = Session::new(setup);
+        let end = drive(&mut session, &self.client, clock, &mut self.journal, &mut teller).await;
+        teller.finish().await;
+        let dir = self.journal.dir().path().to_owned();
+        match end {
+            Ok(end) => Ok(ended(&end, &dir)),
+            Err(e) => {
+                say(&format!("error: {e}"));
+                Ok(RESUMABLE)
+            }
+        }
+    }
+}
+
+/// Says how it is over, and gives the exit status.
+fn ended(end: &End, dir: &Path) -> i32 {
+    let dir = dir.display();
+    match end {
+        End::Finished(outcome, failure) => {
+            say(&format!("{}; what was predicted against what came: nodeferry report {dir}", outcome.text()));
+            if let Some(f) = failure {
+                say(&format!("{}\n  cause:  {}\n  remedy: {}", f.message, f.cause, f.remedy));
+            }
+            outcome.exit_status()
+        }
+        End::Refused(why) => {
+            say(&format!("error: {why}\nNothing was changed."));
+            REFUSED
+        }
+        End::Interrupted(why) => {
+            say(&format!("interrupted: {why}\nGo on with: nodeferry resume {dir}"));
+            RESUMABLE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_are_named_after_their_beginning() {
+        let name = execution_name(1_795_258_200_000, "00");
+        assert!(name.starts_with("nodeferry-20261121-105000-") && name.len() == 30, "{name}");
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+    }
+}

@@ -1,0 +1,175 @@
+//! `record`: a dump of the live cluster, and the delays that are seen in it.
+
+use super::plan::parse_time;
+use super::{TargetArgs, print, runtime};
+use crate::live::Client;
+use crate::live::record::{self, Recorded, changes};
+use crate::ops::observed::Observed;
+use crate::ops::redact::Redaction;
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `record`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nodeferry record -o cluster.json.gz
+  nodeferry record --context prod --for 10m -o cluster.json.gz
+  nodeferry record --redact images,commands,label=team -o - | nodeferry discover -
+
+What the server does not serve or does not let us list is left out, and said. Environments of containers, managed fields and
+annotations that hold whole manifests are never written; Secrets and ConfigMaps are never asked for. The permissions that it takes are
+those of deploy/clusterrole-record.yaml. Exit status: 0 written, 2 bad input or an API that does not answer.")]
+pub struct RecordArgs {
+    /// Which cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Where to write (gzip if it ends in .gz); - for standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Watch nodes and pods for so long afterwards (10m, 90s, 1h): what happens is written beside the dump (cluster.changes.jsonl), and the delays that were seen are printed, as a scenario's sim.delays takes them.
+    #[arg(long, value_name = "TIME")]
+    pub r#for: Option<String>,
+    /// What else is left out or made unrecognisable: images, commands, annotations, addresses, label=KEY; comma-separated.
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub redact: String,
+}
+
+/// Runs `record`.
+pub(super) fn record(args: RecordArgs) -> Result<i32> {
+    let redaction: Redaction = args.redact.parse().map_err(|e: String| anyhow!("--redact: {e}"))?;
+    let lasting = args.r#for.as_deref().map(|t| parse_time(t).with_context(|| format!("--for {t}"))).transpose()?;
+    runtime()?.block_on(async {
+        let client = Client::connect(&args.target.target()).await?;
+        let bar = spinner();
+        let recorded =
+            record::record(&client, &redaction, &mut |kind| bar.set_message(format!("reading {kind}"))).await?;
+        bar.finish_and_clear();
+        write(&recorded, &args.out)?;
+        summarise(&recorded, &args.out);
+        if let Some(ms) = lasting {
+            let observed = follow(&client, &recorded, &redaction, ms, &args.out).await?;
+            let delays = serde_json::to_string_pretty(&observed.delays())?;
+            match args.out == Path::new("-") {
+                true => writeln!(anstream::stderr(), "{delays}")?,
+                false => print(&delays)?,
+            }
+        }
+        Ok(0)
+    })
+}
+
+fn spinner() -> indicatif::ProgressBar {
+    match std::io::stderr().is_terminal() {
+        true => indicatif::ProgressBar::new_spinner(),
+        false => indicatif::ProgressBar::hidden(),
+    }
+}
+
+/// Opens a file, packed if its name says so; in one go, so that a dump that broke off is never taken for a whole one.
+fn write(recorded: &Recorded, out: &Path) -> Result<()> {
+    if out == Path::new("-") {
+        return Ok(recorded.write(BufWriter::new(std::io::stdout().lock()))?);
+    }
+    let part = out.with_file_name(format!("{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
+    let written = (|| {
+        recorded.write(create(&part, is_gzip(out))?)?;
+        std::fs::rename(&part, out)
+    })();
+    written.with_context(|| format!("cannot write {}", out.display()))
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|x| x == "gz")
+}
+
+fn create(path: &Path, gzip: bool) -> std::io::Result<Box<dyn Write>> {
+    let file = BufWriter::new(std::fs::File::create(path)?);
+    Ok(match gzip {
+        // No time and no name in its head: the same cluster gives the same bytes.
+        true => Box::new(flate2::GzBuilder::new().write(file, flate2::Compression::default())),
+        false => Box::new(file),
+    })
+}
+
+fn summarise(recorded: &Recorded, out: &Path) {
+    let mut text = format!("{} objects in {}:", recorded.objects.len(), out.display());
+    for (kind, n) in recorded.counts() {
+        text.push_str(&format!(" {n} {kind},"));
+    }
+    let mut err = anstream::stderr();
+    let _ = writeln!(err, "{}", text.trim_end_matches(','));
+    for left in &recorded.left_out {
+        let _ = writeln!(err, "left out: {}: {}", left.kind, left.why);
+    }
+    if recorded.cluster().is_none() {
+        let _ = writeln!(
+            err,
+            "without namespaces a plan upon this dump does not know its cluster, and cannot be carried out"
+        );
+    }
+}
+
+/// Name of the file beside a dump that says what happened afterwards.
+fn beside(out: &Path) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let bare = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = bare.strip_suffix(".json").unwrap_or(bare);
+    let gz = if is_gzip(out) { ".gz" } else { "" };
+    out.with_file_name(format!("{stem}.changes.jsonl{gz}"))
+}
+
+async fn follow(client: &Client, recorded: &Recorded, redaction: &Redaction, ms: i64, out: &Path) -> Result<Observed> {
+    let lasting = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let path = if out == Path::new("-") { PathBuf::from("cluster.changes.jsonl") } else { beside(out) };
+    let file = create(&path, is_gzip(&path)).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut err = anstream::stderr();
+    let _ = writeln!(
+        err,
+        "watching pods and nodes for {}: {}",
+        crate::trace::time::words(ms.unsigned_abs()),
+        path.display()
+    );
+    let observed = changes::follow(client, recorded, redaction, lasting, file).await?;
+    let _ = writeln!(
+        err,
+        "seen: {} starts and {} stops of pods, {} launches and {} ends of nodes",
+        observed.start_ms.len(),
+        observed.stop_ms.len(),
+        observed.launch_ms.len(),
+        observed.retire_ms.len()
+    );
+    Ok(observed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_afterwards_is_written_beside_the_dump() {
+        for (dump, changes) in [
+            ("a/cluster.json.gz", "a/cluster.changes.jsonl.gz"),
+            ("cluster.json", "cluster.changes.jsonl"),
+            ("dump", "dump.changes.jsonl"),
+        ] {
+            assert_eq!(beside(Path::new(dump)), PathBuf::from(changes));
+        }
+    }
+
+    #[test]
+    fn gzip_is_the_same_for_the_same_cluster() {
+        let dir = tempfile::tempdir().unwrap();
+        let recorded = Recorded { objects: vec![serde_json::json!({"kind": "Pod"})], ..Recorded::default() };
+        let bytes = |name: &str| {
+            let path = dir.path().join(name);
+            write(&recorded, &path).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert_eq!(bytes("a.json.gz"), bytes("b.json.gz"));
+        assert!(bytes("a.json.gz").starts_with(&[0x1f, 0x8b]) && bytes("c.json").starts_with(b"{"));
+    }
+}

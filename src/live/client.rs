@@ -1,0 +1,335 @@
+//! A Kubernetes client for exchanges that a session has made: paths and bodies go out as they are, and every answer comes back,
+//! whatever its status.
+
+use super::secrets;
+use crate::session::{Exchange, Method, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which cluster is meant.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// This file; else what `KUBECONFIG` names, `~/.kube/config`, or the service account of the pod that we are in.
+    pub kubeconfig: Option<PathBuf>,
+    /// This context of it; else its current one.
+    pub context: Option<String>,
+}
+
+/// Why there is no client; without credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig.
+    #[error("cannot use {file}: {why}; check --kubeconfig, KUBECONFIG and --context")]
+    Kubeconfig {
+        /// Where it stands.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No kubeconfig, and no service account either.
+    #[error(
+        "no cluster is configured: there is no kubeconfig, and this is no pod of a cluster ({0}); give --kubeconfig FILE or set KUBECONFIG"
+    )]
+    Nothing(String),
+    /// TLS or credentials.
+    #[error("cannot set up the connection to the cluster of context {context}: {why}")]
+    Setup {
+        /// Name of the context.
+        context: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A request of the client's own that must succeed.
+    #[error("{what}: {why}")]
+    Request {
+        /// What was asked for.
+        what: String,
+        /// What came back.
+        why: String,
+    },
+}
+
+/// A connection to an API server. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    inner: kube::Client,
+    context: String,
+    namespace: String,
+    timeout: Duration,
+}
+
+/// An exchange that is not answered within so long is lost.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Client {
+    /// Connects to what is meant; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A kubeconfig that cannot be read, a context that it lacks, credentials or certificates that cannot be used.
+    pub async fn connect(target: &Target) -> Result<Client, ConnectError> {
+        let (config, context) = config(target).await?;
+        Client::of_config(config, context, TIMEOUT)
+    }
+
+    fn of_config(mut config: kube::Config, context: String, timeout: Duration) -> Result<Client, ConnectError> {
+        // The library would repeat what is answered with 429, 503 and 504 for minutes, unseen; when to ask again is the runner's decision.
+        config.default_retry = false;
+        config.connect_timeout = Some(timeout.min(Duration::from_secs(10)));
+        config.read_timeout = None;
+        config.write_timeout = None;
+        let namespace = config.default_namespace.clone();
+        let inner = kube::Client::try_from(config)
+            .map_err(|e| ConnectError::Setup { context: context.clone(), why: secrets::of_client(&e) })?;
+        Ok(Client { inner, context, namespace, timeout })
+    }
+
+    /// A client of a server without TLS and credentials.
+    #[cfg(test)]
+    pub(super) fn plain(url: &str, timeout: Duration) -> Client {
+        let uri = url.parse().expect("a URL");
+        Client::of_config(kube::Config::new(uri), "test".into(), timeout).expect("a client")
+    }
+
+    /// The same connection, where an exchange is lost after another time.
+    pub fn with_timeout(mut self, timeout: Duration) -> Client {
+        self.timeout = timeout;
+        self
+    }
+    /// Name of the context, for people.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+    /// The context's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Performs one exchange and says what came of it; never repeats it.
+    pub async fn perform(&self, exchange: &Exchange) -> Response {
+        let timeout = self.timeout;
+        match tokio::time::timeout(timeout, self.exchange(exchange)).await {
+            Ok(response) => response,
+            Err(_) => Response::Lost(format!("no answer within {} s", timeout.as_secs_f64())),
+        }
+    }
+
+    async fn exchange(&self, exchange: &Exchange) -> Response {
+        let request = match request(exchange) {
+            Ok(request) => request,
+            Err(why) => return Response::Lost(why),
+        };
+        let answer = match self.inner.send(request).await {
+            Ok(answer) => answer,
+            Err(e) => return Response::Lost(secrets::of_client(&e)),
+        };
+        let status = answer.status().as_u16();
+        let retry_after_ms = answer.headers().get(RETRY_AFTER).and_then(|h| h.to_str().ok()).and_then(retry_after);
+        match answer.into_body().collect_bytes().await {
+            Ok(bytes) => {
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                Response::Http { status, retry_after_ms, body }
+            }
+            Err(e) => Response::Lost(format!("the answer broke off: {}", secrets::of_client(&e))),
+        }
+    }
+
+    /// An exchange whose answer is needed: its body, if the status is 2xx.
+    ///
+    /// # Errors
+    /// Status and message of any other answer, or why there was none.
+    pub async fn ask(&self, what: &str, exchange: &Exchange) -> Result<Value, ConnectError> {
+        let why = match self.perform(exchange).await {
+            Response::Http { status, body, .. } if (200..300).contains(&status) => return Ok(body),
+            Response::Http { status, body, .. } => refusal(status, &body),
+            Response::Lost(why) => why,
+            Response::Exited { .. } => "no answer of an API".into(),
+        };
+        Err(ConnectError::Request { what: what.into(), why })
+    }
+
+    pub(super) fn inner(&self) -> &kube::Client {
+        &self.inner
+    }
+}
+
+/// An answer's status and message in words.
+pub(super) fn refusal(status: u16, body: &Value) -> String {
+    let message = body["message"].as_str().unwrap_or_default();
+    let hint = match status {
+        401 => " (the credentials are missing, wrong or expired)",
+        _ => "",
+    };
+    match message.is_empty() {
+        true => format!("the API server answers {status}{hint}"),
+        false => format!("the API server answers {status}{hint}: {message}"),
+    }
+}
+
+async fn config(target: &Target) -> Result<(kube::Config, String), ConnectError> {
+    let named = |why: &kube::config::KubeconfigError| ConnectError::Kubeconfig {
+        file: match (&target.kubeconfig, std::env::var_os("KUBECONFIG")) {
+            (Some(file), _) => file.display().to_string(),
+            (None, Some(files)) => format!("{} (KUBECONFIG)", files.to_string_lossy()),
+            (None, None) => "the kubeconfig".into(),
+        },
+        why: secrets::of_kubeconfig(why),
+    };
+    let read = match &target.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let kubeconfig = match read {
+        Ok(kubeconfig) => kubeconfig,
+        Err(e) if target.kubeconfig.is_none() && target.context.is_none() && is_absent(&e) => {
+            let config = kube::Config::incluster().map_err(|e| ConnectError::Nothing(e.to_string()))?;
+            return Ok((config, "in-cluster".into()));
+        }
+        Err(e) => return Err(named(&e)),
+    };
+    let context = target.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
+    let options = KubeConfigOptions { context: target.context.clone(), cluster: None, user: None };
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| named(&e))?;
+    Ok((config, context))
+}
+
+/// There is no kubeconfig, as opposed to one that is wrong.
+fn is_absent(error: &kube::config::KubeconfigError) -> bool {
+    use kube::config::KubeconfigError as E;
+    match error {
+        E::FindPath => true,
+        E::ReadConfig(e, _) => e.kind() == std::io::ErrorKind::NotFound && std::env::var_os("KUBECONFIG").is_none(),
+        _ => false,
+    }
+}
+
+fn request(exchange: &Exchange) -> Result<http::Request<Body>, String> {
+    let content = match exchange.method {
+        Method::Patch => "application/merge-patch+json",
+        _ => "application/json",
+    };
+    let builder = http::Request::builder()
+        .method(exchange.method.text())
+        .uri(&exchange.path)
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, concat!("nodeferry/", env!("CARGO_PKG_VERSION")));
+    let built = match &exchange.body {
+        Some(body) => builder.header(CONTENT_TYPE, content).body(Body::from(body.to_string().into_bytes())),
+        None => builder.body(Body::empty()),
+    };
+    built.map_err(|e| format!("the request cannot be made: {e}"))
+}
+
+/// `Retry-After` in milliseconds. Kubernetes sends seconds; a date is not understood and taken as absent.
+fn retry_after(header: &str) -> Option<i64> {
+    header.trim().parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::testing::{Server, ok, runtime};
+    use serde_json::json;
+
+    fn http(response: &Response) -> (u16, Option<i64>, Value) {
+        match response {
+            Response::Http { status, retry_after_ms, body } => (*status, *retry_after_ms, body.clone()),
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn refusals_come_back_at_once_and_with_their_retry_after() {
+        runtime().block_on(async {
+            let server = Server::answering(|_| {
+                ok(&json!({"reason": "TooManyRequests"})).replacen(
+                    "200 OK",
+                    "429 Too Many Requests\r\nRetry-After: 7",
+                    1,
+                )
+            })
+            .await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            for _ in 0..3 {
+                let answer = client.perform(&Exchange::get("/api/v1/nodes")).await;
+                assert_eq!(http(&answer), (429, Some(7_000), json!({"reason": "TooManyRequests"})));
+            }
+            assert_eq!(server.requests().len(), 3, "each exchange is one request, even if it is refused");
+        });
+    }
+
+    #[test]
+    fn bodies_leave_as_they_are_and_patches_as_merge_patches() {
+        runtime().block_on(async {
+            let server = Server::answering(|_| "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}".into()).await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web-1"},
+                "deleteOptions": {"gracePeriodSeconds": 5, "preconditions": {"uid": "u-1"}}});
+            let post = Exchange {
+                method: Method::Post,
+                path: "/api/v1/namespaces/shop/pods/web-1/eviction?dryRun=All".into(),
+                body: Some(eviction.clone()),
+            };
+            let patch =
+                Exchange { method: Method::Patch, path: "/api/v1/nodes/a".into(), body: Some(json!({"spec": null})) };
+            assert_eq!(http(&client.perform(&post).await).0, 201);
+            client.perform(&patch).await;
+            let sent = server.requests();
+            assert!(
+                sent[0].starts_with("POST /api/v1/namespaces/shop/pods/web-1/eviction?dryRun=All HTTP/1.1"),
+                "{}",
+                sent[0]
+            );
+            assert_eq!(serde_json::from_str::<Value>(sent[0].split("\r\n\r\n").nth(1).unwrap()).unwrap(), eviction);
+            assert!(sent[0].contains("content-type: application/json\r\n"));
+            assert!(sent[1].contains("content-type: application/merge-patch+json\r\n"));
+        });
+    }
+
+    #[test]
+    fn silence_and_refused_connections_are_lost_answers() {
+        runtime().block_on(async {
+            let server = Server::silent().await;
+            let client = Client::plain(&server.url, Duration::from_millis(100));
+            let Response::Lost(why) = client.perform(&Exchange::get("/x")).await else { panic!("answered") };
+            assert!(why.starts_with("no answer within 0.1 s"), "{why}");
+            let gone = Client::plain("http://127.0.0.1:9", Duration::from_secs(5));
+            let Response::Lost(why) = gone.perform(&Exchange::get("/x")).await else { panic!("answered") };
+            assert!(why.contains("refused"), "{why}");
+        });
+    }
+
+    #[test]
+    fn a_kubeconfig_that_does_not_parse_is_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config");
+        std::fs::write(&file, "users:\n- name: me\n  user: {token: sEcReT\n- broken: [").unwrap();
+        let target = Target { kubeconfig: Some(file), context: None };
+        let Err(e) = runtime().block_on(Client::connect(&target)) else { panic!("it parsed") };
+        assert!(e.to_string().contains("not the YAML of a kubeconfig"), "{e}");
+        assert!(!e.to_string().contains("sEcReT"), "{e}");
+    }
+
+    #[test]
+    fn a_credential_plugin_that_fails_is_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config");
+        let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n\
+            clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}]\n\
+            users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, \
+            args: ['-c', 'echo sEcReT; exit 3'], interactiveMode: Never}}}]\n";
+        std::fs::write(&file, text).unwrap();
+        let target = Target { kubeconfig: Some(file), context: None };
+        let said = runtime().block_on(async {
+            match Client::connect(&target).await {
+                Err(e) => e.to_string(),
+                Ok(client) => format!("{:?}", client.perform(&Exchange::get("/x")).await),
+            }
+        });
+        assert!(said.contains("the credential plugin of the kubeconfig failed (exit status: 3)"), "{said}");
+        assert!(!said.contains("sEcReT"), "{said}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The sockets: a Kubernetes client, watches, programs, signals and the loop that joins them to a session.
+//!
+//! No decision is taken here. A [`crate::session::Session`] says what is to be sent, written down and waited for; this room does it and
+//! hands back what came of it. It is the only room with a wall clock besides `cli`.
+
+pub mod client;
+pub mod clock;
+pub mod driver;
+pub mod events;
+pub mod metrics;
+pub mod permissions;
+pub mod program;
+pub mod proof;
+pub mod record;
+mod secrets;
+#[cfg(test)]
+mod testing;
+pub mod watch;
+
+pub use client::{Client, Target};
+
+/// Namespace of the Lease, which all executions in a cluster must find in the same place.
+pub const LEASE_NAMESPACE: &str = "kube-system";

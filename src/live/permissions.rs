@@ -1,0 +1,242 @@
+//! What each command must be allowed to do: asked of the API server before anything is touched, and shipped as ClusterRoles.
+//!
+//! One list for both: `deploy/clusterrole-record.yaml` and `deploy/clusterrole-execute.yaml` are held to it by a test.
+
+use super::client::{Client, ConnectError};
+use super::events;
+use super::record::kinds::{RECORDED, group};
+use crate::plan::Plan;
+use crate::plan::execution::Retirement;
+use crate::plan::options::{Options, ProcedureKind};
+use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, NODES, PODS};
+use crate::session::{Exchange, Method, Resource};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// One thing that must be allowed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// API group; empty for the core's.
+    pub group: &'static str,
+    /// `pods`, `pods/eviction`.
+    pub resource: String,
+    /// `get`, `list`, ….
+    pub verb: &'static str,
+    /// In this namespace only; None for the whole cluster.
+    pub namespace: Option<String>,
+}
+
+impl std::fmt::Display for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A set of permissions, in a fixed order.
+pub type Permissions = BTreeSet<Permission>;
+
+fn allow(
+    set: &mut Permissions,
+    resource: &Resource,
+    subresource: &str,
+    verbs: &[&'static str],
+    namespace: Option<&str>,
+) {
+    for verb in verbs {
+        set.insert(Permission {
+            group: group(resource.api_version),
+            resource: format!("{}{subresource}", resource.plural),
+            verb,
+            namespace: namespace.map(str::to_owned),
+        });
+    }
+}
+
+/// What `record` would like: a kind that may not be listed is left out of the dump.
+pub fn record() -> Permissions {
+    let mut set = Permissions::new();
+    for resource in RECORDED {
+        allow(&mut set, resource, "", &["list"], None);
+    }
+    for resource in [&NODES, &PODS, &NODE_CLAIMS] {
+        allow(&mut set, resource, "", &["watch"], None);
+    }
+    set
+}
+
+/// What an execution does to the world, as far as permissions depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deeds {
+    /// Pods are deleted past their budgets.
+    deletes_pods: bool,
+    /// Node objects are deleted.
+    deletes_nodes: bool,
+    /// Karpenter's claims are deleted.
+    deletes_claims: bool,
+}
+
+impl Deeds {
+    /// All that any plan may do.
+    pub const ALL: Deeds = Deeds { deletes_pods: true, deletes_nodes: true, deletes_claims: true };
+
+    /// What a plan does.
+    pub fn of(plan: &Plan) -> Deeds {
+        let options = &plan.intent.options;
+        // A stop may be told to end nodes that are drained, whatever the plan says.
+        let retires = |wanted: fn(&Retirement) -> bool| options.execution.retire.values().any(wanted);
+        Deeds {
+            deletes_pods: may_delete_pods(options),
+            deletes_nodes: retires(|r| !matches!(r, Retirement::Nodeclaim)),
+            deletes_claims: retires(|r| matches!(r, Retirement::Nodeclaim)),
+        }
+    }
+}
+
+fn may_delete_pods(options: &Options) -> bool {
+    use crate::plan::options::Undrainable;
+    match options.procedure {
+        ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
+        ProcedureKind::Surge => options.surge.resolved().undrainable == Undrainable::Force,
+        _ => !options.ocean.respect_pdb,
+    }
+}
+
+/// What `execute` and `resume` must be allowed to do.
+pub fn execute(deeds: Deeds, lease_namespace: &str) -> Permissions {
+    let mut set = Permissions::new();
+    for resource in FOLLOWED {
+        allow(&mut set, resource, "", &["list", "watch"], None);
+    }
+    // The cluster's identity, kubectl's look at a node, the look at a pod whose eviction was answered strangely.
+    for resource in FOLLOWED.iter().filter(|r| ["namespaces", "nodes", "pods"].contains(&r.plural)) {
+        allow(&mut set, resource, "", &["get"], None);
+    }
+    allow(&mut set, &NODES, "", &["patch"], None);
+    allow(&mut set, &PODS, "/eviction", &["create"], None);
+    allow(&mut set, &LEASES, "", &["get", "create", "update", "delete"], Some(lease_namespace));
+    if deeds.deletes_pods {
+        allow(&mut set, &PODS, "", &["delete"], None);
+    }
+    if deeds.deletes_nodes {
+        allow(&mut set, &NODES, "", &["delete"], None);
+    }
+    if deeds.deletes_claims {
+        allow(&mut set, &NODE_CLAIMS, "", &["list", "delete"], None);
+    }
+    set
+}
+
+/// What `execute` would like beside that: Events on nodes, and whatever `record` reads.
+pub fn execute_beside() -> Permissions {
+    let mut set = record();
+    set.insert(Permission {
+        group: "events.k8s.io",
+        resource: "events".into(),
+        verb: "create",
+        namespace: Some(events::NAMESPACE.into()),
+    });
+    set
+}
+
+/// Asks the API server which of these we lack.
+///
+/// # Errors
+/// A server that does not answer a SelfSubjectAccessReview.
+pub async fn missing(client: &Client, wanted: &Permissions) -> Result<Vec<Permission>, ConnectError> {
+    let mut missing = Vec::new();
+    for permission in wanted {
+        let review = review(permission);
+        let answer = client.ask("cannot ask for our permissions (SelfSubjectAccessReview)", &review).await?;
+        if answer.pointer("/status/allowed").and_then(serde_json::Value::as_bool) != Some(true) {
+            missing.push(permission.clone());
+        }
+    }
+    Ok(missing)
+}
+
+fn review(permission: &Permission) -> Exchange {
+    let (resource, subresource) = permission.resource.split_once('/').unwrap_or((&permission.resource, ""));
+    let attributes = json!({
+        "group": permission.group, "resource": resource, "subresource": subresource, "verb": permission.verb,
+        "namespace": permission.namespace.as_deref().unwrap_or_default(),
+    });
+    Exchange {
+        method: Method::Post,
+        path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".into(),
+        body: Some(json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes},
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::testing::{Server, ok, runtime};
+    use serde_json::Value;
+
+    /// What the roles of a file allow, by the bindings' scope: a Role's rules count in its namespace.
+    fn allowed(yaml: &str) -> BTreeSet<(String, String, String, Option<String>)> {
+        let mut set = BTreeSet::new();
+        for document in yaml.split("\n---\n") {
+            let value: Value = serde_saphyr::from_str(document).expect("YAML");
+            let namespace = match value["kind"].as_str() {
+                Some("ClusterRole") => None,
+                Some("Role") => Some(value["metadata"]["namespace"].as_str().expect("a namespace").to_owned()),
+                _ => continue,
+            };
+            let texts = |v: &Value| -> Vec<String> {
+                v.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(str::to_owned)).collect()
+            };
+            for rule in value["rules"].as_array().expect("rules") {
+                for group in texts(&rule["apiGroups"]) {
+                    for resource in texts(&rule["resources"]) {
+                        for verb in texts(&rule["verbs"]) {
+                            assert!(
+                                ![&group, &resource, &verb].iter().any(|t| *t == "*"),
+                                "least privilege has no stars"
+                            );
+                            set.insert((group.clone(), resource.clone(), verb, namespace.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        set
+    }
+
+    fn wanted(permissions: impl IntoIterator<Item = Permission>) -> BTreeSet<(String, String, String, Option<String>)> {
+        permissions.into_iter().map(|p| (p.group.to_owned(), p.resource, p.verb.to_owned(), p.namespace)).collect()
+    }
+
+    #[test]
+    fn the_shipped_roles_allow_what_is_asked_for_and_nothing_more() {
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-record.yaml")), wanted(record()));
+        let all = execute(Deeds::ALL, super::super::LEASE_NAMESPACE).into_iter().chain(execute_beside());
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-execute.yaml")), wanted(all));
+    }
+
+    #[test]
+    fn what_is_refused_is_named_with_its_verb() {
+        let said = runtime().block_on(async {
+            let server = Server::answering(|request| {
+                let body: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+                let asked = &body["spec"]["resourceAttributes"];
+                ok(&json!({"status": {"allowed": asked["subresource"] != "eviction" && asked["verb"] != "update"}}))
+            })
+            .await;
+            let client = Client::plain(&server.url, std::time::Duration::from_secs(5));
+            let deeds = Deeds { deletes_pods: false, deletes_nodes: false, deletes_claims: false };
+            missing(&client, &execute(deeds, "ops")).await.expect("answers")
+        });
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["create pods/eviction", "update leases.coordination.k8s.io in namespace ops"]);
+    }
+}
