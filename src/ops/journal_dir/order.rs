@@ -113,8 +113,16 @@ impl JournalDir {
     /// # Errors
     /// If the directory cannot be read.
     pub fn pending(&self) -> Result<Vec<Order>, JournalDirError> {
-        let files = files(&self.requests())?;
-        Ok(files.iter().filter(|f| has_extension(f, "json")).filter_map(|f| read(f).ok().flatten()).collect())
+        Ok(self.standing()?.into_iter().map(|a| a.order).collect())
+    }
+    fn standing(&self) -> Result<Vec<Asked>, JournalDirError> {
+        let files = files(&self.requests())?.into_iter().filter(|f| has_extension(f, "json"));
+        Ok(files.filter_map(|file| read(&file).ok().flatten().map(|order| Asked { file, order })).collect())
+    }
+    /// To end now was asked of the process before, which has ended one way or another.
+    pub(super) fn forget_interruptions(&self) -> Result<(), JournalDirError> {
+        let asked = self.standing()?;
+        asked.iter().filter(|a| matches!(a.order, Order::Interrupt { .. })).try_for_each(|a| self.taken(a))
     }
     /// Takes an order away: the journal has it.
     ///

@@ -119,6 +119,15 @@ fn orders_come_in_turn_and_stay_until_they_are_taken() {
 }
 
 #[test]
+fn the_next_process_is_not_ended_by_what_was_asked_of_the_one_before() {
+    let (_tmp, dir) = filled(&story().0[..1]);
+    dir.ask(&Order::Interrupt { why: "lunch".into() }).expect("asked");
+    dir.ask(&Order::Stop { terminate_drained: None }).expect("asked");
+    let _writer = dir.reopen().expect("resumed");
+    assert_eq!(dir.pending().expect("looked at"), [Order::Stop { terminate_drained: None }]);
+}
+
+#[test]
 fn what_is_no_order_is_put_aside_and_said() {
     let (_tmp, dir) = filled(&[]);
     fs::write(dir.requests().join("000001.json"), "{\"ask\":\"dance\"}").expect("a file");

@@ -58,6 +58,7 @@ impl JournalDir {
         let (journal, file) = self.mend(file)?;
         std::fs::create_dir_all(self.requests()).map_err(failed("make the directory", &self.requests()))?;
         sync_dir(self.path())?;
+        self.forget_interruptions()?;
         let writer = journal.writer.clone();
         Ok((JournalWriter { dir: self.clone(), file, writer, broken: None, _lock: lock }, journal))
     }

@@ -2,7 +2,11 @@
 
 use super::testing::{Scribe, began, story, written};
 use super::*;
+use crate::ops::rehearse::stage_of_scenario;
+use crate::ops::scenario::Scenario;
 use crate::runner::testing::World;
+use crate::sim::api::luck::Profile;
+use crate::sim::api::rehearsal::Rehearsal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -39,12 +43,10 @@ fn what_is_written_is_read() {
     assert_eq!(resumed.ended, Some((crate::runner::Outcome::Completed, None)));
 }
 
-/// Lines before the cut one are read once, which is what makes every byte affordable; once a line all of it is read.
-#[test]
-fn cut_at_every_byte_it_is_a_shorter_journal() {
-    let (entries, _) = story();
-    let bytes = written(&entries);
-    for (n, (place, writer)) in beginnings(&bytes).into_iter().enumerate().take(entries.len()) {
+/// Cut at every byte it is a shorter journal. Lines before the cut one are read once, which is what makes every byte
+/// affordable; a few times a line all of it is read.
+fn cut_everywhere(bytes: &[u8], entries: &[Entry]) {
+    for (n, (place, writer)) in beginnings(bytes).into_iter().enumerate().take(entries.len()) {
         let begin = place.byte as usize;
         let length = ends(&bytes[begin..])[0];
         for cut in 0..length {
@@ -53,7 +55,7 @@ fn cut_at_every_byte_it_is_a_shorter_journal() {
             let torn = Torn { line: n as u64 + 1, byte: place.byte, bytes: cut as u64 };
             assert_eq!(scan.torn, (cut > 0).then_some(torn));
         }
-        for cut in [0, 1, n % length, length / 2, length - 1] {
+        for cut in [0, 1, length / 2, length - 1] {
             let journal = read(&bytes[..begin + cut]).unwrap_or_else(|e| panic!("line {n} cut at {cut}: {e}"));
             assert!(journal.entries == entries[..n], "line {n} cut at {cut}");
             assert_eq!((journal.kept_bytes, journal.torn.is_some()), (place.byte, cut > 0));
@@ -61,26 +63,65 @@ fn cut_at_every_byte_it_is_a_shorter_journal() {
     }
 }
 
-#[test]
-fn with_any_bit_flipped_it_is_refused() {
-    let mut bytes = written(&story().0);
-    let ends = ends(&bytes);
-    let begins = beginnings(&bytes);
+/// With any bit flipped it is refused, at the line that was damaged.
+fn flipped_everywhere(bytes: &mut [u8]) {
+    let ends = ends(bytes);
+    let begins = beginnings(bytes);
     for at in 0..bytes.len() {
         let n = ends.partition_point(|e| *e <= at);
         let (place, writer) = &begins[n];
         // A flipped newline joins the line with the next.
-        let end = ends[(n + 1).min(ends.len() - 1)];
+        let newline = usize::from(at + 1 == ends[n]);
+        let end = ends[(n + newline).min(ends.len() - 1)];
         for bit in 0..8 {
             bytes[at] ^= 1 << bit;
             let refused = codec::scan(writer.clone(), *place, &bytes[place.byte as usize..end]).expect_err("damaged");
             assert_eq!((refused.line, refused.byte), (place.line, Some(place.byte)), "bit {bit} of byte {at}");
             if at % 401 == bit {
-                assert_eq!(read(&bytes).expect_err("damaged"), refused, "bit {bit} of byte {at}");
+                assert_eq!(read(bytes).expect_err("damaged"), refused, "bit {bit} of byte {at}");
             }
             bytes[at] ^= 1 << bit;
         }
     }
+}
+
+#[test]
+fn cut_at_every_byte_it_is_a_shorter_journal() {
+    let (entries, _) = story();
+    cut_everywhere(&written(&entries), &entries);
+}
+
+#[test]
+fn with_any_bit_flipped_it_is_refused() {
+    flipped_everywhere(&mut written(&story().0));
+}
+
+/// The journal of an execution that was killed again and again, as the session wrote it.
+#[test]
+fn so_is_the_journal_of_a_session() {
+    let mut bytes = rehearsed();
+    let journal = read(&bytes).expect("what a session wrote is read");
+    let resumed = journal.entries.iter().filter(|e| matches!(e.record, Record::Resumed { .. })).count();
+    let (kb, lines) = (bytes.len() / 1000, journal.entries.len());
+    eprintln!("a session's journal: {kb} kB, {lines} entries, {resumed} times resumed");
+    assert!(resumed >= 2, "it was to be killed more than once");
+    let (_, end) = fold(&journal.entries).expect("it folds");
+    assert!(end.ended.is_some(), "it was to come to an end");
+    // Every process must be able to begin anywhere.
+    for n in 1..lines {
+        fold(&journal.entries[..n]).unwrap_or_else(|e| panic!("{n} entries: {e}"));
+    }
+    cut_everywhere(&bytes, &journal.entries);
+    flipped_everywhere(&mut bytes);
+}
+
+/// Two nodes are emptied upon the simulated API while much goes wrong.
+fn rehearsed() -> Vec<u8> {
+    let scenario = "scenario: small\ncluster: {generate: {seed: 11, nodes: 2, new_nodes: 1, pods_per_node: 2, daemon_sets: 0}}\n\
+                    nodes: {selector: agentpool=old}\noptions: {batch_size: \"50%\"}\n";
+    let scenario = Scenario::parse(scenario, std::path::Path::new("small.yaml")).expect("a scenario");
+    let stage = stage_of_scenario(&scenario).expect("a stage");
+    Rehearsal::new(&stage, 3, Profile::Heavy, true).run().journal
 }
 
 #[test]

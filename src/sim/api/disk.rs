@@ -33,6 +33,10 @@ impl Disk {
         self.safe.append(&mut self.loose);
         self.synced = self.entries.len();
     }
+    /// The file as it is.
+    pub fn bytes(&self) -> Vec<u8> {
+        [&self.safe[..], &self.loose].concat()
+    }
     /// Bytes that a crash may lose.
     pub fn loose_bytes(&self) -> usize {
         self.loose.len()

@@ -74,6 +74,8 @@ pub struct Rehearsed {
     pub broken: Vec<Broken>,
     /// What happened, line by line, if that was asked for.
     pub log: Vec<String>,
+    /// The file of the journal, if that was asked for.
+    pub journal: Vec<u8>,
 }
 
 /// Objects of one page of a list: few, so that small clusters have several pages.
@@ -292,6 +294,7 @@ impl<'s> Rehearsal<'s> {
             entries: self.disk.safe_entries().len(),
             broken: self.judge.broken,
             log: self.lines,
+            journal: if self.verbose { self.disk.bytes() } else { Vec::new() },
         }
     }
 
