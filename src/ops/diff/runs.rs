@@ -3,7 +3,7 @@
 use super::{Diff, Section};
 use crate::ops::run_file::Run;
 use crate::report::format::duration;
-use crate::trace::metrics::{BatchRow, PodRow};
+use crate::trace::metrics::{BatchRow, NodeRow, PodRow};
 use crate::trace::{Metrics, compare};
 
 /// What differs between two runs. Times may differ by `tolerance_ms` without being named.
@@ -64,7 +64,9 @@ fn batches(x: &Metrics, y: &Metrics, tolerance_ms: u64) -> Vec<String> {
         }
         let direction = if q > p { "longer" } else { "shorter" };
         // What made a tenth of the difference is worth a word.
-        let why = reasons(&Parts::of(x, a), &Parts::of(y, b), tolerance_ms.max(p.abs_diff(q) / 10));
+        let least_ms = tolerance_ms.max(p.abs_diff(q) / 10);
+        let mut why = reasons(&Parts::of(x, a), &Parts::of(y, b), least_ms);
+        why.extend(node_that_differs(x, y, a, least_ms));
         let why = if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) };
         lines.push(format!(
             "batch {} took {} {direction} ({} → {}){why}",
@@ -75,6 +77,18 @@ fn batches(x: &Metrics, y: &Metrics, tolerance_ms: u64) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The batch's node whose emptying took the most longer or shorter: procedures that go node by node add such times up.
+fn node_that_differs(x: &Metrics, y: &Metrics, batch: &BatchRow, least_ms: u64) -> Option<String> {
+    let took = |n: &NodeRow| Some(n.drained_ms?.saturating_sub(n.cordoned_ms?));
+    let pairs = batch.old_nodes.iter().filter_map(|n| {
+        let a = x.nodes.get(*n)?;
+        let b = y.nodes.iter().find(|b| b.initial && b.name == a.name)?;
+        Some((a.name.as_str(), took(a)?, took(b)?))
+    });
+    let (name, a, b) = pairs.max_by_key(|(name, a, b)| (a.abs_diff(*b), std::cmp::Reverse(*name)))?;
+    (a.abs_diff(b) > least_ms).then(|| format!("node {name} was emptied in {} → {}", duration(a), duration(b)))
 }
 
 /// What a batch's time is made of, as far as a trace tells it: the slowest of each kind, with whose it was.
