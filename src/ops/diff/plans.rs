@@ -14,6 +14,10 @@ pub fn diff(a: &Plan, b: &Plan) -> Diff {
     if a.baseline.snapshot_sha256 != b.baseline.snapshot_sha256 {
         drift.insert(0, "made upon another dump".into());
     }
+    if a.baseline.cluster != b.baseline.cluster {
+        let uid = |p: &Plan| p.baseline.cluster.clone().unwrap_or_else(|| "unknown".into());
+        drift.insert(0, format!("made for another cluster (uid of kube-system: {} → {})", uid(a), uid(b)));
+    }
     let leaves = |a: &Value, b: &Value| leaves("", a, b);
     let guards = |i: &Intent| serde_json::to_value(&i.guards).unwrap_or_default();
     let version = (a.nodeferry != b.nodeferry)

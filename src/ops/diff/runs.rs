@@ -81,7 +81,8 @@ fn batches(x: &Metrics, y: &Metrics, tolerance_ms: u64) -> Vec<String> {
 
 /// The batch's node whose emptying took the most longer or shorter: procedures that go node by node add such times up.
 fn node_that_differs(x: &Metrics, y: &Metrics, batch: &BatchRow, least_ms: u64) -> Option<String> {
-    let took = |n: &NodeRow| Some(n.drained_ms?.saturating_sub(n.cordoned_ms?));
+    // All nodes of a batch may be cordoned before the first is emptied.
+    let took = |n: &NodeRow| Some(n.drained_ms?.saturating_sub(n.first_eviction_ms.or(n.cordoned_ms)?));
     let pairs = batch.old_nodes.iter().filter_map(|n| {
         let a = x.nodes.get(*n)?;
         let b = y.nodes.iter().find(|b| b.initial && b.name == a.name)?;
