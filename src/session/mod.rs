@@ -302,6 +302,15 @@ impl Session {
     // --- inputs ---
 
     fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        // Once the last entry is written, only what concerns it and the Lease is heard.
+        let heard = match &input {
+            Input::Appended(_) => true,
+            Input::Response(id, _) => self.asked.get(id) == Some(&Asker::Lease),
+            _ => false,
+        };
+        if self.ending.is_some() && !heard {
+            return;
+        }
         match input {
             Input::Tick => {}
             Input::Appended(seq) => self.safe = self.safe.max(seq + 1),
