@@ -500,13 +500,16 @@ impl Runner {
         self.progress.common.client.restart();
         let procedure = self.intent.options.procedure;
         let all_first = self.intent.options.cordon == CordonWhen::AllFirst;
-        // kubectl leaves its cordons; ours go beyond it only where we cordoned nodes that it never came to.
+        // kubectl leaves its cordons, and after its errors so do we, but for nodes that it never came to. A stop takes back all that
+        // is not drained: nobody will come back to it.
         let undo = procedure.launches() || all_first || outcome == Outcome::Stopped;
         self.with(now, view, out, |cx| {
             for n in (0..cx.common.nodes.len() as u32).map(N) {
                 let node = &cx.common.nodes[n.at()];
-                let untouched = procedure.launches() || matches!(node.fate, Fate::Waiting | Fate::InProgress);
-                if undo && node.cordoned && !node.fate.is_replaced() && untouched && cx.node(n).is_some() {
+                let taken_back = outcome == Outcome::Stopped
+                    || procedure.launches()
+                    || matches!(node.fate, Fate::Waiting | Fate::InProgress);
+                if undo && node.cordoned && !node.fate.is_replaced() && taken_back && cx.node(n).is_some() {
                     cx.ask(Ask::Uncordon(n));
                 }
             }
