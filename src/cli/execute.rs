@@ -8,8 +8,8 @@ use crate::live::driver::drive;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};
 use crate::live::permissions::{self, Deeds};
-use crate::live::proof::{self, Limits, Proven};
-use crate::live::record;
+use crate::live::proof::{self, Limits, Proven, Refusal};
+use crate::live::record::{self, Recorded};
 use crate::live::{Client, LEASE_NAMESPACE};
 use crate::ops::journal_dir::{JournalDir, JournalWriter};
 use crate::ops::redact::Redaction;
@@ -150,15 +150,25 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
     read.entries.iter().for_each(|e| counts.entry(e));
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;
-        proof::same_cluster(&client, Some(&began.cluster)).await?;
-        proof::permitted(&client, &permissions::execute(Deeds::of(&began.plan), LEASE_NAMESPACE)).await?;
-        let recorded = record::record(&client, &Redaction::default(), &mut |_| ()).await?;
+        let recorded = match look(&client, &began).await {
+            Ok(recorded) => recorded,
+            // An API that does not answer is no reason to give up: it can be tried again.
+            Err(Refusal::Api(e)) => return Ok(ended(&End::Interrupted(e.to_string()), &args.dir)),
+            Err(e) => return Err(e.into()),
+        };
         say(&format!("execution {} goes on; journal in {}", began.execution, args.dir.display()));
         let background = proof::background(&recorded);
         drop(recorded);
         let run = Run { client, journal, metrics: args.metrics, output: args.output };
         run.carry_out(began, background, Some(resumed), counts).await
     })
+}
+
+/// The cluster of an execution that goes on, if it is the same and we may go on in it.
+async fn look(client: &Client, began: &Began) -> Result<Recorded, Refusal> {
+    proof::same_cluster(client, Some(&began.cluster)).await?;
+    proof::permitted(client, &permissions::execute(Deeds::of(&began.plan), LEASE_NAMESPACE)).await?;
+    Ok(record::record(client, &Redaction::default(), &mut |_| ()).await?)
 }
 
 fn dry_run(proven: &Proven, output: Output) -> Result<i32> {

@@ -8,6 +8,8 @@ use crate::ops::observed::Observed;
 use crate::ops::redact::Redaction;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use flate2::write::GzEncoder;
+use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,30 +71,62 @@ fn spinner() -> indicatif::ProgressBar {
     }
 }
 
-/// Opens a file, packed if its name says so; in one go, so that a dump that broke off is never taken for a whole one.
+/// Writes the dump; in one go, so that one that broke off is never taken for a whole one.
 fn write(recorded: &Recorded, out: &Path) -> Result<()> {
     if out == Path::new("-") {
         return Ok(recorded.write(BufWriter::new(std::io::stdout().lock()))?);
     }
     let part = out.with_file_name(format!("{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
     let written = (|| {
-        recorded.write(create(&part, is_gzip(out))?)?;
+        let mut sink = Sink::create(&part, is_gzip(out))?;
+        recorded.write(&mut sink)?;
+        sink.finish()?;
         std::fs::rename(&part, out)
     })();
-    written.with_context(|| format!("cannot write {}", out.display()))
+    written.with_context(|| format!("cannot write {}; check the path and the room on its disk", out.display()))
 }
 
 fn is_gzip(path: &Path) -> bool {
     path.extension().is_some_and(|x| x == "gz")
 }
 
-fn create(path: &Path, gzip: bool) -> std::io::Result<Box<dyn Write>> {
-    let file = BufWriter::new(std::fs::File::create(path)?);
-    Ok(match gzip {
-        // No time and no name in its head: the same cluster gives the same bytes.
-        true => Box::new(flate2::GzBuilder::new().write(file, flate2::Compression::default())),
-        false => Box::new(file),
-    })
+/// A file, packed if its name says so.
+enum Sink {
+    Plain(BufWriter<File>),
+    Packed(GzEncoder<BufWriter<File>>),
+}
+
+impl Sink {
+    fn create(path: &Path, gzip: bool) -> std::io::Result<Sink> {
+        let file = BufWriter::new(File::create(path)?);
+        Ok(match gzip {
+            // No time and no name in its head: the same cluster gives the same bytes.
+            true => Sink::Packed(flate2::GzBuilder::new().write(file, flate2::Compression::default())),
+            false => Sink::Plain(file),
+        })
+    }
+    /// Writes what is still held back; dropping it would not tell of a full disk.
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Sink::Plain(mut file) => file.flush(),
+            Sink::Packed(gzip) => gzip.finish()?.flush(),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Sink::Plain(file) => file.write(bytes),
+            Sink::Packed(gzip) => gzip.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Sink::Plain(file) => file.flush(),
+            Sink::Packed(gzip) => gzip.flush(),
+        }
+    }
 }
 
 fn summarise(recorded: &Recorded, out: &Path) {
@@ -125,7 +159,8 @@ fn beside(out: &Path) -> PathBuf {
 async fn follow(client: &Client, recorded: &Recorded, redaction: &Redaction, ms: i64, out: &Path) -> Result<Observed> {
     let lasting = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
     let path = if out == Path::new("-") { PathBuf::from("cluster.changes.jsonl") } else { beside(out) };
-    let file = create(&path, is_gzip(&path)).with_context(|| format!("cannot write {}", path.display()))?;
+    let at = || format!("cannot write {}", path.display());
+    let mut sink = Sink::create(&path, is_gzip(&path)).with_context(at)?;
     let mut err = anstream::stderr();
     let _ = writeln!(
         err,
@@ -133,7 +168,8 @@ async fn follow(client: &Client, recorded: &Recorded, redaction: &Redaction, ms:
         crate::trace::time::words(ms.unsigned_abs()),
         path.display()
     );
-    let observed = changes::follow(client, recorded, redaction, lasting, file).await?;
+    let observed = changes::follow(client, recorded, redaction, lasting, &mut sink).await?;
+    sink.finish().with_context(at)?;
     let _ = writeln!(
         err,
         "seen: {} starts and {} stops of pods, {} launches and {} ends of nodes",

@@ -62,6 +62,8 @@ pub struct Client {
     timeout: Duration,
 }
 
+/// What only reads is asked for so often while the server is busy.
+const ATTEMPTS: u32 = 6;
 /// An exchange that is not answered within so long is lost.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -137,12 +139,32 @@ impl Client {
         }
     }
 
-    /// An exchange whose answer is needed: its body, if the status is 2xx.
+    /// Performs an exchange that changes nothing; asks again while the server is busy, and after a lost answer if so wished.
+    pub(super) async fn patiently(&self, exchange: &Exchange, when_lost: bool) -> Response {
+        let mut wait = Duration::from_millis(500);
+        let mut attempt = 1;
+        loop {
+            let answer = self.perform(exchange).await;
+            let asked = match &answer {
+                Response::Http { status: 429 | 500 | 502 | 503 | 504, retry_after_ms, .. } => *retry_after_ms,
+                Response::Lost(_) if when_lost => None,
+                _ => return answer,
+            };
+            if attempt == ATTEMPTS {
+                return answer;
+            }
+            attempt += 1;
+            tokio::time::sleep(asked.map_or(wait, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))).await;
+            wait = (wait * 2).min(Duration::from_secs(8));
+        }
+    }
+
+    /// An exchange that changes nothing and whose answer is needed: its body, if the status is 2xx.
     ///
     /// # Errors
     /// Status and message of any other answer, or why there was none.
     pub async fn ask(&self, what: &str, exchange: &Exchange) -> Result<Value, ConnectError> {
-        let why = match self.perform(exchange).await {
+        let why = match self.patiently(exchange, false).await {
             Response::Http { status, body, .. } if (200..300).contains(&status) => return Ok(body),
             Response::Http { status, body, .. } => refusal(status, &body),
             Response::Lost(why) => why,

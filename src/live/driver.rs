@@ -169,7 +169,7 @@ impl Driver<'_> {
                 self.put(Input::Stop(StopMode { terminate_drained: None }))
             }
             Signal::Interrupt => self.put(Input::Interrupt("interrupted twice (Ctrl-C)".into())),
-            Signal::Terminate => self.put(Input::Interrupt("the process was asked to end (SIGTERM)".into())),
+            Signal::Terminate(name) => self.put(Input::Interrupt(format!("the process was asked to end ({name})"))),
         }
     }
 
@@ -211,26 +211,32 @@ impl Driver<'_> {
 enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// `kill`.
-    Terminate,
+    /// `kill`, or a terminal that was closed.
+    Terminate(&'static str),
 }
 
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
     async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.terminate.recv() => Signal::Terminate("SIGTERM"),
+            _ = self.hang_up.recv() => Signal::Terminate("SIGHUP"),
         }
     }
 }
@@ -248,5 +254,99 @@ impl Signals {
             Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::testing::{Server, ok, runtime, status};
+    use crate::ops::journal_dir::{JournalDir, Order};
+    use crate::plan::{Baseline, Options, Plan};
+    use crate::session::journal::{JOURNAL_VERSION, Record, fold};
+    use crate::session::{Began, Setup};
+    use serde_json::json;
+
+    struct Heard(Vec<String>);
+
+    impl Observer for Heard {
+        fn entry(&mut self, entry: &Entry) {
+            self.0.push(serde_json::to_value(entry).expect("JSON")["record"].as_str().unwrap_or_default().to_owned());
+        }
+        fn say(&mut self, text: &str) {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    fn setup() -> Setup {
+        let intent = serde_json::from_value(json!({"batches": [], "options": Options::default()})).expect("an intent");
+        let began = Began {
+            journal_version: JOURNAL_VERSION,
+            nodeferry: "0".into(),
+            execution: "run-1".into(),
+            cluster: "u-1".into(),
+            context: "test".into(),
+            unix_ms: crate::live::clock::unix_ms(),
+            plan_sha256: String::new(),
+            plan: Plan::new(intent, Baseline::default(), json!({})),
+        };
+        Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
+    }
+
+    /// Drives a session that an API answers so; with an order that was placed before.
+    fn driven(
+        answer: impl Fn(&str) -> String + Send + Sync + 'static,
+        order: Option<Order>,
+    ) -> (End, Vec<String>, JournalDir, tempfile::TempDir) {
+        let tmp = tempfile::tempdir().expect("a directory");
+        let dir = JournalDir::at(tmp.path().join("j"));
+        let mut journal = dir.create().expect("a journal");
+        order.iter().for_each(|o| drop(dir.ask(o).expect("an order")));
+        let setup = setup();
+        let clock = Clock::since(setup.began.unix_ms, 0);
+        let mut heard = Heard(Vec::new());
+        let end = runtime().block_on(async {
+            let server = Server::answering(answer).await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            drive(&mut Session::new(setup), &client, clock, &mut journal, &mut heard)
+                .await
+                .expect("a journal that is kept")
+        });
+        (end, heard.0, dir, tmp)
+    }
+
+    #[test]
+    fn credentials_that_are_not_known_end_it_and_the_journal_says_so() {
+        let (end, heard, dir, _tmp) = driven(|_| status(401, "Unauthorized"), None);
+        let End::Refused(why) = end else { panic!("{end:?}") };
+        assert!(why.contains("401"), "{why}");
+        assert_eq!(heard[0], "began");
+        let journal = dir.read().expect("a journal");
+        assert_eq!(journal.entries.len(), heard.len());
+        let (began, resumed) = fold(&journal.entries).expect("it folds");
+        assert_eq!((began.execution.as_str(), resumed.ended), ("run-1", None));
+    }
+
+    #[test]
+    fn another_execution_keeps_us_out() {
+        let (end, ..) = driven(
+            |_| {
+                let now = crate::snapshot::time::format_rfc3339(crate::live::clock::unix_ms(), 6);
+                ok(&json!({"metadata": {"resourceVersion": "1"},
+                    "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": now}}))
+            },
+            None,
+        );
+        assert!(matches!(&end, End::Refused(why) if why.contains("execution other holds the Lease")), "{end:?}");
+    }
+
+    #[test]
+    fn an_order_from_another_terminal_is_taken_up_and_taken_away() {
+        let order = Order::Interrupt { why: "enough".into() };
+        let (end, _, dir, _tmp) = driven(|_| status(503, "away"), Some(order));
+        assert_eq!(end, End::Interrupted("enough".into()));
+        assert!(dir.asked().expect("readable").0.is_empty());
+        let last = dir.read().expect("a journal").entries.pop().expect("an entry");
+        assert!(matches!(last.record, Record::Interrupted { .. }), "{last:?}");
     }
 }

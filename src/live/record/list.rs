@@ -3,14 +3,11 @@
 use super::super::client::{Client, ConnectError, refusal};
 use crate::session::{Exchange, Response};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 /// Objects of one page.
 const PAGE: u32 = 500;
 /// A list whose continuation is too old begins again so often.
 const BEGINNINGS: u32 = 5;
-/// A page that is refused for the moment, or whose answer is lost, is asked for so often.
-const ATTEMPTS: u32 = 6;
 
 /// What became of a list.
 pub(super) enum Listed {
@@ -36,7 +33,7 @@ pub(super) async fn list(
                 true => format!("{collection}?limit={PAGE}"),
                 false => format!("{collection}?limit={PAGE}&continue={}", percent_encoded(&token)),
             };
-            let mut body = match page(client, &path).await {
+            let mut body = match client.patiently(&Exchange::get(path), true).await {
                 Response::Http { status: 200, body, .. } => body,
                 // The continuation is older than what the server still has: what was read so far belongs to another moment.
                 Response::Http { status: 410, .. } => break,
@@ -61,26 +58,6 @@ pub(super) async fn list(
         }
     }
     Err(failed(format!("its continuation was too old {BEGINNINGS} times; is the server overloaded?")))
-}
-
-/// One page, asked for again while the server is busy.
-async fn page(client: &Client, path: &str) -> Response {
-    let mut wait = Duration::from_millis(500);
-    let mut attempt = 1;
-    loop {
-        let answer = client.perform(&Exchange::get(path)).await;
-        let asked = match &answer {
-            Response::Http { status: 429 | 500 | 502 | 503 | 504, retry_after_ms, .. } => *retry_after_ms,
-            Response::Lost(_) => None,
-            _ => return answer,
-        };
-        if attempt == ATTEMPTS {
-            return answer;
-        }
-        attempt += 1;
-        tokio::time::sleep(asked.map_or(wait, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))).await;
-        wait = (wait * 2).min(Duration::from_secs(8));
-    }
 }
 
 /// An item of a list with its `apiVersion` and `kind` in front, which lists leave out.
@@ -111,6 +88,7 @@ mod tests {
     use super::*;
     use crate::live::testing::{Server, ok, runtime, status};
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     async fn pods(
         answer: impl Fn(&str) -> String + Send + Sync + 'static,
