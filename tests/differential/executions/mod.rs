@@ -10,6 +10,7 @@ mod identity;
 mod judge;
 mod karpenter;
 pub mod machines;
+mod rogue;
 mod watch;
 mod world;
 
@@ -36,6 +37,7 @@ const LANES: [Lane; 3] = [
         name: "small",
         make: world::small,
         cases: &[
+            ("rogue", rogue::rogue),
             ("outage", cases::outage),
             ("stop", cases::stop),
             ("token", cases::token),
