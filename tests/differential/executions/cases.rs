@@ -5,7 +5,7 @@ use super::executor::{Executor, Intent};
 use super::identity;
 use super::judge::{Promise, Verdict};
 use super::machines;
-use super::world::{EXECUTE, RESUME, World, drain, near};
+use super::world::{EXECUTE, PACE, RESUME, World, drain, near};
 use crate::luck::Luck;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -117,8 +117,8 @@ pub fn stop(world: &World, _: u64) -> Result<Verdict> {
         evicted(&executor, &mut running, 10)?;
         executor.run(&["stop", "journal"])?.with(0)?;
         running.wait()?.with(0)?;
-        let stopped = journal(&executor).contains("STOPPED");
-        verdict.says(stopped, || "the journal does not say that it was stopped".into());
+        let outcome = executor.outcome("journal")?;
+        verdict.says(outcome == "STOPPED", || format!("the journal says that it ended as {outcome:?}, not STOPPED"));
         Ok(())
     })?;
     let client = &world.plane.client;
@@ -201,7 +201,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
         let predicted = executor.plan(&Intent {
             nodes: &old,
             options: json!({
-                "procedure": "surge", "cordon": "all-first", "client": {"qps": 200, "burst": 400},
+                "procedure": "surge", "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
                 "surge": {"preset": "aks", "max_surge": 3, "node_soak_ms": 0},
                 "execution": {
                     "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), &pool), "every_ms": 5000}},

@@ -1,7 +1,7 @@
 //! The cluster that is migrated: two pools of nodes, workloads of every kind, budgets of every form.
 
 use crate::bed::client::Client;
-use crate::bed::kubelets::running;
+use crate::bed::kubelets::{START, STOP, running};
 use crate::bed::rest::{budgets_are_counted, create_node, nodes_are_ready, pods_are_ready, wait};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -154,7 +154,18 @@ fn workload(name: &str, kind: Kind, replicas: u64, cpu: u64) -> (String, Value) 
     if kind == Kind::Job {
         spec["restartPolicy"] = json!("Never");
     }
-    let template = json!({"metadata": {"labels": labels}, "spec": spec});
+    // kubectl waits whole seconds. What ends or begins near one, or near when another node's turn comes, would be the machine's luck: a
+    // pod of an OrderedReady set with one to spare must be ready well before, and a Job's, held by a finalizer until its controller
+    // looks after another second, gone well between.
+    let annotations = match kind {
+        // A StatefulSet's next pod has the name of the last. It counts as the one that is still to go, for two minutes, unless the
+        // disruption controller has seen the last one go (`buildDisruptedPodMap`); so it gets the time to see it.
+        Kind::Ordered => json!({START: "0.2", STOP: "0.4"}),
+        Kind::Parallel => json!({STOP: "0.4"}),
+        Kind::Job => json!({STOP: "1.5"}),
+        _ => json!({}),
+    };
+    let template = json!({"metadata": {"labels": labels, "annotations": annotations}, "spec": spec});
     let spec = match kind {
         Kind::Controller => json!({"replicas": replicas, "selector": labels, "template": template}),
         Kind::Job => {

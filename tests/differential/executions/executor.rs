@@ -137,15 +137,25 @@ impl Executor {
     }
     /// How long the execution of a journal took by its own clock, from the first event to the last; None while it is not over.
     pub fn took(&self, journal: &str) -> Result<Option<Duration>> {
-        let text = std::fs::read_to_string(self.file(journal).join("journal.jsonl"))?;
+        let lines = self.journal(journal)?;
         let moment = |event: &str| {
-            let of = |line: &str| serde_json::from_str::<Value>(line).ok().filter(|l| l["event"] == event);
-            text.lines().find_map(of).and_then(|l| l["t_ms"].as_u64())
+            let at = lines.iter().map(|l| &l["data"]).find(|d| d["event"] == event);
+            at.and_then(|d| d["t_ms"].as_u64())
         };
         Ok(match (moment("migration_started"), moment("migration_finished")) {
             (Some(from), Some(to)) => Some(Duration::from_millis(to.saturating_sub(from))),
             _ => None,
         })
+    }
+    /// What the journal says of how it ended: `COMPLETED`, `STOPPED`; empty while it has not.
+    pub fn outcome(&self, journal: &str) -> Result<String> {
+        let ended = self.journal(journal)?.into_iter().rfind(|l| l["record"] == "ended");
+        Ok(ended.and_then(|l| l["data"]["outcome"].as_str().map(str::to_owned)).unwrap_or_default())
+    }
+    /// The journal's lines that are whole.
+    fn journal(&self, journal: &str) -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(self.file(journal).join("journal.jsonl"))?;
+        Ok(text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect())
     }
     /// Files of the executor in which a text occurs.
     pub fn files_with(&self, needle: &str) -> Result<Vec<String>> {
@@ -190,6 +200,8 @@ impl Intent<'_> {
     fn scenario(&self) -> Value {
         let mut delays = self.machines.clone();
         delays["start"] = json!({"constant": {"ms": START.as_millis() as u64}});
+        delays["start_annotation"] = json!(crate::bed::kubelets::START);
+        delays["stop_annotation"] = json!(crate::bed::kubelets::STOP);
         delays["stop"] = json!({"constant": {"ms": STOP.as_millis() as u64}});
         let mut scenario = json!({
             "scenario": "an execution on a live control plane",

@@ -3,7 +3,7 @@
 use super::cluster::{self, POOL};
 use super::executor::Intent;
 use super::judge::{Promise, Verdict};
-use super::world::{EXECUTE, World};
+use super::world::{EXECUTE, PACE, World};
 use crate::bed::client::Client;
 use crate::bed::controlplane::Component;
 use crate::bed::rest::wait;
@@ -101,7 +101,7 @@ pub fn migrate(world: &World, _: u64) -> Result<Verdict> {
         let predicted = executor.plan(&Intent {
             nodes: &old,
             options: json!({
-                "procedure": "kubectl-drain", "batch_size": 2, "cordon": "all-first", "client": {"qps": 200, "burst": 400},
+                "procedure": "kubectl-drain", "batch_size": 2, "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
                 "terminate_nodes": true,
                 "execution": {"provision": {"*": {"by": "wait"}}, "retire": {"*": {"by": "nodeclaim"}}},
             }),
