@@ -5,7 +5,7 @@ use super::executor::{Executor, Intent};
 use super::identity;
 use super::judge::{Promise, Verdict};
 use super::machines;
-use super::world::{EXECUTE, PACE, RESUME, World, drain, near};
+use super::world::{EXECUTE, OFF, PACE, RESUME, World, near};
 use crate::luck::Luck;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -16,13 +16,25 @@ const KILLS: usize = 30;
 /// How long the API server is away.
 const AWAY: Duration = Duration::from_secs(4);
 
-/// Nothing goes wrong: from the dump to the report.
+/// Nothing goes wrong: from the dump to the report. A machine that was busy at the wrong moment is no wrong prediction, and it is not so twice.
 pub fn straight(world: &World, _: u64) -> Result<Verdict> {
-    let executor = world.executor("straight")?;
+    let first = once(world, "straight")?;
+    if !first.wrong.iter().any(|w| w.contains(OFF)) || first.wrong.len() > 1 {
+        return Ok(first);
+    }
+    let mut second = once(world, "straight-again")?;
+    second.said.extend(first.said.into_iter().map(|s| format!("at first: {s}")));
+    Ok(second)
+}
+
+fn once(world: &World, name: &str) -> Result<Verdict> {
+    let executor = world.executor(name)?;
     let old = world.old()?;
     let verdict = world.judged(&old, &Promise::Drained, |verdict| {
-        let predicted = executor.plan(&drain(&old, "per-batch"))?;
+        let intent = world.drain(&old, "per-batch")?;
+        let predicted = executor.plan(&intent)?;
         executor.run(&EXECUTE)?.with(0)?;
+        verdict.said.push(format!("a call takes {} ms", intent.latency.as_millis()));
         near(verdict, predicted, executor.took("journal")?);
         let report: Value = serde_json::from_str(&executor.run(&["report", "journal", "-o", "json"])?.with(0)?)?;
         verdict.says(report.is_object(), || "the report is no JSON object".into());
@@ -38,7 +50,7 @@ pub fn killed(world: &World, seed: u64) -> Result<Verdict> {
     let old = world.old()?;
     let mut luck = Luck::new(seed);
     let verdict = world.judged(&old, &Promise::Drained, |verdict| {
-        executor.plan(&drain(&old, "per-batch"))?;
+        executor.plan(&world.drain(&old, "per-batch")?)?;
         let mut running = executor.start(&EXECUTE)?;
         // Before the journal is there, there is nothing to resume.
         begun(&executor, &mut running)?;
@@ -94,7 +106,7 @@ pub fn outage(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("outage")?;
     let old = world.old()?;
     let verdict = world.judged(&old, &Promise::Drained, |_| {
-        executor.plan(&drain(&old, "per-batch"))?;
+        executor.plan(&world.drain(&old, "per-batch")?)?;
         let mut running = executor.start(&EXECUTE)?;
         evicted(&executor, &mut running, 10)?;
         world.plane.kill_api_server()?;
@@ -112,7 +124,7 @@ pub fn stop(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("stop")?;
     let old = world.old()?;
     let mut verdict = world.judged(&old, &Promise::DrainedOrUntouched, |verdict| {
-        executor.plan(&drain(&old, "all-first"))?;
+        executor.plan(&world.drain(&old, "all-first")?)?;
         let mut running = executor.start(&EXECUTE)?;
         evicted(&executor, &mut running, 10)?;
         executor.run(&["stop", "journal"])?.with(0)?;
@@ -134,7 +146,7 @@ pub fn stop(world: &World, _: u64) -> Result<Verdict> {
     });
     let executor = world.executor("rest")?;
     let after = world.judged(&old, &Promise::Drained, |verdict| {
-        let predicted = executor.plan(&drain(&rest, "per-batch"))?;
+        let predicted = executor.plan(&world.drain(&rest, "per-batch")?)?;
         executor.run(&EXECUTE)?.with(0)?;
         near(verdict, predicted, executor.took("journal")?);
         Ok(())
@@ -150,7 +162,7 @@ pub fn token(world: &World, _: u64) -> Result<Verdict> {
     let old = world.old()?;
     let client = &world.plane.client;
     let verdict = world.judged(&old, &Promise::Drained, |verdict| {
-        executor.plan(&drain(&old, "per-batch"))?;
+        executor.plan(&world.drain(&old, "per-batch")?)?;
         let mut running = executor.start(&EXECUTE)?;
         evicted(&executor, &mut running, 5)?;
         identity::revoke(client, &world.token.borrow())?;
@@ -177,7 +189,7 @@ pub fn another_cluster(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("another-cluster")?;
     let old = world.old()?;
     world.judged(&old, &Promise::Untouched, |verdict| {
-        executor.plan(&drain(&old, "per-batch"))?;
+        executor.plan(&world.drain(&old, "per-batch")?)?;
         // The same objects, but for which cluster they are of.
         let path = executor.file("plan.json");
         let plan = std::fs::read_to_string(&path)?;
@@ -202,7 +214,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
             nodes: &old,
             options: json!({
                 "procedure": "surge", "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
-                "surge": {"preset": "aks", "max_surge": 3, "node_soak_ms": 0},
+                "surge": {"preset": "aks", "max_surge": 1, "node_soak_ms": 1000},
                 "execution": {
                     "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), &pool), "every_ms": 5000}},
                     "retire": {"*": {"by": "command", "command": machines::end(&world.plane.kubeconfig()), "every_ms": 2000}},
@@ -216,6 +228,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
                 }],
             })),
             autoscaler: json!({"kind": "none"}),
+            latency: world.latency()?,
             machines: json!({"launch": {"constant": {"ms": 300}}, "retire": {"constant": {"ms": 200}}}),
         })?;
         executor.run(&EXECUTE)?.with(0)?;

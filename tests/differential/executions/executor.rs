@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The release build, where `scripts/test` has made one: it leaves more of a small machine to the control plane.
+fn nodeferry() -> PathBuf {
+    let release = std::env::var_os("NODEFERRY_RELEASE_BIN").filter(|v| !v.is_empty());
+    release.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_nodeferry")), PathBuf::from)
+}
+
 /// No command may take longer; what does hangs.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -106,7 +112,7 @@ impl Executor {
         self.started.set(n + 1);
         let name = format!("{n:02}-{}", arguments.first().copied().unwrap_or_default());
         let (stdout, stderr) = (self.file(&format!("{name}.out")), self.file(&format!("{name}.err")));
-        let child = Command::new(env!("CARGO_BIN_EXE_nodeferry"))
+        let child = Command::new(nodeferry())
             .args(arguments)
             .current_dir(&self.directory)
             .env("KUBECONFIG", &self.kubeconfig)
@@ -188,6 +194,8 @@ pub struct Intent<'a> {
     pub autoscaler: Value,
     /// How long machines take to come and to go.
     pub machines: Value,
+    /// How long a call to the API server takes on this machine now.
+    pub latency: Duration,
 }
 
 /// What the stand-in for the kubelets needs, as the tests start it.
@@ -203,6 +211,7 @@ impl Intent<'_> {
         delays["start_annotation"] = json!(crate::bed::kubelets::START);
         delays["stop_annotation"] = json!(crate::bed::kubelets::STOP);
         delays["stop"] = json!({"constant": {"ms": STOP.as_millis() as u64}});
+        let latency = self.latency.as_millis() as u64;
         let mut scenario = json!({
             "scenario": "an execution on a live control plane",
             "cluster": {"dump": ["cluster.json.gz"]},
@@ -210,6 +219,8 @@ impl Intent<'_> {
             "options": self.options,
             "sim": {
                 "controller_client": {"qps": 500, "burst": 1000}, "scheduler_client": {"qps": 1000, "burst": 2000},
+                "api_latency_ms": latency, "budget_latency_ms": latency, "controller_latency_ms": latency,
+                "kubelet_latency_ms": latency, "taint_latency_ms": 2 * latency,
                 "delays": delays,
             },
             "autoscaler": self.autoscaler,

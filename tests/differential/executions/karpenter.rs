@@ -113,6 +113,7 @@ pub fn migrate(world: &World, _: u64) -> Result<Verdict> {
                 ],
             })),
             autoscaler: json!({"kind": "reactive", "scan_interval_ms": 1000, "scale_down": false}),
+            latency: world.latency()?,
             machines: json!({"launch": {"constant": {"ms": 1500}}, "retire": {"constant": {"ms": 5500}}}),
         })?;
         executor.run(&EXECUTE)?.with(0)?;
