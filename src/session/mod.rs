@@ -11,6 +11,7 @@ pub(crate) mod lease;
 pub(crate) mod mirror;
 pub(crate) mod observe;
 pub(crate) mod reflect;
+mod settling;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use lease::Lease;
 use mirror::Mirror;
 use observe::Observer;
 use reflect::{Follower, Trouble};
+use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -161,6 +163,7 @@ pub struct Session {
     /// Entries below this number are safe.
     safe: u64,
     dirty_since: Option<Ms>,
+    settling: Settling,
     /// It is over once this entry is safe and the Lease is given back, or this moment has come.
     ending: Option<(u64, End, Ms)>,
     end: Option<End>,
@@ -199,6 +202,7 @@ impl Session {
             next_seq: resumed.as_ref().map_or(0, |r| r.next_seq),
             safe: resumed.as_ref().map_or(0, |r| r.next_seq),
             dirty_since: None,
+            settling: Settling::default(),
             ending: None,
             end: None,
             resumed,
@@ -332,6 +336,7 @@ impl Session {
             }
             Input::Watch(id, event) => {
                 let Some(Asker::Watch(i)) = self.asked.get(&id).cloned() else { return };
+                let event = self.settling.watched(self.now, event);
                 let over = matches!(event, WatchEvent::Error { .. } | WatchEvent::Closed(_));
                 if over {
                     self.asked.remove(&id);
@@ -341,6 +346,7 @@ impl Session {
             }
             Input::Response(id, response) => {
                 let Some(asker) = self.asked.remove(&id) else { return };
+                let response = self.settling.answered(self.now, response);
                 if matches!(response, Response::Http { status: 401, .. }) {
                     return self.unauthorized(out);
                 }

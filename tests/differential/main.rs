@@ -87,7 +87,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Losses];
+    const ALL: [Kind; 5] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",

@@ -158,10 +158,7 @@ fn workload(name: &str, kind: Kind, replicas: u64, cpu: u64) -> (String, Value) 
     // pod of an OrderedReady set with one to spare must be ready well before, and a Job's, held by a finalizer until its controller
     // looks after another second, gone well between.
     let annotations = match kind {
-        // A StatefulSet's next pod has the name of the last. It counts as the one that is still to go, for two minutes, unless the
-        // disruption controller has seen the last one go (`buildDisruptedPodMap`); so it gets the time to see it.
-        Kind::Ordered => json!({START: "0.2", STOP: "0.4"}),
-        Kind::Parallel => json!({STOP: "0.4"}),
+        Kind::Ordered => json!({START: "0.2"}),
         Kind::Job => json!({STOP: "1.5"}),
         _ => json!({}),
     };

@@ -202,7 +202,7 @@ pub struct Intent<'a> {
 pub const START: Duration = Duration::from_millis(600);
 /// The same for stopping. kubectl looks every second whether a pod is gone, and the API server tries an eviction again half a second
 /// after two met at one budget: neither shall be so near to the other that the machine's luck decides.
-pub const STOP: Duration = Duration::from_millis(150);
+pub const STOP: Duration = Duration::from_millis(1200);
 
 impl Intent<'_> {
     fn scenario(&self) -> Value {

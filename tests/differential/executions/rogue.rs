@@ -3,6 +3,7 @@
 use super::judge::{Promise, Verdict};
 use super::world::World;
 use crate::bed::client::Client;
+use crate::bed::rest::wait;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -65,8 +66,11 @@ fn evict(client: &Client, pod: &Value) -> Result<()> {
         "apiVersion": "policy/v1", "kind": "Eviction",
         "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]},
     });
-    client.create(&format!("{}/eviction", path(pod)), &eviction)?.ok()?;
-    Ok(())
+    // Its budget may have to be counted anew after the deed before.
+    wait("a budget with something to give", || {
+        let answer = client.create(&format!("{}/eviction", path(pod)), &eviction)?;
+        Ok(answer.code != 429 && answer.ok().is_ok())
+    })
 }
 
 fn cordon(client: &Client, node: &str, unschedulable: Value) -> Result<()> {

@@ -165,6 +165,16 @@ fn leaked(directory: &Path, token: &str) -> Result<Vec<String>> {
 /// The client's pace: far above kubectl's own, and slow enough that two evictions seldom meet at one budget, where luck decides who waits.
 pub const PACE: (u32, u32) = (20, 2);
 
+/// So many processes for each processor and more: then times say nothing of the prediction.
+const OVERLOAD: f64 = 3.0;
+
+/// How many processes want to run, if that is far more than can.
+fn overload() -> Option<f64> {
+    let load: f64 = std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()?;
+    let processors = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
+    (load > OVERLOAD * processors).then_some(load)
+}
+
 /// Words of a prediction that is off.
 pub const OFF: &str = "more than 5 %";
 
@@ -177,6 +187,10 @@ pub fn near(verdict: &mut Verdict, predicted: Duration, actual: Option<Duration>
     let (predicted, actual) = (predicted.as_secs_f64(), actual.as_secs_f64());
     let off = (predicted - actual) / actual * 100.0;
     verdict.said.push(format!("predicted {predicted:.1} s, actual {actual:.1} s: {off:+.1} %"));
+    if let Some(load) = overload() {
+        verdict.said.push(format!("NOT JUDGED: {load:.0} processes wait for this machine's processors"));
+        return;
+    }
     let near = off.abs() <= NEAR_PERCENT || (predicted - actual).abs() <= NEAR_SECONDS;
     verdict.says(near, || format!("predicted {predicted:.1} s, actual {actual:.1} s: {off:+.1} %, {OFF}"));
 }
