@@ -3,17 +3,19 @@
 use super::args::Output;
 use super::{DIFFERS, print};
 use crate::ops::input::{self, Input};
+use crate::ops::journal_dir::JournalDir;
 use crate::ops::rehearse::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
 use crate::ops::resimulate::Settings;
 use crate::plan::Plan;
 use crate::report::table::{Align, Table};
+use crate::session::journal;
 use crate::sim::api::luck::Profile;
 use crate::sim::api::rehearsal::{Rehearsed, Stage};
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Lines of a log that are shown of a seed in which a rule was broken.
 const SHOWN_LINES: usize = 60;
@@ -27,6 +29,7 @@ Examples:
   nodeferry rehearse scenarios/rehearse --seeds 1000
   nodeferry rehearse plan.json cluster.json.gz --seeds 200 --faults heavy
   nodeferry rehearse scenarios/rehearse/drain.yaml --first 4711 --seeds 1 --verbose
+  nodeferry rehearse scenarios/rehearse/drain.yaml --seeds 1 --journal rehearsed && nodeferry history rehearsed
 
 What may go wrong, and what must never happen: docs/faults.md. Exit status: 0 no rule was broken, 1 one was, 2 bad input.")]
 pub struct RehearseArgs {
@@ -45,6 +48,9 @@ pub struct RehearseArgs {
     /// Print all that happens.
     #[arg(long)]
     pub verbose: bool,
+    /// Keep the journal of the execution, of one scenario and one seed (--seeds 1), for nodeferry status, history and report.
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
     /// Threads; the result is the same for any number. All cores by default.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
@@ -66,9 +72,12 @@ pub fn rehearse(args: RehearseArgs) -> Result<i32> {
         first: args.first,
         count: args.seeds,
         profile: args.faults,
-        verbose: args.verbose,
+        verbose: args.verbose || args.journal.is_some(),
         threads: args.threads,
     };
+    if args.journal.is_some() && args.seeds != 1 {
+        bail!("--journal keeps the journal of one seed; add --seeds 1 (and --first for which)");
+    }
     let mut results = Vec::new();
     for piece in pieces(&args.input)? {
         let bar = match std::io::stderr().is_terminal() {
@@ -79,11 +88,31 @@ pub fn rehearse(args: RehearseArgs) -> Result<i32> {
         bar.finish_and_clear();
         results.push((piece, done));
     }
+    if let Some(dir) = &args.journal {
+        keep_journal(dir, &results)?;
+        if !args.verbose {
+            results.iter_mut().for_each(|r| r.1.all.clear());
+        }
+    }
+    let seeds = Seeds { verbose: args.verbose, ..seeds };
     match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&as_json(&results, seeds))?)?,
         Output::Table => print(&as_text(&results, seeds))?,
     }
     Ok(if results.iter().all(|r| r.1.failed.is_empty()) { 0 } else { DIFFERS })
+}
+
+/// Makes a journal's directory of the one execution there was.
+fn keep_journal(dir: &Path, results: &[(Piece, Rehearsals)]) -> Result<()> {
+    let [(_, done)] = results else {
+        bail!("--journal keeps the journal of one scenario; {} were named", results.len());
+    };
+    let Some(rehearsed) = done.all.first() else { return Ok(()) };
+    let journal = journal::read(&rehearsed.journal)?;
+    let mut writer = JournalDir::at(dir).create()?;
+    journal.entries.iter().try_for_each(|e| writer.append(e))?;
+    writer.sync()?;
+    Ok(())
 }
 
 fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
@@ -122,7 +151,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
 }
 
 /// The plan in a file; None if it holds something else.
-fn plan_of(path: &std::path::Path) -> Result<Option<Plan>> {
+fn plan_of(path: &Path) -> Result<Option<Plan>> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
     let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     match value.is_some_and(|v| v.get("plan_version").is_some()) {
