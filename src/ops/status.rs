@@ -357,8 +357,9 @@ impl Status {
             say("cause", failure.cause.clone());
             say("remedy", failure.remedy.clone());
         }
-        if let Some(torn) = &self.torn {
-            say("journal", torn.clone());
+        // While a process runs, a line that breaks off is one that it is writing.
+        if let Some(torn) = self.torn.as_ref().filter(|_| self.state != State::Running) {
+            say("torn", torn.clone());
         }
         if matches!(self.state, State::Interrupted | State::Killed) {
             say("go on", format!("nodeferry resume {dir}"));
@@ -426,7 +427,8 @@ impl Status {
         format!("\n{}{}", table.render(width), more(self.batches.len(), "batch"))
     }
     fn node_table(&self, width: Option<u16>) -> String {
-        let begun: Vec<&Node> = self.nodes.iter().filter(|n| n.fate != Fate::Waiting).collect();
+        let touched = |n: &&Node| n.fate != Fate::Waiting || n.cordoned;
+        let begun: Vec<&Node> = self.nodes.iter().filter(touched).collect();
         let mut table = Table::new(&[
             ("NODE", Align::Left),
             ("BATCH", Align::Right),
@@ -445,9 +447,9 @@ impl Status {
         if !table.is_empty() {
             let _ = write!(out, "\n{}{}", table.render(width), more(open.len() + done.len(), "node"));
         }
-        let waiting = self.nodes.iter().filter(|n| n.fate == Fate::Waiting).count();
-        if waiting > 0 {
-            let _ = writeln!(out, "\n{} not begun.", count(waiting as u64, "node"));
+        let untouched = self.nodes.len() - open.len() - done.len();
+        if untouched > 0 {
+            let _ = writeln!(out, "\n{} not touched.", count(untouched as u64, "node"));
         }
         out
     }

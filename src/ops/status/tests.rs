@@ -56,7 +56,16 @@ fn before_anything_was_done() {
     assert!(s.nodes.iter().all(|n| n.fate == Fate::Waiting) && s.nodes.len() == 2);
     let text = s.text("here", None);
     assert!(text.starts_with("shop-1: running (process 7); nothing was done yet\n"), "{text}");
-    assert!(text.contains("2 nodes not begun."), "{text}");
+    assert!(text.contains("2 nodes not touched."), "{text}");
+}
+
+#[test]
+fn a_node_that_is_cordoned_before_its_turn_is_shown() {
+    let (entries, _) = story();
+    let mut s = status(&entries[..1], None);
+    s.nodes[1].cordoned = true;
+    let text = s.text("here", None);
+    assert!(text.contains("old-1      2  not begun  by us\n\n1 node not touched."), "{text}");
 }
 
 #[test]
