@@ -97,18 +97,36 @@ fn evicted(executor: &Executor, running: &mut super::executor::Running, count: u
     Ok(())
 }
 
+/// Waits until there was no further eviction for a while.
+fn calm(executor: &Executor) {
+    let mut before = usize::MAX;
+    for _ in 0..100 {
+        let now = journal(executor).matches("\"eviction_accepted\"").count();
+        if now == before {
+            return;
+        }
+        before = now;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 fn journal(executor: &Executor) -> String {
     std::fs::read_to_string(executor.file("journal").join("journal.jsonl")).unwrap_or_default()
 }
 
-/// The API server is killed in the middle and comes back.
-pub fn outage(world: &World, _: u64) -> Result<Verdict> {
+/// The API server is killed in the middle and comes back: with an odd seed while pods are waited for, with an even one while evictions are on
+/// their way. Such an eviction may have been granted and not done, and then its budget gives nothing for two minutes (the disruption
+/// controller's `DeletionTimeout`).
+pub fn outage(world: &World, seed: u64) -> Result<Verdict> {
     let executor = world.executor("outage")?;
     let old = world.old()?;
     let verdict = world.judged(&old, &Promise::Drained, |_| {
         executor.plan(&world.drain(&old, "per-batch")?)?;
         let mut running = executor.start(&EXECUTE)?;
         evicted(&executor, &mut running, 10)?;
+        if seed % 2 == 1 {
+            calm(&executor);
+        }
         world.plane.kill_api_server()?;
         std::thread::sleep(AWAY);
         world.plane.start_api_server()?;
