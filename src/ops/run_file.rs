@@ -38,6 +38,8 @@ pub struct Execution {
     pub last_ms: u64,
     /// How it ended; None if it has not.
     pub ended: Option<(Outcome, Option<Failure>)>,
+    /// How many times a process went on with it.
+    pub resumed: u64,
     /// Spans in which no process carried it out, until the first thing that the next one saw.
     pub away: Vec<Gap>,
     /// When each node's machine was given back for the first time, by node.
@@ -153,6 +155,7 @@ pub fn of_entries(entries: &[Entry]) -> Result<Run, String> {
         began: (**began).clone(),
         last_ms: entries.last().map_or(0, |e| ms(e.t_ms)),
         ended: None,
+        resumed: 0,
         away: Vec::new(),
         retired: BTreeMap::new(),
         torn: None,
@@ -163,7 +166,11 @@ pub fn of_entries(entries: &[Entry]) -> Result<Run, String> {
     for entry in entries {
         let now = ms(entry.t_ms);
         match &entry.record {
-            Record::Resumed { .. } => _ = unseen_since.get_or_insert(last),
+            // One may be killed before it has seen anything: the span goes on.
+            Record::Resumed { .. } => {
+                e.resumed += 1;
+                unseen_since.get_or_insert(last);
+            }
             Record::Happened(event) => {
                 if let Some(since) = unseen_since.take() {
                     e.away.push((since, event.t_ms.max(now)));

@@ -116,7 +116,10 @@ fn what_went_otherwise_is_reported_with_interruptions_and_waits() {
                 e.t_ms += 60_000;
             }
         }
-        records.insert(at, (t + 50_000, Record::Resumed { nodeferry: "0.1.0".into(), unix_ms: 0 }));
+        // The first that went on was killed before it had seen anything.
+        for after in [50_000, 40_000] {
+            records.insert(at, (t + after, Record::Resumed { nodeferry: "0.1.0".into(), unix_ms: 0 }));
+        }
         let waiting =
             Event { batch: Some(1), reason: Some("Approval".into()), ..Event::new(0, EventKind::GateWaiting) };
         let opened = Event { event: EventKind::GateOpened, ..waiting.clone() };
@@ -132,12 +135,12 @@ fn what_went_otherwise_is_reported_with_interruptions_and_waits() {
     assert_eq!((late(&whole["duration_ms"]), late(&second["duration_ms"])), (60_000, 60_000));
     assert!(second["duration_ms"]["difference_percent"].as_f64() > Some(0.0));
     assert_eq!(late(&report["batches"][0]["duration_ms"]), 0);
-    assert_eq!(whole["resumed"], 1);
+    assert_eq!(whole["resumed"], 2);
     assert!(second["away_ms"].as_i64() >= Some(60_000), "{second}");
     assert_eq!(whole["waited_ms"]["Approval"], report["batches"][1]["start_ms"]["actual"]);
     let ran = nodeferry(&dir, &["report", &folder]);
     assert!(
-        ran.stdout.contains("resumed 1 time, 1m") && ran.stdout.contains("between batches: approval"),
+        ran.stdout.contains("resumed 2 times, 1m") && ran.stdout.contains("between batches: approval"),
         "{}",
         ran.stdout
     );

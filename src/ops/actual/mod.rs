@@ -183,7 +183,7 @@ fn whole(e: &Execution, forecast: &Forecast, metrics: &Metrics, events: &[Event]
         ),
         duration_spread_ms: forecast.duration_ms,
         away_ms: overlap(&e.away, metrics.start_ms, end),
-        resumed: e.away.len() as u64,
+        resumed: e.resumed,
         waited_ms: waits(events, end),
         evictions: of(sum(|b| b.evictions), metrics.evictions),
         refused: of(sum(|b| b.refused), metrics.refused),
