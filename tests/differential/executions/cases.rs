@@ -115,8 +115,8 @@ fn journal(executor: &Executor) -> String {
 }
 
 /// The API server is killed in the middle and comes back: with an odd seed while pods are waited for, with an even one while evictions are on
-/// their way. Such an eviction may have been granted and not done, and then its budget gives nothing for two minutes (the disruption
-/// controller's `DeletionTimeout`).
+/// their way. Either may cost two minutes: a StatefulSet's pod that was going has a successor of its name, which the disruption controller,
+/// if it comes back late, takes for the one that is still to go (`buildDisruptedPodMap`, `DeletionTimeout`).
 pub fn outage(world: &World, seed: u64) -> Result<Verdict> {
     let executor = world.executor("outage")?;
     let old = world.old()?;
