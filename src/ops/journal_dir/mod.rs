@@ -14,6 +14,7 @@ use crate::session::journal::{self, Journal, JournalError};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Name of the journal in its directory.
 const JOURNAL: &str = "journal.jsonl";
@@ -21,6 +22,12 @@ const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 /// Name of the directory of what was asked.
 const REQUESTS: &str = "requests";
+
+/// So often the lock is looked at before it is believed: a child of its last holder has it for the moment in which it
+/// is not yet its own program.
+const LOOKS: u32 = 6;
+/// Between two tries at the lock.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Why a journal's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -137,11 +144,14 @@ impl JournalDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(failed("open", &path))?,
         };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(self.holder())),
-            Err(TryLockError::Error(source)) => Err(failed("look at the lock of", &path)(source)),
+        for _ in 0..LOOKS {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(source)) => return Err(failed("look at the lock of", &path)(source)),
+            }
         }
+        Ok(Some(self.holder()))
     }
     /// What the lock's holder wrote into it.
     fn holder(&self) -> String {

@@ -1,16 +1,13 @@
 //! The one process that writes a journal.
 
-use super::{JournalDir, JournalDirError, LOCK, failed, sync_dir};
+use super::{JournalDir, JournalDirError, LOCK, PAUSE, failed, sync_dir};
 use crate::session::journal::{Entry, Journal, Writer};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
 
 /// Somebody who only looks (`nodeferry status`) holds the lock for a moment; a writer tries so often before it gives up.
 const TRIES: u32 = 40;
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(25);
 
 /// A journal that is locked and written on.
 #[derive(Debug)]
