@@ -299,7 +299,8 @@ fn compare(done: &mut Rehearsed, plain: Plain) {
 impl Rehearsals {
     fn add(&mut self, done: Rehearsed, keep: bool) {
         self.seeds += 1;
-        *self.outcomes.entry(done.end.as_ref().map_or("NOT ENDED", |e| e.0.text())).or_default() += 1;
+        let otherwise = if done.refused { "REFUSED" } else { "NOT ENDED" };
+        *self.outcomes.entry(done.end.as_ref().map_or(otherwise, |e| e.0.text())).or_default() += 1;
         self.processes += u64::from(done.processes);
         self.requests += done.requests;
         self.evictions += done.evictions;

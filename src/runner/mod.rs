@@ -580,6 +580,10 @@ impl Runner {
         if !ask.is_gate() {
             self.with(now, view, out, |cx| cx.note_answer(&answer));
         }
+        // A cordon whose answer was lost may have had its effect: until it is known it counts as ours, to be taken back.
+        if let (Some(n), Answer::Unknown) = (ask.cordons(), &answer) {
+            self.progress.common.nodes[n.at()].cordoned = true;
+        }
         match self.progress.phase {
             Phase::Batch if matches!(ask, Ask::Freeze { .. }) => {}
             Phase::Batch => {

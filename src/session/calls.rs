@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 
 /// Annotation of a node that we cordoned: the name of the execution.
 pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
+/// Annotation of a node whose cordon of ours never came: what is still under way fails by the version that this gives it.
+const SETTLED_BY: &str = "nodeferry.io/settled-by";
 /// A lost call is answered as lost after so long, so that nobody hammers a server that is away.
 const LOST_MS: Ms = 1000;
 /// Conflicts in a row after which a write is given up.
@@ -206,8 +208,10 @@ impl Op {
         let ours = mark(object) == t.execution;
         match (is, on) {
             (true, true) if ours => return Next::Done(Answer::Accepted),
+            // The mirror may lag behind a cordon of ours whose answer was lost: only the server knows.
+            (false, false) => return get(NODES.object("", &node.name), At::Reread),
             // Somebody else's cordon: neither to be made nor to be taken back by us.
-            (true, true) | (false, false) => return Next::Done(Answer::Unchanged),
+            (true, true) => return Next::Done(Answer::Unchanged),
             (true, false) if !ours => return Next::Done(Answer::Unchanged),
             _ => {}
         }
@@ -324,8 +328,13 @@ impl Op {
                 (At::Write, 409 | 422) if conflicts < MOST_CONFLICTS => get(NODES.object("", &node.name), At::Reread),
                 (At::Reread, 200) if uid(&body) != node.uid => self.gone(t, node),
                 (At::Reread, 200) => {
+                    let cordoned = body.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
+                    let next = match self {
+                        Op::Cordon { on: false, .. } if !cordoned => settle(&body, node, t),
+                        _ => Next::AgainAt(t.now),
+                    };
                     t.mirror.apply(NODES, named(body, "v1", "Node"));
-                    Next::AgainAt(t.now)
+                    next
                 }
                 _ => Next::Done(answer.refused()),
             },
@@ -520,6 +529,12 @@ fn patch(seen: &Value, node: &NodeId, metadata: Value, spec: Value) -> Next {
         Request::Api(Exchange { method: Method::Patch, path: NODES.object("", &node.name), body: Some(body) }),
         At::Write,
     )
+}
+
+/// Nothing is to be taken back, but a cordon of ours may still be on its way: a new version of the node makes it a conflict.
+fn settle(seen: &Value, node: &NodeId, t: &Terms<'_>) -> Next {
+    let mark = format!("{} at {} ms", t.execution, t.now);
+    patch(seen, node, json!({"annotations": {SETTLED_BY: mark}}), json!({}))
 }
 
 fn delete_node(node: &NodeId) -> Next {

@@ -149,6 +149,8 @@ pub struct Session {
     lease: Lease,
     runner: Option<Runner>,
     resumed: Option<Resumed>,
+    /// A process before this one had begun to act.
+    acted: bool,
     observer: Observer,
     log: ProgressLog,
     approved: BTreeMap<u32, String>,
@@ -205,6 +207,7 @@ impl Session {
             settling: Settling::default(),
             ending: None,
             end: None,
+            acted: resumed.as_ref().is_some_and(|r| r.progress.is_some()),
             resumed,
             intent,
             began,
@@ -247,6 +250,10 @@ impl Session {
     pub fn next_wakeup(&self) -> Option<Ms> {
         if self.end.is_some() {
             return None;
+        }
+        // Nothing else is worked on any more: to be woken for it would be to spin.
+        if let Some((_, _, until)) = &self.ending {
+            return self.lease.next_at().into_iter().chain([*until]).min().map(|t| t.max(self.now));
         }
         let calls = self.calls.iter().filter_map(|(id, c)| match &c.state {
             CallState::Begins(at) => (!self.is_blocked(*id)).then_some(*at),
@@ -396,8 +403,7 @@ impl Session {
     }
     /// Something outside ends this process's part: nothing begun yet, it is refused; else it can be resumed.
     fn stopped_by(&mut self, why: String, out: &mut Vec<Output>) {
-        let end =
-            if self.runner.is_none() && self.resumed.is_none() { End::Refused(why) } else { End::Interrupted(why) };
+        let end = if self.runner.is_none() && !self.acted { End::Refused(why) } else { End::Interrupted(why) };
         self.leave(end, out);
     }
 

@@ -7,6 +7,7 @@ mod groups;
 mod journal;
 mod properties;
 mod readme;
+mod rehearse;
 mod resume;
 mod runs;
 mod scheduler_config;

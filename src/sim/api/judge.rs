@@ -9,7 +9,7 @@ use crate::plan::Options;
 use crate::plan::options::{ProcedureKind, SurgePreset, Undrainable};
 use crate::runner::{Ms, Outcome};
 use crate::session::journal::{Entry, Record};
-use crate::session::{Exchange, Method, Request};
+use crate::session::{Exchange, Method, Request, Response};
 use crate::sim::world::Grant;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,8 @@ pub struct Judge {
     /// Objects of calls that the safe entries announce: what, object.
     announced: BTreeSet<(String, String)>,
     read: u64,
+    /// Another execution holds the Lease, as far as we were told.
+    lease_lost: bool,
     /// Evictions that were granted to us.
     pub evictions: u64,
     /// What was broken.
@@ -78,6 +80,7 @@ impl Judge {
             started: BTreeMap::new(),
             announced: BTreeSet::new(),
             read: 0,
+            lease_lost: false,
             evictions: 0,
             broken: Vec::new(),
         }
@@ -101,9 +104,21 @@ impl Judge {
             }
         }
     }
-    /// A request leaves: one that changes something must have been announced.
+    /// We are told something: who holds the Lease.
+    pub fn told(&mut self, response: &Response, ours: &str) {
+        if let Response::Http { status: 200 | 201, body, .. } = response
+            && body["kind"] == "Lease"
+        {
+            let holder = body["spec"]["holderIdentity"].as_str().unwrap_or_default();
+            self.lease_lost = !holder.is_empty() && holder != ours;
+        }
+    }
+    /// A request leaves: one that changes something must have been announced, and the Lease must be ours.
     pub fn sent(&mut self, now: Ms, request: &Request) {
         let Some((whats, object)) = announcement(request) else { return };
+        if self.lease_lost {
+            self.note(now, "lease-first", format!("{} left though another execution holds the Lease", words(request)));
+        }
         let known = whats.iter().any(|w| {
             self.announced.iter().any(|(what, o)| what == w && (o == &object || o.ends_with(&format!(" for {object}"))))
         });
@@ -119,7 +134,14 @@ impl Judge {
         let (c, s) = (server.world().catalog(), server.world().state());
         match fact {
             Fact::Cordon { who, node, on: true } => {
-                self.cordons.insert(node, Cordon { by: who, others_too: who == Who::Other, since: now });
+                // A node that somebody uncordoned and cordoned again bears our mark still: the API shows no difference.
+                let place = Place::new("nodes", "", s.node_name(c, node));
+                let marked = server
+                    .store()
+                    .get(&place)
+                    .is_some_and(|o| o["metadata"]["annotations"].get(crate::session::CORDONED_BY).is_some());
+                let by = if marked { Who::Us } else { who };
+                self.cordons.insert(node, Cordon { by, others_too: who == Who::Other, since: now });
                 self.cordoned_at.insert(node, now);
             }
             Fact::Cordon { who, node, on: false } => {
@@ -348,3 +370,6 @@ pub fn words(request: &Request) -> String {
         Request::Run(p) => format!("RUN {}", p.argv.join(" ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

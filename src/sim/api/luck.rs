@@ -140,6 +140,7 @@ impl Luck {
             Request::Watch { .. } => return Fate::Served,
             Request::Run(p) => (format!("run {}", p.argv.join(" ")), false),
         };
+        let lists = matches!(request, Request::Api(e) if reads && e.path.contains("limit="));
         let is_program = matches!(request, Request::Run(_));
         if !self.strikes(&name, 160_000) {
             return Fate::Served;
@@ -176,7 +177,8 @@ impl Luck {
             10 if is_program => {
                 Fate::Refused(Response::Exited { code: Some(1), output: "the provider is busy".into() })
             }
-            11 if reads => Fate::Stale(self.delay(&format!("{name} stale"), 100, 20_000)),
+            // One object is read from etcd itself and never lags; a list may come from a cache.
+            11 if lists => Fate::Stale(self.delay(&format!("{name} stale"), 100, 20_000)),
             _ => Fate::LostAfter,
         }
     }

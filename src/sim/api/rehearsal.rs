@@ -60,6 +60,8 @@ pub struct Rehearsed {
     pub seed: u64,
     /// How it ended.
     pub end: Option<(Outcome, Option<Failure>)>,
+    /// It was refused before anything was done.
+    pub refused: bool,
     /// From the runner's beginning to its end, by the process's clock.
     pub duration_ms: Ms,
     /// Evictions that were granted to us.
@@ -171,10 +173,11 @@ pub struct Rehearsal<'s> {
     away_until: Ms,
     waiting: BTreeMap<u64, (u32, RequestId, Fate)>,
     pumped: u64,
-    stop_asked: bool,
+    stop_asked: Option<StopMode>,
     crashes_left: u64,
     requests: u64,
     end: Option<(Outcome, Option<Failure>)>,
+    refused: bool,
     ended_at: Ms,
     over: bool,
     lines: Vec<String>,
@@ -182,6 +185,22 @@ pub struct Rehearsal<'s> {
 }
 
 impl<'s> Rehearsal<'s> {
+    /// The world of one rehearsal, with no faults but its own.
+    pub fn world(stage: &Stage, sim: SimOptions, seed: u64) -> World {
+        World::new(RunInput {
+            catalog: stage.catalog.clone(),
+            state: stage.state.clone(),
+            runner: None,
+            old_nodes: stage.old_nodes.clone(),
+            options: Arc::new(sim),
+            delays: stage.delays.clone(),
+            autoscaler: stage.autoscaler.clone(),
+            scheduler: stage.scheduler.clone(),
+            budgets: stage.budgets.clone(),
+            seed,
+            stop_at: None,
+        })
+    }
     /// A rehearsal that has not begun.
     pub fn new(stage: &'s Stage, seed: u64, profile: Profile, verbose: bool) -> Rehearsal<'s> {
         let mut luck = Luck::new(seed, profile);
@@ -196,19 +215,7 @@ impl<'s> Rehearsal<'s> {
             }),
             _ => None,
         }));
-        let world = World::new(RunInput {
-            catalog: stage.catalog.clone(),
-            state: stage.state.clone(),
-            runner: None,
-            old_nodes: stage.old_nodes.clone(),
-            options: Arc::new(sim),
-            delays: stage.delays.clone(),
-            autoscaler: stage.autoscaler.clone(),
-            scheduler: stage.scheduler.clone(),
-            budgets: stage.budgets.clone(),
-            seed,
-            stop_at: None,
-        });
+        let world = Rehearsal::world(stage, sim, seed);
         let options = &stage.began.plan.intent.options;
         let claims = options.execution.retire.values().any(|r| *r == Retirement::Nodeclaim);
         let crashes_left = luck.how_many("crashes", 8);
@@ -228,10 +235,11 @@ impl<'s> Rehearsal<'s> {
             away_until: 0,
             waiting: BTreeMap::new(),
             pumped: 0,
-            stop_asked: false,
+            stop_asked: None,
             crashes_left,
             requests: 0,
             end: None,
+            refused: false,
             ended_at: 0,
             over: false,
             lines: Vec::new(),
@@ -261,7 +269,7 @@ impl<'s> Rehearsal<'s> {
             }
             self.reach(next);
         }
-        if self.end.is_some() {
+        if self.end.is_some() || self.refused {
             let until = self.now + AFTERMATH_MS;
             while let Some(next) = self.next_moment().filter(|n| *n <= until) {
                 self.reach(next);
@@ -287,6 +295,7 @@ impl<'s> Rehearsal<'s> {
         Rehearsed {
             seed: self.seed,
             end: self.end,
+            refused: self.refused,
             duration_ms: self.ended_at,
             evictions: self.judge.evictions,
             processes: self.epoch,
@@ -348,6 +357,9 @@ impl<'s> Rehearsal<'s> {
             }
             Event::Answer { epoch, id, response } if epoch == self.epoch => {
                 self.log(|| format!("answer {}: {}", id.0, response_words(&response)));
+                if self.process.is_some() {
+                    self.judge.told(&response, &self.stage.began.execution);
+                }
                 self.feed(Input::Response(id, response));
             }
             Event::Synced { epoch, seq } if epoch == self.epoch && self.process.is_some() => {
@@ -398,8 +410,8 @@ impl<'s> Rehearsal<'s> {
             }
         }
         self.feed(Input::Tick);
-        if self.stop_asked {
-            self.feed(Input::Stop(StopMode { terminate_drained: None }));
+        if let Some(mode) = self.stop_asked {
+            self.feed(Input::Stop(mode));
         }
     }
     /// The process is killed: what it had not synced is lost, or half of it is there.
@@ -490,6 +502,11 @@ impl<'s> Rehearsal<'s> {
                 if self.luck.profile() == Profile::None {
                     self.over = true;
                     return self.broken("always-an-end", format!("nothing went wrong, and it ended with: {why}"));
+                }
+                // The Lease's holder goes away; whatever else is refused before anything was done is refused for good.
+                if matches!(process.session.end(), Some(End::Refused(_))) && !why.contains("Lease") {
+                    (self.refused, self.over) = (true, true);
+                    return;
                 }
                 let pause = RESUME_MS + self.luck.delay("resume", 0, 60_000);
                 self.at(self.now + pause, Event::Start);
@@ -709,8 +726,10 @@ impl<'s> Rehearsal<'s> {
         self.log(|| format!("{nature:?}"));
         match nature {
             Nature::Stop => {
-                self.stop_asked = true;
-                self.feed(Input::Stop(StopMode { terminate_drained: None }));
+                let terminate_drained = [None, Some(false), Some(true)][self.luck.between("stop mode", 0, 2) as usize];
+                let mode = StopMode { terminate_drained };
+                self.stop_asked = Some(mode);
+                self.feed(Input::Stop(mode));
             }
             Nature::Kill => self.kill("by somebody"),
             Nature::Freeze(ms) => {

@@ -1,0 +1,188 @@
+use super::*;
+use crate::ops::rehearse::stage_of_scenario;
+use crate::ops::scenario::Scenario;
+use crate::session::Program;
+use crate::session::journal::Call;
+use crate::sim::api::rehearsal::{Rehearsal, Stage};
+use std::path::Path;
+
+/// Two old nodes with three pods under a budget, and a new one.
+fn stage() -> Stage {
+    let text = r#"
+scenario: judged
+cluster:
+  objects:
+  - {apiVersion: v1, kind: Node, metadata: {name: old-1, labels: {pool: old}}, status: {allocatable: {cpu: "4", memory: 8Gi, pods: "20"}, conditions: [{type: Ready, status: "True"}]}}
+  - {apiVersion: v1, kind: Node, metadata: {name: old-2, labels: {pool: old}}, status: {allocatable: {cpu: "4", memory: 8Gi, pods: "20"}, conditions: [{type: Ready, status: "True"}]}}
+  - {apiVersion: v1, kind: Node, metadata: {name: new-1, labels: {pool: new}}, status: {allocatable: {cpu: "4", memory: 8Gi, pods: "20"}, conditions: [{type: Ready, status: "True"}]}}
+  - {apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: web, uid: rs}, spec: {replicas: 2, selector: {matchLabels: {app: web}}}}
+  - {apiVersion: v1, kind: Pod, metadata: {name: web-1, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: rs, controller: true}]}, spec: {nodeName: old-1, containers: [{name: c}]}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
+  - {apiVersion: v1, kind: Pod, metadata: {name: web-2, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: rs, controller: true}]}, spec: {nodeName: new-1, containers: [{name: c}]}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
+  - {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web, generation: 1}, spec: {maxUnavailable: 0, selector: {matchExpressions: [{key: app, operator: In, values: [web]}]}}, status: {observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 2, desiredHealthy: 2, expectedPods: 2}}
+nodes: {selector: pool=old}
+options: {terminate_nodes: true, kubectl_drain: {timeout_ms: 1000}}
+"#;
+    let scenario = Scenario::parse(text, Path::new("judged.yaml")).expect("a scenario");
+    stage_of_scenario(&scenario).expect("a stage")
+}
+
+struct Bench {
+    server: Server,
+    judge: Judge,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let stage = stage();
+        let options = stage.began.plan.intent.options.clone();
+        let judge = Judge::new(stage.bases.clone(), &stage.state, &stage.old_nodes, &options);
+        let server = Server::new(Rehearsal::world(&stage, stage.sim.clone(), 1), stage.bases.clone(), false);
+        Bench { server, judge }
+    }
+    fn node(&self, name: &str) -> NodeIdx {
+        self.server.node_of(name).expect("a node")
+    }
+    fn pod(&self, name: &str) -> PodIdx {
+        self.server.pod_of(&format!("Pod/default/{name}")).expect("a pod")
+    }
+    fn ask(&mut self, who: Who, method: Method, path: &str, body: Value) {
+        self.server.serve(who, &Exchange { method, path: path.into(), body: Some(body) });
+        for fact in self.server.take_facts() {
+            self.judge.happened(10, &self.server, fact);
+        }
+    }
+    fn cordon(&mut self, who: Who, name: &str, on: bool) {
+        let body = serde_json::json!({"spec": {"unschedulable": on}});
+        self.ask(who, Method::Patch, &format!("/api/v1/nodes/{name}"), body);
+    }
+    fn rules(&self) -> Vec<&'static str> {
+        self.judge.broken.iter().map(|b| b.rule).collect()
+    }
+}
+
+#[test]
+fn uncordoning_what_others_cordoned_is_seen_and_our_own_is_not() {
+    let mut b = Bench::new();
+    b.cordon(Who::Us, "old-1", true);
+    b.cordon(Who::Us, "old-1", false);
+    assert!(b.rules().is_empty());
+    b.cordon(Who::Other, "old-1", true);
+    b.cordon(Who::Us, "old-1", false);
+    assert_eq!(b.rules(), ["others-cordons"]);
+}
+
+#[test]
+fn a_node_given_back_with_a_pod_on_it_is_seen() {
+    let mut b = Bench::new();
+    b.cordon(Who::Us, "old-1", true);
+    b.ask(Who::Us, Method::Delete, "/api/v1/nodes/old-2", Value::Null);
+    assert!(b.rules().is_empty(), "it was empty");
+    let (node, name) = (b.node("old-1"), "old-1".to_owned());
+    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name });
+    let (node, name) = (b.node("new-1"), "new-1".to_owned());
+    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name });
+    assert_eq!(b.rules(), ["nothing-lost", "old-nodes-only", "nothing-lost"]);
+}
+
+#[test]
+fn a_second_machine_is_seen() {
+    let mut b = Bench::new();
+    let launched = |started, total| Fact::Launched { key: "k".into(), started, total };
+    b.judge.happened(1, &b.server, launched(2, 2));
+    b.judge.happened(2, &b.server, launched(0, 2));
+    b.judge.happened(3, &b.server, launched(1, 3));
+    assert!(b.rules().is_empty());
+    b.judge.happened(4, &b.server, launched(1, 2));
+    assert_eq!(b.rules(), ["no-second-machine"]);
+}
+
+#[test]
+fn an_eviction_by_name_elsewhere_or_a_deletion_is_seen() {
+    let mut b = Bench::new();
+    b.ask(Who::Us, Method::Post, "/api/v1/namespaces/default/pods/web-2/eviction", serde_json::json!({}));
+    assert_eq!(b.rules(), ["uid-precondition", "old-nodes-only"]);
+    b.ask(Who::Other, Method::Delete, "/api/v1/namespaces/default/pods/web-2", serde_json::json!({}));
+    b.ask(Who::Us, Method::Delete, "/api/v1/namespaces/default/pods/web-1", serde_json::json!({}));
+    assert_eq!(b.rules()[2..], ["no-deletions"]);
+}
+
+#[test]
+fn an_eviction_against_the_stored_status_is_seen() {
+    let mut b = Bench::new();
+    let (pod, node) = (b.pod("web-1"), Some(b.node("old-1")));
+    let budget = crate::cluster::BudgetIdx(0);
+    let status = b.server.world().state().budgets[budget].clone();
+    let grant = |ready, exempt, status: &crate::cluster::BudgetStatus| Fact::Granted {
+        grant: Grant { pod, node, ready, exempt, statuses: vec![(budget, status.clone())] },
+        who: Some(Who::Us),
+    };
+    let one = crate::cluster::BudgetStatus { allowed: 1, ..status.clone() };
+    b.judge.happened(1, &b.server, grant(true, false, &one));
+    b.judge.happened(1, &b.server, grant(true, true, &status));
+    b.judge.happened(1, &b.server, grant(false, false, &status));
+    assert!(b.rules().is_empty(), "allowed, exempt, and not ready under a budget that has what it wants");
+    b.judge.happened(1, &b.server, grant(true, false, &status));
+    assert_eq!(b.rules(), ["eviction-rules"]);
+}
+
+#[test]
+fn a_request_that_nothing_announces_is_seen() {
+    let mut b = Bench::new();
+    let patch = Request::Api(Exchange {
+        method: Method::Patch,
+        path: "/api/v1/nodes/old-1".into(),
+        body: Some(serde_json::json!({})),
+    });
+    let env = vec![("NODEFERRY_KEY".to_owned(), "rehearsal/surge-0/a".to_owned())];
+    let run = Request::Run(Program { argv: vec!["p".into()], env, timeout_ms: 1 });
+    let call =
+        |what: &str, object: &str| Call { call: 1, what: what.into(), object: object.into(), uid: String::new() };
+    let calls = vec![call("cordon", "old-1"), call("ensure-nodes", "a: 2 for surge-0/a")];
+    b.judge.sent(1, &Request::Api(Exchange::get("/api/v1/nodes")));
+    b.judge.safe(&[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    b.judge.sent(2, &patch);
+    b.judge.sent(2, &run);
+    assert!(b.rules().is_empty());
+    let mut b = Bench::new();
+    b.judge.sent(1, &patch);
+    b.judge.sent(1, &run);
+    assert_eq!(b.rules(), ["announced-first", "announced-first"]);
+}
+
+#[test]
+fn writing_while_another_holds_the_lease_is_seen() {
+    let mut b = Bench::new();
+    let lease = |holder: &str| {
+        super::super::status::http(200, serde_json::json!({"kind": "Lease", "spec": {"holderIdentity": holder}}))
+    };
+    let check = Request::Run(Program {
+        argv: vec!["check".into()],
+        env: vec![("NODEFERRY_BATCH".into(), "1".into())],
+        timeout_ms: 1,
+    });
+    let calls = vec![Call { call: 1, what: "check".into(), object: "batch 1".into(), uid: String::new() }];
+    b.judge.safe(&[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    b.judge.told(&lease("us"), "us");
+    b.judge.sent(1, &check);
+    assert!(b.rules().is_empty());
+    b.judge.told(&lease("others"), "us");
+    b.judge.sent(1, &check);
+    assert_eq!(b.rules(), ["lease-first"]);
+}
+
+#[test]
+fn a_node_left_cordoned_after_a_stop_is_seen() {
+    let mut b = Bench::new();
+    b.cordon(Who::Us, "old-2", true);
+    b.judge.ended(20, &b.server, Some(Outcome::Stopped));
+    assert!(b.rules().is_empty(), "it is empty");
+    b.cordon(Who::Us, "old-1", true);
+    b.judge.ended(20, &b.server, Some(Outcome::Failed));
+    assert!(b.rules().is_empty(), "it was no stop");
+    b.judge.ended(20, &b.server, Some(Outcome::Stopped));
+    assert_eq!(b.rules(), ["stop-uncordons"]);
+    b.judge.broken.clear();
+    b.cordon(Who::Other, "old-1", true);
+    b.judge.ended(20, &b.server, Some(Outcome::Stopped));
+    assert!(b.rules().is_empty(), "somebody else wants it cordoned too");
+}

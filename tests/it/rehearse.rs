@@ -1,0 +1,57 @@
+//! Rehearsals: what is simulated is what a session does upon the simulated API, whatever goes wrong on the way.
+
+use nodeferry::ops::rehearse::{Rehearsals, Seeds, rehearse, stage_of_scenario};
+use nodeferry::ops::scenario::Scenario;
+use nodeferry::sim::api::luck::Profile;
+use nodeferry::sim::api::rehearsal::Stage;
+use std::path::Path;
+
+fn stage(name: &str) -> Stage {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/rehearse").join(name);
+    let text = std::fs::read_to_string(&path).expect("a scenario");
+    stage_of_scenario(&Scenario::parse(&text, &path).expect("a scenario")).expect("a stage")
+}
+
+fn run(stage: &Stage, first: u64, count: u64, profile: Profile, threads: usize, verbose: bool) -> Rehearsals {
+    rehearse(stage, Seeds { first, count, profile, verbose, threads }, &|| ()).expect("rehearsals")
+}
+
+fn broken(done: &Rehearsals) -> Vec<String> {
+    done.failed.iter().flat_map(|r| r.broken.iter().map(move |b| format!("seed {}: {b}", r.seed))).collect()
+}
+
+#[test]
+fn without_faults_it_is_as_simulated() {
+    for name in ["drain.yaml", "surge.yaml", "ocean.yaml", "claims.yaml", "gates.yaml"] {
+        let done = run(&stage(name), 1, 1, Profile::None, 1, false);
+        assert_eq!(broken(&done), [""; 0], "{name}");
+        assert_eq!(done.outcomes.keys().copied().collect::<Vec<_>>(), ["COMPLETED"], "{name}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_on_any_number_of_threads() {
+    let stage = stage("gates.yaml");
+    let logs = |threads| -> Vec<Vec<String>> {
+        run(&stage, 7, 2, Profile::Heavy, threads, true).all.into_iter().map(|r| r.log).collect()
+    };
+    let once = logs(1);
+    assert!(once.iter().all(|l| l.len() > 100), "{:?}", once.iter().map(Vec::len).collect::<Vec<_>>());
+    assert_eq!(once, logs(2));
+}
+
+/// Seeds that found something, and what.
+#[test]
+fn seeds_that_taught_something_keep_to_the_rules() {
+    for (name, seed) in [
+        // An old node vanished after the journal began and before anything was done: refused, not resumed for ever.
+        ("surge.yaml", 105),
+        // A cordon whose answer was lost, then a stop before it was asked for again: it has to be taken back too.
+        ("surge.yaml", 128),
+        // A watch broke while the Lease was being given back: the session asked to be woken again and again.
+        ("gates.yaml", 5021),
+    ] {
+        let done = run(&stage(name), seed, 1, Profile::Heavy, 1, false);
+        assert_eq!(broken(&done), [""; 0], "{name}");
+    }
+}
