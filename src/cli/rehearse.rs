@@ -48,7 +48,7 @@ pub struct RehearseArgs {
     /// Print all that happens.
     #[arg(long)]
     pub verbose: bool,
-    /// Keep the journal of the execution, of one scenario and one seed (--seeds 1), for nodeferry status, history and report.
+    /// Keep the journal of the execution, of one scenario and one seed (--seeds 1), for nodeferry status and history.
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
     /// Threads; the result is the same for any number. All cores by default.
