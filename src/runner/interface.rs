@@ -97,6 +97,19 @@ pub enum Answer {
     Pod(PodIdx),
 }
 
+impl Answer {
+    /// A refusal without a cause of its own, to be asked for again whenever the runner likes.
+    pub fn refused(code: u16, reason: &str, message: &str) -> Answer {
+        Answer::Refused {
+            code,
+            reason: reason.to_owned(),
+            cause: String::new(),
+            message: message.to_owned(),
+            retry_after_ms: None,
+        }
+    }
+}
+
 /// A call to the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -9,6 +9,7 @@ mod evictor;
 mod gate;
 pub mod interface;
 mod kubectl_drain;
+pub mod observe;
 pub mod ocean;
 pub mod outcome;
 mod procedure;

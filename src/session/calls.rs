@@ -188,7 +188,7 @@ impl Op {
                 Some(Retirement::Node) => delete_node(node),
                 Some(Retirement::Nodeclaim) => get(NODE_CLAIMS.collection(), At::Claims),
                 Some(Retirement::Command { command, timeout_ms, .. }) => self.run(t, command, *timeout_ms),
-                None => Next::Done(refused(
+                None => Next::Done(Answer::refused(
                     403,
                     "NoRetirement",
                     "the plan does not say how nodes of this group are given back (execution.retire)",
@@ -419,7 +419,7 @@ impl Op {
                         At::Write,
                     ),
                     None if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
-                    None => Next::Done(refused(
+                    None => Next::Done(Answer::refused(
                         404,
                         "NotFound",
                         "no NodeClaim belongs to this node; it was not made by Karpenter",
@@ -451,7 +451,7 @@ impl Op {
             }
             _ => {
                 let status = code.map_or("a signal".to_owned(), |c| format!("exit status {c}"));
-                Next::Done(refused(502, "ProgramFailed", &format!("the program ended with {status}: {said}")))
+                Next::Done(Answer::refused(502, "ProgramFailed", &format!("the program ended with {status}: {said}")))
             }
         }
     }
@@ -483,16 +483,6 @@ impl Refusal<'_> {
             502..=504 => true,
             _ => false,
         }
-    }
-}
-
-fn refused(code: u16, reason: &str, message: &str) -> Answer {
-    Answer::Refused {
-        code,
-        reason: reason.to_owned(),
-        cause: String::new(),
-        message: message.to_owned(),
-        retry_after_ms: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What happened, as a trace has it: from what the runner announces, what its calls are answered, and how the views differ.
 
 use super::mirror::{Renewed, Seen};
-use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, NodeState, PodIdx, PodState, View};
+use crate::cluster::{NodeIdx, NodeState, PodIdx, PodState, View};
+use crate::runner::observe;
 use crate::runner::{Action, Announcement, Answer, Ms, ObjId, Progress};
 use crate::trace::{Detail, Event, EventKind, NodeRole, Observation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,83 +29,20 @@ impl Observer {
         }
         self.demanded = common.demands.iter().map(|d| (d.key.clone(), d.total)).collect();
     }
-    /// The cluster at the start: every figure can be made from the trace alone.
+    /// The cluster at the start.
     pub fn start(view: View<'_>, old: &BTreeSet<String>) -> Vec<Event> {
-        let (c, s) = (view.catalog, view.state);
-        let mut seen = Vec::new();
-        for node in s.live_nodes() {
-            let is_old = old.contains(s.name(c, s.nodes[node].spec.uid));
-            let requested = s.requested(node);
-            seen.push(Observation::new(0, EventKind::NodeAdded).node(node).detail(Detail {
-                initial: true,
-                role: Some(if is_old { NodeRole::Old } else { NodeRole::Other }),
-                pods: Some(s.nodes[node].pods.len() as u32),
-                requested_cpu_milli: requested.get(CPU.at()).copied(),
-                requested_memory_bytes: requested.get(MEMORY.at()).copied(),
-                ..Detail::default()
-            }));
-        }
-        let initial = || Detail { initial: true, ..Detail::default() };
-        let pending = |p: &PodIdx| s.pods[*p].node.is_none() && !s.pods[*p].phase.is_terminal();
-        seen.extend(
-            s.live_pods().filter(pending).map(|p| Observation::new(0, EventKind::PodCreated).pod(p).detail(initial())),
-        );
-        for b in c.budgets.indices() {
-            let detail = Detail { initial: true, ..figures(view, b) };
-            seen.push(Observation::new(0, EventKind::BudgetChanged).budget(b).detail(detail));
-        }
-        seen.iter().map(|o| o.render(view)).collect()
+        let uid = |n: NodeIdx| view.state.name(view.catalog, view.state.nodes[n].spec.uid);
+        observe::initial(view, |n| old.contains(uid(n))).iter().map(|o| o.render(view)).collect()
     }
 
     /// What an announcement says.
     pub fn announced(&mut self, now: Ms, view: View<'_>, announcement: &Announcement) -> Option<Event> {
-        let ended = |outcome: &crate::runner::Outcome, failure: &Option<crate::runner::Failure>| Detail {
-            outcome: Some(outcome.text().to_owned()),
-            reason: failure.as_ref().map(|f| f.reason.clone()),
-            message: failure.as_ref().map(|f| f.message.clone()),
-            ..Detail::default()
-        };
-        let seen = match announcement {
-            Announcement::MigrationStarted { nodes, .. } => Observation::new(now, EventKind::MigrationStarted)
-                .detail(Detail { nodes: Some(*nodes), ..Detail::default() }),
-            Announcement::BatchStarted { batch, nodes } => {
-                self.batch = Some(*batch);
-                let s = view.state;
-                self.batch_of
-                    .extend(nodes.iter().map(|n| (s.name(view.catalog, s.nodes[*n].spec.uid).to_owned(), *batch)));
-                let pods = nodes.iter().map(|n| s.nodes[*n].pods.len() as u32).sum();
-                let detail = Detail { nodes: Some(nodes.len() as u32), pods: Some(pods), ..Detail::default() };
-                Observation::new(now, EventKind::BatchStarted).batch(*batch).detail(detail)
-            }
-            Announcement::NodeDrained { batch, node } => {
-                Observation::new(now, EventKind::NodeDrained).batch(*batch).node(*node)
-            }
-            Announcement::DrainFailed { batch, node, reason, message } => {
-                Observation::new(now, EventKind::DrainFailed).batch(*batch).node(*node).detail(Detail {
-                    reason: Some((*reason).to_owned()),
-                    message: Some(message.clone()),
-                    ..Detail::default()
-                })
-            }
-            Announcement::BatchFinished { batch, outcome, failure, .. } => {
-                Observation::new(now, EventKind::BatchFinished).batch(*batch).detail(ended(outcome, failure))
-            }
-            Announcement::MigrationFinished { outcome, failure } => {
-                Observation::new(now, EventKind::MigrationFinished).detail(ended(outcome, failure))
-            }
-            Announcement::Waiting { batch, wait, until } => {
-                Observation::new(now, EventKind::GateWaiting).batch(*batch).detail(Detail {
-                    reason: Some(wait.reason().to_owned()),
-                    until_ms: until.map(|t| t.max(0) as u64),
-                    ..Detail::default()
-                })
-            }
-            Announcement::Opened { batch, wait } => Observation::new(now, EventKind::GateOpened)
-                .batch(*batch)
-                .detail(Detail { reason: Some(wait.reason().to_owned()), ..Detail::default() }),
-            _ => return None,
-        };
-        Some(seen.render(view))
+        if let Announcement::BatchStarted { batch, nodes } = announcement {
+            self.batch = Some(*batch);
+            let uid = |n: &NodeIdx| view.state.name(view.catalog, view.state.nodes[*n].spec.uid).to_owned();
+            self.batch_of.extend(nodes.iter().map(|n| (uid(n), *batch)));
+        }
+        observe::announced(now, view, announcement).map(|o| o.render(view))
     }
 
     /// What a call that leaves tells: a launch that is asked for. A demand that is asked for again tells nothing new.
@@ -160,7 +98,7 @@ impl Observer {
         changed.extend(renewed.owners.iter().copied().map(ObjId::Owner));
         changed.extend(renewed.budgets.iter().copied().map(ObjId::Budget));
         for b in &renewed.budgets {
-            let detail = figures(after, *b);
+            let detail = observe::budget_figures(&after.state.budgets[*b]);
             events.push(Observation::new(now, EventKind::BudgetChanged).budget(*b).detail(detail).render(after));
         }
         (events, changed)
@@ -230,16 +168,5 @@ fn pod(now: Ms, before: View<'_>, after: View<'_>, seen: &Seen<PodIdx, PodState>
     }
     if ended(is) && is.deleting.is_none() && !was.is_some_and(ended) {
         tell(EventKind::PodTerminated, Some(Detail { reason: Some("Completed".into()), ..Detail::default() }));
-    }
-}
-
-fn figures(view: View<'_>, budget: crate::cluster::BudgetIdx) -> Detail {
-    let b = &view.state.budgets[budget];
-    Detail {
-        allowed: Some(b.allowed),
-        healthy: Some(b.healthy),
-        desired: Some(b.desired),
-        expected: Some(b.expected),
-        ..Detail::default()
     }
 }

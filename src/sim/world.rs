@@ -16,15 +16,14 @@ use super::options::SimOptions;
 use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
-use crate::cluster::{
-    BudgetIdx, CPU, Catalog, Change, Idx, MEMORY, NodeChange, NodeIdx, PodChange, PodIdx, State, View,
-};
+use crate::cluster::{BudgetIdx, Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, State, View};
 use crate::disruption::eviction::Effect;
 use crate::disruption::{self, Request, Verdict};
+use crate::runner::observe;
 use crate::runner::{
     Action, Announcement, Answer, CallId, Failure, Input, ObjId, Outbox, Outcome, Output, Runner, StopMode, Stream,
 };
-use crate::trace::{Detail, EventKind, NodeRole, Observation};
+use crate::trace::{Detail, EventKind, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -309,36 +308,8 @@ impl World {
 
     /// Tells the trace what is there, and wakes the actors.
     fn begin(&mut self) {
-        for node in self.state.live_nodes().collect::<Vec<_>>() {
-            let role = if self.old_nodes.contains(&node) { NodeRole::Old } else { NodeRole::Other };
-            let requested = self.state.requested(node);
-            self.observations.push(Observation::new(0, EventKind::NodeAdded).node(node).detail(Detail {
-                initial: true,
-                role: Some(role),
-                pods: Some(self.state.nodes[node].pods.len() as u32),
-                requested_cpu_milli: requested.get(CPU.at()).copied(),
-                requested_memory_bytes: requested.get(MEMORY.at()).copied(),
-                ..Detail::default()
-            }));
-        }
-        for pod in self.state.live_pods().collect::<Vec<_>>() {
-            let p = &self.state.pods[pod];
-            if p.node.is_none() && !p.phase.is_terminal() {
-                self.observations.push(
-                    Observation::new(0, EventKind::PodCreated)
-                        .pod(pod)
-                        .detail(Detail { initial: true, ..Detail::default() }),
-                );
-            }
-        }
-        for budget in self.catalog.budgets.indices() {
-            let b = &self.state.budgets[budget];
-            self.observations.push(
-                Observation::new(0, EventKind::BudgetChanged)
-                    .budget(budget)
-                    .detail(Detail { initial: true, ..budget_figures(b) }),
-            );
-        }
+        let view = View { catalog: &self.catalog, state: &self.state };
+        self.observations.extend(observe::initial(view, |node| self.old_nodes.contains(&node)));
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.moment() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
@@ -552,7 +523,7 @@ impl World {
             }
             Change::Budget(budget) => Observation::new(now, EventKind::BudgetChanged)
                 .budget(budget)
-                .detail(budget_figures(&self.state.budgets[budget])),
+                .detail(observe::budget_figures(&self.state.budgets[budget])),
             _ => return,
         };
         self.observations.push(seen);
@@ -665,7 +636,7 @@ impl World {
             }
             Action::Uncordon { node } => {
                 if self.faults.uncordon_refused(&self.catalog, &self.state, self.now, *node) {
-                    return refused(403, "Forbidden", "uncordoning is refused (a fault of the scenario)");
+                    return Answer::refused(403, "Forbidden", "uncordoning is refused (a fault of the scenario)");
                 }
                 self.state.set_unschedulable(*node, false);
                 Answer::Accepted
@@ -723,7 +694,7 @@ impl World {
                 let w = self;
                 match w.machines.retire(&mut ctx!(w), *node) {
                     Ok(()) => Answer::Accepted,
-                    Err(reason) => refused(403, reason, "the provider refuses to end the machine"),
+                    Err(reason) => Answer::refused(403, reason, "the provider refuses to end the machine"),
                 }
             }
         }
@@ -871,71 +842,23 @@ impl World {
 
     fn announce(&mut self, announcement: Announcement) {
         let now = self.now;
+        let view = View { catalog: &self.catalog, state: &self.state };
+        self.observations.extend(observe::announced(now, view, &announcement));
         match announcement {
-            Announcement::MigrationStarted { batches: _, nodes } => self.observations.push(
-                Observation::new(now, EventKind::MigrationStarted)
-                    .detail(Detail { nodes: Some(nodes), ..Detail::default() }),
-            ),
             Announcement::BatchStarted { batch, nodes } => {
                 self.batch = Some(batch);
                 self.batch_of.extend(nodes.iter().map(|n| (*n, batch)));
-                let pods = nodes.iter().map(|n| self.state.nodes[*n].pods.len() as u32).sum();
-                self.observations.push(Observation::new(now, EventKind::BatchStarted).batch(batch).detail(Detail {
-                    nodes: Some(nodes.len() as u32),
-                    pods: Some(pods),
-                    ..Detail::default()
-                }));
             }
-            Announcement::NodeDrained { batch, node } => {
-                self.observations.push(Observation::new(now, EventKind::NodeDrained).batch(batch).node(node));
+            Announcement::BatchFinished { batch, exit: Some(exit), .. } => {
+                self.exits.insert(batch, exit);
             }
-            Announcement::DrainFailed { batch, node, reason, message } => {
-                self.observations.push(
-                    Observation::new(now, EventKind::DrainFailed).batch(batch).node(node).detail(Detail {
-                        reason: Some(reason.to_owned()),
-                        message: Some(message),
-                        ..Detail::default()
-                    }),
-                );
-            }
-            Announcement::BatchFinished { batch, outcome, exit, failure } => {
-                if let Some(exit) = exit {
-                    self.exits.insert(batch, exit);
-                }
-                self.observations.push(Observation::new(now, EventKind::BatchFinished).batch(batch).detail(Detail {
-                    outcome: Some(outcome.text().to_owned()),
-                    reason: failure.as_ref().map(|f| f.reason.clone()),
-                    message: failure.map(|f| f.message),
-                    ..Detail::default()
-                }));
-            }
-            Announcement::MigrationFinished { outcome, failure } => {
-                self.observations.push(Observation::new(now, EventKind::MigrationFinished).detail(Detail {
-                    outcome: Some(outcome.text().to_owned()),
-                    reason: failure.as_ref().map(|f| f.reason.clone()),
-                    message: failure.as_ref().map(|f| f.message.clone()),
-                    ..Detail::default()
-                }));
-                self.ended = Some((outcome, failure));
-            }
+            Announcement::MigrationFinished { outcome, failure } => self.ended = Some((outcome, failure)),
             Announcement::CommandReturned { batch, exit } => {
                 self.exits.insert(batch, exit);
                 self.returned_ms.insert(batch, now);
             }
-            Announcement::Waiting { batch, wait, until } => {
-                self.observations.push(Observation::new(now, EventKind::GateWaiting).batch(batch).detail(Detail {
-                    reason: Some(wait.reason().to_owned()),
-                    until_ms: until.map(|t| t.max(0) as u64),
-                    ..Detail::default()
-                }));
-            }
-            Announcement::Opened { batch, wait } => self.observations.push(
-                Observation::new(now, EventKind::GateOpened)
-                    .batch(batch)
-                    .detail(Detail { reason: Some(wait.reason().to_owned()), ..Detail::default() }),
-            ),
             Announcement::Line { batch, stream, text } => self.lines.push((batch, stream, text)),
-            Announcement::State { .. } | Announcement::NodeState { .. } | Announcement::PodForced { .. } => {}
+            _ => {}
         }
     }
 }
@@ -953,24 +876,4 @@ fn happened(changes: &[Change]) -> Vec<Change> {
         }
     }
     kept
-}
-
-fn budget_figures(status: &crate::cluster::BudgetStatus) -> Detail {
-    Detail {
-        allowed: Some(status.allowed),
-        healthy: Some(status.healthy),
-        desired: Some(status.desired),
-        expected: Some(status.expected),
-        ..Detail::default()
-    }
-}
-
-fn refused(code: u16, reason: &str, message: &str) -> Answer {
-    Answer::Refused {
-        code,
-        reason: reason.to_owned(),
-        cause: String::new(),
-        message: message.to_owned(),
-        retry_after_ms: None,
-    }
 }

@@ -1,0 +1,94 @@
+//! What a run tells a trace, in whichever world: the cluster it begins upon, and what the runner announces.
+
+use super::interface::{Announcement, Ms};
+use super::outcome::{Failure, Outcome};
+use crate::cluster::{BudgetStatus, CPU, Idx, MEMORY, NodeIdx, PodIdx, View};
+use crate::trace::{Detail, EventKind, NodeRole, Observation};
+
+/// The cluster at the start: every figure can be made from the trace alone.
+pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observation> {
+    let (c, s) = (view.catalog, view.state);
+    let mut seen = Vec::new();
+    for node in s.live_nodes() {
+        let requested = s.requested(node);
+        seen.push(Observation::new(0, EventKind::NodeAdded).node(node).detail(Detail {
+            initial: true,
+            role: Some(if is_old(node) { NodeRole::Old } else { NodeRole::Other }),
+            pods: Some(s.nodes[node].pods.len() as u32),
+            requested_cpu_milli: requested.get(CPU.at()).copied(),
+            requested_memory_bytes: requested.get(MEMORY.at()).copied(),
+            ..Detail::default()
+        }));
+    }
+    let pending = |p: &PodIdx| s.pods[*p].node.is_none() && !s.pods[*p].phase.is_terminal();
+    for pod in s.live_pods().filter(pending) {
+        let detail = Detail { initial: true, ..Detail::default() };
+        seen.push(Observation::new(0, EventKind::PodCreated).pod(pod).detail(detail));
+    }
+    for b in c.budgets.indices() {
+        let detail = Detail { initial: true, ..budget_figures(&s.budgets[b]) };
+        seen.push(Observation::new(0, EventKind::BudgetChanged).budget(b).detail(detail));
+    }
+    seen
+}
+
+/// A budget's stored status.
+pub fn budget_figures(status: &BudgetStatus) -> Detail {
+    Detail {
+        allowed: Some(status.allowed),
+        healthy: Some(status.healthy),
+        desired: Some(status.desired),
+        expected: Some(status.expected),
+        ..Detail::default()
+    }
+}
+
+/// What an announcement tells; None for what only an operator wants to know.
+pub fn announced(now: Ms, view: View<'_>, announcement: &Announcement) -> Option<Observation> {
+    let detail = Detail::default;
+    let seen = |kind| Observation::new(now, kind);
+    Some(match announcement {
+        Announcement::MigrationStarted { nodes, .. } => {
+            seen(EventKind::MigrationStarted).detail(Detail { nodes: Some(*nodes), ..detail() })
+        }
+        Announcement::BatchStarted { batch, nodes } => {
+            let pods = nodes.iter().map(|n| view.state.nodes[*n].pods.len() as u32).sum();
+            let detail = Detail { nodes: Some(nodes.len() as u32), pods: Some(pods), ..detail() };
+            seen(EventKind::BatchStarted).batch(*batch).detail(detail)
+        }
+        Announcement::NodeDrained { batch, node } => seen(EventKind::NodeDrained).batch(*batch).node(*node),
+        Announcement::DrainFailed { batch, node, reason, message } => {
+            let detail = Detail { reason: Some((*reason).to_owned()), message: Some(message.clone()), ..detail() };
+            seen(EventKind::DrainFailed).batch(*batch).node(*node).detail(detail)
+        }
+        Announcement::BatchFinished { batch, outcome, failure, .. } => {
+            seen(EventKind::BatchFinished).batch(*batch).detail(ended(*outcome, failure.as_ref()))
+        }
+        Announcement::MigrationFinished { outcome, failure } => {
+            seen(EventKind::MigrationFinished).detail(ended(*outcome, failure.as_ref()))
+        }
+        Announcement::Waiting { batch, wait, until } => seen(EventKind::GateWaiting).batch(*batch).detail(Detail {
+            reason: Some(wait.reason().to_owned()),
+            until_ms: until.map(|t| t.max(0) as u64),
+            ..detail()
+        }),
+        Announcement::Opened { batch, wait } => {
+            let detail = Detail { reason: Some(wait.reason().to_owned()), ..detail() };
+            seen(EventKind::GateOpened).batch(*batch).detail(detail)
+        }
+        Announcement::CommandReturned { .. }
+        | Announcement::Line { .. }
+        | Announcement::State { .. }
+        | Announcement::NodeState { .. }
+        | Announcement::PodForced { .. } => return None,
+    })
+}
+
+fn ended(outcome: Outcome, failure: Option<&Failure>) -> Detail {
+    Detail {
+        outcome: Some(outcome.text().to_owned()),
+        reason: failure.map(|f| f.reason.clone()),
+        message: failure.map(|f| f.message.clone()),
+        ..Detail::default()
+    }
+}
