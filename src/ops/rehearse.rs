@@ -61,6 +61,8 @@ pub struct Plain {
     pub duration_ms: Ms,
     /// Evictions that were admitted.
     pub evictions: u64,
+    /// A budget held some back.
+    pub held_back: bool,
 }
 
 /// How all rehearsals of one plan went.
@@ -89,6 +91,9 @@ pub struct Rehearsals {
 /// A session differs from the plain simulation by so much at most where nothing goes wrong: what it reads before it
 /// begins, requests that the simulation makes as one, and moments that the API writes in whole seconds.
 const SLACK_MS: Ms = 5_000;
+/// Where budgets hold evictions back, a few milliseconds decide which of two pods of one budget goes first, and the other waits for whole
+/// retries: in 750 rehearsals it made up to 6 % of the duration, longer or shorter. So many per cent are allowed for.
+const LUCK_PERCENT: Ms = 10;
 
 // --- the stage ---
 
@@ -240,7 +245,8 @@ pub fn plain(stage: &Stage, seed: u64) -> Result<Plain, RehearseError> {
         o.kind == crate::trace::EventKind::EvictionAccepted && o.detail.as_ref().is_none_or(|d| d.reason.is_none())
     };
     let evictions = run.observations.iter().filter(accepted).count() as u64;
-    Ok(Plain { outcome: run.outcome, duration_ms: run.duration_ms, evictions })
+    let held_back = run.observations.iter().any(|o| o.kind == crate::trace::EventKind::EvictionRefused);
+    Ok(Plain { outcome: run.outcome, duration_ms: run.duration_ms, evictions, held_back })
 }
 
 // --- the seeds ---
@@ -283,7 +289,8 @@ pub fn rehearse(stage: &Stage, seeds: Seeds, progress: &(dyn Fn() + Sync)) -> Re
 fn compare(done: &mut Rehearsed, plain: Plain) {
     let outcome = done.end.as_ref().map(|e| e.0);
     let late = done.duration_ms - plain.duration_ms;
-    if outcome == Some(plain.outcome) && done.evictions == plain.evictions && late.abs() <= SLACK_MS {
+    let luck = if plain.held_back { plain.duration_ms * LUCK_PERCENT / 100 } else { 0 };
+    if outcome == Some(plain.outcome) && done.evictions == plain.evictions && late.abs() <= SLACK_MS.max(luck) {
         return;
     }
     done.broken.push(crate::sim::api::judge::Broken {
