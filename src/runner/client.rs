@@ -135,6 +135,10 @@ impl Client {
     pub fn next_at(&self) -> Option<Ms> {
         self.queue.first().map(|q| q.at)
     }
+    /// Calls that are unanswered or wait to leave.
+    pub fn pending(&self) -> impl Iterator<Item = Ask> + '_ {
+        self.open.values().copied().chain(self.queue.iter().map(|q| q.ask))
+    }
     /// Whether nothing waits and nothing is unanswered.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.open.is_empty()

@@ -493,12 +493,7 @@ impl Runner {
             }
             out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
         }
-        // A cordon whose answer is not here yet may have had its effect: it is taken back like the others.
-        let cordoning: Vec<N> = self.progress.common.client.open.values().filter_map(|a| a.cordons()).collect();
-        for n in cordoning {
-            self.progress.common.nodes[n.at()].cordoned = true;
-        }
-        self.progress.common.client.restart();
+        self.progress.common.forget_calls();
         let procedure = self.intent.options.procedure;
         let all_first = self.intent.options.cordon == CordonWhen::AllFirst;
         // kubectl leaves its cordons, and after its errors so do we, but for nodes that it never came to. A stop takes back all that
@@ -527,8 +522,7 @@ impl Runner {
             .progress
             .common
             .client
-            .open
-            .values()
+            .pending()
             .filter_map(|a| match a {
                 Ask::Uncordon(n) => Some(self.progress.common.node_ids[n.at()].name.clone()),
                 _ => None,
@@ -541,7 +535,7 @@ impl Runner {
             self.progress.failure =
                 Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
         }
-        self.progress.common.client.restart();
+        self.progress.common.forget_calls();
         if let Some(state) = ocean::words(self.intent.options.procedure).ended(outcome) {
             out.announce(Announcement::State { batch: None, state });
         }

@@ -193,6 +193,14 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// A fresh process of the client: nothing of the one before is waited for. A cordon whose answer is not here yet may have
+    /// had its effect: it counts as ours, to be taken back like the others.
+    pub fn forget_calls(&mut self) {
+        for n in self.client.open.values().filter_map(|a| a.cordons()) {
+            self.nodes[n.at()].cordoned = true;
+        }
+        self.client.restart();
+    }
     /// Old nodes of a batch.
     pub fn batch_nodes(&self, batch: u32) -> Vec<N> {
         match (self.starts.get(batch as usize), self.starts.get(batch as usize + 1)) {

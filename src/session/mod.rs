@@ -264,7 +264,8 @@ impl Session {
         let standing = self.standing.values().filter(|s| !s.asked).map(|s| s.next_at);
         let runner = self.runner.as_ref().and_then(Runner::next_wakeup).filter(|_| self.ending.is_none());
         let renewal = self.dirty_since.filter(|_| self.is_listed()).map(|t| t + self.patience());
-        let ending = self.ending.as_ref().map(|e| e.2);
+        // As long as the last entry is not safe, only the disk is waited for.
+        let ending = self.ending.as_ref().filter(|e| self.safe > e.0).map(|e| e.2);
         let times = calls.chain(followers).chain(standing).chain(self.lease.next_at());
         times.chain([runner, renewal, ending].into_iter().flatten()).min().map(|t| t.max(self.now))
     }

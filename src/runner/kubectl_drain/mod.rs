@@ -632,7 +632,7 @@ impl KubectlDrain {
         if matches!(self.stage, Stage::Settle(_) | Stage::Retire) {
             return;
         }
-        cx.common.client.restart();
+        cx.common.forget_calls();
         for n in self.nodes.clone() {
             if cx.common.nodes[n.at()].fate == Fate::InProgress {
                 cx.settle(n, Fate::Waiting, "");
@@ -650,7 +650,7 @@ impl KubectlDrain {
 
 impl Procedure for KubectlDrain {
     fn begin(&mut self, cx: &mut Cx<'_>) {
-        cx.common.client.restart();
+        cx.common.forget_calls();
         self.nodes = cx.common.here();
         self.read(cx, 0);
     }
