@@ -1,8 +1,8 @@
 //! The cluster as the API last showed it: objects by name, and the view that is made of them for the runner.
 //!
-//! A list, a watch and the answers to our own calls all tell of the same objects, in no common order. Two rules put
-//! them in one: of two versions of an object the later (`resourceVersion`) stands, and what an answer said is gone stays
-//! gone until the watch says so too.
+//! A list, a watch and the answers to our own calls all tell of the same objects, in no common order. Three rules put
+//! them in one: of two versions of an object the later (`resourceVersion`) stands; what an answer said is gone stays
+//! gone until the watch says so too; and what lists and watches have told the end of does not come back by an answer that was late.
 
 use super::api::{BUDGETS, FOLLOWED, NODES, PODS, Resource};
 use crate::cluster::{
@@ -59,6 +59,8 @@ pub(crate) struct Mirror {
     /// Node groups as the plan describes them; empty to infer them.
     groups: Vec<(String, Value)>,
     objects: BTreeMap<Key, Value>,
+    /// Up to which version lists and watches have told everything, by kind.
+    told: BTreeMap<usize, u64>,
     /// uids that an answer said are gone, though the watch has not.
     buried: BTreeSet<(usize, String)>,
     /// Objects that were told of since the view was made, by kind and uid.
@@ -87,8 +89,11 @@ fn place(resource: Resource) -> usize {
 /// Whether version `a` is older than `b`. Versions are numbers to be compared since Kubernetes 1.35 (KEP 5504) and were
 /// in fact before; what is no number is taken to be new.
 fn older(a: &Value, b: &Value) -> bool {
-    let version = |v: &Value| text(v, "/metadata/resourceVersion").parse::<u64>().ok();
     matches!((version(a), version(b)), (Some(a), Some(b)) if a < b)
+}
+
+fn version(object: &Value) -> Option<u64> {
+    text(object, "/metadata/resourceVersion").parse().ok()
 }
 
 /// What a change of an object is to the view.
@@ -146,6 +151,7 @@ impl Mirror {
             background,
             groups: groups.collect(),
             objects: BTreeMap::new(),
+            told: BTreeMap::new(),
             buried: BTreeSet::new(),
             touched: BTreeMap::new(),
             weight: Weight::Nothing,
@@ -177,10 +183,11 @@ impl Mirror {
         if self.buried.contains(&(key.0, uid(&object).to_owned())) {
             return;
         }
-        if let Some(known) = self.objects.get(&key)
-            && older(&object, known)
-        {
-            return;
+        match self.objects.get(&key) {
+            Some(known) if older(&object, known) => return,
+            // It was there before its end was told, and the answer is late.
+            None if version(&object).is_some_and(|v| self.told.get(&key.0).is_some_and(|told| v <= *told)) => return,
+            _ => {}
         }
         if let Some(meta) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
             meta.remove("managedFields");
@@ -199,8 +206,20 @@ impl Mirror {
             }
         }
     }
+    /// The watch says how an object is now.
+    pub fn watched(&mut self, resource: Resource, object: Value) {
+        let version = version(&object);
+        self.apply(resource, object);
+        self.is_told(resource, version);
+    }
+    /// Lists or watches have told everything up to a version.
+    fn is_told(&mut self, resource: Resource, version: Option<u64>) {
+        let told = self.told.entry(place(resource)).or_default();
+        *told = (*told).max(version.unwrap_or(0));
+    }
     /// The watch says that an object is gone.
     pub fn deleted(&mut self, resource: Resource, object: &Value) {
+        self.is_told(resource, version(object));
         let key = Self::key(resource, object);
         self.buried.remove(&(key.0, uid(object).to_owned()));
         if self.objects.get(&key).is_some_and(|known| uid(known) == uid(object)) {
@@ -221,6 +240,7 @@ impl Mirror {
     /// A whole list: what it lacks is gone, unless it came after the list.
     pub fn replace(&mut self, resource: Resource, version: &str, items: Vec<Value>) {
         self.reconcile(resource, version, items, |_| true);
+        self.is_told(resource, version.parse().ok());
         // The list is the truth now; what was buried before it will not be told of again.
         let kind = place(resource);
         self.buried.retain(|(of, _)| *of != kind);

@@ -141,7 +141,7 @@ impl Follower {
             WatchEvent::Applied(mut object) => {
                 (self.version, self.failures) = (version(&object), 0);
                 self.name_kind(&mut object);
-                mirror.apply(self.resource, object);
+                mirror.watched(self.resource, object);
             }
             WatchEvent::Deleted(object) => {
                 (self.version, self.failures) = (version(&object), 0);

@@ -213,6 +213,25 @@ fn a_late_watch_neither_brings_back_nor_takes_away() {
     assert_eq!(pods_of(&mut m), ["3"]);
 }
 
+#[test]
+fn an_answer_that_is_late_does_not_bring_back_what_the_watch_saw_end() {
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    m.replace(PODS, "11", vec![pod("a", "1", 10), pod("b", "2", 11)]);
+    // The pod was read while it was stopping; before the answer was here the watch told its end.
+    m.deleted(PODS, &pod("a", "1", 14));
+    m.apply(PODS, pod("a", "1", 12));
+    m.replace_pods_of("n", "13", vec![pod("a", "1", 12), pod("b", "2", 11)]);
+    assert_eq!(pods_of(&mut m), ["2"]);
+    // Nor does one that ended before the list, or while another was told of.
+    m.apply(PODS, pod("c", "3", 9));
+    m.watched(PODS, pod("b", "2", 20));
+    m.apply(PODS, pod("d", "4", 19));
+    assert_eq!(pods_of(&mut m), ["2"]);
+    // But one that the watch has not come to yet is there.
+    m.apply(PODS, pod("e", "5", 21));
+    assert_eq!(pods_of(&mut m), ["2", "5"]);
+}
+
 fn http(status: u16, body: Value) -> Response {
     Response::Http { status, retry_after_ms: None, body }
 }
