@@ -43,7 +43,9 @@ pub(crate) struct Lease {
     origin_unix_ms: i64,
     step: Step,
     object: Value,
-    /// When it was last known to be ours.
+    /// When the write under way left.
+    wrote: Ms,
+    /// When the latest write that succeeded left: others count from the time that it carries, not from when we hear of it.
     renewed: Option<Ms>,
     /// It was ours before, in this process.
     had: bool,
@@ -57,6 +59,7 @@ impl Lease {
             origin_unix_ms,
             step: Step::ToRead(0),
             object: Value::Null,
+            wrote: 0,
             renewed: None,
             had: false,
         }
@@ -90,7 +93,7 @@ impl Lease {
                 Some(Exchange::get(path))
             }
             Step::ToWrite(at) | Step::Held(at) if at <= now => {
-                self.step = Step::Writing;
+                (self.step, self.wrote) = (Step::Writing, now);
                 Some(self.write(now, path))
             }
             Step::ToRelease => {
@@ -141,8 +144,8 @@ impl Lease {
                 (self.object, self.step) = (body, Step::ToWrite(now));
             }
             (Step::Writing, Response::Http { status: 200 | 201, body, .. }) => {
-                (self.renewed, self.had) = (Some(now), true);
-                (self.object, self.step) = (body, Step::Held(now + RENEW_MS));
+                (self.renewed, self.had) = (Some(self.wrote), true);
+                (self.object, self.step) = (body, Step::Held(self.wrote + RENEW_MS));
             }
             // Somebody wrote it in between, or it is gone: read again and see who.
             (Step::Writing, Response::Http { status: 404 | 409, .. }) => self.step = Step::ToRead(now),
