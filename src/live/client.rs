@@ -335,16 +335,24 @@ mod tests {
         assert!(!e.to_string().contains("sEcReT"), "{e}");
     }
 
+    /// A kubeconfig whose user has a credential plugin: a shell's script.
+    fn with_plugin(dir: &tempfile::TempDir, url: &str, script: &str) -> Target {
+        let file = dir.path().join("config");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+             clusters: [{{name: k, cluster: {{server: '{url}'}}}}]\n\
+             users: [{{name: u, user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, \
+             args: ['-c', {}], interactiveMode: Never}}}}}}]\n",
+            Value::from(script)
+        );
+        std::fs::write(&file, text).unwrap();
+        Target { kubeconfig: Some(file), context: None }
+    }
+
     #[test]
     fn a_credential_plugin_that_fails_is_not_quoted() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("config");
-        let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n\
-            clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}]\n\
-            users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, \
-            args: ['-c', 'echo sEcReT; exit 3'], interactiveMode: Never}}}]\n";
-        std::fs::write(&file, text).unwrap();
-        let target = Target { kubeconfig: Some(file), context: None };
+        let target = with_plugin(&dir, "http://127.0.0.1:9", "echo sEcReT; exit 3");
         let said = runtime().block_on(async {
             match Client::connect(&target).await {
                 Err(e) => e.to_string(),
@@ -353,5 +361,22 @@ mod tests {
         });
         assert!(said.contains("the credential plugin of the kubeconfig failed (exit status: 3)"), "{said}");
         assert!(!said.contains("sEcReT"), "{said}");
+    }
+
+    #[test]
+    fn nor_is_one_that_fails_when_its_token_has_expired() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("mark");
+        let script = format!(
+            r#"test -e {mark} && {{ echo sEcReT; exit 3; }}; touch {mark}; echo '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{{"token":"t0k3n","expirationTimestamp":"2020-01-01T00:00:00Z"}}}}'"#,
+            mark = mark.display()
+        );
+        let said = runtime().block_on(async {
+            let server = Server::answering(|_| ok(&json!({}))).await;
+            let client = Client::connect(&with_plugin(&dir, &server.url, &script)).await.expect("a token, though an old one");
+            format!("{:?}", client.perform(&Exchange::get("/x")).await)
+        });
+        assert!(said.contains("the credential plugin of the kubeconfig failed (exit status: 3)"), "{said}");
+        assert!(!said.contains("sEcReT") && !said.contains("t0k3n"), "{said}");
     }
 }

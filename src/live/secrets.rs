@@ -28,12 +28,18 @@ pub(super) fn of_client(error: &kube::Error) -> String {
             "the proxy's protocol is not supported; expected http, https or socks5".into()
         }
         kube::Error::Api(status) => format!("{} {}", status.code, status.message),
-        kube::Error::Service(e) => causes(e.as_ref()),
+        // A credential that is fetched anew fails in the middle of a request.
+        kube::Error::Service(e) => auth(e.as_ref()).map_or_else(|| causes(e.as_ref()), of_auth),
         kube::Error::HyperError(e) => causes(e),
         kube::Error::RustlsTls(e) => format!("TLS: {e}"),
         kube::Error::HttpError(_) => "the request cannot be made: its path is no URL".into(),
         _ => "the request failed in the client".into(),
     }
+}
+
+/// The trouble with credentials behind an error, if that is what it is.
+fn auth<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e kube::client::AuthError> {
+    std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())
 }
 
 fn of_auth(error: &kube::client::AuthError) -> String {
