@@ -9,6 +9,7 @@ use crate::ops::observed::{Observed, Sight};
 use crate::ops::redact::Redaction;
 use crate::session::{Resource, WatchEvent};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -28,9 +29,11 @@ pub async fn follow(
     mut out: impl Write,
 ) -> Result<Observed, FollowError> {
     let mut observed = Observed::default();
+    let mut known = Known::default();
     let begun = clock::unix_ms();
     for object in &recorded.objects {
         observed.see(0, Sight::Initial, object);
+        known.see(Sight::Applied, object);
     }
     let (send, mut events) = mpsc::unbounded_channel();
     let mut tasks = tokio::task::JoinSet::new();
@@ -43,7 +46,7 @@ pub async fn follow(
     let end = tokio::time::sleep(lasting);
     tokio::pin!(end);
     loop {
-        let (kind, mut object) = tokio::select! {
+        let (sight, mut object) = tokio::select! {
             () = &mut end => break,
             event = events.recv() => match event {
                 Some(Ok(event)) => event,
@@ -53,9 +56,8 @@ pub async fn follow(
         };
         redaction.apply(&mut object);
         let now = clock::unix_ms();
-        let sight = if kind == "DELETED" { Sight::Deleted } else { Sight::Applied };
         observed.see(now - begun, sight, &object);
-        serde_json::to_writer(&mut out, &json!({"t": now, "type": kind, "object": object}))
+        serde_json::to_writer(&mut out, &json!({"t": now, "type": known.see(sight, &object), "object": object}))
             .map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;
     }
@@ -74,7 +76,27 @@ pub enum FollowError {
     Io(#[from] std::io::Error),
 }
 
-type Seen = Result<(&'static str, Value), ConnectError>;
+/// uids of the objects that there are.
+#[derive(Default)]
+struct Known(BTreeSet<String>);
+
+impl Known {
+    /// The word of the wire for what was seen of an object. That a watch began anew is none of the reader's business: what was known
+    /// before is not added.
+    fn see(&mut self, sight: Sight, object: &Value) -> &'static str {
+        let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+        match sight {
+            Sight::Deleted => {
+                self.0.remove(uid);
+                "DELETED"
+            }
+            _ if self.0.insert(uid.to_owned()) => "ADDED",
+            _ => "MODIFIED",
+        }
+    }
+}
+
+type Seen = Result<(Sight, Value), ConnectError>;
 
 /// Watches a kind again and again from where it was; what happened while a version was too old is lost, and taken up from a new list.
 async fn again(client: Client, resource: Resource, mut version: String, send: mpsc::UnboundedSender<Seen>) {
@@ -83,9 +105,9 @@ async fn again(client: Client, resource: Resource, mut version: String, send: mp
         let mut wait = false;
         client
             .watch(&resource, &version.clone(), |event| {
-                let (kind, object) = match event {
-                    WatchEvent::Applied(object) => ("MODIFIED", object),
-                    WatchEvent::Deleted(object) => ("DELETED", object),
+                let (sight, object) = match event {
+                    WatchEvent::Applied(object) => (Sight::Applied, object),
+                    WatchEvent::Deleted(object) => (Sight::Deleted, object),
                     WatchEvent::Bookmark(at) => return version = at,
                     WatchEvent::Error { code, .. } => return (gone, wait) = (code == 410, true),
                     WatchEvent::Closed(why) => return wait = !why.is_empty(),
@@ -93,7 +115,7 @@ async fn again(client: Client, resource: Resource, mut version: String, send: mp
                 if let Some(at) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
                     version = at.to_owned();
                 }
-                let _ = send.send(Ok((kind, object)));
+                let _ = send.send(Ok((sight, object)));
             })
             .await;
         if gone {
@@ -106,5 +128,48 @@ async fn again(client: Client, resource: Resource, mut version: String, send: mp
         if wait {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::testing::{Server, runtime};
+
+    #[test]
+    fn what_comes_changes_and_goes_is_written_in_the_words_of_the_wire() {
+        let node = |uid: &str, version: u32| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": uid, "uid": uid, "resourceVersion": version.to_string()}});
+        let line = |kind: &str, object: Value| format!("{}\n", json!({"type": kind, "object": object}));
+        let body: String = [
+            // A watch that begins without a version tells of all there is as added.
+            line("ADDED", node("old", 2)),
+            line("ADDED", node("new", 3)),
+            line("MODIFIED", node("new", 4)),
+            line("DELETED", node("new", 5)),
+        ]
+        .concat();
+        let recorded = Recorded {
+            objects: vec![node("old", 1)],
+            versions: [("nodes", "1".to_owned())].into(),
+            ..Recorded::default()
+        };
+        let mut out = Vec::new();
+        runtime().block_on(async {
+            let server = Server::answering(move |request| match request.contains("resourceVersion=1&") {
+                true => format!("HTTP/1.1 200 OK\r\n\r\n{body}"),
+                false => "HTTP/1.1 500 Error\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            })
+            .await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            let lasting = Duration::from_millis(700);
+            follow(&client, &recorded, &Redaction::default(), lasting, &mut out).await.expect("it is written");
+        });
+        let lines = String::from_utf8(out).expect("text");
+        let said: Vec<String> = lines
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).expect("JSON"))
+            .map(|v| format!("{} {}", v["type"].as_str().expect("a type"), v["object"]["metadata"]["name"].as_str().expect("a name")))
+            .collect();
+        assert_eq!(said, ["MODIFIED old", "ADDED new", "MODIFIED new", "DELETED new"], "{lines}");
     }
 }
