@@ -129,7 +129,8 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         let background = proof::background(&proven.recorded);
         drop(proven);
         let run = Run { client, journal, metrics: args.metrics, output: args.output };
-        run.carry_out(began, background, None, Counts::default()).await
+        let counts = Counts::of(&began.plan.intent);
+        run.carry_out(began, background, None, counts).await
     })
 }
 
@@ -146,7 +147,7 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
         failure.iter().for_each(|f| say(&f.message));
         return Ok(outcome.exit_status());
     }
-    let mut counts = Counts::default();
+    let mut counts = Counts::of(&began.plan.intent);
     read.entries.iter().for_each(|e| counts.entry(e));
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;
@@ -245,11 +246,9 @@ impl Run {
         began: Began,
         background: Vec<serde_json::Value>,
         resumed: Option<Resumed>,
-        mut counts: Counts,
+        counts: Counts,
     ) -> Result<i32> {
         let intent = &began.plan.intent;
-        counts.nodes = intent.batches.iter().map(|b| b.len() as u64).sum();
-        counts.batches = intent.batches.len() as u64;
         let metrics = match &self.metrics {
             Some(address) => {
                 let server = MetricsServer::start(address, counts.clone()).await;

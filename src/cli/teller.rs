@@ -19,19 +19,21 @@ pub(super) struct Teller {
     metrics: Option<MetricsServer>,
     /// Pods whose refusal was told: each once, however often it is asked again.
     waiting: BTreeSet<String>,
+    /// Nodes that came and are not ready yet.
+    coming: BTreeSet<String>,
 }
 
 impl Teller {
     pub(super) fn new(output: Output, counts: Counts, events: NodeEvents, metrics: Option<MetricsServer>) -> Teller {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(counts.nodes);
+            let bar = ProgressBar::new(counts.fates.len() as u64);
             if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} nodes  {msg}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(std::time::Duration::from_millis(200));
             bar
         });
-        Teller { output, bar, counts, events, metrics, waiting: BTreeSet::new() }
+        Teller { output, bar, counts, events, metrics, waiting: BTreeSet::new(), coming: BTreeSet::new() }
     }
 
     /// Waits for what is sent beside, and leaves the terminal as it was.
@@ -51,8 +53,7 @@ impl Teller {
 
     fn show_progress(&self) {
         let Some(bar) = &self.bar else { return };
-        let done = self.counts.fates.values().filter(|f| ["drained", "retired"].contains(f)).count() as u64;
-        bar.set_position(done);
+        bar.set_position(self.counts.at(&["drained", "retired"]));
         bar.set_message(format!(
             "batch {}/{}  {} pods evicted, {} refusals",
             self.counts.batch, self.counts.batches, self.counts.accepted, self.counts.refused
@@ -76,6 +77,7 @@ impl Teller {
         let because = if why.is_empty() { String::new() } else { format!(": {why}") };
         let batch = event.batch.map_or(0, |b| b + 1);
         let of = self.counts.batches;
+        let is_old = self.counts.fates.contains_key(node);
         match event.event {
             EventKind::BatchStarted => Some(format!("batch {batch} of {of} begins")),
             EventKind::BatchFinished => {
@@ -87,11 +89,15 @@ impl Teller {
                 event.group.as_deref().unwrap_or("?")
             )),
             EventKind::NodeLaunchFailed => Some(format!("a new node did not come{because}")),
-            EventKind::NodeReady if event.role == Some(NodeRole::New) => Some(format!("new node {node} is ready")),
+            EventKind::NodeAdded => {
+                (event.role == Some(NodeRole::New)).then(|| self.coming.insert(node.to_owned()));
+                None
+            }
+            EventKind::NodeReady => self.coming.remove(node).then(|| format!("new node {node} is ready")),
             EventKind::NodeDrained => Some(format!("node {node} is drained")),
             EventKind::DrainFailed => Some(format!("node {node} could not be drained{because}")),
-            EventKind::NodeDeleted => Some(format!("node {node} is gone")),
-            EventKind::NodeUncordoned => Some(format!("node {node} is schedulable again")),
+            EventKind::NodeDeleted if is_old => Some(format!("node {node} is gone")),
+            EventKind::NodeUncordoned if is_old => Some(format!("node {node} is schedulable again")),
             EventKind::GateWaiting => Some(format!("batch {batch} waits{because}")),
             EventKind::GateOpened => Some(format!("batch {batch} may begin{because}")),
             EventKind::EvictionRefused => {

@@ -47,9 +47,10 @@ impl NodeEvents {
     pub fn entry(&mut self, entry: &Entry) {
         let Record::Happened(event) = &entry.record else { return };
         let (Some(told), Some(send)) = (told(event), &self.send) else { return };
+        // Of nodes that are not the plan's, others have something to tell.
+        let Some((name, uid)) = event.node.as_ref().and_then(|n| self.uids.get_key_value(n)) else { return };
         self.sent += 1;
-        let name = event.node.clone().unwrap_or_default();
-        let body = body(&self.execution, self.sent, clock::unix_ms(), &name, self.uids.get(&name), &told);
+        let body = body(&self.execution, self.sent, clock::unix_ms(), name, uid, &told);
         let _ = send.try_send(body);
     }
 
@@ -92,7 +93,7 @@ fn told(event: &Event) -> Option<Told> {
     }
 }
 
-fn body(execution: &str, count: u64, unix_ms: i64, node: &str, uid: Option<&String>, told: &Told) -> Value {
+fn body(execution: &str, count: u64, unix_ms: i64, node: &str, uid: &str, told: &Told) -> Value {
     json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event",
         // Named after the execution and a counter of this process, as client-go names them after a time.
@@ -103,7 +104,7 @@ fn body(execution: &str, count: u64, unix_ms: i64, node: &str, uid: Option<&Stri
         "type": if told.warning { "Warning" } else { "Normal" },
         // An Event's note has at most 1024 bytes.
         "note": told.note.chars().take(250).collect::<String>(),
-        "regarding": {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid.map_or(node, String::as_str)},
+        "regarding": {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid},
     })
 }
 
@@ -126,6 +127,7 @@ mod tests {
             let mut events = NodeEvents::new(client, "run-1", [("old-1".to_owned(), "u-1".to_owned())].into());
             events.entry(&happened(EventKind::DrainFailed, "old-1"));
             events.entry(&happened(EventKind::PodReady, "old-1"));
+            events.entry(&happened(EventKind::NodeCordoned, "another-pool-1"));
             events.finish().await;
             server.requests()
         });

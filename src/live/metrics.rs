@@ -1,5 +1,6 @@
 //! Metrics of an execution in Prometheus' text form, over a listener that answers nothing else.
 
+use crate::plan::Intent;
 use crate::session::{Entry, Record};
 use crate::trace::EventKind;
 use std::collections::BTreeMap;
@@ -12,15 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 /// What has been counted so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Old nodes of the plan.
-    pub nodes: u64,
     /// Batches of the plan.
     pub batches: u64,
     /// The batch under way, counted from 1; 0 before the first.
     pub batch: u64,
     /// Batches that ended.
     pub batches_ended: u64,
-    /// Old nodes by how far they are: each counts where it is now.
+    /// Old nodes of the plan by how far they are: each counts where it is now, and no other node does.
     pub fates: BTreeMap<String, &'static str>,
     /// Evictions accepted.
     pub accepted: u64,
@@ -32,7 +31,23 @@ pub struct Counts {
     pub ended: bool,
 }
 
+/// Where an old node is before anything was done with it.
+const WAITING: &str = "waiting";
+
 impl Counts {
+    /// Before anything was done of a plan.
+    pub fn of(intent: &Intent) -> Counts {
+        let nodes = intent.batches.iter().flatten();
+        Counts {
+            batches: intent.batches.len() as u64,
+            fates: nodes.map(|n| (n.name.clone(), WAITING)).collect(),
+            ..Counts::default()
+        }
+    }
+    /// Old nodes at one of these places.
+    pub fn at(&self, fates: &[&str]) -> u64 {
+        self.fates.values().filter(|f| fates.contains(f)).count() as u64
+    }
     /// Takes an entry of the journal.
     pub fn entry(&mut self, entry: &Entry) {
         match &entry.record {
@@ -45,8 +60,8 @@ impl Counts {
                     EventKind::NodeDeleted => "retired",
                     _ => "",
                 };
-                if let (Some(node), false) = (&event.node, fate.is_empty()) {
-                    self.fates.insert(node.clone(), fate);
+                if let (Some(at), false) = (event.node.as_ref().and_then(|n| self.fates.get_mut(n)), fate.is_empty()) {
+                    *at = fate;
                 }
                 match event.event {
                     EventKind::BatchStarted => self.batch = event.batch.map_or(self.batch, |b| u64::from(b) + 1),
@@ -74,10 +89,8 @@ impl Counts {
         one("batches", "gauge", "Batches of the plan.", &[("", self.batches)]);
         one("batch", "gauge", "The batch under way, counted from 1.", &[("", self.batch)]);
         one("batches_ended_total", "counter", "Batches that ended.", &[("", self.batches_ended)]);
-        let of = |fate: &str| self.fates.values().filter(|f| **f == fate).count() as u64;
-        let fates = ["cordoned", "uncordoned", "drained", "failed", "retired"];
-        let mut nodes: Vec<(String, u64)> = fates.iter().map(|f| (format!("{{fate=\"{f}\"}}"), of(f))).collect();
-        nodes.push(("{fate=\"waiting\"}".into(), self.nodes.saturating_sub(self.fates.len() as u64)));
+        let fates = ["cordoned", "uncordoned", "drained", "failed", "retired", WAITING];
+        let nodes: Vec<(String, u64)> = fates.iter().map(|f| (format!("{{fate=\"{f}\"}}"), self.at(&[f]))).collect();
         let nodes: Vec<(&str, u64)> = nodes.iter().map(|(l, n)| (l.as_str(), *n)).collect();
         one("nodes", "gauge", "Old nodes by how far they are.", &nodes);
         let evictions = [("{answer=\"accepted\"}", self.accepted), ("{answer=\"refused\"}", self.refused)];
@@ -162,11 +175,14 @@ mod tests {
 
     #[test]
     fn a_node_counts_where_it_is_now() {
-        let mut counts = Counts { nodes: 3, batches: 2, ..Counts::default() };
+        let old = ["a", "b", "c"].map(|n| (n.to_owned(), WAITING));
+        let mut counts = Counts { batches: 2, fates: old.into(), ..Counts::default() };
         for entry in [
             happened(EventKind::BatchStarted, None),
             happened(EventKind::NodeCordoned, Some("a")),
             happened(EventKind::NodeCordoned, Some("b")),
+            // Another's node, cordoned by another.
+            happened(EventKind::NodeCordoned, Some("z")),
             happened(EventKind::EvictionRefused, None),
             happened(EventKind::NodeDrained, Some("a")),
         ] {
