@@ -60,7 +60,7 @@ struct Goroutine {
     active: P,
     step: Step,
     transparent: u32,
-    /// The latest refusal's cause, for our own telling.
+    /// Why a budget held it back last, for our own telling; empty if none did.
     why: String,
 }
 
@@ -310,7 +310,10 @@ impl KubectlDrain {
                 if let Some(r) = cx.common.report() {
                     r.refused += 1;
                 }
-                self.pods[k].why = if cause.is_empty() { message.clone() } else { cause.clone() };
+                // 429 is a budget's word, and 500 that two budgets cover the pod (`evictor.rs` reads them so too); anything else holds nothing back.
+                let held = code == 429 || code == 500;
+                let said = if cause.is_empty() { &message } else { &cause };
+                self.pods[k].why = if held { said.clone() } else { String::new() };
                 let again = code == 429 || code >= 500;
                 if let Some(after) = retry_after_ms.filter(|_| again && self.pods[k].transparent < TRANSPARENT_RETRIES)
                 {

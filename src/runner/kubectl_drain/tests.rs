@@ -84,6 +84,16 @@ fn a_budget_that_is_never_met_ends_in_kubectls_lines_and_exit_1() {
 type Ms = crate::runner::Ms;
 
 #[test]
+fn a_refusal_that_is_no_budgets_is_not_reported_as_one() {
+    let mut w = World::new(3, 1, &[("web", &[0, 0, 1])]);
+    w.refuses.insert("web-1".into(), (Ms::MAX, 409));
+    let (outcome, failure) = run(&mut w, &[&[0, 1], &[2]], options());
+    assert_eq!(outcome, Outcome::PartlyCompleted);
+    let failure = failure.expect("a failure");
+    assert!(failure.starts_with("some-not-replaced: node old-0: error when evicting pods/\"web-1\""), "{failure}");
+}
+
+#[test]
 fn a_pod_without_controller_aborts_its_node_before_any_eviction() {
     let mut w = World::new(1, 1, &[("web", &[0])]);
     w.stand_alone("lone", 0);
