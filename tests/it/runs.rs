@@ -158,6 +158,31 @@ fn what_went_otherwise_is_reported_with_interruptions_and_waits() {
 }
 
 #[test]
+fn an_execution_without_a_prediction_is_reported_as_it_was() {
+    let dir = Dir::new();
+    let (plan, trace) = planned(&dir, "a", "1", &[]);
+    let folder = journal(&dir, "run", &plan, &trace, |records| {
+        let Some((_, Record::Began(began))) = records.first_mut() else { panic!("no beginning") };
+        began.plan.forecast = Value::Null;
+    });
+    let report = json(&nodeferry(&dir, &["report", &folder, "-o", "json"]));
+    let batches = report["batches"].as_array().expect("batches");
+    assert_eq!(batches.len(), 3);
+    for row in batches.iter().chain([&report["whole"]]) {
+        for figure in ["duration_ms", "evictions", "refused", "launched"] {
+            assert!(row[figure]["predicted"].is_null() && row[figure]["actual"].is_i64(), "{figure}: {row}");
+        }
+        assert_eq!((&row["outcome_predicted"], &row["outcome"]), (&Value::Null, &"COMPLETED".into()));
+    }
+    assert!(batches.iter().all(|b| b["nodes"].as_array().is_some_and(|n| !n.is_empty())), "{report}");
+    let ran = nodeferry(&dir, &["report", &folder, "--report", &dir.path("out")]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    for text in ["Execution shop-1 on kind-shop: what happened.", "the plan has no prediction"] {
+        assert!(ran.stdout.contains(text), "{text} is not in\n{}", ran.stdout);
+    }
+}
+
+#[test]
 fn an_execution_that_has_not_ended_is_reported_as_far_as_it_is() {
     let dir = Dir::new();
     let (plan, trace) = planned(&dir, "a", "1", &[]);

@@ -22,8 +22,8 @@ pub struct Actual {
     pub began_unix_ms: i64,
     /// Version of nodeferry that began it.
     pub version: String,
-    /// Version of nodeferry that predicted it.
-    pub forecast_version: String,
+    /// Version of nodeferry that predicted it; null if nothing was predicted.
+    pub forecast_version: Option<String>,
     /// The whole.
     pub whole: Whole,
     /// Batches in order.
@@ -63,16 +63,16 @@ impl Pair {
 /// The whole execution.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Whole {
-    /// How it was to end.
-    pub outcome_predicted: String,
+    /// How it was to end; null if nothing was predicted.
+    pub outcome_predicted: Option<String>,
     /// How it ended; null if it has not.
     pub outcome: Option<String>,
     /// Why, unless it completed.
     pub reason: Option<String>,
     /// From start to end (the median of the replications).
     pub duration_ms: Pair,
-    /// How the prediction spread over the replications.
-    pub duration_spread_ms: Spread,
+    /// How the prediction spread over the replications; null if nothing was predicted.
+    pub duration_spread_ms: Option<Spread>,
     /// Of the actual duration: no process carried it out.
     pub away_ms: u64,
     /// How many times a process went on with it.
@@ -135,16 +135,18 @@ pub struct DelayRow {
     pub ms: Spread,
 }
 
-/// Lays the forecast beside what happened.
+/// Lays the forecast beside what happened. A plan without one (a rehearsal's) is no error: then only what happened is told.
 ///
 /// # Errors
-/// Says so if the run has no forecast: a trace, or a journal whose plan's forecast cannot be read.
+/// Says so if the run is a trace, or a journal whose plan's forecast cannot be read.
 pub fn actual(run: &Run) -> Result<Actual, String> {
     let Some(e) = &run.execution else {
         return Err("this is a trace, and says nothing of what was predicted; expected a journal (to compare two traces: nodeferry diff)".into());
     };
-    let forecast: Forecast = serde_path_to_error::deserialize(&e.began.plan.forecast)
+    let plan = &e.began.plan;
+    let forecast: Option<Forecast> = serde_path_to_error::deserialize(&plan.forecast)
         .map_err(|err| format!("the plan's forecast cannot be read, at {}: {}", err.path(), err.inner()))?;
+    let forecast = forecast.as_ref();
     let metrics = Metrics::from_events(&run.events);
     let start = metrics.start_ms;
     Ok(Actual {
@@ -152,16 +154,20 @@ pub fn actual(run: &Run) -> Result<Actual, String> {
         context: e.began.context.clone(),
         began_unix_ms: e.began.unix_ms,
         version: e.began.nodeferry.clone(),
-        forecast_version: forecast.version.clone(),
-        whole: whole(e, &forecast, &metrics, &run.events),
-        batches: forecast
-            .batches
-            .iter()
-            .map(|b| batch(b, metrics.batches.iter().find(|r| r.index == b.index), start, &e.away))
+        forecast_version: forecast.map(|f| f.version.clone()),
+        whole: whole(e, forecast, &metrics, &run.events),
+        batches: (0..)
+            .zip(&plan.intent.batches)
+            .map(|(index, nodes)| {
+                let predicted = forecast.and_then(|f| f.batches.iter().find(|b| b.index == index));
+                let row = metrics.batches.iter().find(|r| r.index == index);
+                let nodes = nodes.iter().map(|n| n.name.clone()).collect();
+                Batch { index, nodes, ..batch(predicted, row, start, &e.away) }
+            })
             .collect(),
         delays: delay_rows(&run.delays()),
-        delays_predicted: origins(&forecast),
-        notes: notes(e, &run.delays()),
+        delays_predicted: forecast.map(origins).unwrap_or_default(),
+        notes: notes(e, forecast, &run.delays()),
     })
 }
 
@@ -169,48 +175,52 @@ fn signed(n: u64) -> Option<i64> {
     i64::try_from(n).ok()
 }
 
-fn whole(e: &Execution, forecast: &Forecast, metrics: &Metrics, events: &[Event]) -> Whole {
-    let of = |predicted: u64, actual: u64| Pair::of(signed(predicted), signed(actual));
-    let sum = |f: fn(&BatchForecast) -> u64| forecast.batches.iter().map(f).sum();
+fn whole(e: &Execution, forecast: Option<&Forecast>, metrics: &Metrics, events: &[Event]) -> Whole {
+    let of = |predicted: fn(&Forecast) -> u64, actual: u64| {
+        Pair::of(forecast.map(predicted).and_then(signed), signed(actual))
+    };
     let end = if metrics.outcome.is_some() { metrics.end_ms } else { e.last_ms };
     Whole {
-        outcome_predicted: forecast.outcome.clone(),
+        outcome_predicted: forecast.map(|f| f.outcome.clone()),
         outcome: e.ended.as_ref().map(|e| e.0.text().to_owned()),
         reason: e.ended.as_ref().and_then(|e| e.1.as_ref()).map(|f| f.reason.clone()),
         duration_ms: Pair::of(
-            Some(forecast.duration_ms.p50),
+            forecast.map(|f| f.duration_ms.p50),
             e.ended.is_some().then(|| end.saturating_sub(metrics.start_ms)).and_then(signed),
         ),
-        duration_spread_ms: forecast.duration_ms,
+        duration_spread_ms: forecast.map(|f| f.duration_ms),
         away_ms: overlap(&e.away, metrics.start_ms, end),
         resumed: e.resumed,
         waited_ms: waits(events, end),
-        evictions: of(sum(|b| b.evictions), metrics.evictions),
-        refused: of(sum(|b| b.refused), metrics.refused),
-        launched: of(sum(|b| b.launched), metrics.launched),
-        pods_moved: of(forecast.pods_moved, metrics.pods_moved),
-        pods_moved_twice: of(forecast.pods_moved_twice, metrics.pods_moved_twice),
-        peak_nodes: of(forecast.peak_nodes, metrics.peak_nodes),
+        evictions: of(|f| f.batches.iter().map(|b| b.evictions).sum(), metrics.evictions),
+        refused: of(|f| f.batches.iter().map(|b| b.refused).sum(), metrics.refused),
+        launched: of(|f| f.batches.iter().map(|b| b.launched).sum(), metrics.launched),
+        pods_moved: of(|f| f.pods_moved, metrics.pods_moved),
+        pods_moved_twice: of(|f| f.pods_moved_twice, metrics.pods_moved_twice),
+        peak_nodes: of(|f| f.peak_nodes, metrics.peak_nodes),
     }
 }
 
-fn batch(forecast: &BatchForecast, row: Option<&BatchRow>, start: u64, away: &[Gap]) -> Batch {
+/// The figures of a batch; its place and nodes are the plan's.
+fn batch(forecast: Option<&BatchForecast>, row: Option<&BatchRow>, start: u64, away: &[Gap]) -> Batch {
     let since = |t: Option<u64>| t.map(|t| t.saturating_sub(start)).and_then(signed);
     let span = |a: Option<u64>, b: Option<u64>| a.zip(b).and_then(|(a, b)| signed(b.saturating_sub(a)));
     let (began, ended) = (row.and_then(|r| r.start_ms), row.and_then(|r| r.end_ms));
-    let figure =
-        |predicted: u64, actual: fn(&BatchRow) -> u64| Pair::of(signed(predicted), row.map(actual).and_then(signed));
+    let figure = |predicted: fn(&BatchForecast) -> u64, actual: fn(&BatchRow) -> u64| {
+        Pair::of(forecast.map(predicted).and_then(signed), row.map(actual).and_then(signed))
+    };
+    let (begins, ends) = (forecast.and_then(|f| f.start_ms), forecast.and_then(|f| f.end_ms));
     Batch {
-        index: forecast.index,
-        nodes: forecast.nodes.clone(),
-        start_ms: Pair::of(forecast.start_ms.and_then(signed), since(began)),
-        end_ms: Pair::of(forecast.end_ms.and_then(signed), since(ended)),
-        duration_ms: Pair::of(span(forecast.start_ms, forecast.end_ms), span(began, ended)),
+        index: 0,
+        nodes: Vec::new(),
+        start_ms: Pair::of(begins.and_then(signed), since(began)),
+        end_ms: Pair::of(ends.and_then(signed), since(ended)),
+        duration_ms: Pair::of(span(begins, ends), span(began, ended)),
         away_ms: began.zip(ended).map_or(0, |(a, b)| overlap(away, a, b)),
-        evictions: figure(forecast.evictions, |r| r.evictions),
-        refused: figure(forecast.refused, |r| r.refused),
-        launched: figure(forecast.launched, |r| r.launched),
-        outcome_predicted: forecast.outcome.clone(),
+        evictions: figure(|f| f.evictions, |r| r.evictions),
+        refused: figure(|f| f.refused, |r| r.refused),
+        launched: figure(|f| f.launched, |r| r.launched),
+        outcome_predicted: forecast.and_then(|f| f.outcome.clone()),
         outcome: row.and_then(|r| r.outcome.clone()),
         reason: row.and_then(|r| r.reason.clone()),
     }
@@ -272,8 +282,11 @@ fn origins(forecast: &Forecast) -> Vec<String> {
     forecast.findings.iter().filter(|f| f.code == "delay-origin").map(|f| f.message.clone()).collect()
 }
 
-fn notes(e: &Execution, seen: &SeenDelays) -> Vec<String> {
+fn notes(e: &Execution, forecast: Option<&Forecast>, seen: &SeenDelays) -> Vec<String> {
     let mut notes: Vec<String> = e.torn.iter().cloned().collect();
+    if forecast.is_none() {
+        notes.push("the plan has no prediction (that of a rehearsal has none): only what happened is shown".into());
+    }
     if e.ended.is_none() {
         notes.push(
             "the execution has not ended: it is under way, or can be gone on with by nodeferry resume; what is missing is not counted"

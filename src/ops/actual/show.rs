@@ -10,7 +10,8 @@ use std::fmt::Write;
 /// workloads and groups are left to `-o json` and `delays.csv` beyond the slowest few.
 pub fn text(actual: &Actual, width: Option<u16>) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "Execution {} on {}: predicted against actual.\n", actual.execution, actual.context);
+    let what = if actual.forecast_version.is_some() { "predicted against actual" } else { "what happened" };
+    let _ = writeln!(out, "Execution {} on {}: {what}.\n", actual.execution, actual.context);
     out.push_str(&batches(&actual.batches, width));
     out.push('\n');
     out.push_str(&whole(actual, width));
@@ -38,9 +39,9 @@ fn difference(pair: &Pair) -> String {
     pair.difference_percent.map_or(String::new(), |d| format!("{d:+} %"))
 }
 
-/// `3`, or `3 → 5` where they differ.
+/// `3`, or `3 → 5` where they differ; only what happened where nothing was predicted.
 fn both(pair: &Pair) -> String {
-    match pair.predicted == pair.actual {
+    match pair.predicted.is_none() || pair.predicted == pair.actual {
         true => number(pair.actual),
         false => format!("{} → {}", number(pair.predicted), number(pair.actual)),
     }
@@ -80,7 +81,7 @@ fn batches(batches: &[Batch], width: Option<u16>) -> String {
 
 fn ended(b: &Batch) -> String {
     let word = |w: &Option<String>| w.clone().unwrap_or_else(|| "-".into());
-    let mut text = match b.outcome == b.outcome_predicted {
+    let mut text = match b.outcome_predicted.is_none() || b.outcome == b.outcome_predicted {
         true => word(&b.outcome),
         false => format!("{} → {}", word(&b.outcome_predicted), word(&b.outcome)),
     };
@@ -98,7 +99,8 @@ fn whole(actual: &Actual, width: Option<u16>) -> String {
     let mut table =
         Table::new(&[("", Align::Left), ("PREDICTED", Align::Right), ("ACTUAL", Align::Right), ("", Align::Right)]);
     let under_way = || "under way".to_owned();
-    table.row(["outcome".to_owned(), w.outcome_predicted.clone(), w.outcome.clone().unwrap_or_else(under_way)]);
+    let predicted = w.outcome_predicted.clone().unwrap_or_else(|| "-".to_owned());
+    table.row(["outcome".to_owned(), predicted, w.outcome.clone().unwrap_or_else(under_way)]);
     table.row([
         "duration".to_owned(),
         ms(w.duration_ms.predicted),
@@ -116,8 +118,7 @@ fn whole(actual: &Actual, width: Option<u16>) -> String {
         table.row([name.to_owned(), number(pair.predicted), number(pair.actual), difference(pair)]);
     }
     let mut out = table.render(width);
-    let s = w.duration_spread_ms;
-    if s.min != s.max {
+    if let Some(s) = w.duration_spread_ms.filter(|s| s.min != s.max) {
         let words = |t: i64| duration(t.max(0) as u64);
         let _ = writeln!(out, "predicted {} to {}, p95 {}", words(s.min), words(s.max), words(s.p95));
     }
