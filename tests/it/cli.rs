@@ -77,7 +77,12 @@ fn trapped(trap: &str) -> String {
 fn help_lists_the_commands_with_examples() {
     let ran = nodeferry(&Dir::new(), &["--help"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    for command in ["discover", "plan", "simulate", "test", "verify", "generate", "schema", "completions"] {
+    let mut commands = vec!["discover", "plan", "simulate", "test", "verify", "generate", "schema", "completions"];
+    commands.extend(["status", "history", "stop", "approve", "rehearse", "report", "calibrate", "diff"]);
+    if cfg!(feature = "live") {
+        commands.extend(["record", "execute", "resume"]);
+    }
+    for command in commands {
         assert!(
             ran.stdout.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))),
             "{command}: {}",
