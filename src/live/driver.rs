@@ -184,6 +184,10 @@ impl Driver<'_> {
         };
         refused.iter().for_each(|why| self.observer.say(why));
         for asked in orders {
+            // What comes too late for this process is for the next one.
+            if self.session.is_leaving() {
+                break;
+            }
             self.put(asked.order.input())?;
             self.journal.dir().taken(&asked)?;
         }
@@ -293,15 +297,15 @@ mod tests {
         Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
     }
 
-    /// Drives a session that an API answers so; with an order that was placed before.
+    /// Drives a session that an API answers so; with orders that were placed before.
     fn driven(
         answer: impl Fn(&str) -> String + Send + Sync + 'static,
-        order: Option<Order>,
+        orders: &[Order],
     ) -> (End, Vec<String>, JournalDir, tempfile::TempDir) {
         let tmp = tempfile::tempdir().expect("a directory");
         let dir = JournalDir::at(tmp.path().join("j"));
         let mut journal = dir.create().expect("a journal");
-        order.iter().for_each(|o| drop(dir.ask(o).expect("an order")));
+        orders.iter().for_each(|o| drop(dir.ask(o).expect("an order")));
         let setup = setup();
         let clock = Clock::since(setup.began.unix_ms, 0);
         let mut heard = Heard(Vec::new());
@@ -317,7 +321,7 @@ mod tests {
 
     #[test]
     fn credentials_that_are_not_known_end_it_and_the_journal_says_so() {
-        let (end, heard, dir, _tmp) = driven(|_| status(401, "Unauthorized"), None);
+        let (end, heard, dir, _tmp) = driven(|_| status(401, "Unauthorized"), &[]);
         let End::Refused(why) = end else { panic!("{end:?}") };
         assert!(why.contains("401"), "{why}");
         assert_eq!(heard[0], "began");
@@ -335,17 +339,19 @@ mod tests {
                 ok(&json!({"metadata": {"resourceVersion": "1"},
                     "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": now}}))
             },
-            None,
+            &[],
         );
         assert!(matches!(&end, End::Refused(why) if why.contains("execution other holds the Lease")), "{end:?}");
     }
 
     #[test]
     fn an_order_from_another_terminal_is_taken_up_and_taken_away() {
-        let order = Order::Interrupt { why: "enough".into() };
-        let (end, _, dir, _tmp) = driven(|_| status(503, "away"), Some(order));
+        // What is read together with the order to leave is not heard any more: it stays for the next process.
+        let late = Order::Approve { batch: 1, by: "ada".into() };
+        let orders = [Order::Interrupt { why: "enough".into() }, late.clone()];
+        let (end, _, dir, _tmp) = driven(|_| status(503, "away"), &orders);
         assert_eq!(end, End::Interrupted("enough".into()));
-        assert!(dir.asked().expect("readable").0.is_empty());
+        assert_eq!(dir.pending().expect("readable"), [late]);
         let last = dir.read().expect("a journal").entries.pop().expect("an entry");
         assert!(matches!(last.record, Record::Interrupted { .. }), "{last:?}");
     }

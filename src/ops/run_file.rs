@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use crate::runner::{Failure, Outcome};
+use crate::session::RETIRE;
 use crate::session::journal::{self, Began, Entry, Record};
 use crate::trace::delays::Gap;
 use crate::trace::{Event, SeenDelays, read_jsonl};
@@ -178,7 +179,7 @@ pub fn of_entries(entries: &[Entry]) -> Result<Run, String> {
                 events.push((**event).clone());
             }
             Record::Intends { calls, .. } => {
-                for call in calls.iter().filter(|c| c.what == "retire") {
+                for call in calls.iter().filter(|c| c.what == RETIRE) {
                     e.retired.entry(call.object.clone()).or_insert(now);
                 }
             }

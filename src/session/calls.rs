@@ -10,6 +10,7 @@ use super::reflect::percent;
 use crate::cluster::View;
 use crate::plan::execution::{Provision, Retirement};
 use crate::plan::{NodeId, Options};
+use crate::runner::progress::Demand;
 use crate::runner::refs::PodId;
 use crate::runner::{Action, Answer, Ms, TaintText};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ use std::collections::BTreeSet;
 pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
 /// Annotation of a node whose cordon of ours never came: what is still under way fails by the version that this gives it.
 const SETTLED_BY: &str = "nodeferry.io/settled-by";
+/// What a journal calls the giving back of a node.
+pub(crate) const RETIRE: &str = "retire";
 /// A lost call is answered as lost after so long, so that nobody hammers a server that is away.
 const LOST_MS: Ms = 1000;
 /// Conflicts in a row after which a write is given up.
@@ -79,6 +82,8 @@ pub(crate) struct Terms<'a> {
     pub mirror: &'a mut Mirror,
     /// uids of the nodes there were when the batch began.
     pub known_nodes: &'a BTreeSet<String>,
+    /// Demands for nodes of the batch under way.
+    pub demands: &'a [Demand],
     /// uids of nodes that were given back, or are about to be.
     pub retiring: &'a BTreeSet<String>,
     /// Batches that were approved.
@@ -86,6 +91,8 @@ pub(crate) struct Terms<'a> {
     pub page: u32,
     /// What a person should know.
     pub notes: &'a mut Vec<String>,
+    /// What the API server did not answer, or had no time for.
+    pub trouble: &'a mut Vec<String>,
 }
 
 impl Op {
@@ -141,7 +148,7 @@ impl Op {
             Op::Ensure { key, group, total, .. } => other("ensure-nodes", format!("{group}: {total} for {key}")),
             Op::Freeze { group, on: true } => other("freeze", group.clone()),
             Op::Freeze { group, on: false } => other("unfreeze", group.clone()),
-            Op::Retire { node, .. } => of("retire", node),
+            Op::Retire { node, .. } => of(RETIRE, node),
             Op::Check { batch } => other("check", format!("batch {batch}")),
             Op::Approval { batch } => other("await-approval", format!("batch {batch}")),
         }
@@ -263,7 +270,7 @@ impl Op {
                 ("machine", machine.clone()),
                 ("zone", zone.clone()),
                 ("total", total.to_string()),
-                ("desired", (Self::staying(t, group) + total).to_string()),
+                ("desired", Self::staying(t, group).saturating_add(Self::wanted(t, group, *total)).to_string()),
                 execution,
             ],
             Op::Retire { node, group, provider_id } => vec![
@@ -281,11 +288,16 @@ impl Op {
     fn staying(t: &Terms<'_>, group: &str) -> u32 {
         Self::count_nodes(t, group, |uid| t.known_nodes.contains(uid) && !t.retiring.contains(uid))
     }
-    /// Whether a demand is met: as many nodes of its group came since the batch began.
+    /// New nodes of a group that all demands of the batch want together, be it for several machine types or zones.
+    fn wanted(t: &Terms<'_>, group: &str, at_least: u32) -> u32 {
+        let all = t.demands.iter().filter(|d| d.group == group).map(|d| d.total);
+        all.fold(0, u32::saturating_add).max(at_least)
+    }
+    /// Whether the demands for a group are met: as many of its nodes came since the batch began.
     pub fn holds(&self, t: &Terms<'_>) -> bool {
         match self {
             Op::Ensure { group, total, .. } => {
-                Self::count_nodes(t, group, |uid| !t.known_nodes.contains(uid)) >= *total
+                Self::count_nodes(t, group, |uid| !t.known_nodes.contains(uid)) >= Self::wanted(t, group, *total)
             }
             _ => true,
         }
@@ -306,7 +318,8 @@ impl Op {
             Response::Exited { code, output } => return self.exited(t, code, &output),
             Response::Lost(why) => {
                 let (word, object, _) = self.words();
-                t.notes.push(format!("{word} {object}: no answer: {why}"));
+                let said = if at == At::Program { &mut *t.notes } else { &mut *t.trouble };
+                said.push(format!("{word} {object}: no answer: {why}"));
                 return Next::DoneAt(t.now + LOST_MS, Answer::Unknown);
             }
             Response::Http { status, retry_after_ms, body } => (status, retry_after_ms, body),
@@ -314,7 +327,7 @@ impl Op {
         let answer = Refusal { status, retry_after_ms, body: &body };
         if answer.is_passing(matches!(self, Op::Evict { .. })) {
             let (word, object, _) = self.words();
-            t.notes.push(format!("{word} {object}: {status}: {}", text(&body, "/message")));
+            t.trouble.push(format!("{word} {object}: {status}: {}", text(&body, "/message")));
             return Next::DoneAt(t.now + retry_after_ms.unwrap_or(LOST_MS).max(LOST_MS), Answer::Unknown);
         }
         match self {
@@ -344,7 +357,7 @@ impl Op {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     Next::Done(Answer::Gone)
                 }
-                409 if text(&body, "/message").contains("UID in precondition") => {
+                409 if is_other_uid(&body) => {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     Next::Done(Answer::UidChanged)
                 }
@@ -426,9 +439,12 @@ impl Op {
                     )),
                 }
             }
+            (At::Claims, 404) => {
+                Next::Done(Answer::refused(404, "NotFound", "the server knows no NodeClaims; is Karpenter installed?"))
+            }
             (_, 200..=202 | 404) => Next::Done(Answer::Accepted),
             // A claim or node of that name with another uid: ours is gone.
-            (At::Write | At::Object, 409) => Next::Done(Answer::Accepted),
+            (At::Write | At::Object, 409) if is_other_uid(body) => Next::Done(Answer::Accepted),
             _ => Next::Done(Refusal { status, retry_after_ms: None, body }.refused()),
         }
     }
@@ -484,6 +500,11 @@ impl Refusal<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether a conflict says that the object of this name is another by now (`ValidateDeletion`, `apimachinery/pkg/api/errors`).
+fn is_other_uid(body: &Value) -> bool {
+    text(body, "/message").contains("UID in precondition")
 }
 
 fn get(path: String, at: At) -> Next {
@@ -548,3 +569,6 @@ fn named(mut object: Value, api_version: &str, kind: &str) -> Value {
     }
     object
 }
+
+#[cfg(test)]
+mod tests;

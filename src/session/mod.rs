@@ -10,6 +10,7 @@ pub mod journal;
 pub(crate) mod lease;
 pub(crate) mod mirror;
 pub(crate) mod observe;
+mod outage;
 pub(crate) mod reflect;
 mod settling;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 
 pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use calls::CORDONED_BY;
+pub(crate) use calls::RETIRE;
 pub use journal::{Began, Entry, Record};
 pub use lease::LEASE;
 
@@ -34,6 +36,7 @@ use journal::{Call, ProgressLog};
 use lease::Lease;
 use mirror::Mirror;
 use observe::Observer;
+use outage::Outage;
 use reflect::{Follower, Trouble};
 use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -72,6 +75,8 @@ pub struct Resumed {
     pub t_ms: Ms,
     /// Batches that were approved, and by whom.
     pub approved: std::collections::BTreeMap<u32, String>,
+    /// uids of the nodes that were given back, or were about to be: they no longer count as their groups'.
+    pub retiring: BTreeSet<String>,
     /// The latest orderly stop that was asked for; the progress may not know of it yet.
     pub stop: Option<StopMode>,
     /// How it ended, if it did: nothing is left to do.
@@ -166,6 +171,7 @@ pub struct Session {
     safe: u64,
     dirty_since: Option<Ms>,
     settling: Settling,
+    outage: Outage,
     /// It is over once this entry is safe and the Lease is given back, or this moment has come.
     ending: Option<(u64, End, Ms)>,
     end: Option<End>,
@@ -197,7 +203,7 @@ impl Session {
             stop: resumed.as_ref().and_then(|r| r.stop),
             calls: BTreeMap::new(),
             standing: BTreeMap::new(),
-            retiring: BTreeSet::new(),
+            retiring: resumed.as_ref().map(|r| r.retiring.clone()).unwrap_or_default(),
             asked: BTreeMap::new(),
             held: VecDeque::new(),
             next_request: 0,
@@ -205,6 +211,7 @@ impl Session {
             safe: resumed.as_ref().map_or(0, |r| r.next_seq),
             dirty_since: None,
             settling: Settling::default(),
+            outage: Outage::default(),
             ending: None,
             end: None,
             acted: resumed.as_ref().is_some_and(|r| r.progress.is_some()),
@@ -212,6 +219,10 @@ impl Session {
             intent,
             began,
         }
+    }
+    /// Whether its last entry was put out: nothing that is asked of it is heard any more.
+    pub fn is_leaving(&self) -> bool {
+        self.ending.is_some()
     }
     /// How it is over; the driver performs what is still in the outbox, then leaves.
     pub fn end(&self) -> Option<&End> {
@@ -354,7 +365,12 @@ impl Session {
             }
             Input::Response(id, response) => {
                 let Some(asker) = self.asked.remove(&id) else { return };
-                let response = self.settling.answered(self.now, response);
+                // What becomes of a program says nothing of the API server.
+                let response = match self.is_program(&asker) {
+                    true => response,
+                    false => self.settling.answered(self.now, response),
+                };
+                self.recovered(&response, out);
                 if matches!(response, Response::Http { status: 401, .. }) {
                     return self.unauthorized(out);
                 }
@@ -370,6 +386,24 @@ impl Session {
                     Asker::Standing(key) => self.stands(&key, response, out),
                 }
             }
+        }
+    }
+    fn is_program(&self, asker: &Asker) -> bool {
+        match asker {
+            Asker::Standing(_) => true,
+            Asker::Call(id) => {
+                matches!(self.calls.get(id).map(|c| &c.state), Some(CallState::Asked(At::Program)))
+            }
+            _ => false,
+        }
+    }
+    /// Tells it when the API server answers again after it did not.
+    fn recovered(&mut self, response: &Response, out: &mut Vec<Output>) {
+        // A server that has no time for us is still in trouble, though it says so.
+        if matches!(response, Response::Http { status, .. } if *status < 500 && *status != 429)
+            && let Some(text) = self.outage.answered(self.now)
+        {
+            self.append(Record::Note { text }, false, out);
         }
     }
     fn listed(&mut self, i: usize, response: Response, out: &mut Vec<Output>) {
@@ -659,19 +693,23 @@ impl Session {
         }
     }
     fn with_terms<R>(&mut self, out: &mut Vec<Output>, f: impl FnOnce(&mut Terms<'_>) -> R) -> R {
-        let mut notes = Vec::new();
+        let (mut notes, mut trouble) = (Vec::new(), Vec::new());
         let nobody = BTreeSet::new();
+        let common = self.runner.as_ref().map(|r| &r.progress().common);
         let result = f(&mut Terms {
             now: self.now,
             execution: &self.began.execution,
             options: &self.intent.options,
             mirror: &mut self.mirror,
-            known_nodes: self.runner.as_ref().map_or(&nobody, |r| &r.progress().common.known_nodes),
+            known_nodes: common.map_or(&nobody, |c| &c.known_nodes),
+            demands: common.map_or(&[], |c| &c.demands),
             retiring: &self.retiring,
             approved: &self.approved,
             page: self.page,
             notes: &mut notes,
+            trouble: &mut trouble,
         });
+        notes.extend(trouble.iter().filter_map(|what| self.outage.trouble(self.now, what)));
         for text in notes {
             self.append(Record::Note { text }, false, out);
         }

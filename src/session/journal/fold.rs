@@ -2,7 +2,7 @@
 
 use super::error::JournalError;
 use super::record::{Began, Entry, Record};
-use crate::session::Resumed;
+use crate::session::{RETIRE, Resumed};
 use serde_json::Value;
 
 /// What a journal says of its execution: its beginning, and how far it is.
@@ -26,6 +26,7 @@ pub(crate) struct Folding {
     pub progress: Option<(u64, Value)>,
     t_ms: i64,
     approved: std::collections::BTreeMap<u32, String>,
+    retiring: std::collections::BTreeSet<String>,
     stop: Option<crate::runner::StopMode>,
     ended: Option<(crate::runner::Outcome, Option<crate::runner::Failure>)>,
 }
@@ -45,7 +46,11 @@ impl Folding {
             Record::Began(_) => return Err(misfit(seq, "the execution begins a second time".into())),
             _ if is_first => return Err(misfit(seq, "the first entry is not the execution's beginning".into())),
             Record::Checkpoint { progress } => self.progress = Some((seq, progress.clone())),
-            Record::Intends { progress, .. } | Record::Progressed { progress } => self.patch(seq, progress)?,
+            Record::Intends { calls, progress } => {
+                self.retiring.extend(calls.iter().filter(|c| c.what == RETIRE).map(|c| c.uid.clone()));
+                self.patch(seq, progress)?;
+            }
+            Record::Progressed { progress } => self.patch(seq, progress)?,
             Record::Approved { batch, by } => {
                 self.approved.insert(*batch, by.clone());
             }
@@ -93,6 +98,7 @@ impl Folding {
             progress,
             t_ms: self.t_ms,
             approved: self.approved,
+            retiring: self.retiring,
             stop: self.stop,
             ended: self.ended,
         };
