@@ -373,7 +373,8 @@ mod tests {
         );
         let said = runtime().block_on(async {
             let server = Server::answering(|_| ok(&json!({}))).await;
-            let client = Client::connect(&with_plugin(&dir, &server.url, &script)).await.expect("a token, though an old one");
+            let client =
+                Client::connect(&with_plugin(&dir, &server.url, &script)).await.expect("a token, though an old one");
             format!("{:?}", client.perform(&Exchange::get("/x")).await)
         });
         assert!(said.contains("the credential plugin of the kubeconfig failed (exit status: 3)"), "{said}");

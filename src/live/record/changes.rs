@@ -168,7 +168,13 @@ mod tests {
         let said: Vec<String> = lines
             .lines()
             .map(|l| serde_json::from_str::<Value>(l).expect("JSON"))
-            .map(|v| format!("{} {}", v["type"].as_str().expect("a type"), v["object"]["metadata"]["name"].as_str().expect("a name")))
+            .map(|v| {
+                format!(
+                    "{} {}",
+                    v["type"].as_str().expect("a type"),
+                    v["object"]["metadata"]["name"].as_str().expect("a name")
+                )
+            })
             .collect();
         assert_eq!(said, ["MODIFIED old", "ADDED new", "MODIFIED new", "DELETED new"], "{lines}");
     }
