@@ -55,7 +55,7 @@ pub(crate) struct Evictor {
 }
 
 /// Whether a pod has to leave a node: everything but DaemonSets', static and finished pods.
-fn moves(view: View<'_>, pod: PodIdx) -> bool {
+pub(crate) fn moves(view: View<'_>, pod: PodIdx) -> bool {
     let p = &view.state.pods[pod];
     let spec = &view.catalog.specs[p.spec];
     let stays =

@@ -1,79 +1,150 @@
 //! Giving old machines back, and waiting until they are gone.
+//!
+//! A node was empty when its drain ended, which may be a while ago: somebody may have made it schedulable since, or a pod
+//! that tolerates the cordon may have come. So the node's pods are listed once more just before its machine is given back,
+//! and each time that is asked for again; a node that has work again is kept.
+
+#[cfg(test)]
+mod tests;
 
 use super::client::Ask;
 use super::context::Cx;
-use super::interface::{Answer, Ms};
-use super::progress::Fate;
+use super::evictor::moves;
+use super::interface::{Announcement, Answer, Ms};
+use super::kubectl_drain::skips_wait;
 use super::refs::N;
+use crate::plan::select::PodChoice;
 use serde::{Deserialize, Serialize};
 
 /// A refused termination is asked for again after so long (C).
 const RETRY_MS: Ms = 10_000;
+/// A node that changed between the look and its end, or whose pods are still going, is looked at again after so long (ours).
+const LOOK_MS: Ms = 1000;
+/// `Conflict`: the node is not as it was when it was looked at.
+const CONFLICT: u16 = 409;
 
 /// Nodes being retired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retire {
-    /// Not gone yet.
-    pub nodes: Vec<N>,
-    deadline: Ms,
-    retry: Vec<(Ms, N)>,
+    nodes: Vec<Leaving>,
     /// The provider's latest refusal.
     pub trouble: String,
 }
 
-/// How it stands.
+/// A node being retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Leaving {
+    n: N,
+    deadline: Ms,
+    step: Step,
+}
+
+/// Where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Step {
+    /// Its pods are being listed.
+    Looking,
+    /// It is to be looked at again.
+    Again { at: Ms },
+    /// It was asked for; the node is awaited to go.
+    Going,
+    /// It stays, for this reason.
+    Kept { why: String },
+}
+
+/// What became of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Retiring {
-    Waiting,
-    Done,
-    /// Nodes are left after the limit; their names and the provider's refusal.
-    Late(String),
+pub(crate) enum Left {
+    Gone,
+    /// It has work again, or may get some: it was not given back.
+    Kept(String),
+    /// It is there after the limit.
+    Late,
 }
 
 impl Retire {
-    pub fn begin(cx: &mut Cx<'_>, nodes: Vec<N>) -> Retire {
-        for n in &nodes {
-            cx.ask(Ask::Retire(*n));
-        }
-        Retire {
-            nodes,
-            deadline: cx.now + cx.options.termination_timeout_ms,
-            retry: Vec::new(),
-            trouble: String::new(),
-        }
+    /// Retires a node as well.
+    pub fn add(&mut self, cx: &mut Cx<'_>, n: N) {
+        self.nodes.push(Leaving { n, deadline: cx.now + cx.options.termination_timeout_ms, step: Step::Looking });
+        cx.ask(Ask::ListPods(n));
     }
-    pub fn answer(&mut self, cx: &mut Cx<'_>, node: N, answer: &Answer) {
-        match answer {
-            Answer::Refused { message, retry_after_ms, .. } => {
-                self.trouble = format!("{}: {message}", cx.node_name(node));
-                self.retry.push((cx.now + retry_after_ms.unwrap_or(RETRY_MS), node));
+    /// Whether none is left.
+    pub fn is_over(&self) -> bool {
+        self.nodes.is_empty()
+    }
+    /// What became of a call; true if it was one of ours.
+    pub fn answer(&mut self, cx: &mut Cx<'_>, ask: Ask, answer: &Answer) -> bool {
+        let (Ask::ListPods(n) | Ask::Retire(n)) = ask else { return false };
+        let Some(k) = self.nodes.iter().position(|l| l.n == n) else { return matches!(ask, Ask::Retire(_)) };
+        let now = cx.now;
+        let again = |after: Ms| Step::Again { at: now + after };
+        self.nodes[k].step = match (ask, answer) {
+            (Ask::Retire(_), Answer::Refused { code: CONFLICT, .. }) => again(LOOK_MS),
+            (_, Answer::Refused { message, retry_after_ms, .. }) => {
+                self.trouble = format!("{}: {message}", cx.node_name(n));
+                again(retry_after_ms.unwrap_or(RETRY_MS))
             }
-            Answer::Unknown => self.retry.push((cx.now + RETRY_MS, node)),
-            _ => {}
-        }
+            (_, Answer::Unknown) => again(RETRY_MS),
+            (Ask::ListPods(_), _) => {
+                let step = Self::looked(cx, n);
+                if let (Step::Kept { why }, Some(node)) = (&step, cx.node(n)) {
+                    let batch = cx.common.batch;
+                    cx.say(Announcement::DrainFailed { batch, node, reason: "WorkAgain", message: why.clone() });
+                }
+                step
+            }
+            _ => Step::Going,
+        };
+        true
     }
-    pub fn step(&mut self, cx: &mut Cx<'_>) -> Retiring {
-        let due: Vec<N> = self.retry.iter().filter(|r| r.0 <= cx.now).map(|r| r.1).collect();
-        self.retry.retain(|r| r.0 > cx.now);
-        for n in due.into_iter().filter(|n| self.nodes.contains(n)) {
+    /// What is done with a node whose pods were just listed.
+    fn looked(cx: &mut Cx<'_>, n: N) -> Step {
+        let Some(node) = cx.node(n) else { return Step::Going };
+        if !cx.view.state.nodes[node].unschedulable {
+            return Step::Kept { why: "it was schedulable again after it had been drained, and was kept".into() };
+        }
+        let (choice, flags) = (PodChoice::new(cx.options), &cx.options.kubectl_drain);
+        let mut pods = cx.tables.pods_on(cx.view, node);
+        pods.retain(|p| moves(cx.view, *p) && choice.takes(cx.view, *p) && !skips_wait(cx.view, *p, flags, cx.now));
+        if pods.is_empty() {
             cx.ask(Ask::Retire(n));
+            return Step::Going;
         }
-        let (gone, left): (Vec<N>, Vec<N>) = self.nodes.iter().copied().partition(|n| cx.node(*n).is_none());
-        for n in gone {
-            cx.settle(n, Fate::Retired, "");
+        if pods.iter().all(|p| cx.view.state.pods[*p].deleting.is_some()) {
+            return Step::Again { at: cx.now + LOOK_MS };
         }
-        self.nodes = left;
-        if self.nodes.is_empty() {
-            return Retiring::Done;
+        let names: Vec<String> = pods.iter().take(5).map(|p| cx.view.state.pod_text(cx.view.catalog, *p)).collect();
+        let more = if pods.len() > 5 { format!(" and {} more", pods.len() - 5) } else { String::new() };
+        Step::Kept { why: format!("pods came after it had been drained, and it was kept: {}{more}", names.join(", ")) }
+    }
+    /// Looks again where it is time, and says what became of which nodes.
+    pub fn step(&mut self, cx: &mut Cx<'_>) -> Vec<(N, Left)> {
+        let mut over = Vec::new();
+        for mut l in std::mem::take(&mut self.nodes) {
+            if matches!(l.step, Step::Again { at } if at <= cx.now) {
+                cx.ask(Ask::ListPods(l.n));
+                l.step = Step::Looking;
+            }
+            match (cx.node(l.n), &l.step) {
+                (None, _) => over.push((l.n, Left::Gone)),
+                (_, Step::Kept { why }) => over.push((l.n, Left::Kept(why.clone()))),
+                _ if cx.now >= l.deadline => over.push((l.n, Left::Late)),
+                _ => self.nodes.push(l),
+            }
         }
-        if cx.now >= self.deadline {
-            let names: Vec<&str> = self.nodes.iter().map(|n| cx.node_name(*n)).collect();
-            let trouble = if self.trouble.is_empty() { String::new() } else { format!(" ({})", self.trouble) };
-            return Retiring::Late(format!("still there: {}{trouble}", names.join(", ")));
-        }
-        Retiring::Waiting
+        over
+    }
+    /// Nodes that are still there after the limit, in words.
+    pub fn late(&self, cx: &Cx<'_>, nodes: &[N]) -> String {
+        let names: Vec<&str> = nodes.iter().map(|n| cx.node_name(*n)).collect();
+        let trouble = if self.trouble.is_empty() { String::new() } else { format!(" ({})", self.trouble) };
+        format!("still there: {}{trouble}", names.join(", "))
     }
     pub fn next_wakeup(&self) -> Option<Ms> {
-        self.retry.iter().map(|r| r.0).chain([self.deadline]).min()
+        let again = self.nodes.iter().filter_map(|l| match l.step {
+            Step::Again { at } => Some(at),
+            _ => None,
+        });
+        again.chain(self.nodes.iter().map(|l| l.deadline)).min()
     }
 }

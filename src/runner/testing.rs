@@ -17,6 +17,18 @@ enum Due {
     PodReady(PodIdx),
     NodeComes { group: GroupIdx, name: String },
     NodeGoes(NodeIdx),
+    Meddled(Meddling),
+}
+
+/// What somebody else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meddling {
+    /// Makes the n-th node schedulable.
+    Uncordons(usize),
+    /// Puts a pod of the first deployment on the n-th node, cordoned or not.
+    PutsPod(usize),
+    /// And deletes it.
+    TakesPod,
 }
 
 pub(crate) struct World {
@@ -46,6 +58,9 @@ pub(crate) struct World {
     pub lines: Vec<(Ms, Stream, String)>,
     pub finished: Option<(Ms, Outcome, Option<Failure>)>,
     pub stop_at: Option<Ms>,
+    /// What others do, and when.
+    pub meddling: Vec<(Ms, Meddling)>,
+    put: Option<PodIdx>,
     pub resume_always: bool,
     /// If it is there: after each input the time, the progress, and the calls that left with it.
     pub steps: Option<Vec<(Ms, Progress, Vec<(CallId, Action)>)>>,
@@ -121,6 +136,8 @@ impl World {
             lines: Vec::new(),
             finished: None,
             stop_at: None,
+            meddling: Vec::new(),
+            put: None,
             resume_always: false,
             steps: None,
         }
@@ -192,6 +209,9 @@ impl World {
     pub fn run(&mut self, intent: &Arc<Intent>, packer: Arc<dyn Packer>) -> Runner {
         let mut runner = Runner::new(intent.clone(), self.view(), packer.clone()).expect("the plan fits the world");
         let mut out = Outbox::default();
+        for (at, m) in std::mem::take(&mut self.meddling) {
+            self.later(at, Due::Meddled(m));
+        }
         runner.handle(0, self.view(), Input::Tick, &mut out);
         self.keep_step(&runner, &out);
         self.perform(&mut out);
@@ -274,6 +294,32 @@ impl World {
             Due::NodeGoes(n) => {
                 self.state.remove_node(n);
                 (vec![ObjId::Node(n)], None)
+            }
+            Due::Meddled(m) => (self.meddle(m), None),
+        }
+    }
+
+    fn meddle(&mut self, meddling: Meddling) -> Vec<ObjId> {
+        self.log.push(format!("{} others: {meddling:?}", self.now));
+        match meddling {
+            Meddling::Uncordons(n) => {
+                let node = NodeIdx(n as u32);
+                self.state.set_unschedulable(node, false);
+                vec![ObjId::Node(node)]
+            }
+            Meddling::PutsPod(n) => {
+                let name = self.state.make_name("put");
+                let pod = self.state.create_pod(&self.catalog, SpecIdx(0), name, self.now);
+                self.state.bind(&self.catalog, pod, NodeIdx(n as u32), self.now);
+                self.state.set_phase(&self.catalog, pod, Phase::Running);
+                self.put = Some(pod);
+                vec![ObjId::Pod(pod)]
+            }
+            Meddling::TakesPod => {
+                let pod = self.put.expect("a pod was put before");
+                self.state.set_deleting(pod, self.now, 30_000);
+                self.later(self.stop_ms, Due::PodGone(pod));
+                vec![ObjId::Pod(pod)]
             }
         }
     }

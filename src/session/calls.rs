@@ -14,7 +14,7 @@ use crate::runner::progress::Demand;
 use crate::runner::refs::PodId;
 use crate::runner::{Action, Answer, Ms, TaintText};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Annotation of a node that we cordoned: the name of the execution.
 pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
@@ -86,8 +86,10 @@ pub(crate) struct Terms<'a> {
     pub demands: &'a [Demand],
     /// uids of nodes that were given back, or are about to be.
     pub retiring: &'a BTreeSet<String>,
+    /// Versions of cordoned nodes, by uid, from just before their pods were listed: what a node is given back by.
+    pub looked: &'a mut BTreeMap<String, String>,
     /// Batches that were approved.
-    pub approved: &'a std::collections::BTreeMap<u32, String>,
+    pub approved: &'a BTreeMap<u32, String>,
     pub page: u32,
     /// What a person should know.
     pub notes: &'a mut Vec<String>,
@@ -185,14 +187,29 @@ impl Op {
             ),
             Op::GetPod { pod } => get(PODS.object(&pod.namespace, &pod.name), At::Reread),
             Op::GetNode { node } => get(NODES.object("", &node.name), At::Reread),
-            Op::ListPods { node } => get(pods_of(node, t.page, ""), At::Page(Vec::new())),
+            Op::ListPods { node } => {
+                let seen = known_node(t.mirror, node).filter(|o| is_cordoned(o));
+                match seen.map(|o| text(o, "/metadata/resourceVersion").to_owned()) {
+                    Some(version) => t.looked.insert(node.uid.clone(), version),
+                    None => t.looked.remove(&node.uid),
+                };
+                get(pods_of(node, t.page, ""), At::Page(Vec::new()))
+            }
             Op::Ensure { group, .. } => match t.options.execution.provision(group) {
                 Provision::Wait => Next::Done(Answer::Accepted),
                 Provision::Command { command, timeout_ms, .. } => self.run(t, &command, timeout_ms),
             },
             Op::Freeze { .. } => Next::Done(Answer::Accepted),
             Op::Retire { node, group, .. } => match t.options.execution.retirement(group.as_deref()) {
-                Some(Retirement::Node) => delete_node(node),
+                // Nobody has made it schedulable since its pods were listed, or this is a conflict.
+                Some(Retirement::Node) => match t.looked.get(&node.uid) {
+                    Some(version) => delete_node(node, Some(version)),
+                    None => Next::Done(Answer::refused(
+                        409,
+                        "Conflict",
+                        "the node was not cordoned when its pods were listed",
+                    )),
+                },
                 Some(Retirement::Nodeclaim) => get(NODE_CLAIMS.collection(), At::Claims),
                 Some(Retirement::Command { command, timeout_ms, .. }) => self.run(t, command, *timeout_ms),
                 None => Next::Done(Answer::refused(
@@ -211,7 +228,7 @@ impl Op {
     }
     fn cordon(&self, t: &mut Terms<'_>, node: &NodeId, on: bool) -> Next {
         let Some(object) = known_node(t.mirror, node) else { return Next::Done(Answer::Gone) };
-        let is = object.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
+        let is = is_cordoned(object);
         let ours = mark(object) == t.execution;
         match (is, on) {
             (true, true) if ours => return Next::Done(Answer::Accepted),
@@ -341,7 +358,7 @@ impl Op {
                 (At::Write, 409 | 422) if conflicts < MOST_CONFLICTS => get(NODES.object("", &node.name), At::Reread),
                 (At::Reread, 200) if uid(&body) != node.uid => self.gone(t, node),
                 (At::Reread, 200) => {
-                    let cordoned = body.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
+                    let cordoned = is_cordoned(&body);
                     let next = match self {
                         Op::Cordon { on: false, .. } if !cordoned => settle(&body, node, t),
                         _ => Next::AgainAt(t.now),
@@ -442,9 +459,15 @@ impl Op {
             (At::Claims, 404) => {
                 Next::Done(Answer::refused(404, "NotFound", "the server knows no NodeClaims; is Karpenter installed?"))
             }
+            (At::Reread, 200) if uid(body) == node.uid => {
+                t.mirror.apply(NODES, named(body.clone(), "v1", "Node"));
+                Next::Done(Answer::refused(409, "Conflict", "the node changed after its pods had been listed"))
+            }
             (_, 200..=202 | 404) => Next::Done(Answer::Accepted),
-            // A claim or node of that name with another uid: ours is gone.
-            (At::Write | At::Object, 409) if is_other_uid(body) => Next::Done(Answer::Accepted),
+            // Either it is not as it was, or another bears its name.
+            (At::Object, 409) => get(NODES.object("", &node.name), At::Reread),
+            // A claim of that name with another uid: ours is gone.
+            (At::Write, 409) if is_other_uid(body) => Next::Done(Answer::Accepted),
             _ => Next::Done(Refusal { status, retry_after_ms: None, body }.refused()),
         }
     }
@@ -456,7 +479,7 @@ impl Op {
             t.notes.push(format!("{word} {object}: {status}: {said}"));
         }
         match (self, code) {
-            (Op::Retire { node, .. }, Some(0)) if known_node(t.mirror, node).is_some() => delete_node(node),
+            (Op::Retire { node, .. }, Some(0)) if known_node(t.mirror, node).is_some() => delete_node(node, None),
             (_, Some(0)) => Next::Done(Answer::Accepted),
             (Op::Retire { group, .. }, Some(TRY_AGAIN)) => {
                 let every = match t.options.execution.retirement(group.as_deref()) {
@@ -502,9 +525,11 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether a conflict says that the object of this name is another by now (`ValidateDeletion`, `apimachinery/pkg/api/errors`).
+/// Whether a conflict says that the object of this name is another by now. The server looks before it begins to delete and
+/// once more when it writes, each in words of its own (apiserver `rest.BeforeDelete`, `storage.Preconditions.Check`).
 fn is_other_uid(body: &Value) -> bool {
-    text(body, "/message").contains("UID in precondition")
+    let message = text(body, "/message");
+    message.contains("the UID in the precondition") || message.contains("UID in precondition")
 }
 
 fn get(path: String, at: At) -> Next {
@@ -520,6 +545,11 @@ fn pods_of(node: &NodeId, page: u32, next: &str) -> String {
 /// A node as the mirror has it, if it is still the same.
 fn known_node<'m>(mirror: &'m Mirror, node: &NodeId) -> Option<&'m Value> {
     mirror.object(NODES, "", &node.name).filter(|o| uid(o) == node.uid)
+}
+
+/// Whether a node is cordoned.
+fn is_cordoned(node: &Value) -> bool {
+    node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// Who marked a node as cordoned.
@@ -548,9 +578,14 @@ fn settle(seen: &Value, node: &NodeId, t: &Terms<'_>) -> Next {
     patch(seen, node, json!({"annotations": {SETTLED_BY: mark}}), json!({}))
 }
 
-fn delete_node(node: &NodeId) -> Next {
-    let body = Some(delete_options(&node.uid, None));
-    Next::Ask(Request::Api(Exchange { method: Method::Delete, path: NODES.object("", &node.name), body }), At::Object)
+/// Deletes a Node object: the one of this uid, and of this version if one is given.
+fn delete_node(node: &NodeId, version: Option<&String>) -> Next {
+    let mut body = delete_options(&node.uid, None);
+    if let Some(version) = version {
+        body["preconditions"]["resourceVersion"] = json!(version);
+    }
+    let path = NODES.object("", &node.name);
+    Next::Ask(Request::Api(Exchange { method: Method::Delete, path, body: Some(body) }), At::Object)
 }
 
 fn delete_options(uid: &str, grace_ms: Option<Ms>) -> Value {

@@ -25,9 +25,10 @@ pub use lease::LEASE;
 use crate::groups::GroupPacker;
 use crate::plan::Intent;
 use crate::runner::interface::Input as RunnerInput;
+use crate::runner::progress::Common;
 use crate::runner::{
-    Announcement, Answer, CallId, Failure, Ms, NoLaunches, Outbox, Outcome, Output as RunnerOutput, Packer, Progress,
-    Runner, StopMode,
+    Announcement, Answer, CallId, Failure, Fate, Ms, NoLaunches, Outbox, Outcome, Output as RunnerOutput, Packer,
+    Progress, Runner, StopMode,
 };
 use crate::trace::Event;
 use api::FOLLOWED;
@@ -39,6 +40,7 @@ use observe::Observer;
 use outage::Outage;
 use reflect::{Follower, Trouble};
 use settling::Settling;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -163,6 +165,8 @@ pub struct Session {
     calls: BTreeMap<CallId, Open>,
     standing: BTreeMap<String, Standing>,
     retiring: BTreeSet<String>,
+    /// Versions of cordoned nodes, by uid, from just before their pods were listed.
+    looked: BTreeMap<String, String>,
     asked: BTreeMap<RequestId, Asker>,
     held: VecDeque<Held>,
     next_request: u64,
@@ -204,6 +208,7 @@ impl Session {
             calls: BTreeMap::new(),
             standing: BTreeMap::new(),
             retiring: resumed.as_ref().map(|r| r.retiring.clone()).unwrap_or_default(),
+            looked: BTreeMap::new(),
             asked: BTreeMap::new(),
             held: VecDeque::new(),
             next_request: 0,
@@ -262,9 +267,11 @@ impl Session {
         if self.end.is_some() {
             return None;
         }
-        // Nothing else is worked on any more: to be woken for it would be to spin.
-        if let Some((_, _, until)) = &self.ending {
-            return self.lease.next_at().into_iter().chain([*until]).min().map(|t| t.max(self.now));
+        // Nothing else is worked on any more: to be woken for it would be to spin. As long as the last entry is not
+        // safe, only the disk is waited for, with the Lease renewed.
+        if let Some((seq, _, until)) = &self.ending {
+            let until = (self.safe > *seq).then_some(*until);
+            return self.lease.next_at().into_iter().chain(until).min().map(|t| t.max(self.now));
         }
         let calls = self.calls.iter().filter_map(|(id, c)| match &c.state {
             CallState::Begins(at) => (!self.is_blocked(*id)).then_some(*at),
@@ -273,12 +280,10 @@ impl Session {
         });
         let followers = self.followers.iter().filter_map(Follower::next_at).filter(|_| self.lease.is_ours(self.now));
         let standing = self.standing.values().filter(|s| !s.asked).map(|s| s.next_at);
-        let runner = self.runner.as_ref().and_then(Runner::next_wakeup).filter(|_| self.ending.is_none());
+        let runner = self.runner.as_ref().and_then(Runner::next_wakeup);
         let renewal = self.dirty_since.filter(|_| self.is_listed()).map(|t| t + self.patience());
-        // As long as the last entry is not safe, only the disk is waited for.
-        let ending = self.ending.as_ref().filter(|e| self.safe > e.0).map(|e| e.2);
         let times = calls.chain(followers).chain(standing).chain(self.lease.next_at());
-        times.chain([runner, renewal, ending].into_iter().flatten()).min().map(|t| t.max(self.now))
+        times.chain([runner, renewal].into_iter().flatten()).min().map(|t| t.max(self.now))
     }
 
     // --- the beginning ---
@@ -696,6 +701,7 @@ impl Session {
         let (mut notes, mut trouble) = (Vec::new(), Vec::new());
         let nobody = BTreeSet::new();
         let common = self.runner.as_ref().map(|r| &r.progress().common);
+        let retiring = common.map_or(Cow::Borrowed(&self.retiring), |c| without_kept(&self.retiring, c));
         let result = f(&mut Terms {
             now: self.now,
             execution: &self.began.execution,
@@ -703,7 +709,8 @@ impl Session {
             mirror: &mut self.mirror,
             known_nodes: common.map_or(&nobody, |c| &c.known_nodes),
             demands: common.map_or(&[], |c| &c.demands),
-            retiring: &self.retiring,
+            retiring: &retiring,
+            looked: &mut self.looked,
             approved: &self.approved,
             page: self.page,
             notes: &mut notes,
@@ -856,6 +863,17 @@ fn packer(intent: &Intent, view: crate::cluster::View<'_>) -> Arc<dyn Packer> {
         true => Arc::new(GroupPacker::new(view, &intent.options)),
         false => Arc::new(NoLaunches),
     }
+}
+
+/// Nodes that were asked to be given back, but for those that were kept after all: these still count for their group.
+fn without_kept<'a>(retiring: &'a BTreeSet<String>, common: &Common) -> Cow<'a, BTreeSet<String>> {
+    let mut left = Cow::Borrowed(retiring);
+    for (_, id) in common.nodes.iter().zip(&common.node_ids).filter(|(n, _)| n.fate == Fate::Failed) {
+        if left.contains(&id.uid) {
+            left.to_mut().remove(&id.uid);
+        }
+    }
+    left
 }
 
 /// An answer in words.

@@ -11,6 +11,8 @@ mod goroutines;
 mod tests;
 mod text;
 
+pub(crate) use filter::skips_wait;
+
 use super::client::Ask;
 use super::context::Cx;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
@@ -18,7 +20,7 @@ use super::outcome::{Failure, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
 use super::refs::{N, P};
-use super::retire::{Retire, Retiring};
+use super::retire::{Left, Retire};
 use crate::plan::options::AfterLimit;
 #[cfg(doc)]
 use crate::plan::options::KubectlVersion;
@@ -616,11 +618,29 @@ impl KubectlDrain {
         let drained: Vec<N> =
             self.nodes.iter().copied().filter(|n| cx.common.nodes[n.at()].fate == Fate::Drained).collect();
         if cx.options.terminates() && !drained.is_empty() && !self.stopped {
-            self.retire = Retire::begin(cx, drained);
+            for n in drained {
+                self.retire.add(cx, n);
+            }
             self.stage = Stage::Retire;
             return None;
         }
         Some(self.end())
+    }
+    /// Waits for the old machines to go.
+    fn retire(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        let mut late = Vec::new();
+        for (n, left) in self.retire.step(cx) {
+            match left {
+                Left::Gone => cx.settle(n, Fate::Retired, ""),
+                Left::Kept(why) => cx.settle(n, Fate::Failed, why),
+                Left::Late => late.push(n),
+            }
+        }
+        if !late.is_empty() {
+            let failure = cx.failure(Reason::NodesNotTerminated, self.retire.late(cx, &late));
+            return Some(End::Abort { exit: Some(self.exit), failure });
+        }
+        self.retire.is_over().then(|| self.end())
     }
     fn end(&mut self) -> End {
         match (self.failure.take(), self.aborts) {
@@ -688,10 +708,8 @@ impl Procedure for KubectlDrain {
                 self.deleted(cx, i, k, &answer);
             }
             (Ask::GetPod(_), Stage::AwaitDeleted { .. }) => self.polled_deleted(cx, &answer),
-            (Ask::Retire(n), Stage::Retire) => {
-                let mut retire = std::mem::take(&mut self.retire);
-                retire.answer(cx, n, &answer);
-                self.retire = retire;
+            (_, Stage::Retire) => {
+                self.retire.answer(cx, ask, &answer);
             }
             (Ask::Evict { pod, .. }, Stage::Drain(_)) => {
                 if let Some(k) = self.pods.iter().position(|g| g.active == pod && g.step == Step::Asked) {
@@ -737,19 +755,7 @@ impl Procedure for KubectlDrain {
         }
         match self.stage {
             Stage::Settle(_) => self.settle(cx),
-            Stage::Retire => {
-                let mut retire = std::mem::take(&mut self.retire);
-                let state = retire.step(cx);
-                self.retire = retire;
-                match state {
-                    Retiring::Waiting => None,
-                    Retiring::Done => Some(self.end()),
-                    Retiring::Late(cause) => {
-                        let failure = cx.failure(Reason::NodesNotTerminated, cause);
-                        Some(End::Abort { exit: Some(self.exit), failure })
-                    }
-                }
-            }
+            Stage::Retire => self.retire(cx),
             _ => None,
         }
     }

@@ -20,7 +20,7 @@ use super::outcome::{Outcome, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
 use super::refs::N;
-use super::retire::{Retire, Retiring};
+use super::retire::{Left, Retire};
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
 use crate::plan::options::ProcedureKind;
@@ -273,8 +273,28 @@ impl Ocean {
         };
         self.enter(cx, Stage::Terminate, None);
         let nodes = if terminates { Self::drained(cx) } else { Vec::new() };
-        self.retire = Retire::begin(cx, nodes);
+        for n in nodes {
+            self.retire.add(cx, n);
+        }
         self.enter(cx, Stage::AwaitTermination, None);
+    }
+    fn await_termination(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        let mut late = Vec::new();
+        for (n, left) in self.retire.step(cx) {
+            match left {
+                Left::Gone => cx.settle(n, Fate::Retired, ""),
+                Left::Kept(why) => Self::decide(cx, n, Fate::Failed, why),
+                Left::Late => late.push(n),
+            }
+        }
+        if late.is_empty() {
+            return self.retire.is_over().then(|| self.end(cx));
+        }
+        let cause = self.retire.late(cx, &late);
+        Some(match self.stopped {
+            true => End::Stopped { failure: Some(cx.failure(Reason::StopNotTerminated, cause)) },
+            false => Self::abort(cx, Reason::NodesNotTerminated, cause),
+        })
     }
     fn end(&self, cx: &mut Cx<'_>) -> End {
         for n in cx.common.here() {
@@ -405,22 +425,7 @@ impl Ocean {
                 self.enter(cx, Stage::Unscheduled, None);
                 self.deadline = left;
             }
-            Stage::AwaitTermination => {
-                let mut retire = std::mem::take(&mut self.retire);
-                let state = retire.step(cx);
-                self.retire = retire;
-                match (state, self.stopped) {
-                    (Retiring::Waiting, _) => return None,
-                    (Retiring::Done, _) => return Some(Some(self.end(cx))),
-                    (Retiring::Late(cause), true) => {
-                        let failure = Some(cx.failure(Reason::StopNotTerminated, cause));
-                        return Some(Some(End::Stopped { failure }));
-                    }
-                    (Retiring::Late(cause), false) => {
-                        return Some(Some(Self::abort(cx, Reason::NodesNotTerminated, cause)));
-                    }
-                }
-            }
+            Stage::AwaitTermination => return self.await_termination(cx).map(Some),
             _ => return None,
         }
         Some(None)
@@ -434,7 +439,7 @@ impl Procedure for Ocean {
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
-        if self.evictor.answer(cx, ask, &answer) {
+        if self.evictor.answer(cx, ask, &answer) || self.retire.answer(cx, ask, &answer) {
             return;
         }
         match (ask, answer) {
@@ -459,11 +464,6 @@ impl Procedure for Ocean {
                 self.again.push((cx.now + RETRY_MS, ask));
             }
             (Ask::Ensure { .. }, Answer::Unknown) => self.again.push((cx.now + RETRY_MS, ask)),
-            (Ask::Retire(n), answer) => {
-                let mut retire = std::mem::take(&mut self.retire);
-                retire.answer(cx, n, &answer);
-                self.retire = retire;
-            }
             _ => {}
         }
     }

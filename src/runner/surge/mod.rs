@@ -16,6 +16,7 @@ use super::outcome::{Failure, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
 use super::refs::N;
+use super::retire::{Left, Retire};
 use crate::cluster::PodIdx;
 use crate::plan::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
 use serde::{Deserialize, Serialize};
@@ -47,9 +48,7 @@ enum Step {
     Soaking {
         until: Ms,
     },
-    Retiring {
-        deadline: Ms,
-    },
+    Retiring,
     Done,
     /// Kept cordoned.
     Held,
@@ -90,6 +89,7 @@ pub(crate) struct Surge {
     /// Places of old nodes that have begun and are not over, in the order in which they began.
     active: Vec<usize>,
     evictor: Evictor,
+    retire: Retire,
     /// Taints under way (EKS).
     tainting: u32,
     again: Vec<(Ms, Ask)>,
@@ -98,7 +98,6 @@ pub(crate) struct Surge {
     failed: Option<Failure>,
     settle_deadline: Option<Ms>,
     new_nodes_timeout: Ms,
-    trouble: String,
 }
 
 impl Surge {
@@ -271,9 +270,25 @@ impl Surge {
             self.failed = Some(cx.failure(Reason::NodeTimeout, cause));
         }
     }
+    /// Ends the nodes whose machines are gone, or are not to be.
+    fn retire(&mut self, cx: &mut Cx<'_>) {
+        for (n, left) in self.retire.step(cx) {
+            let Some(k) = self.olds.iter().position(|o| o.n == n) else { continue };
+            match left {
+                Left::Gone => self.finish(cx, k, Fate::Retired, ""),
+                Left::Kept(why) => self.finish(cx, k, Fate::Failed, &why),
+                Left::Late => {
+                    let cause = self.retire.late(cx, &[n]);
+                    self.failed.get_or_insert(cx.failure(Reason::NodesNotTerminated, cause));
+                    self.finish(cx, k, Fate::Drained, "its machine could not be given back");
+                }
+            }
+        }
+    }
     /// Moves every node whose time has come.
     fn run(&mut self, cx: &mut Cx<'_>) {
         self.evictor.run(cx);
+        self.retire(cx);
         for k in self.active.clone() {
             let n = self.olds[k].n;
             match self.olds[k].step {
@@ -283,16 +298,10 @@ impl Surge {
             }
             match self.olds[k].step {
                 Step::Soaking { until } if cx.now >= until && cx.options.terminates() => {
-                    cx.ask(Ask::Retire(n));
-                    self.olds[k].step = Step::Retiring { deadline: cx.now + cx.options.termination_timeout_ms };
+                    self.retire.add(cx, n);
+                    self.olds[k].step = Step::Retiring;
                 }
                 Step::Soaking { until } if cx.now >= until => self.finish(cx, k, Fate::Drained, ""),
-                Step::Retiring { .. } if cx.node(n).is_none() => self.finish(cx, k, Fate::Retired, ""),
-                Step::Retiring { deadline } if cx.now >= deadline => {
-                    let cause = format!("still there: {} ({})", cx.node_name(n), self.trouble);
-                    self.failed.get_or_insert(cx.failure(Reason::NodesNotTerminated, cause));
-                    self.finish(cx, k, Fate::Drained, "its machine could not be given back");
-                }
                 _ => {}
             }
         }
@@ -370,13 +379,10 @@ impl Procedure for Surge {
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
-        if self.evictor.answer(cx, ask, &answer) {
+        if self.evictor.answer(cx, ask, &answer) || self.retire.answer(cx, ask, &answer) {
             return;
         }
         let failed = matches!(answer, Answer::Refused { .. } | Answer::Unknown);
-        if let Answer::Refused { message, .. } = &answer {
-            self.trouble = message.clone();
-        }
         let place = |n: N| self.olds.iter().position(|o| o.n == n);
         match ask {
             _ if failed => {
@@ -440,7 +446,7 @@ impl Procedure for Surge {
     fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
         let nodes = self.active.iter().filter_map(|k| match self.olds[*k].step {
             Step::Draining { deadline } if deadline == Ms::MAX => None,
-            Step::Draining { deadline } | Step::Retiring { deadline } => Some(deadline),
+            Step::Draining { deadline } => Some(deadline),
             Step::Soaking { until } => Some(until),
             _ => None,
         });
@@ -450,6 +456,12 @@ impl Procedure for Surge {
             .filter(|q| q.started < q.count && q.started == q.done && !self.stopped && self.failed.is_none())
             .map(|q| q.since + self.new_nodes_timeout);
         let again = self.again.iter().map(|a| a.0);
-        nodes.chain(starving).chain(again).chain(self.evictor.next_at()).chain(self.settle_deadline).min()
+        nodes
+            .chain(starving)
+            .chain(again)
+            .chain(self.evictor.next_at())
+            .chain(self.retire.next_wakeup())
+            .chain(self.settle_deadline)
+            .min()
     }
 }

@@ -38,7 +38,9 @@ pub fn conflict(plural: &str, name: &str, why: &str) -> Response {
 
 /// Another uid than the precondition names.
 pub fn other_uid(plural: &str, name: &str, wanted: &str, found: &str) -> Response {
-    let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    let why = format!(
+        "the UID in the precondition ({wanted}) does not match the UID in record ({found}). The object might have been deleted and then recreated"
+    );
     conflict(plural, name, &why)
 }
 
