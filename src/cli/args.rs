@@ -174,7 +174,7 @@ pub struct PlanArgs {
     /// When old nodes are cordoned: all-first, per-batch.
     #[arg(long, value_name = "all-first|per-batch")]
     pub cordon: Option<String>,
-    /// Which autoscaler acts on pending pods beside the migration: none, reactive (like cluster-autoscaler and Karpenter), ocean.
+    /// Which autoscaler acts on pending pods beside the migration: none, reactive (like cluster-autoscaler), karpenter, ocean.
     #[arg(long, value_name = "A")]
     pub autoscaler: Option<String>,
     /// A program that must succeed before each batch but the first, split at white space, without a shell; {batch} is filled in.

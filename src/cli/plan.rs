@@ -181,8 +181,9 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
         None => {}
         Some("none") => request.autoscaler.kind = AutoscalerKind::None,
         Some("reactive") => request.autoscaler.kind = AutoscalerKind::Reactive,
+        Some("karpenter") => request.autoscaler.kind = AutoscalerKind::Karpenter,
         Some("ocean") => request.autoscaler.kind = AutoscalerKind::Ocean,
-        Some(other) => bail!("--autoscaler {other}: expected none, reactive or ocean"),
+        Some(other) => bail!("--autoscaler {other}: expected none, reactive, karpenter or ocean"),
     }
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications);

@@ -3,6 +3,7 @@
 use super::control_plane::{Configuration, ControlPlane, minor_of};
 use super::plan::Request;
 use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
+use crate::cluster::group::GroupOrigin;
 use crate::cluster::{Cluster, Finding, Severity};
 use crate::plan::options::Options;
 use crate::scheduler::SchedulerConfig;
@@ -297,11 +298,12 @@ pub fn request_of_cluster(loaded: Loaded) -> Request {
 
 /// Assumes the autoscaler that goes with a procedure, for a dump that cannot tell which one runs; says so.
 pub fn assume_autoscaler(request: &mut Request) {
-    let has_groups = !request.cluster.catalog.groups.is_empty();
-    let kind = match (has_groups, request.options.procedure.is_ocean()) {
-        (false, _) => AutoscalerKind::None,
-        (true, true) => AutoscalerKind::Ocean,
-        (true, false) => AutoscalerKind::Reactive,
+    let groups = &request.cluster.catalog.groups;
+    let kind = match request.options.procedure.is_ocean() {
+        _ if groups.is_empty() => AutoscalerKind::None,
+        true => AutoscalerKind::Ocean,
+        false if groups.iter().any(|g| g.origin == GroupOrigin::Karpenter) => AutoscalerKind::Karpenter,
+        false => AutoscalerKind::Reactive,
     };
     request.autoscaler.kind = kind;
     let name = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
@@ -310,7 +312,7 @@ pub fn assume_autoscaler(request: &mut Request) {
         "autoscaler-assumed",
         "Autoscaler",
         format!("a dump does not tell which autoscaler acts on pending pods; {name} is assumed"),
-        "say which with --autoscaler none|reactive|ocean",
+        "say which with --autoscaler none|reactive|karpenter|ocean",
     ));
 }
 

@@ -3,6 +3,7 @@
 //! The decisions are pure functions, a file each ([`none`], [`ocean`], [`reactive`], [`scale_down`]); [`Autoscaler`] is the actor
 //! around them: scans, cooldowns, backoff, machines under way. It also carries out the launches that a procedure asks for.
 
+mod batching;
 pub mod none;
 pub mod ocean;
 mod options;
@@ -16,6 +17,7 @@ use super::event::Timer;
 use super::machines::{LaunchRequest, Machines};
 use crate::cluster::*;
 use crate::groups::{Launch, PackOptions, Packing, Shortage, Template, Templates, limits};
+use batching::Batching;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +65,8 @@ pub struct Autoscaler {
     frozen_down: BTreeSet<GroupIdx>,
     /// The scan that is asked for.
     next_scan: Option<i64>,
+    /// Karpenter's batching, which takes the place of scans there.
+    batching: Batching,
     last_activity: Option<i64>,
     last_added: Option<i64>,
     /// Since when nodes of groups are empty.
@@ -85,6 +89,7 @@ impl Autoscaler {
             frozen_up: frozen_up.iter().copied().collect(),
             frozen_down: BTreeSet::new(),
             next_scan: None,
+            batching: Batching::default(),
             last_activity: None,
             last_added: None,
             empty_since: BTreeMap::new(),
@@ -105,10 +110,16 @@ impl Autoscaler {
         }
         let nodes: Vec<NodeIdx> = ctx.state.live_nodes().collect();
         nodes.into_iter().for_each(|n| self.watch_emptiness(ctx, n));
-        let pending = ctx.state.live_pods().any(|p| ctx.state.pods[p].unschedulable);
-        if pending {
-            self.scan_at_next_tick(ctx);
+        let pending: Vec<PodIdx> = ctx.state.live_pods().filter(|p| ctx.state.pods[*p].unschedulable).collect();
+        pending.into_iter().for_each(|p| self.unschedulable(ctx, p));
+    }
+    /// The scheduler finds no node for a pod.
+    fn unschedulable(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        if self.options.kind != AutoscalerKind::Karpenter {
+            return self.scan_at_next_tick(ctx);
         }
+        self.batching.seen(ctx.now, &self.options, pod);
+        self.scan_at_batch(ctx);
     }
     /// Something changed.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
@@ -127,7 +138,7 @@ impl Autoscaler {
                 self.empty_since.remove(&node);
             }
             Change::Pod(pod, PodChange::Unschedulable) if ctx.state.pods[pod].unschedulable => {
-                self.scan_at_next_tick(ctx)
+                self.unschedulable(ctx, pod)
             }
             Change::Pod(pod, PodChange::Bound | PodChange::Removed | PodChange::Phase(_)) => {
                 if let Some(node) = ctx.state.pods[pod].node {
@@ -149,10 +160,18 @@ impl Autoscaler {
         self.next_scan = None;
         self.backoff.retain(|(_, until)| ctx.now < *until);
         self.give_up_slow_machines(ctx, machines);
-        let pending = self.pending(ctx);
+        let batched = self.options.kind == AutoscalerKind::Karpenter;
+        let decides = !batched || {
+            let pods = &ctx.state.pods;
+            let waits = |p: PodIdx| pods[p].unschedulable && pods[p].node.is_none() && !pods[p].gone;
+            self.batching.ends(ctx.now, &self.options, waits)
+        };
+        let pending = if decides { self.pending(ctx) } else { Vec::new() };
         self.scale_up(ctx, machines, &pending);
         self.scale_down(ctx, machines);
-        if pending.is_empty() {
+        if batched {
+            self.scan_at_batch(ctx);
+        } else if pending.is_empty() {
             self.scan_after_rest(ctx);
         } else {
             self.scan_at_next_tick(ctx);
@@ -261,7 +280,7 @@ impl Autoscaler {
                 && pod.nominated.is_none()
                 && pod.deleting.is_none()
                 && !shape.gated
-                && shape.priority >= self.options.priority_cutoff
+                && (shape.priority >= self.options.priority_cutoff || self.options.kind == AutoscalerKind::Karpenter)
         };
         ctx.state
             .live_pods()
@@ -317,7 +336,9 @@ impl Autoscaler {
         let decided: Packing = match self.options.kind {
             AutoscalerKind::None => none::decide(),
             AutoscalerKind::Ocean => ocean::decide(&situation, &self.options, self.last_activity, pending),
-            AutoscalerKind::Reactive => reactive::decide(&situation, &self.options, pending),
+            AutoscalerKind::Reactive | AutoscalerKind::Karpenter => {
+                reactive::decide(&situation, &self.options, pending)
+            }
         };
         if decided.launches.is_empty() {
             return;
@@ -428,6 +449,12 @@ impl Autoscaler {
     fn scan_at_next_tick(&mut self, ctx: &mut Ctx<'_>) {
         if self.options.kind != AutoscalerKind::None {
             self.scan(ctx, self.tick_at_or_after(ctx.now + 1));
+        }
+    }
+    /// Karpenter looks when its window ends.
+    fn scan_at_batch(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(at) = self.batching.next() {
+            self.scan(ctx, at);
         }
     }
     fn scan(&mut self, ctx: &mut Ctx<'_>, at: i64) {

@@ -13,8 +13,10 @@ pub enum AutoscalerKind {
     None,
     /// Ocean: pending pods in Ocean's order of groups, headroom, a cooldown between its activities.
     Ocean,
-    /// A stand-in for cluster-autoscaler and Karpenter: pending pods are seen at the next scan, empty nodes go after a while.
+    /// A stand-in for cluster-autoscaler and its like: pending pods are seen at the next scan, empty nodes go after a while.
     Reactive,
+    /// The same with Karpenter's batching: it decides when no further pending pod has come for a while.
+    Karpenter,
 }
 
 /// Options of the autoscaler; defaults are upstream's where there is an upstream (KUBERNETES §5, MIGRATIONS §1).
@@ -25,9 +27,13 @@ pub struct AutoscalerOptions {
     pub kind: AutoscalerKind,
     /// From one look at pending pods to the next, in milliseconds. cluster-autoscaler: 10 s.
     pub scan_interval_ms: i64,
-    /// Which group and machine type. Default: Ocean's order for `ocean`, the cheapest (least waste where prices are unknown) for `reactive`.
+    /// `karpenter` decides when no further pending pod has come for so long, in milliseconds. Karpenter's `BATCH_IDLE_DURATION`: 1 s.
+    pub batch_idle_ms: i64,
+    /// Or so long after the first of them, in milliseconds. Karpenter's `BATCH_MAX_DURATION`: 10 s.
+    pub batch_max_ms: i64,
+    /// Which group and machine type. Default: Ocean's order for `ocean`, else the cheapest (least waste where prices are unknown).
     pub choice: Option<Choice>,
-    /// Keep headroom. Default: `ocean` does, `reactive` does not.
+    /// Keep headroom. Default: `ocean` does, others do not.
     pub headroom: Option<bool>,
     /// Between two activities of `ocean`, in milliseconds. Ocean: 300 s.
     pub cooldown_ms: i64,
@@ -41,7 +47,7 @@ pub struct AutoscalerOptions {
     pub backoff_ms: i64,
     /// A machine that is not Ready after so long is given up and replaced, in milliseconds. cluster-autoscaler: 15 min.
     pub max_provision_ms: i64,
-    /// Pods of lower priority start no machines. cluster-autoscaler: −10.
+    /// Pods of lower priority start no machines, but for `karpenter`. cluster-autoscaler: −10.
     pub priority_cutoff: i32,
     /// How many other machine types and zones of the group are tried when one has no capacity. Default 3 (ours).
     pub fallbacks: u32,
@@ -55,6 +61,8 @@ impl Default for AutoscalerOptions {
         AutoscalerOptions {
             kind: AutoscalerKind::None,
             scan_interval_ms: 10_000,
+            batch_idle_ms: 1_000,
+            batch_max_ms: 10_000,
             choice: None,
             headroom: None,
             cooldown_ms: 300_000,
@@ -76,6 +84,8 @@ impl AutoscalerOptions {
         let day = 24 * 3_600_000;
         let times = [
             ("scan_interval_ms", self.scan_interval_ms, 100),
+            ("batch_idle_ms", self.batch_idle_ms, 1),
+            ("batch_max_ms", self.batch_max_ms, 1),
             ("cooldown_ms", self.cooldown_ms, 0),
             ("unneeded_ms", self.unneeded_ms, 0),
             ("delay_after_add_ms", self.delay_after_add_ms, 0),

@@ -83,6 +83,48 @@ fn pending_pods_are_seen_at_the_next_scan_and_what_is_under_way_counts() {
 }
 
 #[test]
+fn karpenter_decides_once_no_further_pod_has_come_for_a_second() {
+    let mut s = Stage::new(pending_world(0, 10), &[]);
+    let mut a = actor(&s, AutoscalerKind::Karpenter);
+    let pod = PodIdx;
+    let options = a.options.clone();
+    let run = |w: &mut Batching, now| w.ends(now, &options, |_| true);
+    let mut w = Batching::default();
+    assert_eq!(w.next(), None);
+    w.seen(26_540, &options, pod(0));
+    w.seen(27_300, &options, pod(1));
+    // A pod that was told already makes it no longer.
+    w.seen(27_900, &options, pod(0));
+    assert_eq!(w.next(), Some(28_300));
+    assert!(!run(&mut w, 28_299) && run(&mut w, 28_300));
+    // What still waits is told again ten seconds after it was first seen, which opens a window of its own.
+    assert_eq!(w.next(), Some(36_540));
+    assert!(!run(&mut w, 36_540));
+    assert_eq!(w.next(), Some(37_300));
+    assert!(!run(&mut w, 37_300));
+    assert!(!run(&mut w, 38_299) && run(&mut w, 38_300));
+    assert!(!w.ends(46_540, &options, |_| false));
+    assert_eq!(w.next(), None);
+    // And a stream that does not end is cut after ten seconds.
+    (0..30).for_each(|n| w.seen(50_000 + 500 * n, &options, pod(n as u32)));
+    assert!(!run(&mut w, 59_999) && run(&mut w, 60_000));
+
+    // The actor launches at the end of the window, not at a tick, and once for all that came.
+    s.cluster = pending_world(3, 10);
+    a = actor(&s, AutoscalerKind::Karpenter);
+    s.act(250, |ctx, _| a.begin(ctx));
+    let (at, timer) = s.timers.pop_until(60_000).unwrap();
+    assert_eq!((at, timer), (1_250, Timer::Autoscaler));
+    s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
+    assert_eq!(s.machines.unregistered().count(), 3);
+    // Told again after ten seconds: what is under way counts.
+    while let Some((at, timer)) = s.timers.pop_until(30_000) {
+        s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
+    }
+    assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
+}
+
+#[test]
 fn no_autoscaler_does_nothing() {
     let mut s = Stage::new(pending_world(3, 10), &[]);
     let mut a = actor(&s, AutoscalerKind::None);
