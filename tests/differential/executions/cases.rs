@@ -247,7 +247,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
             })),
             autoscaler: json!({"kind": "none"}),
             latency: world.latency()?,
-            machines: json!({"launch": {"constant": {"ms": 300}}, "retire": {"constant": {"ms": 200}}}),
+            machines: machines::delays(),
         })?;
         executor.run(&EXECUTE)?.with(0)?;
         near(verdict, predicted, executor.took("journal")?);

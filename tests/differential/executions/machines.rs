@@ -4,7 +4,20 @@ use super::cluster;
 use crate::bed::client::Client;
 use crate::bed::rest::create_node;
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the provider needs from being asked until a machine's node is there and ready.
+const LAUNCH: Duration = Duration::from_millis(300);
+/// How long it needs from being asked until a machine and its node are gone.
+const END: Duration = Duration::from_millis(200);
+
+/// The provider's delays as a scenario states them: these are what it really takes, for it waits them out.
+pub fn delays() -> Value {
+    let constant = |d: Duration| json!({"constant": {"ms": d.as_millis() as u64}});
+    json!({"launch": constant(LAUNCH), "registered_ppm": 1_000_000, "retire": constant(END)})
+}
 
 /// What such a provider is asked.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -48,22 +61,31 @@ pub fn end(kubeconfig: &Path) -> Vec<String> {
 
 /// Does what is asked.
 pub fn run(kubeconfig: &Path, what: &Machines) -> Result<()> {
+    let asked = Instant::now();
     let client = Client::new(kubeconfig)?;
     match what {
         Machines::Ensure { pool, key, total } => {
             // The name is the key and a number, so that who asks twice finds what he got.
             let key: String =
                 key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+            let mut missing = Vec::new();
             for i in 0..*total {
                 let name = format!("{pool}-{}-{i}", key.trim_matches('-'));
                 if client.get(&format!("/api/v1/nodes/{name}"))?.found()?.is_none() {
-                    create_node(&client, &cluster::node(pool, &name)).with_context(|| name.clone())?;
+                    missing.push(name);
                 }
+            }
+            if !missing.is_empty() {
+                std::thread::sleep(LAUNCH.saturating_sub(asked.elapsed()));
+            }
+            for name in missing {
+                create_node(&client, &cluster::node(pool, &name)).with_context(|| name.clone())?;
             }
             Ok(())
         }
         Machines::End { node } => {
-            client.delete(&format!("/api/v1/nodes/{node}"), &serde_json::json!({}))?.found()?;
+            std::thread::sleep(END.saturating_sub(asked.elapsed()));
+            client.delete(&format!("/api/v1/nodes/{node}"), &json!({}))?.found()?;
             Ok(())
         }
     }

@@ -5,20 +5,28 @@ use super::executor::{Executor, Intent, START, STOP};
 use super::identity::{self, Token};
 use super::judge::{self, Promise, Rules, Verdict};
 use super::watch::Watch;
+use crate::bed::client::Client;
 use crate::bed::controlplane::{Component, ControlPlane};
 use crate::bed::kubelets::{Delays, Kubelets};
 use crate::bed::rest::{budgets_are_counted, pods_are_ready, wait};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A predicted duration may be off by so many percent.
 const NEAR_PERCENT: f64 = 5.0;
 /// Or by so many seconds, where that is more: of a short migration a busy machine's hiccup is more than some percent.
 const NEAR_SECONDS: f64 = 1.0;
+
+/// So many others write at the same time while a write is timed: for each eviction of a migration, controllers, the scheduler and kubelets
+/// make a dozen calls.
+const BESIDE: usize = 4;
+/// From one write of a probe to its next.
+const REST: Duration = Duration::from_millis(15);
 
 /// A cluster on which things are tried.
 pub struct World {
@@ -104,20 +112,29 @@ impl World {
     pub fn executor(&self, case: &str) -> Result<Executor> {
         Executor::new(self.directory.join(case), &self.kubeconfig)
     }
-    /// How long a write takes on this machine now: the median of some.
+    /// How long a write takes on this machine now, while others write as in a migration: the median of some.
     pub fn latency(&self) -> Result<Duration> {
-        let client = &self.plane.client;
-        let (path, name) = ("/apis/coordination.k8s.io/v1/namespaces/default/leases", "probe");
-        client.create(path, &json!({"metadata": {"name": name}}))?;
-        let mut times = Vec::new();
-        for i in 0..31 {
-            let begun = Instant::now();
-            client.merge(&format!("{path}/{name}"), &json!({"metadata": {"labels": {"n": i.to_string()}}}))?.ok()?;
-            times.push(begun.elapsed());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        times.sort();
-        Ok(times[times.len() / 2].max(Duration::from_millis(1)))
+        let (client, over) = (&self.plane.client, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (0..BESIDE)
+                .map(|n| {
+                    let over = &over;
+                    scope.spawn(move || probe(client, &format!("beside-{n}"), || !over.load(Ordering::Relaxed)))
+                })
+                .collect();
+            let mut left = 31;
+            let times = probe(client, "probe", || {
+                left -= 1;
+                left >= 0
+            });
+            over.store(true, Ordering::Relaxed);
+            for other in others {
+                other.join().map_err(|_| anyhow!("a thread that measures panicked"))??;
+            }
+            let mut times = times?;
+            times.sort();
+            Ok(times[times.len() / 2].max(Duration::from_millis(1)))
+        })
     }
     /// The pool that the pods are on, node by node. The other one takes pods again.
     pub fn old(&self) -> Result<Vec<String>> {
@@ -155,6 +172,21 @@ impl World {
     }
 }
 
+/// Writes an object of its own again and again, with a short rest in between, and says how long each write took.
+fn probe(client: &Client, name: &str, mut again: impl FnMut() -> bool) -> Result<Vec<Duration>> {
+    let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    client.create(path, &json!({"metadata": {"name": name}}))?;
+    let mut times = Vec::new();
+    while again() {
+        let begun = Instant::now();
+        let label = times.len().to_string();
+        client.merge(&format!("{path}/{name}"), &json!({"metadata": {"labels": {"n": label}}}))?.ok()?;
+        times.push(begun.elapsed());
+        std::thread::sleep(REST);
+    }
+    Ok(times)
+}
+
 /// Files below a directory, but for the kubeconfig itself, in which a credential stands.
 fn leaked(directory: &Path, token: &str) -> Result<Vec<String>> {
     let mut found = Executor::new(directory.to_owned(), directory)?.files_with(token)?;
@@ -162,8 +194,9 @@ fn leaked(directory: &Path, token: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The client's pace: far above kubectl's own, and slow enough that two evictions seldom meet at one budget, where luck decides who waits.
-pub const PACE: (u32, u32) = (20, 2);
+/// The client's pace: above kubectl's own, and slow enough that even on a busy machine two evictions seldom meet at one budget. Where they do, the
+/// API server lets one of them wait for half a second, and luck decides whether.
+pub const PACE: (u32, u32) = (10, 1);
 
 /// So many processes for each processor and more: then times say nothing of the prediction.
 const OVERLOAD: f64 = 3.0;
