@@ -26,7 +26,7 @@ pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use progress::{BatchReport, Fate, Progress};
 
-use crate::cluster::View;
+use crate::cluster::{NodeIdx, View};
 use crate::plan::options::{CordonWhen, UnscheduledAtStart};
 use crate::plan::{Intent, NodeId};
 use client::{Ask, Client};
@@ -76,8 +76,10 @@ impl Runner {
         for b in &intent.batches {
             starts.push(starts[starts.len() - 1] + b.len() as u32);
         }
-        let nodes =
-            node_ids.iter().map(|_| OldNode { fate: Fate::Waiting, cordoned: false, why: String::new() }).collect();
+        let nodes = node_ids
+            .iter()
+            .map(|_| OldNode { fate: Fate::Waiting, cordoned: false, seen_cordoned: false, why: String::new() })
+            .collect();
         let common = Common {
             client: Client::new(intent.options.client()),
             node_ids,
@@ -558,7 +560,10 @@ impl Runner {
                     }
                 }
                 ObjId::Owner(owner) => self.tables.owners.owner_changed(view, &self.progress.common.marks, *owner),
-                ObjId::Node(_) => {
+                ObjId::Node(node) => {
+                    if let Some(n) = self.tables.node_of.get(node) {
+                        self.follow_cordon(view, *n, *node);
+                    }
                     if let Some(s) = &mut state {
                         s.get().node_changed();
                     }
@@ -567,6 +572,13 @@ impl Runner {
             }
         }
         self.progress.procedure = state;
+    }
+    /// Notices that somebody has made a node schedulable that we cordoned.
+    fn follow_cordon(&mut self, view: View<'_>, n: N, node: NodeIdx) {
+        let is = view.state.nodes[node].unschedulable;
+        let old = &mut self.progress.common.nodes[n.at()];
+        old.cordoned &= is || !old.seen_cordoned;
+        old.seen_cordoned = is;
     }
     fn answered(&mut self, now: Ms, view: View<'_>, id: CallId, answer: Answer, out: &mut Outbox) {
         // An answer to a call of an earlier process or batch concerns nobody.
@@ -609,6 +621,11 @@ impl Runner {
                 _ => {}
             },
             _ => {}
+        }
+        if let Some(n) = ask.cordons()
+            && let Some(node) = self.with(now, view, out, |cx| cx.node(n))
+        {
+            self.follow_cordon(view, n, node);
         }
     }
 

@@ -112,6 +112,9 @@ pub(crate) struct OldNode {
     pub fate: Fate,
     /// We cordoned it (and it was not cordoned before).
     pub cordoned: bool,
+    /// It was seen cordoned. If it is schedulable after that, somebody has taken our cordon back, and the next is not ours.
+    #[serde(default)]
+    pub seen_cordoned: bool,
     /// Why it was not replaced; empty if it was, or nobody tried.
     pub why: String,
 }

@@ -25,6 +25,8 @@ enum Due {
 pub(crate) enum Meddling {
     /// Makes the n-th node schedulable.
     Uncordons(usize),
+    /// Cordons it.
+    Cordons(usize),
     /// Puts a pod of the first deployment on the n-th node, cordoned or not.
     PutsPod(usize),
     /// And deletes it.
@@ -302,9 +304,9 @@ impl World {
     fn meddle(&mut self, meddling: Meddling) -> Vec<ObjId> {
         self.log.push(format!("{} others: {meddling:?}", self.now));
         match meddling {
-            Meddling::Uncordons(n) => {
+            Meddling::Uncordons(n) | Meddling::Cordons(n) => {
                 let node = NodeIdx(n as u32);
-                self.state.set_unschedulable(node, false);
+                self.state.set_unschedulable(node, meddling == Meddling::Cordons(n));
                 vec![ObjId::Node(node)]
             }
             Meddling::PutsPod(n) => {

@@ -1,9 +1,9 @@
 //! `kubectl drain`, rule by rule.
 
-use crate::cluster::RateLimit;
+use crate::cluster::{NodeIdx, RateLimit};
 use crate::plan::Options;
-use crate::plan::options::{AfterLimit, KubectlDrainOptions, KubectlVersion};
-use crate::runner::testing::World;
+use crate::plan::options::{AfterLimit, CordonWhen, KubectlDrainOptions, KubectlVersion};
+use crate::runner::testing::{Meddling, World};
 use crate::runner::{NoLaunches, Outcome, Stream};
 use std::sync::Arc;
 
@@ -292,6 +292,25 @@ fn workloads_that_stay_behind_end_the_wait_at_its_limit() {
         let cause =
             "pods-not-scheduled: Deployment/default/web has 0 of 2 ready replicas; pod default/web-1x is unschedulable";
         assert_eq!(failure, cause);
+    }
+}
+
+#[test]
+fn a_stop_leaves_the_cordon_of_somebody_who_had_taken_ours_back() {
+    for again in [true, false] {
+        let mut w = World::new(3, 1, &[("web", &[0, 0, 0])]);
+        w.refuses.insert("web-1".into(), (Ms::MAX, 429));
+        w.stop_at = Some(20_000);
+        w.resume_always = true;
+        w.meddling = vec![(8_000, Meddling::Uncordons(2))];
+        if again {
+            w.meddling.push((12_000, Meddling::Cordons(2)));
+        }
+        let (outcome, _) = run(&mut w, &[&[0], &[1], &[2]], Options { cordon: CordonWhen::AllFirst, ..options() });
+        assert_eq!(outcome, Outcome::Stopped);
+        let uncordons = |n: u32| w.log.iter().any(|l| l.contains(&format!("Uncordon {{ node: {:?}", NodeIdx(n))));
+        assert_eq!([0, 1, 2].map(uncordons), [true, true, false], "{}", w.log.join("\n"));
+        assert_eq!(w.state.nodes[NodeIdx(2)].unschedulable, again);
     }
 }
 
