@@ -16,6 +16,7 @@ use crate::ops::redact::Redaction;
 use crate::plan::Plan;
 use crate::session::journal::{JOURNAL_VERSION, fold};
 use crate::session::{Began, End, Resumed, Session, Setup};
+use crate::snapshot::hex;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -111,6 +112,10 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
     if !problems.is_empty() {
         bail!("{at}: {}", problems.join("; "));
     }
+    // Said before the proof, which takes a while, and not after it.
+    if let Some(dir) = &args.journal {
+        JournalDir::at(dir).vacant()?;
+    }
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;
         let limits = Limits { max_drift: args.max_drift, accept_forecast: args.accept_forecast };
@@ -123,13 +128,14 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
             return Ok(REFUSED);
         }
         let began = began(plan, &client, &proven, &bytes);
+        let counts = Counts::of(&began.plan.intent);
+        let metrics = serve(args.metrics.as_deref(), &counts).await?;
         let dir = JournalDir::at(args.journal.clone().unwrap_or_else(|| PathBuf::from(&began.execution)));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let background = proof::background(&proven.recorded);
         drop(proven);
-        let run = Run { client, journal, metrics: args.metrics, output: args.output };
-        let counts = Counts::of(&began.plan.intent);
+        let run = Run { client, journal, metrics, output: args.output };
         run.carry_out(began, background, None, counts).await
     })
 }
@@ -151,6 +157,7 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
     read.entries.iter().for_each(|e| counts.entry(e));
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;
+        let metrics = serve(args.metrics.as_deref(), &counts).await?;
         let recorded = match look(&client, &began).await {
             Ok(recorded) => recorded,
             // An API that does not answer is no reason to give up: it can be tried again.
@@ -160,7 +167,7 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
         say(&format!("execution {} goes on; journal in {}", began.execution, args.dir.display()));
         let background = proof::background(&recorded);
         drop(recorded);
-        let run = Run { client, journal, metrics: args.metrics, output: args.output };
+        let run = Run { client, journal, metrics, output: args.output };
         run.carry_out(began, background, Some(resumed), counts).await
     })
 }
@@ -228,16 +235,23 @@ fn execution_name(unix_ms: i64, plan_sha256: &str) -> String {
     format!("nodeferry-{}-{tail}", digits.replace('T', "-"))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// An execution's process.
 struct Run {
     client: Client,
     journal: JournalWriter,
-    metrics: Option<String>,
+    metrics: Option<MetricsServer>,
     output: Output,
+}
+
+/// Serves the metrics, where they are asked for.
+async fn serve(address: Option<&str>, counts: &Counts) -> Result<Option<MetricsServer>> {
+    let Some(address) = address else { return Ok(None) };
+    let server = MetricsServer::start(address, counts.clone()).await;
+    let server = server.with_context(|| {
+        format!("--metrics {address}: cannot listen there; expected an address such as 127.0.0.1:9100")
+    })?;
+    say(&format!("metrics at http://{}/metrics", server.address()));
+    Ok(Some(server))
 }
 
 impl Run {
@@ -249,18 +263,9 @@ impl Run {
         counts: Counts,
     ) -> Result<i32> {
         let intent = &began.plan.intent;
-        let metrics = match &self.metrics {
-            Some(address) => {
-                let server = MetricsServer::start(address, counts.clone()).await;
-                let server = server.with_context(|| format!("--metrics {address}: cannot listen"))?;
-                say(&format!("metrics at http://{}/metrics", server.address()));
-                Some(server)
-            }
-            None => None,
-        };
         let uids = intent.batches.iter().flatten().map(|n| (n.name.clone(), n.uid.clone())).collect();
         let events = NodeEvents::new(self.client.clone(), &began.execution, uids);
-        let mut teller = Teller::new(self.output, counts, events, metrics);
+        let mut teller = Teller::new(self.output, counts, events, self.metrics.take());
         let clock = Clock::since(began.unix_ms, resumed.as_ref().map_or(0, |r| r.t_ms));
         let setup = Setup { began, background, namespace: LEASE_NAMESPACE.into(), resumed, page: PAGE };
         let mut session = Session::new(setup);

@@ -102,6 +102,7 @@ pub struct ApproveArgs {
 impl JournalArgs {
     fn dir(&self) -> JournalDir {
         match self.dir.parent() {
+            Some(here) if self.dir.is_file() && here.as_os_str().is_empty() => JournalDir::at("."),
             Some(parent) if self.dir.is_file() => JournalDir::at(parent),
             _ => JournalDir::at(&self.dir),
         }
@@ -111,7 +112,6 @@ impl JournalArgs {
 /// A directory as it is written in a command.
 fn shown(dir: &JournalDir) -> String {
     match dir.path().to_string_lossy().as_ref() {
-        "" => ".".to_owned(),
         text if text.contains(char::is_whitespace) => format!("{text:?}"),
         text => text.to_owned(),
     }
@@ -132,7 +132,11 @@ pub(super) fn status(args: &StatusArgs) -> Result<i32> {
 pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
     let dir = args.journal.dir();
     let journal = dir.read()?;
-    fold(&journal.entries).map_err(|e| anyhow!("{}: {e}", dir.path().display()))?;
+    let (began, _) = fold(&journal.entries).map_err(|e| anyhow!("{}: {e}", dir.path().display()))?;
+    let batches = began.plan.intent.batches.len();
+    if let Some(n) = args.batch.filter(|n| *n as usize > batches) {
+        bail!("--batch {n}: the plan of {} has {batches} batches", began.execution);
+    }
     let mut lines = history(&journal.entries);
     lines.retain(|l| args.batch.is_none_or(|b| l.batch == Some(b - 1)));
     match args.journal.output {

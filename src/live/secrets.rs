@@ -15,6 +15,7 @@ pub(super) fn of_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::ParseClusterUrl(_) => "the cluster's address (server) is no URL".into(),
         KubeconfigError::LoadClientKey(_) => "the client's key cannot be read".into(),
         KubeconfigError::ParseCertificates(_) => "the certificates are no PEM".into(),
+        KubeconfigError::ReadConfig(e, path) => format!("{} cannot be read: {e}", path.display()),
         other => other.to_string(),
     }
 }

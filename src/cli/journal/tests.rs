@@ -118,4 +118,15 @@ fn the_journal_itself_names_its_directory() {
     let (_tmp, dir) = written(&story());
     let file = JournalArgs { dir: dir.path().join("journal.jsonl"), output: Output::Table };
     assert_eq!(file.dir(), dir);
+    // A file of the directory in which one stands.
+    let here = JournalArgs { dir: PathBuf::from("Cargo.toml"), output: Output::Table };
+    assert_eq!(here.dir(), JournalDir::at("."));
+}
+
+#[test]
+fn a_batch_that_the_plan_has_not_is_refused() {
+    let (_tmp, dir) = written(&story());
+    let journal = JournalArgs { dir: dir.path().to_owned(), output: Output::Table };
+    let refused = show_history(&HistoryArgs { journal, batch: Some(9), all: false }).expect_err("refused");
+    assert_eq!(refused.to_string(), "--batch 9: the plan of shop-1 has 2 batches");
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Name of the journal in its directory.
-const JOURNAL: &str = "journal.jsonl";
+pub(super) const JOURNAL: &str = "journal.jsonl";
 /// Name of the lock.
 const LOCK: &str = "lock";
 /// Name of the directory of what was asked.

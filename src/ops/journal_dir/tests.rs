@@ -33,6 +33,18 @@ fn what_was_appended_is_read_by_others_and_by_the_next_process() {
 }
 
 #[test]
+fn an_execution_begins_only_where_none_is() {
+    let (entries, _) = story();
+    let (_tmp, dir) = dir();
+    dir.vacant().expect("there is nothing");
+    let mut writer = dir.create().expect("made");
+    dir.vacant().expect("there is no entry");
+    writer.append(&entries[0]).expect("written");
+    let refused = dir.vacant().expect_err("refused").to_string();
+    assert!(refused.contains("there is the journal of an execution already"), "{refused}");
+}
+
+#[test]
 fn a_torn_line_is_cut_off_the_file_and_nothing_else_is() {
     let (entries, _) = story();
     let (_tmp, dir) = filled(&entries[..4]);

@@ -22,6 +22,18 @@ pub struct JournalWriter {
 }
 
 impl JournalDir {
+    /// Whether an execution may begin here: nothing is made, and nothing locked.
+    ///
+    /// # Errors
+    /// If there is a journal with an entry, or one that cannot be read.
+    pub fn vacant(&self) -> Result<(), JournalDirError> {
+        match self.read() {
+            Ok(journal) if journal.entries.is_empty() => Ok(()),
+            Ok(_) => Err(JournalDirError::Exists { dir: self.path().to_owned() }),
+            Err(JournalDirError::Missing { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
     /// Makes the directory, if need be, and a journal in it that has no entry yet, and locks it.
     ///
     /// # Errors
