@@ -5,7 +5,8 @@ use super::pack::{Choice, PackOptions, pack};
 use super::template::Templates;
 use crate::cluster::*;
 use crate::plan::options::{Options, ProcedureKind};
-use crate::runner::interface::{Launch, Packer, Packing, Unplaceable};
+use crate::runner::interface::{Launch, NoLaunches, Packer, Packing, Unplaceable};
+use std::sync::Arc;
 
 /// Plans new nodes by bin-packing onto the groups of the catalogue.
 #[derive(Clone, Debug)]
@@ -33,6 +34,13 @@ impl GroupPacker {
                 ..PackOptions::default()
             },
             by_pods: options.procedure == ProcedureKind::OceanAws,
+        }
+    }
+    /// Who plans the new nodes: only procedures that launch them need anybody.
+    pub fn of_procedure(view: View<'_>, options: &Options) -> Arc<dyn Packer> {
+        match options.procedure.launches() {
+            true => Arc::new(GroupPacker::new(view, options)),
+            false => Arc::new(NoLaunches),
         }
     }
     /// What the groups would make.

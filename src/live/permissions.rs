@@ -4,12 +4,13 @@
 
 use super::client::{Client, ConnectError};
 use super::events;
-use super::record::kinds::{RECORDED, group};
+use super::record::kinds::RECORDED;
 use crate::plan::Plan;
 use crate::plan::execution::Retirement;
 use crate::plan::options::{Options, ProcedureKind};
 use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, NODES, PODS};
 use crate::session::{Exchange, Method, Resource};
+use crate::snapshot::group;
 use serde_json::json;
 use std::collections::BTreeSet;
 

@@ -5,7 +5,7 @@
 
 use super::client::{Client, ConnectError, refusal};
 use super::permissions::{self, Deeds};
-use super::record::{self, LeftOut, Recorded, kinds::group};
+use super::record::{self, LeftOut, Recorded};
 use super::{LEASE_NAMESPACE, clock};
 use crate::cluster::{Severity, View};
 use crate::ops::plan::forecast;
@@ -14,8 +14,8 @@ use crate::ops::resimulate::{self, Laid};
 use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
 use crate::session::api::{FOLLOWED, LEASES};
-use crate::session::{Exchange, LEASE, Response};
-use crate::snapshot::time::parse_rfc3339;
+use crate::session::{Exchange, Holder, LEASE, Response};
+use crate::snapshot::group;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,13 +126,10 @@ async fn nobody_else(client: &Client) -> Result<(), Refusal> {
         Response::Lost(why) => return Err(check(why)),
         Response::Exited { .. } => return Ok(()),
     };
-    let text = |path: &str| lease.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let holder = text("/spec/holderIdentity");
-    let lasting = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(0) * 1_000;
-    match parse_rfc3339(text("/spec/renewTime")).map(|at| clock::unix_ms() - at) {
-        Some(age) if !holder.is_empty() && age < lasting => Err(check(format!(
-            "execution {holder} is under way in this cluster (it renewed the Lease {LEASE_NAMESPACE}/{LEASE} {} s ago): wait until it has ended, or stop it (nodeferry stop)",
-            age.max(0) / 1_000
+    match Holder::of(&lease, clock::unix_ms()) {
+        Some(holder) if !holder.has_lapsed => Err(check(format!(
+            "{}: it is under way in this cluster; wait until it has ended, or stop it (nodeferry stop)",
+            holder.words(LEASE_NAMESPACE)
         ))),
         _ => Ok(()),
     }
@@ -355,6 +352,10 @@ mod tests {
         };
         assert_eq!(ask(None), Ok(()));
         assert_eq!(ask(lease(31_000)), Ok(()));
-        assert!(ask(lease(2_000)).unwrap_err().starts_with("execution other is under way"));
+        assert!(
+            ask(lease(2_000))
+                .unwrap_err()
+                .starts_with("execution other holds the Lease kube-system/nodeferry, renewed 2 s ago")
+        );
     }
 }

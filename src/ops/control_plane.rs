@@ -3,8 +3,8 @@
 use super::input::InputError;
 use crate::cluster::{KubernetesVersion, version};
 use crate::scheduler::{ConfigError, SchedulerConfig, document};
-use crate::snapshot::Snapshot;
 use crate::snapshot::diagnostics::Notices;
+use crate::snapshot::{Snapshot, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -192,5 +192,5 @@ pub fn minor_of(text: &str) -> Result<u32, InputError> {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }

@@ -8,7 +8,7 @@ use crate::cluster::View;
 use crate::disruption::BudgetIndex;
 use crate::groups::GroupPacker;
 use crate::plan::{Baseline, Intent, Plan, batches};
-use crate::runner::{Ms, NoLaunches, Outcome, Packer, Runner, StopMode};
+use crate::runner::{Ms, Outcome, Runner, StopMode};
 use crate::session::Began;
 use crate::session::journal::JOURNAL_VERSION;
 use crate::sim::Delays;
@@ -218,10 +218,7 @@ fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage,
 pub fn plain(stage: &Stage, seed: u64) -> Result<Plain, RehearseError> {
     let view = View { catalog: &stage.catalog, state: &stage.state };
     let intent = Arc::new(stage.began.plan.intent.clone());
-    let packer: Arc<dyn Packer> = match intent.options.procedure.launches() {
-        true => Arc::new(GroupPacker::new(view, &intent.options)),
-        false => Arc::new(NoLaunches),
-    };
+    let packer = GroupPacker::of_procedure(view, &intent.options);
     let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: None }));
     let runner = Runner::new(intent, view, packer).map_err(RehearseError::Other)?;
     let run = World::new(RunInput {

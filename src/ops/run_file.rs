@@ -1,5 +1,6 @@
 //! Files of plans and runs, told apart by what is in them: a plan, a trace, a journal or its directory.
 
+use super::journal_dir::JOURNAL;
 use crate::plan::Plan;
 use crate::runner::{Failure, Outcome};
 use crate::session::RETIRE;
@@ -8,9 +9,6 @@ use crate::trace::delays::Gap;
 use crate::trace::{Event, SeenDelays, read_jsonl};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// The file of a journal's directory that holds its entries.
-const JOURNAL_FILE: &str = "journal.jsonl";
 
 /// What a file holds.
 #[derive(Clone, Debug)]
@@ -89,7 +87,7 @@ pub enum RunFileError {
 /// # Errors
 /// Says why it cannot be read, or where it is not what it seems to be.
 pub fn read_document(path: &Path) -> Result<Document, RunFileError> {
-    let file = if path.is_dir() { path.join(JOURNAL_FILE) } else { path.to_owned() };
+    let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
     let bytes = std::fs::read(&file).map_err(|source| RunFileError::Read { path: file.clone(), source })?;
     parse(&bytes).map_err(|problem| RunFileError::Form { path: file, problem })
 }

@@ -5,7 +5,7 @@
 
 use crate::runner::Ms;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Identity of a request within one process; never written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +24,12 @@ pub struct Resource {
     pub namespaced: bool,
 }
 
-const fn resource(api_version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Resource {
+pub(crate) const fn resource(
+    api_version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    namespaced: bool,
+) -> Resource {
     Resource { api_version, kind, plural, namespaced }
 }
 
@@ -69,12 +74,37 @@ impl Resource {
             false => self.collection(),
         }
     }
+    /// An object of this kind, with `apiVersion` and `kind` in front: items of lists and some answers lack them.
+    pub fn named(&self, object: Value) -> Value {
+        named(object, self.api_version, self.kind)
+    }
     fn root(&self) -> String {
         match self.api_version.contains('/') {
             true => format!("/apis/{}", self.api_version),
             false => format!("/api/{}", self.api_version),
         }
     }
+}
+
+/// An object with its `apiVersion` and `kind` in front.
+pub fn named(object: Value, api_version: &str, kind: &str) -> Value {
+    let mut named = Map::new();
+    named.insert("apiVersion".into(), api_version.into());
+    named.insert("kind".into(), kind.into());
+    if let Value::Object(rest) = object {
+        named.extend(rest.into_iter().filter(|(k, _)| k != "apiVersion" && k != "kind"));
+    }
+    Value::Object(named)
+}
+
+/// A value for a query, percent-encoded (RFC 3986: all but unreserved characters).
+pub fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
 }
 
 /// An HTTP method that we use.

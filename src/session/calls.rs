@@ -4,9 +4,8 @@
 //! decided upon and the mark of this execution, a demand for nodes an absolute number. So a call whose answer was lost can
 //! be made again, by this process or the next.
 
-use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Response};
+use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Response, percent};
 use super::mirror::{Mirror, text, uid};
-use super::reflect::percent;
 use crate::cluster::View;
 use crate::plan::execution::{Provision, Retirement};
 use crate::plan::{NodeId, Options};
@@ -351,7 +350,7 @@ impl Op {
             Op::Cordon { node, .. } | Op::Taint { node, .. } => match (at, status) {
                 (_, 404) => self.gone(t, node),
                 (At::Write, 200) => {
-                    t.mirror.apply(NODES, named(body, "v1", "Node"));
+                    t.mirror.apply(NODES, NODES.named(body));
                     Next::Done(Answer::Accepted)
                 }
                 // The node is not as it was: look again before it is decided anew.
@@ -363,7 +362,7 @@ impl Op {
                         Op::Cordon { on: false, .. } if !cordoned => settle(&body, node, t),
                         _ => Next::AgainAt(t.now),
                     };
-                    t.mirror.apply(NODES, named(body, "v1", "Node"));
+                    t.mirror.apply(NODES, NODES.named(body));
                     next
                 }
                 _ => Next::Done(answer.refused()),
@@ -385,7 +384,7 @@ impl Op {
                     if uid(&body) != pod.uid {
                         t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     }
-                    t.mirror.apply(PODS, named(body, "v1", "Pod"));
+                    t.mirror.apply(PODS, PODS.named(body));
                     Next::Found(pod.clone())
                 }
                 404 => {
@@ -396,7 +395,7 @@ impl Op {
             },
             Op::GetNode { node } => match status {
                 200 if uid(&body) == node.uid => {
-                    t.mirror.apply(NODES, named(body, "v1", "Node"));
+                    t.mirror.apply(NODES, NODES.named(body));
                     Next::Done(Answer::Accepted)
                 }
                 200 | 404 => self.gone(t, node),
@@ -419,7 +418,7 @@ impl Op {
                 let version = text(&body, "/metadata/resourceVersion").to_owned();
                 let new = body.pointer_mut("/items").map(Value::take);
                 items.extend(
-                    new.as_ref().and_then(Value::as_array).into_iter().flatten().map(|i| named(i.clone(), "v1", "Pod")),
+                    new.as_ref().and_then(Value::as_array).into_iter().flatten().map(|i| PODS.named(i.clone())),
                 );
                 if !next.is_empty() {
                     return get(pods_of(node, t.page, &next), At::Page(items));
@@ -460,7 +459,7 @@ impl Op {
                 Next::Done(Answer::refused(404, "NotFound", "the server knows no NodeClaims; is Karpenter installed?"))
             }
             (At::Reread, 200) if uid(body) == node.uid => {
-                t.mirror.apply(NODES, named(body.clone(), "v1", "Node"));
+                t.mirror.apply(NODES, NODES.named(body.clone()));
                 Next::Done(Answer::refused(409, "Conflict", "the node changed after its pods had been listed"))
             }
             (_, 200..=202 | 404) => Next::Done(Answer::Accepted),
@@ -594,15 +593,6 @@ fn delete_options(uid: &str, grace_ms: Option<Ms>) -> Value {
         options["gracePeriodSeconds"] = json!(ms / 1000);
     }
     options
-}
-
-/// An object from an answer, which may lack its kind.
-fn named(mut object: Value, api_version: &str, kind: &str) -> Value {
-    if let Some(o) = object.as_object_mut() {
-        o.insert("apiVersion".into(), api_version.into());
-        o.insert("kind".into(), kind.into());
-    }
-    object
 }
 
 #[cfg(test)]

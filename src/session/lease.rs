@@ -158,21 +158,38 @@ impl Lease {
         Ok(())
     }
     fn judge(&self, now: Ms, lease: &Value) -> Result<(), Taken> {
-        let holder = text(lease, "/spec/holderIdentity");
-        if holder.is_empty() || holder == self.holder {
-            return Ok(());
+        match Holder::of(lease, self.origin_unix_ms + now) {
+            Some(h) if h.name != self.holder && (!h.has_lapsed || self.had) => Err(Taken(h.words(&self.namespace))),
+            _ => Ok(()),
         }
-        let duration = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(30) * 1000;
+    }
+}
+
+/// Who holds a Lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Name of the execution.
+    pub name: String,
+    /// Time since it was renewed; None if it does not say.
+    pub age_ms: Option<Ms>,
+    /// It was not renewed for as long as it lasts: anybody may take it.
+    pub has_lapsed: bool,
+}
+
+impl Holder {
+    /// The holder of a Lease at a moment; None if nobody holds it.
+    pub fn of(lease: &Value, unix_ms: i64) -> Option<Holder> {
+        let name = text(lease, "/spec/holderIdentity").to_owned();
+        let seconds = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64);
+        let lasting = seconds.map_or(DURATION_MS, |s| s.saturating_mul(1000));
         let renewed = crate::snapshot::time::parse_rfc3339(text(lease, "/spec/renewTime"));
-        let age = renewed.map(|at| self.origin_unix_ms + now - at);
-        match age {
-            Some(age) if age >= duration && !self.had => Ok(()),
-            _ => Err(Taken(format!(
-                "execution {holder} holds the Lease {}/{LEASE}{}",
-                self.namespace,
-                age.map_or(String::new(), |a| format!(", renewed {} s ago", a.max(0) / 1000))
-            ))),
-        }
+        let age_ms = renewed.map(|at| unix_ms - at);
+        (!name.is_empty()).then(|| Holder { name, age_ms, has_lapsed: age_ms.is_some_and(|age| age >= lasting) })
+    }
+    /// `execution other holds the Lease kube-system/nodeferry, renewed 5 s ago`.
+    pub fn words(&self, namespace: &str) -> String {
+        let renewed = self.age_ms.map_or(String::new(), |a| format!(", renewed {} s ago", a.max(0) / 1000));
+        format!("execution {} holds the Lease {namespace}/{LEASE}{renewed}", self.name)
     }
 }
 

@@ -20,15 +20,15 @@ pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Reso
 pub use calls::CORDONED_BY;
 pub(crate) use calls::RETIRE;
 pub use journal::{Began, Entry, Record};
-pub use lease::LEASE;
+pub use lease::{Holder, LEASE};
 
 use crate::groups::GroupPacker;
 use crate::plan::Intent;
 use crate::runner::interface::Input as RunnerInput;
 use crate::runner::progress::Common;
 use crate::runner::{
-    Announcement, Answer, CallId, Failure, Fate, Ms, NoLaunches, Outbox, Outcome, Output as RunnerOutput, Packer,
-    Progress, Runner, StopMode,
+    Announcement, Answer, CallId, Failure, Fate, Ms, Outbox, Outcome, Output as RunnerOutput, Progress, Runner,
+    StopMode,
 };
 use crate::trace::Event;
 use api::FOLLOWED;
@@ -303,7 +303,7 @@ impl Session {
     /// The first complete view: the run begins, or goes on.
     fn enter(&mut self, out: &mut Vec<Output>) -> Result<(), String> {
         let Some(view) = self.mirror.view() else { return Ok(()) };
-        let packer = packer(&self.intent, view);
+        let packer = GroupPacker::of_procedure(view, &self.intent.options);
         let going_on = self.resumed.as_mut().and_then(|r| r.progress.take());
         let resumed = going_on.is_some();
         let runner = match going_on {
@@ -525,7 +525,7 @@ impl Session {
         let (events, changed) = self.observer.renewed(self.now, &renewed, view);
         let runner = match renewed.before {
             None => Ok(runner),
-            Some(_) => runner.renewed(view, packer(&self.intent, view)),
+            Some(_) => runner.renewed(view, GroupPacker::of_procedure(view, &self.intent.options)),
         };
         match runner {
             Ok(runner) => self.runner = Some(runner),
@@ -854,14 +854,6 @@ impl Session {
             return;
         }
         self.end = Some(end.clone());
-    }
-}
-
-/// Who plans the new nodes: only procedures that launch them need anybody.
-fn packer(intent: &Intent, view: crate::cluster::View<'_>) -> Arc<dyn Packer> {
-    match intent.options.procedure.launches() {
-        true => Arc::new(GroupPacker::new(view, &intent.options)),
-        false => Arc::new(NoLaunches),
     }
 }
 

@@ -1,6 +1,6 @@
 //! List and watch, one kind of object each: whatever fails, is late or is too old, the mirror gets there in the end.
 
-use super::api::{Exchange, Request, RequestId, Resource, Response, WatchEvent};
+use super::api::{Exchange, Request, RequestId, Resource, Response, WatchEvent, percent};
 use super::mirror::{Mirror, text};
 use crate::runner::Ms;
 use serde_json::Value;
@@ -116,20 +116,10 @@ impl Follower {
             *at = id;
         }
     }
-    /// Items of a list carry neither kind nor version of their own.
     fn items(&self, mut body: Value) -> Vec<Value> {
         let items = body.pointer_mut("/items").map(Value::take);
-        let Some(Value::Array(mut items)) = items else { return Vec::new() };
-        for item in &mut items {
-            self.name_kind(item);
-        }
-        items
-    }
-    fn name_kind(&self, item: &mut Value) {
-        if let Some(o) = item.as_object_mut() {
-            o.insert("apiVersion".into(), self.resource.api_version.into());
-            o.insert("kind".into(), self.resource.kind.into());
-        }
+        let Some(Value::Array(items)) = items else { return Vec::new() };
+        items.into_iter().map(|item| self.resource.named(item)).collect()
     }
 
     /// An event of the watch.
@@ -138,10 +128,9 @@ impl Follower {
             return Ok(());
         }
         match event {
-            WatchEvent::Applied(mut object) => {
+            WatchEvent::Applied(object) => {
                 (self.version, self.failures) = (version(&object), 0);
-                self.name_kind(&mut object);
-                mirror.watched(self.resource, object);
+                mirror.watched(self.resource, self.resource.named(object));
             }
             WatchEvent::Deleted(object) => {
                 (self.version, self.failures) = (version(&object), 0);
@@ -162,14 +151,4 @@ impl Follower {
 
 fn version(object: &Value) -> String {
     text(object, "/metadata/resourceVersion").to_owned()
-}
-
-/// A value for a query, percent-encoded (RFC 3986: all but unreserved characters).
-pub(crate) fn percent(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
 }

@@ -30,6 +30,7 @@ pub use decoder::{Decoder, KNOWN};
 pub use delays::{StartDelays, StartSample};
 pub use diagnostics::strict_violations;
 pub use error::ReadError;
+pub(crate) use owners::group;
 pub use source::Source;
 
 use crate::cluster::*;
@@ -233,6 +234,7 @@ pub struct RecordedBudget {
     pub disrupted: Vec<(Sym, i64)>,
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,10 +1,7 @@
 //! Which kinds are recorded: all that the reader knows, and what describes node groups.
 
 use crate::session::Resource;
-
-const fn kind(api_version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Resource {
-    Resource { api_version, kind, plural, namespaced }
-}
+use crate::session::api::resource as kind;
 
 /// What is asked for, in the order of the dump. Secrets and ConfigMaps are not among it, and never asked for.
 pub const RECORDED: &[Resource] = &[
@@ -40,15 +37,11 @@ pub const RECORDED: &[Resource] = &[
     kind("karpenter.sh/v1", "NodeClaim", "nodeclaims", false),
 ];
 
-/// API group of an `apiVersion`; empty for the core's.
-pub fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::api::FOLLOWED;
+    use crate::snapshot::group;
 
     #[test]
     fn what_a_session_follows_is_recorded_too() {

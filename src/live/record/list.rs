@@ -1,8 +1,9 @@
 //! Lists, page by page.
 
 use super::super::client::{Client, ConnectError, refusal};
+use crate::session::api::{named, percent};
 use crate::session::{Exchange, Response};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// Objects of one page.
 const PAGE: u32 = 500;
@@ -31,7 +32,7 @@ pub(super) async fn list(
         loop {
             let path = match token.is_empty() {
                 true => format!("{collection}?limit={PAGE}"),
-                false => format!("{collection}?limit={PAGE}&continue={}", percent_encoded(&token)),
+                false => format!("{collection}?limit={PAGE}&continue={}", percent(&token)),
             };
             let mut body = match client.patiently(&Exchange::get(path), true).await {
                 Response::Http { status: 200, body, .. } => body,
@@ -60,33 +61,11 @@ pub(super) async fn list(
     Err(failed(format!("its continuation was too old {BEGINNINGS} times; is the server overloaded?")))
 }
 
-/// An item of a list with its `apiVersion` and `kind` in front, which lists leave out.
-fn named(object: Value, api_version: &str, kind: &str) -> Value {
-    let mut named = Map::new();
-    named.insert("apiVersion".into(), json!(api_version));
-    named.insert("kind".into(), json!(kind));
-    if let Value::Object(rest) = object {
-        named.extend(rest.into_iter().filter(|(k, _)| k != "apiVersion" && k != "kind"));
-    }
-    Value::Object(named)
-}
-
-/// A text as a value of a query.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::live::testing::{Server, ok, runtime, status};
+    use serde_json::json;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 

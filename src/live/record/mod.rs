@@ -7,7 +7,7 @@ mod list;
 
 use super::client::{Client, ConnectError};
 use crate::ops::redact::Redaction;
-use crate::snapshot::Source;
+use crate::snapshot::{Source, group};
 use kinds::RECORDED;
 use list::{Listed, list};
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub async fn record(
 }
 
 fn kind_text(api_version: &str, kind: &str) -> String {
-    match kinds::group(api_version) {
+    match group(api_version) {
         "" => kind.to_owned(),
         group => format!("{kind}.{group}"),
     }
