@@ -7,7 +7,7 @@ use super::judge::{Promise, Verdict};
 use super::machines;
 use super::world::{EXECUTE, OFF, PACE, RESUME, World, near};
 use crate::luck::Luck;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -174,27 +174,37 @@ pub fn stop(world: &World, _: u64) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// The token expires in the middle: the execution ends, can be resumed, and goes on with another.
+/// How long the token is good for that expires in the middle.
+const GOOD_FOR: Duration = Duration::from_secs(8);
+
+/// The token expires in the middle: the execution ends, can be resumed, and goes on with another. The Node objects are deleted.
 pub fn token(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("token")?;
     let old = world.old()?;
-    let client = &world.plane.client;
-    let verdict = world.judged(&old, &Promise::Drained, |verdict| {
-        executor.plan(&world.drain(&old, "per-batch")?)?;
+    let (client, directory) = (&world.plane.client, world.plane.directory());
+    let verdict = world.judged(&old, &Promise::Gone, |verdict| {
+        // Long enough for the token to expire within it, as what the server remembers is.
+        let mut intent = world.drain(&old, "per-batch")?;
+        intent.options["batch_size"] = json!(1);
+        intent.options["soak_ms"] = json!(3000);
+        intent.options["terminate_nodes"] = json!(true);
+        intent.options["execution"] = json!({"retire": {"*": {"by": "node"}}});
+        executor.plan(&intent)?;
+        let short = identity::expiring(&world.token.borrow(), directory, GOOD_FOR, &world.kubeconfig)?;
         let mut running = executor.start(&EXECUTE)?;
-        evicted(&executor, &mut running, 5)?;
-        identity::revoke(client, &world.token.borrow())?;
+        evicted(&executor, &mut running, 1)?;
         let ended = running.wait()?;
         verdict.says(ended.code == Some(RESUMABLE), || {
             format!("ended with {:?} instead of {RESUMABLE}: {}", ended.code, ended.stderr)
         });
-        let old_token =
-            world.token.replace(identity::token(client, &world.plane.kubeconfig(), "second", &world.kubeconfig)?);
-        let found = executor.files_with(&old_token.text)?;
+        verdict.says(ended.stderr.contains("401"), || format!("does not say why it ended: {}", ended.stderr));
+        world.token.replace(identity::token(client, &world.plane.kubeconfig(), &world.kubeconfig)?);
+        let found = executor.files_with(&short.text)?;
         verdict.says(found.is_empty(), || format!("the expired token is written down in {}", found.join(", ")));
         executor.run(&RESUME)?.with(0)?;
         Ok(())
     })?;
+    cluster::add_nodes(client, pool(&old), &old)?;
     world.turn();
     Ok(verdict)
 }
@@ -202,31 +212,30 @@ pub fn token(world: &World, _: u64) -> Result<Verdict> {
 /// Exit status of an execution that can be resumed.
 const RESUMABLE: i32 = 5;
 
-/// A plan that was made for another cluster is refused, and nothing is touched.
+/// A plan that was made for another cluster is refused, and nothing is touched, though the nodes have the same names there.
 pub fn another_cluster(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("another-cluster")?;
     let old = world.old()?;
-    world.judged(&old, &Promise::Untouched, |verdict| {
+    let twin = world.twin()?;
+    twin.judged(&old, &Promise::Untouched, |verdict| {
         executor.plan(&world.drain(&old, "per-batch")?)?;
-        // The same objects, but for which cluster they are of.
-        let path = executor.file("plan.json");
-        let plan = std::fs::read_to_string(&path)?;
-        let uid = world.plane.client.get("/api/v1/namespaces/kube-system")?.ok()?["metadata"]["uid"].take();
-        let uid = uid.as_str().context("kube-system has no uid")?;
-        verdict.says(plan.contains(uid), || "the plan does not say which cluster it is for".into());
-        std::fs::write(&path, plan.replace(uid, "00000000-0000-4000-8000-000000000000"))?;
-        let ended = executor.run(&EXECUTE)?;
+        let ended = executor.by(&twin.kubeconfig).run(&EXECUTE)?;
         verdict.says(ended.code == Some(2), || format!("ended with {:?} instead of 2", ended.code));
-        verdict.says(ended.stderr.contains("cluster"), || format!("does not say why: {}", ended.stderr));
+        verdict.says(ended.stderr.contains("another cluster"), || format!("does not say why: {}", ended.stderr));
         Ok(())
     })
+}
+
+/// The pool that nodes are of, by their names.
+fn pool(nodes: &[String]) -> &str {
+    nodes.first().and_then(|n| n.split('-').next()).unwrap_or_default()
 }
 
 /// A surge: a command makes new nodes and another one ends the old ones.
 pub fn surge(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("surge")?;
     let old = world.old()?;
-    let pool = old[0].split('-').next().unwrap_or_default().to_owned();
+    let pool = pool(&old);
     let verdict = world.judged(&old, &Promise::Gone, |verdict| {
         let predicted = executor.plan(&Intent {
             nodes: &old,
@@ -234,7 +243,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
                 "procedure": "surge", "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
                 "surge": {"preset": "aks", "max_surge": 1, "node_soak_ms": 1000},
                 "execution": {
-                    "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), &pool), "every_ms": 5000}},
+                    "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), pool), "every_ms": 5000}},
                     "retire": {"*": {"by": "command", "command": machines::end(&world.plane.kubeconfig()), "every_ms": 2000}},
                 },
             }),

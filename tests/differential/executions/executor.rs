@@ -102,6 +102,14 @@ impl Executor {
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), started: std::cell::Cell::new(0) })
     }
+    /// The same with another kubeconfig.
+    pub fn by(&self, kubeconfig: &Path) -> Executor {
+        Executor {
+            directory: self.directory.clone(),
+            kubeconfig: kubeconfig.to_owned(),
+            started: std::cell::Cell::new(self.started.get()),
+        }
+    }
     /// A file of it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)

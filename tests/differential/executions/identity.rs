@@ -1,18 +1,21 @@
 //! Whom the executor is taken for: a ServiceAccount with just the rights that nodeferry ships, and its tokens.
 
 use crate::bed::client::Client;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const NAMESPACE: &str = "nodeferry";
 const ACCOUNT: &str = "nodeferry";
 
-/// A token that can be taken back, and the kubeconfig that carries it.
+/// A token, and that it stands in a kubeconfig.
 pub struct Token {
     /// What must be found nowhere.
     pub text: String,
-    secret: String,
 }
 
 /// Applies the ClusterRoles of `deploy/` and binds all of them to the ServiceAccount.
@@ -57,30 +60,57 @@ fn apply(client: &Client, object: &Value) -> Result<()> {
     Ok(())
 }
 
-/// A new token of the account, and a kubeconfig with it.
-pub fn token(client: &Client, admin: &Path, secret: &str, kubeconfig: &Path) -> Result<Token> {
-    let made = client
-        .create(&format!("/api/v1/namespaces/{NAMESPACE}/secrets"), &json!({"metadata": {"name": secret}}))?
-        .ok()?;
-    let bound = json!({"kind": "Secret", "apiVersion": "v1", "name": secret, "uid": made["metadata"]["uid"]});
-    let request = json!({"spec": {"expirationSeconds": 3600, "boundObjectRef": bound}});
+/// A new token of the account for an hour, and a kubeconfig with it.
+pub fn token(client: &Client, admin: &Path, kubeconfig: &Path) -> Result<Token> {
     let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}/token");
-    let answer = client.create(&path, &request)?.ok()?;
+    let answer = client.create(&path, &json!({"spec": {"expirationSeconds": 3600}}))?.ok()?;
     let text = answer["status"]["token"].as_str().context("no token was given")?.to_owned();
+    carry(Token { text }, admin, kubeconfig)
+}
+
+/// The API server takes a token for so long after it has expired (go-jose `DefaultLeeway`).
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The same token, but that it expires after `lasts`: no token is given for less than ten minutes, so its claims are signed anew with the
+/// key of the control plane in `directory`. What the API server has lately checked it remembers for ten seconds more.
+pub fn expiring(token: &Token, directory: &Path, lasts: Duration, kubeconfig: &Path) -> Result<Token> {
+    let mut parts = token.text.split('.');
+    let (Some(header), Some(claims)) = (parts.next(), parts.next()) else { bail!("the token is no JWT") };
+    let mut claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims)?)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    claims["exp"] = json!((now + lasts - LEEWAY).as_secs());
+    let signed = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims)?));
+    let random = SystemRandom::new();
+    let signature =
+        key(directory)?.sign(&random, signed.as_bytes()).map_err(|e| anyhow!("cannot sign a token: {e}"))?;
+    let text = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
+    carry(Token { text }, &directory.join("kubeconfig"), kubeconfig)
+}
+
+/// The key of the control plane's ServiceAccounts: a P-256 key in SEC 1's form (RFC 5915), in PEM.
+fn key(directory: &Path) -> Result<EcdsaKeyPair> {
+    let pem = std::fs::read_to_string(directory.join("service-account.key"))?;
+    let text: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
+    let der = BASE64_STANDARD.decode(text)?;
+    // SEQUENCE { INTEGER 1, OCTET STRING (32 bytes), [0] curve, [1] BIT STRING (65 bytes, the last) }.
+    let (private, public) = match der.as_slice() {
+        [0x30, _, 2, 1, 1, 4, 32, rest @ ..] if rest.len() > 32 + 65 => (&rest[..32], &rest[rest.len() - 65..]),
+        _ => bail!("service-account.key is no P-256 key as it was expected"),
+    };
+    let random = SystemRandom::new();
+    EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, private, public, &random)
+        .map_err(|e| anyhow!("service-account.key: {e}"))
+}
+
+/// Writes the kubeconfig of an admin with a token in the admin's place.
+fn carry(token: Token, admin: &Path, kubeconfig: &Path) -> Result<Token> {
     let mut config: Value = serde_saphyr::from_str(&std::fs::read_to_string(admin)?)?;
     for user in config["users"].as_array_mut().into_iter().flatten() {
-        user["user"] = json!({"token": text});
+        user["user"] = json!({"token": token.text});
     }
     // Whoever reads it meanwhile finds the old one or the new one, whole.
     let fresh = kubeconfig.with_extension("fresh");
     std::fs::write(&fresh, serde_json::to_vec(&config)?)?;
     std::fs::rename(&fresh, kubeconfig)?;
-    Ok(Token { text, secret: secret.to_owned() })
-}
-
-/// Takes a token back: the API server answers 401 from then on, as for one that has expired. What it has lately checked it
-/// remembers for ten seconds.
-pub fn revoke(client: &Client, token: &Token) -> Result<()> {
-    client.delete(&format!("/api/v1/namespaces/{NAMESPACE}/secrets/{}", token.secret), &json!({}))?.ok()?;
-    Ok(())
+    Ok(token)
 }

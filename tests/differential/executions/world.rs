@@ -30,6 +30,7 @@ const REST: Duration = Duration::from_millis(15);
 
 /// A cluster on which things are tried.
 pub struct World {
+    binary: PathBuf,
     /// What else must live as long as the cluster; ended before it.
     pub beside: Vec<Component>,
     /// The control plane.
@@ -77,8 +78,9 @@ impl World {
         let kubelets = Kubelets::start(&plane.client, Delays { start: START, stop: STOP });
         identity::install(&plane.client)?;
         let kubeconfig = directory.join("kubeconfig");
-        let token = identity::token(&plane.client, &plane.kubeconfig(), "first", &kubeconfig)?;
+        let token = identity::token(&plane.client, &plane.kubeconfig(), &kubeconfig)?;
         Ok(World {
+            binary: binary.to_owned(),
             beside: Vec::new(),
             plane,
             _kubelets: kubelets,
@@ -88,6 +90,14 @@ impl World {
             kubeconfig,
             token: token.into(),
         })
+    }
+    /// Another cluster, whose nodes bear the names of this one's.
+    pub fn twin(&self) -> Result<World> {
+        let twin = World::start(&self.binary, &self.directory.join("twin"), self.size)?;
+        for pool in ["blue", "green"] {
+            cluster::add_nodes(&twin.plane.client, pool, &cluster::names(pool, self.size))?;
+        }
+        Ok(twin)
     }
     /// Drains these nodes four at a time, as `kubectl drain` does it.
     pub fn drain<'a>(&self, nodes: &'a [String], cordon: &str) -> Result<Intent<'a>> {
