@@ -376,6 +376,7 @@ impl Session {
                     false => self.settling.answered(self.now, response),
                 };
                 self.recovered(&response, out);
+                self.kept_up(&asker, &response, out);
                 if matches!(response, Response::Http { status: 401, .. }) {
                     return self.unauthorized(out);
                 }
@@ -400,6 +401,24 @@ impl Session {
                 matches!(self.calls.get(id).map(|c| &c.state), Some(CallState::Asked(At::Program)))
             }
             _ => false,
+        }
+    }
+    /// Tells of trouble with what goes on while no call of the runner is under way.
+    fn kept_up(&mut self, asker: &Asker, response: &Response, out: &mut Vec<Output>) {
+        let what = match asker {
+            Asker::Lease => "the Lease".to_owned(),
+            Asker::List(i) => format!("list {}", FOLLOWED[*i].plural),
+            Asker::Watch(_) | Asker::Call(_) | Asker::Standing(_) => return,
+        };
+        let why = match response {
+            Response::Lost(why) => format!("no answer: {why}"),
+            Response::Http { status: status @ 500.., body, .. } => {
+                format!("{status}: {}", mirror::text(body, "/message"))
+            }
+            _ => return,
+        };
+        if let Some(text) = self.outage.trouble(self.now, &format!("{what}: {why}")) {
+            self.append(Record::Note { text }, false, out);
         }
     }
     /// Tells it when the API server answers again after it did not.

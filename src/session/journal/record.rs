@@ -72,7 +72,7 @@ pub enum Record {
         /// Text.
         text: String,
     },
-    /// Something a person should know: what a program printed, why a request is repeated.
+    /// Something a person should know: what a program printed, when the API server is in trouble.
     Note {
         /// Text, without credentials.
         text: String,
