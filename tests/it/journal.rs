@@ -13,6 +13,20 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+/// The beginning of an execution of a plan.
+pub(crate) fn began(plan: Plan) -> Began {
+    Began {
+        journal_version: JOURNAL_VERSION,
+        nodeferry: "0.1.0".into(),
+        execution: "shop-1".into(),
+        cluster: "5d1c6d0e".into(),
+        context: "kind-shop".into(),
+        unix_ms: 1_795_229_856_000,
+        plan_sha256: "00".repeat(32),
+        plan,
+    }
+}
+
 /// What an execution has written down when its first calls are about to leave.
 fn first_entries() -> Vec<Entry> {
     let params =
@@ -35,16 +49,7 @@ fn first_entries() -> Vec<Entry> {
         object: "old-1".into(),
         uid: String::new(),
     });
-    let mut records = vec![Record::Began(Box::new(Began {
-        journal_version: JOURNAL_VERSION,
-        nodeferry: "0.1.0".into(),
-        execution: "shop-1".into(),
-        cluster: "5d1c6d0e".into(),
-        context: "kind-shop".into(),
-        unix_ms: 1_795_229_856_000,
-        plan_sha256: "00".repeat(32),
-        plan: Plan::new(intent, Baseline::default(), Value::Null),
-    }))];
+    let mut records = vec![Record::Began(Box::new(began(Plan::new(intent, Baseline::default(), Value::Null))))];
     records.extend(ProgressLog::new().records(progress, calls.collect()));
     (0..).zip(records).map(|(seq, record)| Entry { seq, t_ms: seq as i64 * 1500, record }).collect()
 }

@@ -1,20 +1,13 @@
 //! What files of plans and runs say: `report`, `calibrate`, `diff`, and the loop from a run's delays to the next plan.
 
-use crate::cli::{Dir, Ran, nodeferry_of};
+use crate::cli::{Dir, nodeferry};
+use crate::journal::began;
 use nodeferry::plan::Plan;
 use nodeferry::runner::Outcome;
-use nodeferry::session::journal::{Began, Call, Entry, JOURNAL_VERSION, Record, Writer};
+use nodeferry::session::journal::{Call, Entry, Record, Writer};
 use nodeferry::trace::{Event, EventKind, read_jsonl};
 use serde_json::Value;
 use std::path::Path;
-
-fn nodeferry(dir: &Dir, args: &[&str]) -> Ran {
-    nodeferry_of(Path::new(env!("CARGO_BIN_EXE_nodeferry")), dir, args, "")
-}
-
-fn json(ran: &Ran) -> Value {
-    serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{}\n{}", ran.stdout, ran.stderr))
-}
 
 /// Slow starts on one workload, else a second; machines of a minute; budgets that refuse.
 const SCENARIO: &str = "\
@@ -50,16 +43,7 @@ fn planned(dir: &Dir, name: &str, seed: &str, more: &[&str]) -> (String, String)
 fn journal(dir: &Dir, name: &str, plan: &str, trace: &str, edit: impl FnOnce(&mut Vec<(i64, Record)>)) -> String {
     let text = std::fs::read_to_string(plan).expect("the plan is there");
     let events = read_jsonl(std::fs::File::open(trace).expect("the trace is there")).expect("a trace");
-    let began = Began {
-        journal_version: JOURNAL_VERSION,
-        nodeferry: "0.1.0".into(),
-        execution: "shop-1".into(),
-        cluster: "5d1c6d0e".into(),
-        context: "kind-shop".into(),
-        unix_ms: 1_795_229_856_000,
-        plan_sha256: "00".repeat(32),
-        plan: Plan::parse(&text).expect("a plan"),
-    };
+    let began = began(Plan::parse(&text).expect("a plan"));
     let mut records = vec![(0, Record::Began(Box::new(began)))];
     let last = events.last().expect("events").t_ms as i64;
     let happened = |e: Event| (e.t_ms as i64, Record::Happened(Box::new(e)));
@@ -81,7 +65,7 @@ fn an_execution_that_went_as_predicted_differs_in_nothing() {
     let dir = Dir::new();
     let (plan, trace) = planned(&dir, "a", "1", &[]);
     let folder = journal(&dir, "run", &plan, &trace, |_| ());
-    let report = json(&nodeferry(&dir, &["report", &folder, "-o", "json"]));
+    let report = nodeferry(&dir, &["report", &folder, "-o", "json"]).json();
     let batches = report["batches"].as_array().expect("batches");
     assert_eq!(batches.len(), 3);
     for row in batches.iter().chain([&report["whole"]]) {
@@ -129,7 +113,7 @@ fn what_went_otherwise_is_reported_with_interruptions_and_waits() {
         let t = records[batch].0;
         records.insert(batch, (t, Record::Happened(Box::new(Event { t_ms: t as u64, ..opened }))));
     });
-    let report = json(&nodeferry(&dir, &["report", &folder, "-o", "json"]));
+    let report = nodeferry(&dir, &["report", &folder, "-o", "json"]).json();
     let (whole, second) = (&report["whole"], &report["batches"][1]);
     let late = |pair: &Value| pair["actual"].as_i64().expect("actual") - pair["predicted"].as_i64().expect("predicted");
     assert_eq!((late(&whole["duration_ms"]), late(&second["duration_ms"])), (60_000, 60_000));
@@ -165,7 +149,7 @@ fn an_execution_without_a_prediction_is_reported_as_it_was() {
         let Some((_, Record::Began(began))) = records.first_mut() else { panic!("no beginning") };
         began.plan.forecast = Value::Null;
     });
-    let report = json(&nodeferry(&dir, &["report", &folder, "-o", "json"]));
+    let report = nodeferry(&dir, &["report", &folder, "-o", "json"]).json();
     let batches = report["batches"].as_array().expect("batches");
     assert_eq!(batches.len(), 3);
     for row in batches.iter().chain([&report["whole"]]) {
@@ -195,7 +179,7 @@ fn an_execution_that_has_not_ended_is_reported_as_far_as_it_is() {
     let mut bytes = std::fs::read(&path).expect("a journal");
     bytes.extend_from_slice(b"{\"seq\":99");
     std::fs::write(&path, bytes).expect("a journal");
-    let report = json(&nodeferry(&dir, &["report", &folder, "-o", "json"]));
+    let report = nodeferry(&dir, &["report", &folder, "-o", "json"]).json();
     assert_eq!(report["whole"]["outcome"], Value::Null);
     assert_eq!(report["whole"]["duration_ms"]["actual"], Value::Null);
     assert_eq!(report["batches"][0]["duration_ms"]["difference_percent"], 0.0);
@@ -270,7 +254,7 @@ fn two_plans_are_explained() {
     // Runs: the same, other, and a plan against a run.
     assert_eq!(nodeferry(&dir, &["diff", &trace, &trace]).status, 0);
     let ran = nodeferry(&dir, &["diff", &trace, &other, "-o", "json"]);
-    let sections = json(&ran)["sections"].clone();
+    let sections = ran.json()["sections"].clone();
     assert_eq!(ran.status, 1);
     assert!(sections.to_string().contains("batches: 3 → 1"), "{sections}");
     let ran = nodeferry(&dir, &["diff", &a, &trace]);

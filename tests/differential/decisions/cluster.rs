@@ -1,6 +1,7 @@
 //! Random clusters: nodes, namespaces, services, volumes, priorities and budgets, as one would create them.
 
 use super::Shape;
+use crate::bed::nodes;
 use crate::luck::Luck;
 use serde_json::{Map, Value, json};
 
@@ -221,22 +222,11 @@ fn node(luck: &mut Luck, shape: &Shape, i: usize, image_sizes: &[i64]) -> Value 
             images.push(json!({"names": [image], "sizeBytes": size}));
         }
     }
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": ""});
-    let conditions = [
-        condition("MemoryPressure", "False"),
-        condition("DiskPressure", "False"),
-        condition("PIDPressure", "False"),
-        condition("Ready", "True"),
-    ];
+    let mut status = nodes::status(&json!(capacity), &json!(allocatable));
+    status["images"] = json!(images);
     json!({
         "metadata": {"name": name, "labels": labels},
         "spec": {"taints": taints, "unschedulable": luck.percent(5)},
-        "status": {
-            "capacity": capacity, "allocatable": allocatable, "images": images, "conditions": conditions,
-            "nodeInfo": {
-                "kubeletVersion": "v1.36.3", "architecture": "amd64", "operatingSystem": "linux", "bootID": "", "containerRuntimeVersion": "",
-                "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "osImage": "", "systemUUID": "",
-            },
-        },
+        "status": status,
     })
 }

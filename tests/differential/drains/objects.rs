@@ -2,6 +2,7 @@
 
 use super::draw::Piece;
 use crate::bed::kubelets::{START, STOP};
+use crate::bed::nodes;
 use serde_json::{Value, json};
 
 /// Who makes a workload's pods.
@@ -54,24 +55,12 @@ pub fn node(pool: &str, i: usize, (cpu, memory): (i64, i64), ssd: bool, taints: 
     let zone = format!("z{}", i % 2);
     let disk = if ssd { "ssd" } else { "hdd" };
     let room = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Gi"), "pods": "60"});
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": ""});
     json!({
         "metadata": {"name": name, "labels": {
             "kubernetes.io/hostname": name, "agentpool": pool, "disktype": disk, "topology.kubernetes.io/zone": zone,
         }},
         "spec": {"taints": taints},
-        "status": {
-            "capacity": room, "allocatable": room,
-            "conditions": [
-                condition("MemoryPressure", "False"), condition("DiskPressure", "False"),
-                condition("PIDPressure", "False"), condition("Ready", "True"),
-            ],
-            "nodeInfo": {
-                "kubeletVersion": "v1.36.3", "architecture": "amd64", "operatingSystem": "linux", "bootID": "",
-                "containerRuntimeVersion": "", "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "osImage": "",
-                "systemUUID": "",
-            },
-        },
+        "status": nodes::status(&room, &room),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bed::client::Client;
 use crate::bed::kubelets::{START, STOP, running};
+use crate::bed::nodes;
 use crate::bed::rest::{budgets_are_counted, create_node, nodes_are_ready, pods_are_ready, wait};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -61,25 +62,13 @@ const UNREADY: &str = "cache";
 /// A node of a pool as its kubelet would report it.
 pub fn node(pool: &str, name: &str) -> Value {
     let room = json!({"cpu": "4", "memory": "16Gi", "pods": "60"});
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": ""});
     json!({
         "metadata": {"name": name, "labels": {
             "kubernetes.io/hostname": name, POOL: pool, "topology.kubernetes.io/zone": "z1",
             "node.kubernetes.io/instance-type": "standard-4", "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux",
         }},
         "spec": {"taints": [], "providerID": format!("test://{name}")},
-        "status": {
-            "capacity": room, "allocatable": room,
-            "conditions": [
-                condition("MemoryPressure", "False"), condition("DiskPressure", "False"),
-                condition("PIDPressure", "False"), condition("Ready", "True"),
-            ],
-            "nodeInfo": {
-                "kubeletVersion": "v1.36.3", "architecture": "amd64", "operatingSystem": "linux", "bootID": "",
-                "containerRuntimeVersion": "", "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "osImage": "",
-                "systemUUID": "",
-            },
-        },
+        "status": nodes::status(&room, &room),
     })
 }
 
