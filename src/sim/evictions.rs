@@ -4,6 +4,10 @@
 //! has written it since. Whoever comes second in the same moment finds a conflict, sleeps half a second and looks again
 //! (pkg/registry/core/pod/storage/eviction.go, 1.36: `EvictionsRetry`, `checkAndDecrement`). Two pods of one budget that
 //! `kubectl drain` evicts at once are such a pair.
+//!
+//! Before that it lists the budgets, at the newest version there is. Such a list comes from the watch cache, which must be told that it
+//! has seen all; the server asks etcd for that ten times a second at most (`storage/cacher/progress`, since 1.31). So evictions that come faster
+//! wait for each other, are let go together, and meet at their budget.
 
 use crate::cluster::draw::Draws;
 use crate::cluster::{BudgetIdx, Change, PodIdx};
@@ -14,6 +18,20 @@ const TRIES: u32 = 20;
 /// `EvictionsRetry`: the sleep after a conflict, and the most that its jitter adds (a tenth).
 const SLEEP_MS: i64 = 500;
 const JITTER_MS: u64 = 50;
+
+/// `progressRequestPeriod`: from one question to etcd how far its watches are to the next.
+const PROGRESS_MS: i64 = 100;
+
+/// An eviction that waits until the budgets are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which pod.
+    pub pod: PodIdx,
+    /// Whether it is this pod only, by its uid.
+    pub precondition: bool,
+    /// `deleteOptions.gracePeriodSeconds`, in milliseconds.
+    pub grace_ms: Option<i64>,
+}
 
 /// An eviction whose budget has been looked at.
 #[derive(Clone, Debug)]
@@ -45,14 +63,45 @@ pub enum Write {
 pub struct Evictions {
     written: BTreeMap<BudgetIdx, u64>,
     open: BTreeMap<u64, Eviction>,
+    waiting: BTreeMap<u64, Waiting>,
+    /// When etcd was last asked how far the watch of budgets is, or will be.
+    asked: Option<i64>,
+    /// Something was written since the watch cache of budgets knew that it had seen all.
+    stale: bool,
 }
 
 impl Evictions {
-    /// Counts the writes of each budget's status.
+    /// Counts the writes of each budget's status, and notes others.
     pub fn on_change(&mut self, change: Change) {
+        self.stale = true;
         if let Change::Budget(budget) = change {
             *self.written.entry(budget).or_default() += 1;
+            // The cache sees it as an event, whose version is the newest.
+            self.stale = false;
         }
+    }
+    /// When the budgets are listed for an eviction that arrives now.
+    pub fn list_at(&mut self, now: i64) -> i64 {
+        if !self.stale {
+            return now;
+        }
+        let at = match self.asked {
+            Some(asked) if now <= asked => asked,
+            Some(asked) => now.max(asked + PROGRESS_MS),
+            None => now,
+        };
+        self.asked = Some(at);
+        self.stale = at > now;
+        at
+    }
+    /// An eviction waits for the list.
+    pub fn wait(&mut self, call: u64, waiting: Waiting) {
+        self.waiting.insert(call, waiting);
+    }
+    /// The list is there.
+    pub fn listed(&mut self, call: u64) -> Option<Waiting> {
+        self.stale = false;
+        self.waiting.remove(&call)
     }
     fn version(&self, budget: BudgetIdx) -> u64 {
         self.written.get(&budget).copied().unwrap_or(0)
@@ -114,6 +163,30 @@ mod tests {
         assert!((500..550).contains(&ms), "{ms}");
         e.looked_again(2);
         assert!(matches!(wrote(&mut e, 2), Some(Write::Done(_))));
+    }
+
+    #[test]
+    fn a_list_of_budgets_waits_for_the_next_word_of_etcd_if_anything_was_written() {
+        let wrote = |e: &mut Evictions| e.on_change(Change::Pod(PodIdx(9), crate::cluster::PodChange::Bound));
+        let mut e = Evictions::default();
+        assert_eq!(e.list_at(1_000), 1_000);
+        wrote(&mut e);
+        // The first question goes out at once, those in the same moment are answered by it, later ones by the next, 100 ms after.
+        assert_eq!(e.list_at(1_000), 1_000);
+        assert_eq!(e.list_at(1_000), 1_000);
+        wrote(&mut e);
+        assert_eq!(e.list_at(1_030), 1_100);
+        assert_eq!(e.list_at(1_080), 1_100);
+        let waiting = Waiting { pod: PodIdx(1), precondition: true, grace_ms: None };
+        e.wait(7, waiting);
+        assert_eq!((e.listed(7), e.listed(7)), (Some(waiting), None));
+        // Nothing was written since: the cache is known to be fresh. A budget's own status makes it so too.
+        assert_eq!(e.list_at(1_110), 1_110);
+        wrote(&mut e);
+        e.on_change(Change::Budget(BUDGET));
+        assert_eq!(e.list_at(1_120), 1_120);
+        wrote(&mut e);
+        assert_eq!(e.list_at(1_500), 1_500);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::controllers::Controllers;
 use super::ctx::Ctx;
 use super::delays::Delays;
 use super::event::{EventQueue, Timer};
-use super::evictions::{Evictions, Write};
+use super::evictions::{Evictions, Waiting, Write};
 use super::faults::{Component, Faults};
 use super::gates::Gates;
 use super::kubelet::Kubelet;
@@ -346,7 +346,8 @@ impl World {
             | Timer::Launch(_)
             | Timer::NodeReady(_)
             | Timer::NodeDeleted(_) => Component::ApiServer,
-            Timer::Fault(_) | Timer::Call(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
+            Timer::Fault(_) | Timer::Call(_) => return None,
+            Timer::EvictionLook(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
             Timer::Gate(_) | Timer::Runner => return None,
         })
     }
@@ -362,6 +363,7 @@ impl World {
         match timer {
             Timer::Fault(i) => w.strike(i),
             Timer::Call(id) => w.perform(id),
+            Timer::EvictionLook(id) => w.eviction_look(id),
             Timer::EvictionWrite(id) => w.eviction_write(id),
             Timer::EvictionRetry(id) => w.eviction_retry(id),
             Timer::Gate(id) => {
@@ -719,9 +721,33 @@ impl World {
         if self.current(pod).is_some() { Answer::UidChanged } else { Answer::Gone }
     }
 
-    /// An eviction reaches the API server. None if it is answered later: where a budget has to be charged, its status
-    /// is written first, a call of the server to itself.
+    /// An eviction reaches the API server. None if it is answered later: where a budget could protect the pod, the budgets are listed
+    /// first, which may have to wait.
     fn evict(&mut self, id: u64, pod: PodIdx, precondition: bool, grace_ms: Option<i64>) -> Option<Answer> {
+        let waiting = Waiting { pod, precondition, grace_ms };
+        let lists = self.current(pod).is_some_and(|p| {
+            let p = &self.state.pods[p];
+            p.phase == crate::cluster::Phase::Running && p.deleting.is_none()
+        });
+        let at = if lists { self.evictions.list_at(self.now) } else { self.now };
+        if at > self.now {
+            self.evictions.wait(id, waiting);
+            self.timers.schedule(at, Timer::EvictionLook(id));
+            return None;
+        }
+        self.look(id, waiting)
+    }
+    /// The budgets are listed.
+    fn eviction_look(&mut self, id: u64) {
+        let Some(waiting) = self.evictions.listed(id) else { return };
+        let answer = if self.is_away() { Some(Answer::Unknown) } else { self.look(id, waiting) };
+        if let Some(answer) = answer {
+            self.reply(id, answer);
+        }
+    }
+    /// The API server looks at an eviction's pod and budget. None if it is answered later: where a budget has to be charged, its status
+    /// is written first, a call of the server to itself.
+    fn look(&mut self, id: u64, Waiting { pod, precondition, grace_ms }: Waiting) -> Option<Answer> {
         if precondition && self.state.pods[pod].gone {
             return Some(self.other_uid_or_gone(pod));
         }
