@@ -289,7 +289,8 @@ fn ended(end: &End, dir: &Path) -> i32 {
         End::Finished(outcome, failure) => {
             say(&format!("{}; what was predicted against what came: nodeferry report {dir}", outcome.text()));
             if let Some(f) = failure {
-                say(&format!("{}\n  cause:  {}\n  remedy: {}", f.message, f.cause, f.remedy));
+                let cause = if f.cause.is_empty() { String::new() } else { format!("\n  cause:  {}", f.cause) };
+                say(&format!("{}{cause}\n  remedy: {}", f.message, f.remedy));
             }
             outcome.exit_status()
         }

@@ -85,10 +85,15 @@ fn begun(executor: &Executor, running: &mut super::executor::Running) -> Result<
     Ok(())
 }
 
+/// How many evictions the journal tells of.
+fn evictions(executor: &Executor) -> usize {
+    journal(executor).matches("\"eviction_accepted\"").count()
+}
+
 /// Waits until the journal tells of so many evictions.
 fn evicted(executor: &Executor, running: &mut super::executor::Running, count: usize) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(90);
-    while journal(executor).matches("\"eviction_accepted\"").count() < count {
+    while evictions(executor) < count {
         if running.has_ended()? || Instant::now() > until {
             bail!("the execution has not come to {count} evictions; see {}", executor.directory.display());
         }
@@ -101,7 +106,7 @@ fn evicted(executor: &Executor, running: &mut super::executor::Running, count: u
 fn calm(executor: &Executor) {
     let mut before = usize::MAX;
     for _ in 0..100 {
-        let now = journal(executor).matches("\"eviction_accepted\"").count();
+        let now = evictions(executor);
         if now == before {
             return;
         }
@@ -137,15 +142,18 @@ pub fn outage(world: &World, seed: u64) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Somebody stops it in the middle; later the rest is planned and done.
-pub fn stop(world: &World, _: u64) -> Result<Verdict> {
+/// Somebody stops it in the middle, with an odd seed from another terminal and with an even one by Ctrl-C; later the rest is planned and done.
+pub fn stop(world: &World, seed: u64) -> Result<Verdict> {
     let executor = world.executor("stop")?;
     let old = world.old()?;
     let mut verdict = world.judged(&old, &Promise::DrainedOrUntouched, |verdict| {
         executor.plan(&world.drain(&old, "all-first")?)?;
         let mut running = executor.start(&EXECUTE)?;
         evicted(&executor, &mut running, 10)?;
-        executor.run(&["stop", "journal"])?.with(0)?;
+        match seed % 2 {
+            1 => drop(executor.run(&["stop", "journal"])?.with(0)?),
+            _ => running.signal("INT")?,
+        }
         running.wait()?.with(0)?;
         let outcome = executor.outcome("journal")?;
         verdict.says(outcome == "STOPPED", || format!("the journal says that it ended as {outcome:?}, not STOPPED"));
@@ -177,7 +185,8 @@ pub fn stop(world: &World, _: u64) -> Result<Verdict> {
 /// How long the token is good for that expires in the middle.
 const GOOD_FOR: Duration = Duration::from_secs(8);
 
-/// The token expires in the middle: the execution ends, can be resumed, and goes on with another. The Node objects are deleted.
+/// The token expires in the middle: the execution ends, can be resumed, and goes on with another. Then the terminal is
+/// closed, then it is told to end. The Node objects are deleted.
 pub fn token(world: &World, _: u64) -> Result<Verdict> {
     let executor = world.executor("token")?;
     let old = world.old()?;
@@ -201,6 +210,16 @@ pub fn token(world: &World, _: u64) -> Result<Verdict> {
         world.token.replace(identity::token(client, &world.plane.kubeconfig(), &world.kubeconfig)?);
         let found = executor.files_with(&short.text)?;
         verdict.says(found.is_empty(), || format!("the expired token is written down in {}", found.join(", ")));
+        for signal in ["HUP", "TERM"] {
+            let mut running = executor.start(&RESUME)?;
+            let more = evictions(&executor) + 3;
+            evicted(&executor, &mut running, more)?;
+            running.signal(signal)?;
+            let ended = running.wait()?;
+            verdict.says(ended.code == Some(RESUMABLE), || {
+                format!("SIG{signal} ended it with {:?} instead of {RESUMABLE}: {}", ended.code, ended.stderr)
+            });
+        }
         executor.run(&RESUME)?.with(0)?;
         Ok(())
     })?;
@@ -219,7 +238,7 @@ pub fn another_cluster(world: &World, _: u64) -> Result<Verdict> {
     let twin = world.twin()?;
     twin.judged(&old, &Promise::Untouched, |verdict| {
         executor.plan(&world.drain(&old, "per-batch")?)?;
-        let ended = executor.by(&twin.kubeconfig).run(&EXECUTE)?;
+        let ended = executor.within(vec![("KUBECONFIG", twin.kubeconfig.display().to_string())]).run(&EXECUTE)?;
         verdict.says(ended.code == Some(2), || format!("ended with {:?} instead of 2", ended.code));
         verdict.says(ended.stderr.contains("another cluster"), || format!("does not say why: {}", ended.stderr));
         Ok(())

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The release build, where `scripts/test` has made one: it leaves more of a small machine to the control plane.
@@ -22,7 +24,8 @@ pub struct Executor {
     pub directory: PathBuf,
     /// Whom the cluster takes it for.
     pub kubeconfig: PathBuf,
-    started: std::cell::Cell<u32>,
+    environment: Vec<(&'static str, String)>,
+    started: Rc<Cell<u32>>,
 }
 
 /// What a command said and how it ended.
@@ -76,6 +79,12 @@ impl Running {
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
+    /// Sends it a signal by name: `INT`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(status.success(), "kill -{name} of nodeferry: {status}");
+        Ok(())
+    }
     /// Ends it as a crash would, at any instruction.
     pub fn kill(mut self) -> Result<Ended> {
         self.child.kill()?;
@@ -100,14 +109,15 @@ impl Executor {
     /// An executor with files of its own.
     pub fn new(directory: PathBuf, kubeconfig: &Path) -> Result<Executor> {
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), started: std::cell::Cell::new(0) })
+        Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), environment: Vec::new(), started: Rc::default() })
     }
-    /// The same with another kubeconfig.
-    pub fn by(&self, kubeconfig: &Path) -> Executor {
+    /// The same with these environment variables too; KUBECONFIG among them is taken instead of its own.
+    pub fn within(&self, environment: Vec<(&'static str, String)>) -> Executor {
         Executor {
             directory: self.directory.clone(),
-            kubeconfig: kubeconfig.to_owned(),
-            started: std::cell::Cell::new(self.started.get()),
+            kubeconfig: self.kubeconfig.clone(),
+            environment,
+            started: self.started.clone(),
         }
     }
     /// A file of it.
@@ -125,6 +135,7 @@ impl Executor {
             .current_dir(&self.directory)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.directory)
+            .envs(self.environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(File::create(&stdout)?)
             .stderr(File::create(&stderr)?)

@@ -10,6 +10,7 @@ mod identity;
 mod judge;
 mod karpenter;
 pub mod machines;
+mod reach;
 mod rogue;
 mod watch;
 mod world;
@@ -40,6 +41,7 @@ const LANES: [Lane; 3] = [
         name: "small",
         make: world::small,
         cases: &[
+            ("reached", reach::reached),
             ("rogue", rogue::rogue),
             ("outage", cases::outage),
             ("stop", cases::stop),
