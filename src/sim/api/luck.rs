@@ -73,6 +73,8 @@ pub enum Fate {
     Late(Ms),
     /// It is served, and answered so all the same.
     FailedAfter(Response),
+    /// It is served, and the answer comes so much later: what watches tell meanwhile overtakes it.
+    Slow(Ms),
     /// It is answered from a cache that lags behind by so much.
     Stale(Ms),
     /// Somebody deletes the object just before it is served, which takes so much longer.
@@ -143,7 +145,11 @@ impl Luck {
         let lists = matches!(request, Request::Api(e) if reads && e.path.contains("limit="));
         let is_program = matches!(request, Request::Run(_));
         if !self.strikes(&name, 160_000) {
-            return Fate::Served;
+            let slow = format!("{name} slow");
+            return match !is_program && self.strikes(&slow, 100_000) {
+                true => Fate::Slow(self.delay(&slow, 1, 5_000)),
+                false => Fate::Served,
+            };
         }
         let evicts = name.ends_with("/eviction");
         match self.between(&format!("{name} fate"), 0, 11) {

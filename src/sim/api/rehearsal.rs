@@ -580,6 +580,7 @@ impl<'s> Rehearsal<'s> {
         match fate {
             Fate::LostAfter => self.lose(epoch, id),
             Fate::FailedAfter(other) => self.answer(epoch, id, other),
+            Fate::Slow(ms) => self.at(self.now + ms, Event::Answer { epoch, id, response }),
             _ => self.answer(epoch, id, response),
         }
     }
