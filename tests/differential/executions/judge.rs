@@ -1,11 +1,13 @@
 //! Whether what happened was right, from what was watched and from what is there in the end; nothing of nodeferry is asked.
 
 use super::cluster::POOL;
+use super::executor::START;
 use super::watch::{Event, Kind};
 use crate::bed::client::Client;
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// What was looked at, and what was wrong.
 #[derive(Default)]
@@ -284,22 +286,38 @@ pub fn end(client: &Client, old: &BTreeSet<String>, promise: &Promise) -> Result
     Ok(verdict)
 }
 
+/// Whether all pods that a Job has now are ready. A Job whose pods were evicted makes new ones only after a backoff, which doubles each time:
+/// if that ends at this very moment, they get the time that a pod takes to start.
+fn job(client: &Client, path: &str, verdict: &mut Verdict) -> Result<()> {
+    let until = Instant::now() + 5 * START;
+    loop {
+        let object = client.get(path)?.ok()?;
+        let count = |key: &str| object["status"][key].as_u64().unwrap_or(0);
+        let (failed, active, has) =
+            (text(&object, "/status/conditions/0/type") == "Failed", count("active"), count("ready"));
+        if failed || has == active || Instant::now() > until {
+            verdict.says(!failed && has == active, || format!("{path} has {has} ready pods of {active} active ones"));
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Whether every workload has all its pods ready.
 fn whole(client: &Client, verdict: &mut Verdict) -> Result<()> {
     for (path, key) in WORKLOADS {
         for object in client.list(path)?.0 {
-            let wants = object.pointer(key).and_then(Value::as_u64).unwrap_or(1);
-            let status = &object["status"];
-            let has = status["readyReplicas"].as_u64().or(status["ready"].as_u64()).unwrap_or(0);
             let name = text(&object, "/metadata/name");
             if path.ends_with("jobs") {
-                // A Job whose pods were evicted makes new ones only after a backoff, which doubles each time.
-                let failed = text(&object, "/status/conditions/0/type") == "Failed";
-                let active = status["active"].as_u64().unwrap_or(0);
-                verdict
-                    .says(!failed && has == active, || format!("{name} has {has} ready pods of {active} active ones"));
+                job(
+                    client,
+                    &format!("/apis/batch/v1/namespaces/{}/jobs/{name}", text(&object, "/metadata/namespace")),
+                    verdict,
+                )?;
                 continue;
             }
+            let wants = object.pointer(key).and_then(Value::as_u64).unwrap_or(1);
+            let has = object["status"]["readyReplicas"].as_u64().unwrap_or(0);
             verdict.says(has == wants, || format!("{name} has {has} ready pods of {wants}"));
         }
     }

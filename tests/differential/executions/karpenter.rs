@@ -33,6 +33,7 @@ pub fn make(plane: &Path, directory: &Path) -> Result<World> {
     let log = File::create(directory.join("karpenter.log"))?;
     let process = Command::new(karpenter)
         .args(["--disable-leader-election=true", "--metrics-port=0", "--health-probe-port=0"])
+        .arg(format!("--batch-idle-duration={}ms", IDLE.as_millis()))
         .arg(format!("--instance-types-file-path={}", types.display()))
         .env("KUBECONFIG", world.plane.kubeconfig())
         .stdin(Stdio::piped())
@@ -99,6 +100,10 @@ fn delays(latency: Duration) -> Value {
     json!({"launch": after(1_000), "registered_ppm": 30_000, "retire": after(5_000)})
 }
 
+/// How long Karpenter waits for a further pod before it launches. With its default of a second the new pods are ready five seconds after the
+/// first evictions were refused, which is when kubectl asks again: the machine's luck would decide who is first.
+const IDLE: Duration = Duration::from_secs(4);
+
 /// Calls of Karpenter's, one after the other, by which a claim becomes a node or ends one.
 const CALLS: u64 = 6;
 
@@ -126,7 +131,7 @@ pub fn migrate(world: &World, _: u64) -> Result<Verdict> {
                     {"name": "green", "labels": {(POOL): "green"}, "zones": ["z1"], "machine_types": [{"name": "standard-4"}], "max_count": 40},
                 ],
             })),
-            autoscaler: json!({"kind": "karpenter", "scale_down": false}),
+            autoscaler: json!({"kind": "karpenter", "batch_idle_ms": IDLE.as_millis() as u64, "scale_down": false}),
             latency,
             machines: delays(latency),
         })?;
