@@ -24,7 +24,20 @@ use std::time::Instant;
 use world::World;
 
 /// What is tried on one cluster, one after the other: each leaves the pods where the next one finds them.
-type Case = (&'static str, fn(&World, u64) -> Result<Verdict>);
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    body: fn(&World, u64) -> Result<Verdict>,
+    /// It has the machine to itself, for its duration is held against the predicted one.
+    alone: bool,
+}
+
+const fn case(name: &'static str, body: fn(&World, u64) -> Result<Verdict>) -> Case {
+    Case { name, body, alone: false }
+}
+const fn timed(name: &'static str, body: fn(&World, u64) -> Result<Verdict>) -> Case {
+    Case { name, body, alone: true }
+}
 
 /// A cluster, and what is tried on it.
 struct Lane {
@@ -33,24 +46,28 @@ struct Lane {
     cases: &'static [Case],
 }
 
-/// The first lane's first case has the machine to itself, for its duration is held against the predicted one; then lanes run at the same
-/// time, since they wait most of it.
+/// The cases before and after those that are not timed are tried one by one, these in all lanes at the same time, since they wait most of it.
 const LANES: [Lane; 3] = [
-    Lane { name: "large", make: world::large, cases: &[("straight", cases::straight), ("killed", cases::killed)] },
+    Lane {
+        name: "large",
+        make: world::large,
+        cases: &[timed("straight", cases::straight), case("killed", cases::killed)],
+    },
     Lane {
         name: "small",
         make: world::small,
         cases: &[
-            ("reached", reach::reached),
-            ("rogue", rogue::rogue),
-            ("outage", cases::outage),
-            ("stop", cases::stop),
-            ("token", cases::token),
-            ("another cluster", cases::another_cluster),
-            ("surge", cases::surge),
+            timed("stop", cases::stop),
+            case("reached", reach::reached),
+            case("rogue", rogue::rogue),
+            case("outage", cases::outage),
+            case("token", cases::token),
+            case("another cluster", cases::another_cluster),
+            // The old pool is gone after it.
+            timed("surge", cases::surge),
         ],
     },
-    Lane { name: "karpenter", make: karpenter::make, cases: &[("karpenter", karpenter::migrate)] },
+    Lane { name: "karpenter", make: karpenter::make, cases: &[timed("karpenter", karpenter::migrate)] },
 ];
 
 /// Carries all of them out; NODEFERRY_EXECUTIONS names a single lane or case.
@@ -61,19 +78,21 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
         .map(|lane| Run::new(lane, &only, binary, seed, directory))
         .filter(|run| !run.cases.is_empty() && run.is_possible())
         .collect();
-    if let Some(first) = lanes.first_mut() {
-        first.advance()?;
+    for lane in &mut lanes {
+        lane.advance_while(|case| case.alone)?;
     }
-    let runs: Vec<Result<Verdict>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = lanes.into_iter().map(|run| scope.spawn(move || run.finish())).collect();
+    let beside: Vec<Result<()>> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            lanes.iter_mut().map(|lane| scope.spawn(move || lane.advance_while(|case| !case.alone))).collect();
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(anyhow!("a lane panicked")))).collect()
     });
+    beside.into_iter().collect::<Result<Vec<()>>>()?;
     let mut whole = Verdict::default();
-    for verdict in runs {
-        let verdict = verdict?;
-        whole.tried += verdict.tried;
-        whole.wrong.extend(verdict.wrong);
-        whole.said.extend(verdict.said);
+    for mut lane in lanes {
+        lane.advance_while(|_| true)?;
+        whole.tried += lane.verdict.tried;
+        whole.wrong.append(&mut lane.verdict.wrong);
+        whole.said.append(&mut lane.verdict.said);
     }
     for line in &whole.said {
         println!("  {line}");
@@ -100,7 +119,7 @@ struct Run {
 
 impl Run {
     fn new(lane: &'static Lane, only: &str, binary: &Path, seed: u64, directory: &Path) -> Run {
-        let wanted = |case: &&Case| only.is_empty() || only == lane.name || only == case.0;
+        let wanted = |case: &&Case| only.is_empty() || only == lane.name || only == case.name;
         Run {
             lane,
             cases: lane.cases.iter().filter(wanted).copied().collect(),
@@ -120,27 +139,27 @@ impl Run {
         }
         true
     }
-    /// Makes the cluster if there is none yet, and tries the next case upon it.
-    fn advance(&mut self) -> Result<()> {
+    /// Makes the cluster if there is none yet, and tries the next cases upon it, as long as they are such.
+    fn advance_while(&mut self, is_such: impl Fn(&Case) -> bool) -> Result<()> {
         let name = self.lane.name;
-        if self.world.is_none() {
+        while let Some(case) = self.cases.front().copied().filter(&is_such) {
+            self.cases.pop_front();
+            if self.world.is_none() {
+                let begun = Instant::now();
+                let made = (self.lane.make)(&self.binary, &self.directory);
+                self.world = Some(made.with_context(|| format!("making the cluster {name}"))?);
+                self.verdict.said.push(format!("{name}: cluster made in {:.1} s", begun.elapsed().as_secs_f64()));
+            }
+            let Some(world) = &self.world else { break };
             let begun = Instant::now();
-            let made = (self.lane.make)(&self.binary, &self.directory);
-            self.world = Some(made.with_context(|| format!("making the cluster {name}"))?);
-            self.verdict.said.push(format!("{name}: cluster made in {:.1} s", begun.elapsed().as_secs_f64()));
+            let verdict = (case.body)(world, self.seed).with_context(|| format!("{} on {name}", case.name))?;
+            self.verdict.absorb(case.name, verdict);
+            self.verdict.said.push(format!("{}: all in {:.1} s", case.name, begun.elapsed().as_secs_f64()));
         }
-        if let (Some(world), Some((case, body))) = (&self.world, self.cases.pop_front()) {
-            let begun = Instant::now();
-            let verdict = body(world, self.seed).with_context(|| format!("{case} on {name}"))?;
-            self.verdict.absorb(case, verdict);
-            self.verdict.said.push(format!("{case}: all in {:.1} s", begun.elapsed().as_secs_f64()));
+        if self.cases.is_empty() {
+            // What is over takes nothing from those that come.
+            self.world = None;
         }
         Ok(())
-    }
-    fn finish(mut self) -> Result<Verdict> {
-        while !self.cases.is_empty() {
-            self.advance()?;
-        }
-        Ok(self.verdict)
     }
 }
