@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -31,6 +32,17 @@ func TestTheAPIServerGoesAndComes(t *testing.T) {
 	eventually(t, "the controllers go on", func() (bool, string) {
 		_, err := client.CoreV1().ServiceAccounts("before").Get(t.Context(), "default", metav1.GetOptions{})
 		return err == nil, fmt.Sprint(err)
+	})
+	// A scheduler that ends itself after that is started again.
+	fallen := s.pidOf(t, kubeScheduler)
+	_ = syscall.Kill(fallen, syscall.SIGKILL)
+	eventually(t, "the scheduler is back", func() (bool, string) {
+		for pid, line := range processes(s.dir) {
+			if pid != fallen && strings.Contains(line, " "+kubeScheduler+" --") {
+				return true, ""
+			}
+		}
+		return false, "it does not run"
 	})
 	s.stdin.Close()
 	if err := s.Wait(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,7 +23,8 @@ Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler, each as
 output. Runs until SIGTERM, SIGINT or SIGHUP, until its parent process ends, or until a component ends; then stops the
 others. Exits with 0 if it was asked to stop, else with 1.
 
-SIGUSR1 kills the API server (SIGKILL), and SIGUSR2 starts it again on the same port; all else lives on.
+SIGUSR1 kills the API server (SIGKILL), and SIGUSR2 starts it again on the same port; all else lives on, but that a
+scheduler that ends itself thereafter is started again, as a kubelet would.
 
 The run directory holds kubeconfig, scheduler.kubeconfig, controller-manager.kubeconfig, scheduler.yaml, pid (the
 supervisor's), logs/COMPONENT.log and etcd's data. In the end it is removed; with --dir its logs stay.
@@ -157,13 +159,31 @@ func (o options) supervise(ctx context.Context, stop context.CancelCauseFunc) er
 	return plane.serve(ctx, outages)
 }
 
+// restartsAfterOutage is how often the scheduler is started again after the API server has come back.
+const restartsAfterOutage = 3
+
 // serve waits until `ctx` ends, and lets the API server go and come as signals say. Who wants it back asks it whether it
 // is ready.
+//
+// After an outage the scheduler may find its cache at odds with what it is told (a pod that has the name of one before) and
+// end itself, so that whoever watches over it starts it again: in a real control plane a kubelet, here we.
 func (c *controlPlane) serve(ctx context.Context, outages <-chan os.Signal) error {
+	c.serving.Store(true)
+	restarts := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case p := <-c.fallen:
+			if restarts == 0 {
+				return p.obituary()
+			}
+			restarts--
+			fmt.Fprintf(os.Stderr, "controlplane up: %v\n%s is started again\n", p.obituary(), p.name)
+			c.running = slices.DeleteFunc(c.running, func(r *process) bool { return r == p })
+			if err := c.start(p.name); err != nil {
+				return err
+			}
 		case s := <-outages:
 			i := slices.IndexFunc(c.running, func(p *process) bool { return p.name == kubeAPIServer })
 			if s == syscall.SIGUSR1 && i >= 0 {
@@ -171,6 +191,7 @@ func (c *controlPlane) serve(ctx context.Context, outages <-chan os.Signal) erro
 				c.running = slices.Delete(c.running, i, i+1)
 			}
 			if s == syscall.SIGUSR2 && i < 0 {
+				restarts = restartsAfterOutage
 				if err := c.start(kubeAPIServer); err != nil {
 					return err
 				}
@@ -201,6 +222,10 @@ type controlPlane struct {
 	// lifelineEnd is never used and never closed, only held: it ends with this process.
 	lifelineEnd *os.File
 	died        func(*process)
+	// serving is set when all are ready.
+	serving atomic.Bool
+	// fallen is the scheduler, when it has ended while all served.
+	fallen chan *process
 }
 
 // prepare writes all files that the components need and reserves their ports.
@@ -216,11 +241,19 @@ func (o options) prepare(dir runDir, stop context.CancelCauseFunc) (*controlPlan
 	if err != nil {
 		return nil, err
 	}
-	return &controlPlane{
+	c := &controlPlane{
 		options: o, dir: dir, ports: ports, arguments: o.arguments(dir, ports), lifeline: lifeline, lifelineEnd: lifelineEnd,
+		fallen: make(chan *process, 8),
+	}
+	c.died = func(p *process) {
+		if p.name == kubeScheduler && c.serving.Load() {
+			c.fallen <- p
+			return
+		}
 		// While the control plane stops, this is called too, but then `stop` has been called and keeps its first cause.
-		died: func(p *process) { stop(p.obituary()) },
-	}, nil
+		stop(p.obituary())
+	}
+	return c, nil
 }
 
 // startAll starts the components and returns when all are ready.
