@@ -354,7 +354,10 @@ impl Status {
         }
         if let Some(failure) = &self.failure {
             say("failure", format!("{}: {}", failure.reason, failure.message));
-            say("cause", failure.cause.clone());
+            // A stop that was asked for has none.
+            if !failure.cause.is_empty() {
+                say("cause", failure.cause.clone());
+            }
             say("remedy", failure.remedy.clone());
         }
         // While a process runs, a line that breaks off is one that it is writing.
