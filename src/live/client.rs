@@ -2,8 +2,10 @@
 //! whatever its status.
 
 use super::secrets;
+use crate::session::answer::{self, Answered, Refusal, Said, Unknown};
 use crate::session::{Exchange, Method, Response};
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
+use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -60,10 +62,14 @@ pub struct Client {
     context: String,
     namespace: String,
     timeout: Duration,
+    /// What only reads is asked for again after so long, doubled each time.
+    first_wait: Duration,
 }
 
-/// What only reads is asked for so often while the server is busy.
+/// What only reads is asked for so often while the server is busy, or something else answers in its place.
 const ATTEMPTS: u32 = 6;
+/// After so long for the first time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// An exchange that is not answered within so long is lost.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -86,14 +92,15 @@ impl Client {
         let namespace = config.default_namespace.clone();
         let inner = kube::Client::try_from(config)
             .map_err(|e| ConnectError::Setup { context: context.clone(), why: secrets::of_client(&e) })?;
-        Ok(Client { inner, context, namespace, timeout })
+        Ok(Client { inner, context, namespace, timeout, first_wait: FIRST_WAIT })
     }
 
     /// A client of a server without TLS and credentials.
     #[cfg(test)]
     pub(super) fn plain(url: &str, timeout: Duration) -> Client {
         let uri = url.parse().expect("a URL");
-        Client::of_config(kube::Config::new(uri), "test".into(), timeout).expect("a client")
+        let client = Client::of_config(kube::Config::new(uri), "test".into(), timeout).expect("a client");
+        Client { first_wait: Duration::from_millis(1), ..client }
     }
 
     /// The same connection, where an exchange is lost after another time.
@@ -128,47 +135,56 @@ impl Client {
             Ok(answer) => answer,
             Err(e) => return Response::Lost(secrets::of_client(&e)),
         };
-        let status = answer.status().as_u16();
-        let retry_after_ms = answer.headers().get(RETRY_AFTER).and_then(|h| h.to_str().ok()).and_then(retry_after);
-        match answer.into_body().collect_bytes().await {
-            Ok(bytes) => {
-                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-                Response::Http { status, retry_after_ms, body }
+        let (head, body) = answer.into_parts();
+        let (status, most) = (head.status.as_u16(), answer::most_bytes(exchange));
+        match bounded(body, most).await {
+            Ok(Some(bytes)) => {
+                answer::read(status, retry_after(&head.headers), content_type(&head.headers), &bytes)
             }
+            Ok(None) => answer::oversized(status, content_type(&head.headers), most),
             Err(e) => Response::Lost(format!("the answer broke off: {}", secrets::of_client(&e))),
         }
     }
 
-    /// Performs an exchange that changes nothing; asks again while the server is busy, and after a lost answer if so wished.
-    pub(super) async fn patiently(&self, exchange: &Exchange, when_lost: bool) -> Response {
-        let mut wait = Duration::from_millis(500);
+    /// Performs an exchange that changes nothing and reads its answer; asks again while the server is busy or something
+    /// else answers in its place, and after a lost answer if so wished.
+    pub(super) async fn patiently<A: Again>(
+        &self,
+        exchange: &Exchange,
+        when_lost: bool,
+        read: impl Fn(Response) -> A,
+    ) -> A {
+        let mut wait = self.first_wait;
         let mut attempt = 1;
         loop {
-            let answer = self.perform(exchange).await;
-            let asked = match &answer {
-                Response::Http { status: 429 | 500 | 502 | 503 | 504, retry_after_ms, .. } => *retry_after_ms,
-                Response::Lost(_) if when_lost => None,
-                _ => return answer,
-            };
-            if attempt == ATTEMPTS {
-                return answer;
-            }
+            let answer = read(self.perform(exchange).await);
+            let Some(asked) = answer.again(when_lost).filter(|_| attempt < ATTEMPTS) else { return answer };
             attempt += 1;
             tokio::time::sleep(asked.map_or(wait, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))).await;
             wait = (wait * 2).min(Duration::from_secs(8));
         }
     }
 
-    /// An exchange that changes nothing and whose answer is needed: its body, if the status is 2xx.
+    /// An exchange that changes nothing and whose answer is needed: an object of this kind and version.
     ///
     /// # Errors
-    /// Status and message of any other answer, or why there was none.
-    pub async fn ask(&self, what: &str, exchange: &Exchange) -> Result<Value, ConnectError> {
-        let why = match self.patiently(exchange, false).await {
-            Response::Http { status, body, .. } if (200..300).contains(&status) => return Ok(body),
-            Response::Http { status, body, .. } => refusal(status, &body),
-            Response::Lost(why) => why,
-            Response::Exited { .. } => "no answer of an API".into(),
+    /// What the server refuses, what else the answer is, or why there was none.
+    pub async fn ask(
+        &self,
+        what: &str,
+        exchange: &Exchange,
+        (api_version, kind): (&str, &str),
+    ) -> Result<Value, ConnectError> {
+        let otherwise = format!("no {kind}");
+        let read = |body: Value| match answer::is_of(api_version, kind, &body) {
+            Ok(()) if body["kind"] == kind => Ok(body),
+            Ok(()) => Err("it does not say its kind".into()),
+            Err(why) => Err(why),
+        };
+        let why = match self.patiently(exchange, false, |r| answer::take(r, &otherwise, read)).await {
+            Said::Is(body) => return Ok(body),
+            Said::Refused(r) => refusal(&r),
+            Said::Unknown(unknown) => foreign(unknown),
         };
         Err(ConnectError::Request { what: what.into(), why })
     }
@@ -178,9 +194,61 @@ impl Client {
     }
 }
 
-/// An answer's status and message in words.
-pub(super) fn refusal(status: u16, body: &Value) -> String {
-    let message = body["message"].as_str().unwrap_or_default();
+/// Whether something is asked for again.
+pub(super) trait Again {
+    /// After how long, if anybody said so; None if not.
+    fn again(&self, when_lost: bool) -> Option<Option<i64>>;
+}
+
+fn once_more(refused: Option<&Refusal>, unknown: Option<&Unknown>, when_lost: bool) -> Option<Option<i64>> {
+    match (refused, unknown) {
+        (Some(r), _) if matches!(r.code, 429 | 500 | 502..=504) => Some(r.retry_after_ms),
+        (_, Some(u)) if !u.page_not_found && (u.foreign || when_lost) => Some(u.retry_after_ms),
+        _ => None,
+    }
+}
+
+impl<T> Again for Said<T> {
+    fn again(&self, when_lost: bool) -> Option<Option<i64>> {
+        match self {
+            Said::Is(_) => None,
+            Said::Refused(r) => once_more(Some(r), None, when_lost),
+            Said::Unknown(u) => once_more(None, Some(u), when_lost),
+        }
+    }
+}
+
+impl Again for Answered {
+    fn again(&self, when_lost: bool) -> Option<Option<i64>> {
+        match self {
+            Answered::Refused(r) => once_more(Some(r), None, when_lost),
+            Answered::Unknown(u) => once_more(None, Some(u), when_lost),
+            _ => None,
+        }
+    }
+}
+
+/// A body as far as it may go; None if it goes on.
+pub(super) async fn bounded(mut body: Body, most: usize) -> Result<Option<Vec<u8>>, kube::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
+}
+
+/// The media type that an answer says it has.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|h| h.to_str().ok())
+}
+
+/// A refusal in words.
+pub(super) fn refusal(refusal: &Refusal) -> String {
+    let (status, message) = (refusal.code, &refusal.message);
     let hint = match status {
         401 => " (the credentials are missing, wrong or expired)",
         _ => "",
@@ -188,6 +256,17 @@ pub(super) fn refusal(status: u16, body: &Value) -> String {
     match message.is_empty() {
         true => format!("the API server answers {status}{hint}"),
         false => format!("the API server answers {status}{hint}: {message}"),
+    }
+}
+
+/// Why there is no answer, in words.
+pub(super) fn foreign(unknown: Unknown) -> String {
+    match unknown.foreign {
+        true => format!(
+            "{}; does a proxy or a login page stand between us and the API server? Look with kubectl get --raw /version",
+            unknown.why
+        ),
+        false => unknown.why.trim_start_matches("no answer: ").to_owned(),
     }
 }
 
@@ -246,8 +325,9 @@ fn request(exchange: &Exchange) -> Result<http::Request<Body>, String> {
 }
 
 /// `Retry-After` in milliseconds. Kubernetes sends seconds; a date is not understood and taken as absent.
-fn retry_after(header: &str) -> Option<i64> {
-    header.trim().parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1_000)
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1_000)
 }
 
 #[cfg(test)]
@@ -322,6 +402,47 @@ mod tests {
             let Response::Lost(why) = gone.perform(&Exchange::get("/x")).await else { panic!("answered") };
             assert!(why.contains("refused"), "{why}");
         });
+    }
+
+    #[test]
+    fn what_is_no_json_by_its_type_or_by_its_text_is_foreign() {
+        runtime().block_on(async {
+            let typed = |kind: &str, body: &str| {
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            };
+            let long = "1".repeat(17 << 20);
+            for (answer, what) in [
+                (typed("text/html; charset=utf-8", "<html>sign in"), "text/html; charset=utf-8, 13 bytes, begins"),
+                (typed("text/html", "{}"), "text/html, 2 bytes, begins"),
+                (typed("application/json", "{\"a\":"), "application/json, 5 bytes, not valid JSON"),
+                (typed("application/json", &long), "application/json, more than 16 MiB"),
+            ] {
+                let server = Server::answering(move |_| answer.clone()).await;
+                let client = Client::plain(&server.url, Duration::from_secs(5));
+                let answer = client.perform(&Exchange::get("/api/v1/nodes/a")).await;
+                let Response::Foreign(f) = answer else { panic!("{answer:?}") };
+                assert!(f.what.starts_with(what), "{}", f.what);
+            }
+        });
+    }
+
+    #[test]
+    fn an_object_of_another_kind_is_asked_for_again_and_then_told() {
+        let asked = |honest_after: usize| {
+            runtime().block_on(async move {
+                let times = std::sync::atomic::AtomicUsize::new(0);
+                let server = Server::answering(move |_| {
+                    let n = times.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    ok(&json!({"kind": if n < honest_after { "Secret" } else { "Namespace" }, "apiVersion": "v1"}))
+                })
+                .await;
+                let client = Client::plain(&server.url, Duration::from_secs(5));
+                client.ask("which", &Exchange::get("/x"), ("v1", "Namespace")).await.map_err(|e| e.to_string())
+            })
+        };
+        assert_eq!(asked(2).expect("in the end")["kind"], "Namespace");
+        let e = asked(99).unwrap_err();
+        assert!(e.starts_with("which: the answer is no Namespace: a Secret of v1; does a proxy"), "{e}");
     }
 
     #[test]

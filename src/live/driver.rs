@@ -336,7 +336,8 @@ mod tests {
         let (end, ..) = driven(
             |_| {
                 let now = crate::snapshot::time::format_rfc3339(crate::live::clock::unix_ms(), 6);
-                ok(&json!({"metadata": {"resourceVersion": "1"},
+                let meta = json!({"name": "nodeferry", "namespace": "kube-system", "resourceVersion": "1"});
+                ok(&json!({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": meta,
                     "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": now}}))
             },
             &[],

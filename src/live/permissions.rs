@@ -154,9 +154,16 @@ pub async fn missing(client: &Client, wanted: &Permissions) -> Result<Vec<Permis
     let mut missing = Vec::new();
     for permission in wanted {
         let review = review(permission);
-        let answer = client.ask("cannot ask for our permissions (SelfSubjectAccessReview)", &review).await?;
-        if answer.pointer("/status/allowed").and_then(serde_json::Value::as_bool) != Some(true) {
-            missing.push(permission.clone());
+        let what = "cannot ask for our permissions (SelfSubjectAccessReview)";
+        let kind = ("authorization.k8s.io/v1", "SelfSubjectAccessReview");
+        let answer = client.ask(what, &review, kind).await?;
+        match answer.pointer("/status/allowed").and_then(serde_json::Value::as_bool) {
+            Some(true) => {}
+            Some(false) => missing.push(permission.clone()),
+            None => {
+                let why = "the answer does not say whether it is allowed (status.allowed)".into();
+                return Err(ConnectError::Request { what: what.into(), why });
+            }
         }
     }
     Ok(missing)
@@ -230,7 +237,7 @@ mod tests {
             let server = Server::answering(|request| {
                 let body: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
                 let asked = &body["spec"]["resourceAttributes"];
-                ok(&json!({"status": {"allowed": asked["subresource"] != "eviction" && asked["verb"] != "update"}}))
+                ok(&json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": {"allowed": asked["subresource"] != "eviction" && asked["verb"] != "update"}}))
             })
             .await;
             let client = Client::plain(&server.url, std::time::Duration::from_secs(5));

@@ -3,7 +3,7 @@
 //! The cluster is the one that the plan was made for, we may do what it needs, what it depends on has not changed, the way to give
 //! machines back is known, and it still ends as it was predicted to. Each of these is a step that is told, and that can refuse.
 
-use super::client::{Client, ConnectError, refusal};
+use super::client::{Client, ConnectError, foreign, refusal};
 use super::permissions::{self, Deeds};
 use super::record::{self, LeftOut, Recorded};
 use super::{LEASE_NAMESPACE, clock};
@@ -13,8 +13,9 @@ use crate::ops::redact::Redaction;
 use crate::ops::resimulate::{self, Laid};
 use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
-use crate::session::api::{FOLLOWED, LEASES};
-use crate::session::{Exchange, Holder, LEASE, Response};
+use crate::session::answer::{Answered, Wanted};
+use crate::session::api::{FOLLOWED, LEASES, Request};
+use crate::session::{Exchange, Holder, LEASE};
 use crate::snapshot::group;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +92,8 @@ pub async fn same_cluster(client: &Client, expected: Option<&str>) -> Result<Str
         ));
     };
     let system = Exchange::get("/api/v1/namespaces/kube-system");
-    let object = client.ask("cannot tell which cluster this is (namespace kube-system)", &system).await?;
+    let what = "cannot tell which cluster this is (namespace kube-system)";
+    let object = client.ask(what, &system, ("v1", "Namespace")).await?;
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
     if uid != expected {
         return Err(check(format!(
@@ -119,14 +121,20 @@ pub async fn permitted(client: &Client, wanted: &permissions::Permissions) -> Re
 
 /// Refuses while another execution holds the Lease. The session takes it for good; this only says it early.
 async fn nobody_else(client: &Client) -> Result<(), Refusal> {
-    let lease = match client.perform(&Exchange::get(LEASES.object(LEASE_NAMESPACE, LEASE))).await {
-        Response::Http { status: 200, body, .. } => body,
-        Response::Http { status: 404, .. } => return Ok(()),
-        Response::Http { status, body, .. } => return Err(check(refusal(status, &body))),
-        Response::Lost(why) => return Err(check(why)),
-        Response::Exited { .. } => return Ok(()),
+    let exchange = Exchange::get(LEASES.object(LEASE_NAMESPACE, LEASE));
+    let wanted = Wanted::of(&Request::Api(exchange.clone()));
+    let why = match client.patiently(&exchange, false, |r| wanted.read(r)).await {
+        Answered::Object(lease) => return held(&lease),
+        Answered::Absent => return Ok(()),
+        Answered::Refused(r) => refusal(&r),
+        Answered::Unknown(unknown) => foreign(unknown),
+        _ => "no answer to it".into(),
     };
-    match Holder::of(&lease, clock::unix_ms()) {
+    Err(check(format!("cannot tell who holds the Lease {LEASE_NAMESPACE}/{LEASE}: {why}")))
+}
+
+fn held(lease: &Value) -> Result<(), Refusal> {
+    match Holder::of(lease, clock::unix_ms()) {
         Some(holder) if !holder.has_lapsed => Err(check(format!(
             "{}: it is under way in this cluster; wait until it has ended, or stop it (nodeferry stop)",
             holder.words(LEASE_NAMESPACE)
@@ -326,7 +334,7 @@ mod tests {
     fn another_cluster_is_refused_by_its_uid() {
         let ask = |expected: Option<&'static str>| {
             runtime().block_on(async {
-                let server = Server::answering(|_| ok(&json!({"metadata": {"uid": "u-2"}}))).await;
+                let server = Server::answering(|_| ok(&json!({"kind": "Namespace", "metadata": {"uid": "u-2"}}))).await;
                 let client = Client::plain(&server.url, Duration::from_secs(5));
                 same_cluster(&client, expected).await.map_err(|e| e.to_string())
             })
@@ -348,7 +356,8 @@ mod tests {
         };
         let lease = |ago: i64| {
             let renewed = crate::snapshot::time::format_rfc3339(clock::unix_ms() - ago, 6);
-            Some(json!({"spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": renewed}}))
+            let meta = json!({"name": "nodeferry", "namespace": "kube-system", "resourceVersion": "1"});
+            Some(json!({"metadata": meta, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": renewed}}))
         };
         assert_eq!(ask(None), Ok(()));
         assert_eq!(ask(lease(31_000)), Ok(()));

@@ -86,6 +86,6 @@ pub(super) fn ok(body: &serde_json::Value) -> String {
 
 /// An error with a Status.
 pub(super) fn status(code: u16, message: &str) -> String {
-    let body = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "Test", "message": message});
+    let body = crate::session::answer::testing::failure(code, message);
     ok(&body).replacen("200 OK", &format!("{code} Error"), 1)
 }

@@ -74,6 +74,7 @@ impl Resource {
             false => self.collection(),
         }
     }
+
     /// An object of this kind, with `apiVersion` and `kind` in front: items of lists and some answers lack them.
     pub fn named(&self, object: Value) -> Value {
         named(object, self.api_version, self.kind)
@@ -190,9 +191,11 @@ pub enum Response {
         status: u16,
         /// `Retry-After`, in ms.
         retry_after_ms: Option<Ms>,
-        /// The body; null if it was no JSON.
+        /// The body, as it was parsed; what it is to be was not looked at yet (`session::answer` does).
         body: Value,
     },
+    /// Something answered over HTTP, and not with JSON: a login page, a proxy's error page, a body that was cut off.
+    Foreign(Foreign),
     /// The program ended.
     Exited {
         /// Exit status; None if a signal ended it.
@@ -203,6 +206,19 @@ pub enum Response {
     /// No answer came: the connection failed, or time ran out. It may or may not have had its effect. The text says why,
     /// without credentials.
     Lost(String),
+}
+
+/// An answer over HTTP that is no JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Status code.
+    pub status: u16,
+    /// `Retry-After`, in ms.
+    pub retry_after_ms: Option<Ms>,
+    /// What it is, for people: `text/html, 312 bytes, begins "<html>…"`.
+    pub what: String,
+    /// It is what an API server says at a path where it serves nothing (`404 page not found`). Many proxies say the same.
+    pub page_not_found: bool,
 }
 
 /// What a watch brings.
@@ -223,6 +239,15 @@ pub enum WatchEvent {
     },
     /// The stream ended, in order (empty) or not (why). The watch is over.
     Closed(String),
+    /// What came is no event of this watch: a page, a line that is no JSON, an object of another kind. The watch is over.
+    Foreign(String),
+}
+
+impl WatchEvent {
+    /// Whether it ends its watch.
+    pub fn is_last(&self) -> bool {
+        matches!(self, WatchEvent::Error { .. } | WatchEvent::Closed(_) | WatchEvent::Foreign(_))
+    }
 }
 
 /// What goes into a session.

@@ -4,8 +4,10 @@
 //! decided upon and the mark of this execution, a demand for nodes an absolute number. So a call whose answer was lost can
 //! be made again, by this process or the next.
 
-use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Response, percent};
-use super::mirror::{Mirror, text, uid};
+use super::answer::{Answered, Page, Unknown};
+use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Resource, percent};
+use super::mirror::{Known, Mirror, text, uid};
+use super::reflect::{Listing, lied, spread};
 use crate::cluster::View;
 use crate::plan::execution::{Provision, Retirement};
 use crate::plan::{NodeId, Options};
@@ -13,7 +15,7 @@ use crate::runner::progress::Demand;
 use crate::runner::refs::PodId;
 use crate::runner::{Action, Answer, Ms, TaintText};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Annotation of a node that we cordoned: the name of the execution.
 pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
@@ -21,8 +23,10 @@ pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
 const SETTLED_BY: &str = "nodeferry.io/settled-by";
 /// What a journal calls the giving back of a node.
 pub(crate) const RETIRE: &str = "retire";
-/// A lost call is answered as lost after so long, so that nobody hammers a server that is away.
+/// A program that was lost is answered as lost after so long.
 const LOST_MS: Ms = 1000;
+/// Of the pods that a node's list lacks so many are asked for at most (C).
+const MOST_ASKED: usize = 50;
 /// Conflicts in a row after which a write is given up.
 const MOST_CONFLICTS: u32 = 20;
 /// Exit status of a program that asks to be run again later (sysexits.h, EX_TEMPFAIL).
@@ -50,7 +54,11 @@ pub(crate) enum Op {
 pub(crate) enum At {
     Write,
     Reread,
-    Page(Vec<Value>),
+    /// A page of a node's pods; and whether this is the list's second reading.
+    Page(Listing, bool),
+    /// The list is complete and lacks these pods: the first of them.
+    Lacking(Listing, VecDeque<Known>),
+    /// A page of all claims.
     Claims,
     Program,
     Object,
@@ -92,8 +100,12 @@ pub(crate) struct Terms<'a> {
     pub page: u32,
     /// What a person should know.
     pub notes: &'a mut Vec<String>,
-    /// What the API server did not answer, or had no time for.
+    /// What the API server had no time for.
     pub trouble: &'a mut Vec<String>,
+    /// What is no answer of the API server's, though it looks like one.
+    pub foreign: &'a mut Vec<String>,
+    /// A call that is not answered this time is answered as lost after so long.
+    pub lost_ms: Ms,
 }
 
 impl Op {
@@ -192,7 +204,7 @@ impl Op {
                     Some(version) => t.looked.insert(node.uid.clone(), version),
                     None => t.looked.remove(&node.uid),
                 };
-                get(pods_of(node, t.page, ""), At::Page(Vec::new()))
+                get(pods_of(node, t.page, ""), At::Page(Listing::default(), false))
             }
             Op::Ensure { group, .. } => match t.options.execution.provision(group) {
                 Provision::Wait => Next::Done(Answer::Accepted),
@@ -209,7 +221,7 @@ impl Op {
                         "the node was not cordoned when its pods were listed",
                     )),
                 },
-                Some(Retirement::Nodeclaim) => get(NODE_CLAIMS.collection(), At::Claims),
+                Some(Retirement::Nodeclaim) => get(claims(t.page, ""), At::Claims),
                 Some(Retirement::Command { command, timeout_ms, .. }) => self.run(t, command, *timeout_ms),
                 None => Next::Done(Answer::refused(
                     403,
@@ -328,146 +340,237 @@ impl Op {
 
     // --- answers ---
 
-    /// Goes on with the response to what was asked.
-    pub fn answered(&self, t: &mut Terms<'_>, at: At, conflicts: u32, response: Response) -> Next {
-        let (status, retry_after_ms, body) = match response {
-            Response::Exited { code, output } => return self.exited(t, code, &output),
-            Response::Lost(why) => {
+    /// Goes on with the answer to what was asked.
+    pub fn answered(&self, t: &mut Terms<'_>, at: At, conflicts: u32, answered: Answered) -> Next {
+        let answered = match answered {
+            Answered::Exited { code, output } => return self.exited(t, code, &output),
+            Answered::Unknown(Unknown { why, .. }) if at == At::Program => {
                 let (word, object, _) = self.words();
-                let said = if at == At::Program { &mut *t.notes } else { &mut *t.trouble };
-                said.push(format!("{word} {object}: no answer: {why}"));
+                t.notes.push(format!("{word} {object}: {why}"));
                 return Next::DoneAt(t.now + LOST_MS, Answer::Unknown);
             }
-            Response::Http { status, retry_after_ms, body } => (status, retry_after_ms, body),
+            // Whether it had its effect nobody knows; that it was none was told.
+            Answered::Unknown(unknown) => return unanswered(t, unknown.retry_after_ms),
+            Answered::Refused(r) if r.is_passing(matches!(self, Op::Evict { .. })) => {
+                let (word, object, _) = self.words();
+                t.trouble.push(format!("{word} {object}: {}: {}", r.code, r.message));
+                return unanswered(t, r.retry_after_ms);
+            }
+            other => other,
         };
-        let answer = Refusal { status, retry_after_ms, body: &body };
-        if answer.is_passing(matches!(self, Op::Evict { .. })) {
-            let (word, object, _) = self.words();
-            t.trouble.push(format!("{word} {object}: {status}: {}", text(&body, "/message")));
-            return Next::DoneAt(t.now + retry_after_ms.unwrap_or(LOST_MS).max(LOST_MS), Answer::Unknown);
-        }
         match self {
-            Op::Cordon { node, .. } | Op::Taint { node, .. } => match (at, status) {
-                (_, 404) => self.gone(t, node),
-                (At::Write, 200) => {
-                    t.mirror.apply(NODES, NODES.named(body));
-                    Next::Done(Answer::Accepted)
-                }
-                // The node is not as it was: look again before it is decided anew.
-                (At::Write, 409 | 422) if conflicts < MOST_CONFLICTS => get(NODES.object("", &node.name), At::Reread),
-                (At::Reread, 200) if uid(&body) != node.uid => self.gone(t, node),
-                (At::Reread, 200) => {
-                    let cordoned = is_cordoned(&body);
-                    let next = match self {
-                        Op::Cordon { on: false, .. } if !cordoned => settle(&body, node, t),
-                        _ => Next::AgainAt(t.now),
-                    };
-                    t.mirror.apply(NODES, NODES.named(body));
-                    next
-                }
-                _ => Next::Done(answer.refused()),
-            },
-            Op::Evict { pod, .. } | Op::Delete { pod, .. } => match status {
-                200..=202 => Next::Done(Answer::Accepted),
-                404 => {
+            Op::Cordon { node, .. } | Op::Taint { node, .. } => self.node_written(t, node, at, conflicts, answered),
+            Op::Evict { pod, .. } | Op::Delete { pod, .. } => match answered {
+                Answered::Done | Answered::Object(_) => Next::Done(Answer::Accepted),
+                Answered::Absent => {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     Next::Done(Answer::Gone)
                 }
-                409 if is_other_uid(&body) => {
+                Answered::Refused(r) if r.is_other_uid() => {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     Next::Done(Answer::UidChanged)
                 }
-                _ => Next::Done(answer.refused()),
+                other => self.otherwise(t, other),
             },
-            Op::GetPod { pod } => match status {
-                200 => {
-                    if uid(&body) != pod.uid {
-                        t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
+            Op::GetPod { pod } => match answered {
+                Answered::Object(object) => match self.doubted(t, PODS, &object) {
+                    Some(next) => next,
+                    None => {
+                        if uid(&object) != pod.uid {
+                            t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
+                        }
+                        t.mirror.apply(PODS, object);
+                        Next::Found(pod.clone())
                     }
-                    t.mirror.apply(PODS, PODS.named(body));
-                    Next::Found(pod.clone())
-                }
-                404 => {
+                },
+                Answered::Absent => {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                     Next::Done(Answer::Gone)
                 }
-                _ => Next::Done(answer.refused()),
+                other => self.otherwise(t, other),
             },
-            Op::GetNode { node } => match status {
-                200 if uid(&body) == node.uid => {
-                    t.mirror.apply(NODES, NODES.named(body));
-                    Next::Done(Answer::Accepted)
+            Op::GetNode { node } => match answered {
+                Answered::Object(object) => match self.doubted(t, NODES, &object) {
+                    Some(next) => next,
+                    None if uid(&object) == node.uid => {
+                        t.mirror.apply(NODES, object);
+                        Next::Done(Answer::Accepted)
+                    }
+                    None => self.gone(t, node),
+                },
+                Answered::Absent => self.gone(t, node),
+                other => self.otherwise(t, other),
+            },
+            Op::ListPods { node } => self.listed(t, node, at, answered),
+            Op::Retire { node, provider_id, .. } => self.retired(t, node, provider_id, at, answered),
+            _ => self.otherwise(t, answered),
+        }
+    }
+    /// An answer to a patch of a node, or to the look at it.
+    fn node_written(&self, t: &mut Terms<'_>, node: &NodeId, at: At, conflicts: u32, answered: Answered) -> Next {
+        match (at, answered) {
+            (_, Answered::Absent) => self.gone(t, node),
+            (At::Write, Answered::Object(object)) => {
+                if let Some(why) = self.lacks_effect(node, &object) {
+                    return self.none(t, &why);
                 }
-                200 | 404 => self.gone(t, node),
-                _ => Next::Done(answer.refused()),
-            },
-            Op::ListPods { node } => self.page(t, node, at, status, body),
-            Op::Retire { node, provider_id, .. } => self.retired(t, node, provider_id, at, status, &body),
-            _ => Next::Done(answer.refused()),
+                t.mirror.apply(NODES, object);
+                Next::Done(Answer::Accepted)
+            }
+            // The node is not as it was: look again before it is decided anew.
+            (At::Write, Answered::Refused(r)) if matches!(r.code, 409 | 422) && conflicts < MOST_CONFLICTS => {
+                get(NODES.object("", &node.name), At::Reread)
+            }
+            (At::Reread, Answered::Object(object)) => {
+                if let Some(next) = self.doubted(t, NODES, &object) {
+                    return next;
+                }
+                if uid(&object) != node.uid {
+                    return self.gone(t, node);
+                }
+                let next = match self {
+                    Op::Cordon { on: false, .. } if !is_cordoned(&object) => settle(&object, node, t),
+                    _ => Next::AgainAt(t.now),
+                };
+                t.mirror.apply(NODES, object);
+                next
+            }
+            (_, other) => self.otherwise(t, other),
+        }
+    }
+    /// What an answer to a patch shows that cannot be: the node as it was written, another node's, or not written at all.
+    fn lacks_effect(&self, node: &NodeId, object: &Value) -> Option<String> {
+        if uid(object) != node.uid {
+            return Some(format!("the answer is a node of uid {:?}, not {:?}", uid(object), node.uid));
+        }
+        match self {
+            Op::Cordon { on, .. } if is_cordoned(object) != *on => {
+                let is = if *on { "schedulable" } else { "unschedulable" };
+                Some(format!("the answer shows the node {is}, as if it had not been written"))
+            }
+            Op::Taint { taint, on, .. } if has_taint(object, taint) != *on => {
+                Some("the answer shows the node's taints as if they had not been written".into())
+            }
+            _ => None,
         }
     }
     fn gone(&self, t: &mut Terms<'_>, node: &NodeId) -> Next {
         t.mirror.bury(NODES, "", &node.name, &node.uid);
         Next::Done(Answer::Gone)
     }
-    fn page(&self, t: &mut Terms<'_>, node: &NodeId, at: At, status: u16, mut body: Value) -> Next {
-        let At::Page(mut items) = at else { return Next::AgainAt(t.now) };
-        match status {
-            200 => {
-                let next = text(&body, "/metadata/continue").to_owned();
-                let version = text(&body, "/metadata/resourceVersion").to_owned();
-                let new = body.pointer_mut("/items").map(Value::take);
-                items.extend(
-                    new.as_ref().and_then(Value::as_array).into_iter().flatten().map(|i| PODS.named(i.clone())),
-                );
-                if !next.is_empty() {
-                    return get(pods_of(node, t.page, &next), At::Page(items));
-                }
-                t.mirror.replace_pods_of(&node.name, &version, items);
-                Next::Done(Answer::Accepted)
-            }
-            // The pages grew too old: from the start.
-            410 => Next::AgainAt(t.now),
-            _ => Next::Done(Refusal { status, retry_after_ms: None, body: &body }.refused()),
+    /// What an answer says against what never changes is not believed at once.
+    fn doubted(&self, t: &mut Terms<'_>, resource: Resource, object: &Value) -> Option<Next> {
+        let doubt = t.mirror.doubts(resource, object)?;
+        Some(self.none(t, &format!("the answer says something that does not change: {doubt}")))
+    }
+    /// An answer that is none after all.
+    fn none(&self, t: &mut Terms<'_>, why: &str) -> Next {
+        let (word, object, _) = self.words();
+        t.foreign.push(format!("{word} {object}: {why}"));
+        unanswered(t, None)
+    }
+    /// Any other answer: a refusal is the runner's to hear, and what answers another question is no answer.
+    fn otherwise(&self, t: &mut Terms<'_>, answered: Answered) -> Next {
+        match answered {
+            Answered::Refused(refusal) => Next::Done(refusal.answer()),
+            _ => unanswered(t, None),
         }
     }
-    fn retired(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, at: At, status: u16, body: &Value) -> Next {
-        match (at, status) {
-            (At::Claims, 200) => {
-                let of = |c: &&Value| {
-                    text(c, "/status/nodeName") == node.name
-                        || (!provider_id.is_empty() && text(c, "/status/providerID") == provider_id)
-                };
-                match body.pointer("/items").and_then(Value::as_array).into_iter().flatten().find(of) {
-                    Some(claim) => Next::Ask(
-                        Request::Api(Exchange {
-                            method: Method::Delete,
-                            path: NODE_CLAIMS.object("", text(claim, "/metadata/name")),
-                            body: Some(delete_options(uid(claim), None)),
-                        }),
-                        At::Write,
-                    ),
-                    None if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
-                    None => Next::Done(Answer::refused(
-                        404,
-                        "NotFound",
-                        "no NodeClaim belongs to this node; it was not made by Karpenter",
-                    )),
+    fn listed(&self, t: &mut Terms<'_>, node: &NodeId, at: At, answered: Answered) -> Next {
+        match (at, answered) {
+            (At::Page(mut listing, again), Answered::Page(page)) => {
+                let next = page.next.clone();
+                listing.add(page);
+                match next.is_empty() {
+                    true => self.held_against(t, node, listing, again),
+                    false => get(pods_of(node, t.page, &next), At::Page(listing, again)),
                 }
             }
-            (At::Claims, 404) => {
+            (At::Lacking(listing, mut lost), Answered::Object(object)) => match lost.pop_front() {
+                Some(asked) if uid(&object) == asked.uid => {
+                    t.foreign.push(lied(&format!("list pods of node {}", node.name), PODS, &asked));
+                    unanswered(t, None)
+                }
+                _ => self.believed(t, node, listing, lost),
+            },
+            (At::Lacking(listing, mut lost), Answered::Absent) => {
+                lost.pop_front();
+                self.believed(t, node, listing, lost)
+            }
+            // The pages grew too old: from the start.
+            (At::Page(..), Answered::Refused(r)) if r.code == 410 => Next::AgainAt(t.now),
+            (_, other) => self.otherwise(t, other),
+        }
+    }
+    /// A list of a node's pods is complete: held against what is known, before it is believed.
+    fn held_against(&self, t: &mut Terms<'_>, node: &NodeId, listing: Listing, again: bool) -> Next {
+        let doubts: Vec<String> = listing.items.iter().filter_map(|i| t.mirror.doubts(PODS, i)).collect();
+        if let Some(doubt) = doubts.first() {
+            return self.none(t, &format!("the list says something that does not change: {doubt}"));
+        }
+        let missing = t.mirror.missing_of(&node.name, &listing.version, &listing.items);
+        if missing.is_much() && !again {
+            t.notes.push(format!(
+                "list pods of node {}: the list lacks {}; it is read a second time before it is believed",
+                node.name,
+                missing.words("pods")
+            ));
+            return get(pods_of(node, t.page, ""), At::Page(Listing::default(), true));
+        }
+        self.believed(t, node, listing, spread(missing.lost, MOST_ASKED))
+    }
+    /// A list that lacks nothing any more, or the look at the next pod that it lacks.
+    fn believed(&self, t: &mut Terms<'_>, node: &NodeId, listing: Listing, lost: VecDeque<Known>) -> Next {
+        if let Some(first) = lost.front() {
+            return get(PODS.object(&first.namespace, &first.name), At::Lacking(listing, lost));
+        }
+        t.mirror.replace_pods_of(&node.name, &listing.version, listing.items);
+        Next::Done(Answer::Accepted)
+    }
+    fn retired(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, at: At, answered: Answered) -> Next {
+        match (at, answered) {
+            (At::Claims, Answered::Page(page)) => self.claimed(t, node, provider_id, &page),
+            (At::Claims, Answered::NotServed) => {
                 Next::Done(Answer::refused(404, "NotFound", "the server knows no NodeClaims; is Karpenter installed?"))
             }
-            (At::Reread, 200) if uid(body) == node.uid => {
-                t.mirror.apply(NODES, NODES.named(body.clone()));
-                Next::Done(Answer::refused(409, "Conflict", "the node changed after its pods had been listed"))
-            }
-            (_, 200..=202 | 404) => Next::Done(Answer::Accepted),
+            (At::Reread, Answered::Object(object)) => match self.doubted(t, NODES, &object) {
+                Some(next) => next,
+                None if uid(&object) == node.uid => {
+                    t.mirror.apply(NODES, object);
+                    Next::Done(Answer::refused(409, "Conflict", "the node changed after its pods had been listed"))
+                }
+                None => Next::Done(Answer::Accepted),
+            },
+            (_, Answered::Done | Answered::Object(_) | Answered::Absent) => Next::Done(Answer::Accepted),
             // Either it is not as it was, or another bears its name.
-            (At::Object, 409) => get(NODES.object("", &node.name), At::Reread),
+            (At::Object, Answered::Refused(r)) if r.code == 409 => get(NODES.object("", &node.name), At::Reread),
             // A claim of that name with another uid: ours is gone.
-            (At::Write, 409) if is_other_uid(body) => Next::Done(Answer::Accepted),
-            _ => Next::Done(Refusal { status, retry_after_ms: None, body }.refused()),
+            (At::Write, Answered::Refused(r)) if r.is_other_uid() => Next::Done(Answer::Accepted),
+            (_, other) => self.otherwise(t, other),
+        }
+    }
+    /// Of all claims that of the node is deleted.
+    fn claimed(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, page: &Page) -> Next {
+        let of = |c: &&Value| {
+            text(c, "/status/nodeName") == node.name
+                || (!provider_id.is_empty() && text(c, "/status/providerID") == provider_id)
+        };
+        match page.items.iter().find(of).map(Known::of) {
+            None if !page.next.is_empty() => get(claims(t.page, &page.next), At::Claims),
+            Some(claim) => Next::Ask(
+                Request::Api(Exchange {
+                    method: Method::Delete,
+                    path: NODE_CLAIMS.object("", &claim.name),
+                    body: Some(delete_options(&claim.uid, None)),
+                }),
+                At::Write,
+            ),
+            None if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
+            None => Next::Done(Answer::refused(
+                404,
+                "NotFound",
+                "no NodeClaim belongs to this node; it was not made by Karpenter",
+            )),
         }
     }
     fn exited(&self, t: &mut Terms<'_>, code: Option<i32>, output: &str) -> Next {
@@ -495,40 +598,9 @@ impl Op {
     }
 }
 
-/// A response that is no success.
-struct Refusal<'a> {
-    status: u16,
-    retry_after_ms: Option<Ms>,
-    body: &'a Value,
-}
-
-impl Refusal<'_> {
-    fn refused(&self) -> Answer {
-        Answer::Refused {
-            code: self.status,
-            reason: text(self.body, "/reason").to_owned(),
-            cause: text(self.body, "/details/causes/0/message").to_owned(),
-            message: text(self.body, "/message").to_owned(),
-            retry_after_ms: self.retry_after_ms,
-        }
-    }
-    /// Whether the server, not the request, is in trouble. To an eviction a 429 is a budget's or the server's word, both
-    /// the runner's to read; and a 500 without a reason says that two budgets cover the pod.
-    fn is_passing(&self, eviction: bool) -> bool {
-        match self.status {
-            429 => !eviction,
-            500 => !eviction || !text(self.body, "/reason").is_empty(),
-            502..=504 => true,
-            _ => false,
-        }
-    }
-}
-
-/// Whether a conflict says that the object of this name is another by now. The server looks before it begins to delete and
-/// once more when it writes, each in words of its own (apiserver `rest.BeforeDelete`, `storage.Preconditions.Check`).
-fn is_other_uid(body: &Value) -> bool {
-    let message = text(body, "/message");
-    message.contains("the UID in the precondition") || message.contains("UID in precondition")
+/// A call whose answer is not known: it is answered as lost, later each time.
+fn unanswered(t: &Terms<'_>, retry_after_ms: Option<Ms>) -> Next {
+    Next::DoneAt(t.now + t.lost_ms.max(retry_after_ms.unwrap_or(0)), Answer::Unknown)
 }
 
 fn get(path: String, at: At) -> Next {
@@ -541,6 +613,11 @@ fn pods_of(node: &NodeId, page: u32, next: &str) -> String {
     format!("{}?fieldSelector={field}&limit={page}{next}", PODS.collection())
 }
 
+fn claims(page: u32, next: &str) -> String {
+    let next = if next.is_empty() { String::new() } else { format!("&continue={}", percent(next)) };
+    format!("{}?limit={page}{next}", NODE_CLAIMS.collection())
+}
+
 /// A node as the mirror has it, if it is still the same.
 fn known_node<'m>(mirror: &'m Mirror, node: &NodeId) -> Option<&'m Value> {
     mirror.object(NODES, "", &node.name).filter(|o| uid(o) == node.uid)
@@ -549,6 +626,12 @@ fn known_node<'m>(mirror: &'m Mirror, node: &NodeId) -> Option<&'m Value> {
 /// Whether a node is cordoned.
 fn is_cordoned(node: &Value) -> bool {
     node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Whether a node bears a taint of this key and effect.
+fn has_taint(node: &Value, taint: &TaintText) -> bool {
+    let same = |v: &Value| text(v, "/key") == taint.key && text(v, "/effect") == taint.effect;
+    node.pointer("/spec/taints").and_then(Value::as_array).is_some_and(|taints| taints.iter().any(same))
 }
 
 /// Who marked a node as cordoned.

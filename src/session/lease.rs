@@ -1,6 +1,7 @@
 //! The Lease that keeps two executions off one cluster: taken before anything else, renewed while it runs, given back.
 
-use super::api::{Exchange, LEASES, Method, Response};
+use super::answer::Answered;
+use super::api::{Exchange, LEASES, Method};
 use super::mirror::text;
 use crate::runner::Ms;
 use serde_json::{Value, json};
@@ -11,8 +12,11 @@ pub const LEASE: &str = "nodeferry";
 pub const DURATION_MS: Ms = 30_000;
 /// It is renewed after so long.
 const RENEW_MS: Ms = 10_000;
-/// A lost or refused call is repeated after so long.
+/// A lost or refused call is repeated after so long, doubled each time up to the most: several fit into the time in which
+/// it lapses.
 const RETRY_MS: Ms = 1000;
+/// The most.
+const MOST_MS: Ms = 5000;
 
 /// Where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub(crate) struct Lease {
     renewed: Option<Ms>,
     /// It was ours before, in this process.
     had: bool,
+    /// Answers in a row that were none.
+    failures: u32,
 }
 
 impl Lease {
@@ -62,6 +68,7 @@ impl Lease {
             wrote: 0,
             renewed: None,
             had: false,
+            failures: 0,
         }
     }
     /// Whether we may write to the cluster.
@@ -131,31 +138,46 @@ impl Lease {
     ///
     /// # Errors
     /// Another execution holds it.
-    pub fn answered(&mut self, now: Ms, response: Response) -> Result<(), Taken> {
-        match (self.step, response) {
-            (Step::Reading, Response::Http { status: 404, .. }) => {
+    pub fn answered(&mut self, now: Ms, answered: Answered) -> Result<(), Taken> {
+        let known = matches!(answered, Answered::Object(_) | Answered::Absent | Answered::Done);
+        self.failures = if known { 0 } else { (self.failures + 1).min(10) };
+        match (self.step, answered) {
+            (Step::Reading, Answered::Absent) => {
                 if self.had {
                     return Err(Taken("the Lease was deleted by somebody".into()));
                 }
                 (self.object, self.step) = (Value::Null, Step::ToWrite(now));
             }
-            (Step::Reading, Response::Http { status: 200, body, .. }) => {
-                self.judge(now, &body)?;
-                (self.object, self.step) = (body, Step::ToWrite(now));
+            (Step::Reading, Answered::Object(lease)) => {
+                self.judge(now, &lease)?;
+                (self.object, self.step) = (lease, Step::ToWrite(now));
             }
-            (Step::Writing, Response::Http { status: 200 | 201, body, .. }) => {
+            // What was written comes back as it is stored; a Lease that is none of ours is no renewal.
+            (Step::Writing, Answered::Object(lease)) if self.is_written(&lease) => {
                 (self.renewed, self.had) = (Some(self.wrote), true);
-                (self.object, self.step) = (body, Step::Held(self.wrote + RENEW_MS));
+                (self.object, self.step) = (lease, Step::Held(self.wrote + RENEW_MS));
             }
             // Somebody wrote it in between, or it is gone: read again and see who.
-            (Step::Writing, Response::Http { status: 404 | 409, .. }) => self.step = Step::ToRead(now),
+            (Step::Writing, Answered::Absent) => self.step = Step::ToRead(now),
+            (Step::Writing, Answered::Refused(r)) if r.code == 409 => self.step = Step::ToRead(now),
             (Step::Releasing, _) => self.step = Step::Released,
-            (Step::Reading, r) => self.step = Step::ToRead(now + wait(&r)),
             // The write may have had its effect: the version would tell.
-            (Step::Writing, r) => self.step = Step::ToRead(now + wait(&r)),
+            (Step::Reading | Step::Writing, other) => self.step = Step::ToRead(now + self.wait(&other)),
             _ => {}
         }
         Ok(())
+    }
+    fn is_written(&self, lease: &Value) -> bool {
+        let renewed = crate::snapshot::time::parse_rfc3339(text(lease, "/spec/renewTime"));
+        text(lease, "/spec/holderIdentity") == self.holder && renewed == Some(self.origin_unix_ms + self.wrote)
+    }
+    fn wait(&self, answered: &Answered) -> Ms {
+        let asked = match answered {
+            Answered::Refused(r) => r.retry_after_ms,
+            Answered::Unknown(u) => u.retry_after_ms,
+            _ => None,
+        };
+        (RETRY_MS << self.failures.saturating_sub(1)).min(MOST_MS).max(asked.unwrap_or(0))
     }
     fn judge(&self, now: Ms, lease: &Value) -> Result<(), Taken> {
         match Holder::of(lease, self.origin_unix_ms + now) {
@@ -190,13 +212,6 @@ impl Holder {
     pub fn words(&self, namespace: &str) -> String {
         let renewed = self.age_ms.map_or(String::new(), |a| format!(", renewed {} s ago", a.max(0) / 1000));
         format!("execution {} holds the Lease {namespace}/{LEASE}{renewed}", self.name)
-    }
-}
-
-fn wait(response: &Response) -> Ms {
-    match response {
-        Response::Http { retry_after_ms: Some(ms), .. } => (*ms).max(RETRY_MS),
-        _ => RETRY_MS,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The cluster as the API last showed it: objects by name, and the view that is made of them for the runner.
 //!
-//! A list, a watch and the answers to our own calls all tell of the same objects, in no common order. Three rules put
+//! A list, a watch and the answers to our own calls all tell of the same objects, in no common order. Four rules put
 //! them in one: of two versions of an object the later (`resourceVersion`) stands; what an answer said is gone stays
-//! gone until the watch says so too; and what lists and watches have told the end of does not come back by an answer that was late.
+//! gone until the watch says so too; what lists and watches have told the end of does not come back by an answer that was
+//! late; and what a list shows is there, unless the watch told its end, whatever an older or equally old list lacked.
 
 use super::api::{BUDGETS, FOLLOWED, NODES, PODS, Resource};
 use crate::cluster::{
@@ -12,7 +13,7 @@ use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{Decoder, ReadError, Snapshot};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An object's place: kind (its place in [`FOLLOWED`]), namespace, name.
 type Key = (usize, String, String);
@@ -51,6 +52,75 @@ enum Weight {
     Heavy,
 }
 
+/// An object by which it is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Known {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl Known {
+    /// What an object is known by.
+    pub fn of(object: &Value) -> Known {
+        let text = |p| text(object, p).to_owned();
+        Known { namespace: text("/metadata/namespace"), name: text("/metadata/name"), uid: text("/metadata/uid") }
+    }
+    /// `shop/web-1`.
+    pub fn text(&self) -> String {
+        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// What a list lacks of what is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// So many objects that it should have are known.
+    pub known: usize,
+    /// Those that it lacks.
+    pub lost: Vec<Known>,
+}
+
+/// A list that lacks so many objects and more, and half of those that are known, is read a second time.
+const MANY: usize = 5;
+
+impl Missing {
+    /// Whether a list has lost so much that it is read a second time before it is believed.
+    pub fn is_much(&self) -> bool {
+        self.lost.len() >= MANY && 2 * self.lost.len() >= self.known
+    }
+    /// `12 of 20 known pods`.
+    pub fn words(&self, plural: &str) -> String {
+        format!("{} of {} known {plural}", self.lost.len(), self.known)
+    }
+}
+
+/// Something that an answer says of an object against what is known of it: kind, object, node.
+type Claim = (usize, Known, String);
+
+/// So many uids are kept whose end the watch told.
+const MOST_ENDED: usize = 50_000;
+
+/// The latest uids whose end the watch told.
+#[derive(Debug, Default)]
+struct Ended {
+    uids: BTreeSet<(usize, String)>,
+    order: VecDeque<(usize, String)>,
+}
+
+impl Ended {
+    fn insert(&mut self, ended: (usize, String)) {
+        if self.uids.insert(ended.clone()) {
+            self.order.push_back(ended);
+        }
+        if self.order.len() > MOST_ENDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.uids.remove(&oldest);
+        }
+    }
+}
+
 /// The mirror.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -61,8 +131,12 @@ pub(crate) struct Mirror {
     objects: BTreeMap<Key, Value>,
     /// Up to which version lists and watches have told everything, by kind.
     told: BTreeMap<usize, u64>,
-    /// uids that an answer said are gone, though the watch has not.
-    buried: BTreeSet<(usize, String)>,
+    /// uids that an answer said are gone, though the watch has not; with the version of the list that lacked them.
+    buried: BTreeMap<(usize, String), Option<u64>>,
+    /// uids whose end the watch told, the latest of them.
+    ended: Ended,
+    /// What an answer said against what is known and what was not believed at once.
+    doubted: BTreeSet<Claim>,
     /// Objects that were told of since the view was made, by kind and uid.
     touched: BTreeMap<(usize, String), Key>,
     weight: Weight,
@@ -152,7 +226,9 @@ impl Mirror {
             groups: groups.collect(),
             objects: BTreeMap::new(),
             told: BTreeMap::new(),
-            buried: BTreeSet::new(),
+            buried: BTreeMap::new(),
+            ended: Ended::default(),
+            doubted: BTreeSet::new(),
             touched: BTreeMap::new(),
             weight: Weight::Nothing,
             snapshot: None,
@@ -178,16 +254,40 @@ impl Mirror {
         if key.0 == place(PODS) { Weight::Light } else { Weight::Heavy }
     }
     /// An object as it is now, or was at its version.
-    pub fn apply(&mut self, resource: Resource, mut object: Value) {
+    pub fn apply(&mut self, resource: Resource, object: Value) {
         let key = Self::key(resource, &object);
-        if self.buried.contains(&(key.0, uid(&object).to_owned())) {
-            return;
-        }
-        match self.objects.get(&key) {
-            Some(known) if older(&object, known) => return,
+        let burial = (key.0, uid(&object).to_owned());
+        let came_after = |list: &Option<u64>| list.zip(version(&object)).is_some_and(|(list, v)| v > list);
+        match self.buried.get(&burial) {
+            // It changed after the list that lacked it: the list was none.
+            Some(list) if came_after(list) => drop(self.buried.remove(&burial)),
+            Some(_) => return,
             // It was there before its end was told, and the answer is late.
-            None if version(&object).is_some_and(|v| self.told.get(&key.0).is_some_and(|told| v <= *told)) => return,
-            _ => {}
+            None if !self.objects.contains_key(&key) && self.is_old(&key, &object) => return,
+            None => {}
+        }
+        self.put(resource, key, object);
+    }
+    /// Whether lists and watches have told everything of an object's kind up to its version and more.
+    fn is_old(&self, key: &Key, object: &Value) -> bool {
+        version(object).is_some_and(|v| self.told.get(&key.0).is_some_and(|told| v <= *told))
+    }
+    /// An object of a list of this version.
+    fn apply_listed(&mut self, resource: Resource, list: Option<u64>, object: Value) {
+        let key = Self::key(resource, &object);
+        let burial = (key.0, uid(&object).to_owned());
+        match self.buried.get(&burial) {
+            // A list that is as new has it: the one that lacked it was none.
+            Some(Some(lacked)) if list.is_some_and(|list| list >= *lacked) => drop(self.buried.remove(&burial)),
+            Some(_) => return,
+            None if self.ended.uids.contains(&burial) => return,
+            None => {}
+        }
+        self.put(resource, key, object);
+    }
+    fn put(&mut self, resource: Resource, key: Key, mut object: Value) {
+        if self.objects.get(&key).is_some_and(|known| older(&object, known)) {
+            return;
         }
         if let Some(meta) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
             meta.remove("managedFields");
@@ -221,7 +321,9 @@ impl Mirror {
     pub fn deleted(&mut self, resource: Resource, object: &Value) {
         self.is_told(resource, version(object));
         let key = Self::key(resource, object);
-        self.buried.remove(&(key.0, uid(object).to_owned()));
+        let ended = (key.0, uid(object).to_owned());
+        self.buried.remove(&ended);
+        self.ended.insert(ended);
         if self.objects.get(&key).is_some_and(|known| uid(known) == uid(object)) {
             self.objects.remove(&key);
             self.touch(&key, uid(object), Self::coming_or_going(&key));
@@ -233,7 +335,7 @@ impl Mirror {
         let key = (kind, namespace.to_owned(), name.to_owned());
         if self.objects.get(&key).is_some_and(|known| uid(known) == gone) {
             self.objects.remove(&key);
-            self.buried.insert((kind, gone.to_owned()));
+            self.buried.insert((kind, gone.to_owned()), None);
             self.touch(&key, gone, Self::coming_or_going(&key));
         }
     }
@@ -241,33 +343,85 @@ impl Mirror {
     pub fn replace(&mut self, resource: Resource, version: &str, items: Vec<Value>) {
         self.reconcile(resource, version, items, |_| true);
         self.is_told(resource, version.parse().ok());
-        // The list is the truth now; what was buried before it will not be told of again.
-        let kind = place(resource);
-        self.buried.retain(|(of, _)| *of != kind);
+        // The list is the truth now; what was buried before it will not be told of again. What it lacked may still turn out
+        // to be there.
+        let (kind, version) = (place(resource), version.parse().ok());
+        self.buried.retain(|(of, _), list| *of != kind || (list.is_some() && *list >= version));
     }
     /// The pods of one node, as they were listed.
     pub fn replace_pods_of(&mut self, node: &str, version: &str, items: Vec<Value>) {
         self.reconcile(PODS, version, items, |o| text(o, "/spec/nodeName") == node);
     }
     fn reconcile(&mut self, resource: Resource, version: &str, items: Vec<Value>, concerns: impl Fn(&Value) -> bool) {
-        let listed: BTreeSet<String> = items.iter().map(|i| uid(i).to_owned()).collect();
         let kind = place(resource);
-        let list = serde_json::json!({"metadata": {"resourceVersion": version}});
-        let gone: Vec<Key> = self
-            .objects
-            .range((kind, String::new(), String::new())..(kind + 1, String::new(), String::new()))
-            .filter(|(_, o)| concerns(o) && !listed.contains(uid(o)) && !older(&list, o))
-            .map(|(k, _)| k.clone())
-            .collect();
-        for key in gone {
-            if let Some(object) = self.objects.remove(&key) {
-                self.touch(&key, uid(&object), Self::coming_or_going(&key));
-                self.buried.insert((kind, uid(&object).to_owned()));
+        let list = version.parse().ok();
+        for known in self.lacking(resource, version, &items, concerns).lost {
+            let key = (kind, known.namespace, known.name);
+            if self.objects.remove(&key).is_some() {
+                self.touch(&key, &known.uid, Self::coming_or_going(&key));
+                self.buried.insert((kind, known.uid), list);
             }
         }
         for item in items {
-            self.apply(resource, item);
+            self.apply_listed(resource, list, item);
         }
+    }
+
+    // --- what is not believed at once ---
+
+    /// What a list lacks of what is known: what the store has by place and uid and the list does not, unless it came after
+    /// the list.
+    pub fn missing(&self, resource: Resource, version: &str, items: &[Value]) -> Missing {
+        self.lacking(resource, version, items, |_| true)
+    }
+    /// The same of a list of the pods of one node.
+    pub fn missing_of(&self, node: &str, version: &str, items: &[Value]) -> Missing {
+        self.lacking(PODS, version, items, |o| text(o, "/spec/nodeName") == node)
+    }
+    fn lacking(
+        &self,
+        resource: Resource,
+        version: &str,
+        items: &[Value],
+        concerns: impl Fn(&Value) -> bool,
+    ) -> Missing {
+        let listed: BTreeSet<Known> = items.iter().map(Known::of).collect();
+        let kind = place(resource);
+        let list = serde_json::json!({"metadata": {"resourceVersion": version}});
+        let mut missing = Missing::default();
+        let of_kind = (kind, String::new(), String::new())..(kind + 1, String::new(), String::new());
+        for (_, object) in self.objects.range(of_kind).filter(|(_, o)| concerns(o) && !older(&list, o)) {
+            missing.known += 1;
+            let known = Known::of(object);
+            if !listed.contains(&known) {
+                missing.lost.push(known);
+            }
+        }
+        missing
+    }
+    /// What an object is said to be against what is known of it, if that never changes: another uid with the same time of
+    /// creation, another node of a bound pod. Said once, it is doubted; said again, it is believed.
+    pub fn doubts(&mut self, resource: Resource, object: &Value) -> Option<String> {
+        let key = Self::key(resource, object);
+        let before = self.objects.get(&key)?;
+        let differs = |p: &str| {
+            let (was, is) = (text(before, p), text(object, p));
+            (!was.is_empty() && was != is).then(|| (was.to_owned(), is.to_owned()))
+        };
+        let said = Known::of(object);
+        let born = "/metadata/creationTimestamp";
+        let same_birth = !text(before, born).is_empty() && text(before, born) == text(object, born);
+        let why = match (differs("/metadata/uid"), differs("/spec/nodeName")) {
+            (Some((was, is)), _) if same_birth => format!("its uid was {was} and is said to be {is}"),
+            (None, Some((was, is))) if resource == PODS => format!("it is on node {was} and is said to be on {is:?}"),
+            _ => return None,
+        };
+        let claim = (key.0, said.clone(), text(object, "/spec/nodeName").to_owned());
+        if self.doubted.remove(&claim) {
+            return None;
+        }
+        self.doubted.insert(claim);
+        Some(format!("{} {}: {why}", resource.kind.to_lowercase(), said.text()))
     }
 
     // --- what is known ---

@@ -4,7 +4,9 @@
 //! turns the runner's calls into requests and their answers back, and lets a request that changes something leave only
 //! after the entry that announces it is safe on disk.
 
+pub(crate) mod answer;
 pub mod api;
+mod backoff;
 pub(crate) mod calls;
 pub mod journal;
 pub(crate) mod lease;
@@ -16,7 +18,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Exchange, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
+pub use api::{Exchange, Foreign, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use calls::CORDONED_BY;
 pub(crate) use calls::RETIRE;
 pub use journal::{Began, Entry, Record};
@@ -31,11 +33,13 @@ use crate::runner::{
     StopMode,
 };
 use crate::trace::Event;
-use api::FOLLOWED;
+use answer::{Answered, Wanted};
+use api::{FOLLOWED, NODES};
+use backoff::Backoff;
 use calls::{At, Next, Op, Terms};
 use journal::{Call, ProgressLog};
 use lease::Lease;
-use mirror::Mirror;
+use mirror::{Known, Mirror};
 use observe::Observer;
 use outage::Outage;
 use reflect::{Follower, Trouble};
@@ -167,7 +171,8 @@ pub struct Session {
     retiring: BTreeSet<String>,
     /// Versions of cordoned nodes, by uid, from just before their pods were listed.
     looked: BTreeMap<String, String>,
-    asked: BTreeMap<RequestId, Asker>,
+    /// Requests under way: who waits for each, and what its answer must be.
+    asked: BTreeMap<RequestId, (Asker, Wanted)>,
     held: VecDeque<Held>,
     next_request: u64,
     next_seq: u64,
@@ -175,7 +180,11 @@ pub struct Session {
     safe: u64,
     dirty_since: Option<Ms>,
     settling: Settling,
+    /// Answers that do not come.
     outage: Outage,
+    /// Answers that are none.
+    foreign: Outage,
+    backoff: Backoff,
     /// It is over once this entry is safe and the Lease is given back, or this moment has come.
     ending: Option<(u64, End, Ms)>,
     end: Option<End>,
@@ -198,7 +207,7 @@ impl Session {
             now: resumed.as_ref().map_or(0, |r| r.t_ms),
             begun: false,
             mirror: Mirror::new(began.unix_ms, background, &intent.groups),
-            followers: FOLLOWED.iter().map(|r| Follower::new(*r, page)).collect(),
+            followers: followers(&intent, page),
             lease: Lease::new(&namespace, &began.execution, began.unix_ms),
             runner: None,
             observer: Observer::default(),
@@ -216,7 +225,9 @@ impl Session {
             safe: resumed.as_ref().map_or(0, |r| r.next_seq),
             dirty_since: None,
             settling: Settling::default(),
-            outage: Outage::default(),
+            outage: Outage::SILENCE,
+            foreign: Outage::FOREIGN,
+            backoff: Backoff::default(),
             ending: None,
             end: None,
             acted: resumed.as_ref().is_some_and(|r| r.progress.is_some()),
@@ -333,7 +344,7 @@ impl Session {
         // Once the last entry is written, only what concerns it and the Lease is heard.
         let heard = match &input {
             Input::Appended(_) => true,
-            Input::Response(id, _) => self.asked.get(id) == Some(&Asker::Lease),
+            Input::Response(id, _) => matches!(self.asked.get(id), Some((Asker::Lease, _))),
             _ => false,
         };
         if self.ending.is_some() && !heard {
@@ -358,85 +369,106 @@ impl Session {
                     c.state = CallState::Answers(now, Answer::Accepted);
                 }
             }
-            Input::Watch(id, event) => {
-                let Some(Asker::Watch(i)) = self.asked.get(&id).cloned() else { return };
-                let event = self.settling.watched(self.now, event);
-                let over = matches!(event, WatchEvent::Error { .. } | WatchEvent::Closed(_));
-                if over {
-                    self.asked.remove(&id);
-                }
-                let result = self.followers[i].watched(self.now, id, event, &mut self.mirror);
-                self.refused(i, result, out);
-            }
-            Input::Response(id, response) => {
-                let Some(asker) = self.asked.remove(&id) else { return };
-                // What becomes of a program says nothing of the API server.
-                let response = match self.is_program(&asker) {
-                    true => response,
-                    false => self.settling.answered(self.now, response),
-                };
-                self.recovered(&response, out);
-                self.kept_up(&asker, &response, out);
-                if matches!(response, Response::Http { status: 401, .. }) {
-                    return self.unauthorized(out);
-                }
-                match asker {
-                    Asker::Lease => {
-                        if let Err(taken) = self.lease.answered(self.now, response) {
-                            self.taken(taken.0, out);
-                        }
-                    }
-                    Asker::List(i) => self.listed(i, response, out),
-                    Asker::Watch(_) => {}
-                    Asker::Call(id) => self.responded(id, response, out),
-                    Asker::Standing(key) => self.stands(&key, response, out),
-                }
-            }
+            Input::Watch(id, event) => self.watched(id, event, out),
+            Input::Response(id, response) => self.answered(id, response, out),
         }
     }
-    fn is_program(&self, asker: &Asker) -> bool {
+    fn watched(&mut self, id: RequestId, event: WatchEvent, out: &mut Vec<Output>) {
+        let Some((Asker::Watch(i), _)) = self.asked.get(&id) else { return };
+        let i = *i;
+        let event = self.settling.watched(self.now, answer::watched(&FOLLOWED[i], event));
+        if let WatchEvent::Foreign(why) = &event {
+            self.is_foreign(&format!("watch {}: {why}", FOLLOWED[i].plural), out);
+        }
+        let over = event.is_last();
+        let result = self.followers[i].watched(self.now, id, event, &mut self.mirror);
+        // What it said was not believed: another watch takes over.
+        let left = !over && result.is_ok() && !self.followers[i].is_watching(id);
+        if left {
+            out.push(Output::Cancel(id));
+        }
+        if over || left {
+            self.asked.remove(&id);
+        }
+        self.refused(i, result, out);
+    }
+    /// An answer: read as what was asked for, before anybody hears of it.
+    fn answered(&mut self, id: RequestId, response: Response, out: &mut Vec<Output>) {
+        let Some((asker, wanted)) = self.asked.remove(&id) else { return };
+        let mut answered = wanted.read(response);
+        // What becomes of a program says nothing of the API server.
+        if !wanted.is_program() {
+            answered = self.settling.answered(self.now, answered);
+            self.recovered(&answered, out);
+            self.in_trouble(&asker, &wanted, &answered, out);
+        }
+        if matches!(&answered, Answered::Refused(r) if r.code == 401) {
+            return self.unauthorized(out);
+        }
         match asker {
-            Asker::Standing(_) => true,
-            Asker::Call(id) => {
-                matches!(self.calls.get(id).map(|c| &c.state), Some(CallState::Asked(At::Program)))
+            Asker::Lease => {
+                if let Err(taken) = self.lease.answered(self.now, answered) {
+                    self.taken(taken.0, out);
+                }
             }
-            _ => false,
+            Asker::List(i) => self.listed(i, answered, out),
+            Asker::Watch(_) => {}
+            Asker::Call(id) => self.responded(id, answered, out),
+            Asker::Standing(key) => self.stands(&key, answered, out),
         }
     }
-    /// Tells of trouble with what goes on while no call of the runner is under way.
-    fn kept_up(&mut self, asker: &Asker, response: &Response, out: &mut Vec<Output>) {
-        let what = match asker {
-            Asker::Lease => "the Lease".to_owned(),
-            Asker::List(i) => format!("list {}", FOLLOWED[*i].plural),
-            Asker::Watch(_) | Asker::Call(_) | Asker::Standing(_) => return,
-        };
-        let why = match response {
-            Response::Lost(why) => format!("no answer: {why}"),
-            Response::Http { status: status @ 500.., body, .. } => {
-                format!("{status}: {}", mirror::text(body, "/message"))
+    /// Tells of an answer that did not come, or was none, and of a server that has no time for lists and Leases; what it
+    /// says to calls they tell themselves.
+    fn in_trouble(&mut self, asker: &Asker, wanted: &Wanted, answered: &Answered, out: &mut Vec<Output>) {
+        let what = &wanted.words;
+        match answered {
+            Answered::Unknown(u) if u.foreign => self.is_foreign(&format!("{what}: {}", u.why), out),
+            Answered::Unknown(u) => self.is_silent(&format!("{what}: {}", u.why), out),
+            Answered::Refused(r) if r.code >= 500 && matches!(asker, Asker::Lease | Asker::List(_)) => {
+                self.is_silent(&format!("{what}: {}: {}", r.code, r.message), out);
             }
-            _ => return,
-        };
-        if let Some(text) = self.outage.trouble(self.now, &format!("{what}: {why}")) {
+            _ => {}
+        }
+    }
+    fn is_silent(&mut self, what: &str, out: &mut Vec<Output>) {
+        if let Some(text) = self.outage.trouble(self.now, what) {
+            self.append(Record::Note { text }, false, out);
+        }
+    }
+    fn is_foreign(&mut self, what: &str, out: &mut Vec<Output>) {
+        if let Some(text) = self.foreign.trouble(self.now, what) {
             self.append(Record::Note { text }, false, out);
         }
     }
     /// Tells it when the API server answers again after it did not.
-    fn recovered(&mut self, response: &Response, out: &mut Vec<Output>) {
+    fn recovered(&mut self, answered: &Answered, out: &mut Vec<Output>) {
         // A server that has no time for us is still in trouble, though it says so.
-        if matches!(response, Response::Http { status, .. } if *status < 500 && *status != 429)
-            && let Some(text) = self.outage.answered(self.now)
-        {
-            self.append(Record::Note { text }, false, out);
+        let answers = match answered {
+            Answered::Unknown(_) => false,
+            Answered::Refused(r) => r.code < 500 && r.code != 429,
+            _ => true,
+        };
+        if answers {
+            let told = [self.outage.answered(self.now), self.foreign.answered(self.now)];
+            for text in told.into_iter().flatten() {
+                self.append(Record::Note { text }, false, out);
+            }
         }
     }
-    fn listed(&mut self, i: usize, response: Response, out: &mut Vec<Output>) {
-        match self.followers[i].answered(self.now, response, &mut self.mirror) {
-            Ok(Some(page)) => {
-                let id = self.ask(Asker::List(i), page, out);
-                self.followers[i].sent_page(id);
+    fn listed(&mut self, i: usize, answered: Answered, out: &mut Vec<Output>) {
+        match self.followers[i].answered(self.now, answered, &mut self.mirror) {
+            Ok(followed) => {
+                if let Some(text) = followed.note {
+                    self.append(Record::Note { text }, false, out);
+                }
+                if let Some(lie) = followed.lie {
+                    self.is_foreign(&lie, out);
+                }
+                if let Some(request) = followed.ask {
+                    let id = self.ask(Asker::List(i), request, out);
+                    self.followers[i].sent_next(id);
+                }
             }
-            Ok(None) => {}
             Err(trouble) => self.refused(i, Err(trouble), out),
         }
     }
@@ -501,7 +533,7 @@ impl Session {
             let Some(request) = self.followers[i].due(self.now) else { continue };
             let asker = if matches!(request, Request::Watch { .. }) { Asker::Watch(i) } else { Asker::List(i) };
             let id = self.ask(asker, request, out);
-            self.followers[i].sent(id);
+            self.followers[i].sent(self.now, id);
             moved = true;
         }
         moved
@@ -669,14 +701,25 @@ impl Session {
         }
         !due.is_empty()
     }
-    fn responded(&mut self, id: CallId, response: Response, out: &mut Vec<Output>) {
+    fn responded(&mut self, id: CallId, answered: Answered, out: &mut Vec<Output>) {
         let Some(open) = self.calls.get_mut(&id) else { return };
         let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
         let (op, conflicts) = (open.op.clone(), open.conflicts);
-        if matches!(response, Response::Http { status: 409 | 422, .. }) {
+        if matches!(&answered, Answered::Refused(r) if matches!(r.code, 409 | 422)) {
             open.conflicts += 1;
         }
-        let next = self.with_terms(out, |t| op.answered(t, at, conflicts, response));
+        let (word, object, _) = op.words();
+        let call = format!("{word} {object}");
+        let lost_ms = self.backoff.delay(&call);
+        let next = self.with_terms(out, |t| {
+            t.lost_ms = lost_ms;
+            op.answered(t, at, conflicts, answered)
+        });
+        match &next {
+            Next::DoneAt(_, Answer::Unknown) => self.backoff.lost(call),
+            Next::Done(_) | Next::Found(_) => self.backoff.answered(&call),
+            _ => {}
+        }
         self.go_on(id, next, out);
     }
     fn go_on(&mut self, id: CallId, next: Next, out: &mut Vec<Output>) {
@@ -717,7 +760,7 @@ impl Session {
         }
     }
     fn with_terms<R>(&mut self, out: &mut Vec<Output>, f: impl FnOnce(&mut Terms<'_>) -> R) -> R {
-        let (mut notes, mut trouble) = (Vec::new(), Vec::new());
+        let (mut notes, mut trouble, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         let nobody = BTreeSet::new();
         let common = self.runner.as_ref().map(|r| &r.progress().common);
         let retiring = common.map_or(Cow::Borrowed(&self.retiring), |c| without_kept(&self.retiring, c));
@@ -734,8 +777,11 @@ impl Session {
             page: self.page,
             notes: &mut notes,
             trouble: &mut trouble,
+            foreign: &mut foreign,
+            lost_ms: 0,
         });
         notes.extend(trouble.iter().filter_map(|what| self.outage.trouble(self.now, what)));
+        notes.extend(foreign.iter().filter_map(|what| self.foreign.trouble(self.now, what)));
         for text in notes {
             self.append(Record::Note { text }, false, out);
         }
@@ -770,11 +816,11 @@ impl Session {
         }
         !due.is_empty()
     }
-    fn stands(&mut self, key: &str, response: Response, out: &mut Vec<Output>) {
+    fn stands(&mut self, key: &str, answered: Answered, out: &mut Vec<Output>) {
         let Some(s) = self.standing.get(key) else { return };
         let op = s.op.clone();
         // What it says goes into the journal; whether the nodes come is seen, not told.
-        let _ = self.with_terms(out, |t| op.answered(t, At::Program, 0, response));
+        let _ = self.with_terms(out, |t| op.answered(t, At::Program, 0, answered));
         let every = match &op {
             Op::Ensure { group, .. } => match self.intent.options.execution.provision(group) {
                 crate::plan::Provision::Command { every_ms, .. } => every_ms,
@@ -812,7 +858,7 @@ impl Session {
             Asker::Standing(key) => self.standing.get(key).map(|s| s.seq),
             _ => None,
         };
-        self.asked.insert(id, asker);
+        self.asked.insert(id, (asker, Wanted::of(&request)));
         match seq.filter(|_| writes) {
             Some(seq) => self.held.push_back(Held { seq, id, request }),
             None => out.push(Output::Send(id, request)),
@@ -846,7 +892,7 @@ impl Session {
             End::Refused(why) | End::Interrupted(why) => Record::Interrupted { why: why.clone() },
         };
         self.append(record, true, out);
-        for (id, asker) in &self.asked {
+        for (id, (asker, _)) in &self.asked {
             if matches!(asker, Asker::Watch(_)) {
                 out.push(Output::Cancel(*id));
             }
@@ -874,6 +920,14 @@ impl Session {
         }
         self.end = Some(end.clone());
     }
+}
+
+/// A follower for each kind; the nodes of the plan are expected, so that a first list without them is not believed at once.
+fn followers(intent: &Intent, page: u32) -> Vec<Follower> {
+    let nodes = || intent.batches.iter().flatten();
+    let known = |n: &crate::plan::NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
+    let expected = |r| if r == NODES { nodes().map(known).collect() } else { Vec::new() };
+    FOLLOWED.iter().map(|r| Follower::new(*r, page).expecting(expected(*r))).collect()
 }
 
 /// Nodes that were asked to be given back, but for those that were kept after all: these still count for their group.

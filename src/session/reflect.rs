@@ -1,26 +1,60 @@
 //! List and watch, one kind of object each: whatever fails, is late or is too old, the mirror gets there in the end.
+//!
+//! A list is believed only if it holds against what is known. One that lacks many objects at once, or says of one what
+//! cannot be, is read a second time; and of the pods and nodes that a list lacks each is asked for by its name before it
+//! counts as gone.
 
-use super::api::{Exchange, Request, RequestId, Resource, Response, WatchEvent, percent};
-use super::mirror::{Mirror, text};
+use super::answer::{Answered, Page, Unknown};
+use super::api::{Exchange, NODES, PODS, Request, RequestId, Resource, WatchEvent, percent};
+use super::mirror::{Known, Mirror, text, uid};
 use crate::runner::Ms;
 use serde_json::Value;
+use std::collections::VecDeque;
 
 /// A failed list or watch is tried again after so long, doubled each time up to the most (ours; client-go: 0.8 s to 30 s).
 const RETRY_MS: Ms = 500;
 /// The most.
 const MOST_MS: Ms = 10_000;
+/// A watch that ends sooner than this without a word was none.
+const SHORT_MS: Ms = 1000;
+/// Of what a list lacks so many objects are asked for at most (C).
+const MOST_ASKED: usize = 50;
+
+/// A list as far as its pages have come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Listing {
+    /// Objects of the pages so far.
+    pub items: Vec<Value>,
+    /// Resource version; of several pages the oldest.
+    pub version: String,
+}
+
+impl Listing {
+    /// Takes in the next page.
+    pub fn add(&mut self, page: Page) {
+        let number = |v: &str| v.parse::<u64>().ok();
+        if self.version.is_empty() || number(&page.version) < number(&self.version) {
+            self.version = page.version;
+        }
+        self.items.extend(page.items);
+    }
+}
 
 /// Where one kind stands.
 #[derive(Debug)]
 enum State {
     /// Lists at this moment.
     ToList(Ms),
-    /// A page is under way; items of the pages before it.
-    Listing(RequestId, Vec<Value>),
+    /// A page is under way.
+    Listing(RequestId, Listing),
+    /// The list is complete and lacks these: the first is asked for.
+    Asking(RequestId, Listing, VecDeque<Known>),
+    /// It is said that the kind is not served: what is, of its group (false) or at all (true), is asked for.
+    Discovering(RequestId, bool),
     /// Watches from this moment on.
     ToWatch(Ms),
-    /// A watch is open.
-    Watching(RequestId),
+    /// A watch is open, since when, and whether it brought anything.
+    Watching(RequestId, Ms, bool),
     /// The server does not serve the kind.
     Absent,
 }
@@ -32,6 +66,17 @@ pub(crate) enum Trouble {
     Refused(u16, String),
 }
 
+/// What comes of an answer.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Followed {
+    /// What is asked for next, at once.
+    pub ask: Option<Request>,
+    /// What a person should know.
+    pub note: Option<String>,
+    /// What is no answer of the API server's, though it looks like one.
+    pub lie: Option<String>,
+}
+
 /// Follows one kind.
 #[derive(Debug)]
 pub(crate) struct Follower {
@@ -40,13 +85,31 @@ pub(crate) struct Follower {
     state: State,
     version: String,
     failures: u32,
+    /// Objects that the first list must have, or that must be gone: the plan's nodes.
+    expected: Vec<Known>,
+    /// The list under way is a second one.
+    again: bool,
     /// It was listed at least once.
     pub listed: bool,
 }
 
 impl Follower {
     pub fn new(resource: Resource, page: u32) -> Follower {
-        Follower { resource, page, state: State::ToList(0), version: String::new(), failures: 0, listed: false }
+        Follower {
+            resource,
+            page,
+            state: State::ToList(0),
+            version: String::new(),
+            failures: 0,
+            expected: Vec::new(),
+            again: false,
+            listed: false,
+        }
+    }
+    /// The same, of whose first list these objects are expected.
+    pub fn expecting(mut self, expected: Vec<Known>) -> Follower {
+        self.expected = expected;
+        self
     }
     /// What to ask for now, if anything; the caller says under which number it went out ([`Follower::sent`]).
     pub fn due(&self, now: Ms) -> Option<Request> {
@@ -59,10 +122,10 @@ impl Follower {
         }
     }
     /// A request of [`Follower::due`] went out.
-    pub fn sent(&mut self, id: RequestId) {
+    pub fn sent(&mut self, now: Ms, id: RequestId) {
         self.state = match self.state {
-            State::ToWatch(_) => State::Watching(id),
-            _ => State::Listing(id, Vec::new()),
+            State::ToWatch(_) => State::Watching(id, now, false),
+            _ => State::Listing(id, Listing::default()),
         };
     }
     /// When it has something to ask for.
@@ -81,53 +144,146 @@ impl Follower {
         now + (RETRY_MS << (self.failures - 1)).min(MOST_MS).max(at_least.unwrap_or(0))
     }
 
-    /// The answer to a list. Some request: the next page.
-    pub fn answered(&mut self, now: Ms, response: Response, mirror: &mut Mirror) -> Result<Option<Request>, Trouble> {
-        let State::Listing(_, items) = &mut self.state else { return Ok(None) };
-        match response {
-            Response::Http { status: 200, body, .. } => {
-                let mut items = std::mem::take(items);
-                let (next, version) = (text(&body, "/metadata/continue").to_owned(), version(&body));
-                items.extend(self.items(body));
-                if !next.is_empty() {
-                    self.state = State::Listing(RequestId(u64::MAX), items);
-                    return Ok(Some(self.list(&next)));
+    /// The answer to a list, or to the look at an object that a list lacks. Some request is to go out at once; the caller
+    /// says under which number it did ([`Follower::sent_next`]).
+    pub fn answered(&mut self, now: Ms, answered: Answered, mirror: &mut Mirror) -> Result<Followed, Trouble> {
+        let mut followed = Followed::default();
+        match std::mem::replace(&mut self.state, State::ToList(now)) {
+            State::Listing(_, mut listing) => match answered {
+                Answered::Page(page) => {
+                    let next = page.next.clone();
+                    listing.add(page);
+                    if next.is_empty() {
+                        return Ok(self.held_against(now, listing, mirror));
+                    }
+                    followed.ask = Some(self.list(&next));
+                    self.state = State::Listing(RequestId(u64::MAX), listing);
                 }
-                mirror.replace(self.resource, &version, items);
-                (self.version, self.listed, self.failures) = (version, true, 0);
-                self.state = State::ToWatch(now);
+                // Many a proxy says so of every path: only what the server says of itself counts.
+                Answered::NotServed if !self.listed && self.resource.api_version.contains('/') => {
+                    followed.ask = Some(self.discover(false));
+                }
+                Answered::NotServed => followed.lie = Some(self.denied(now)),
+                other => self.failed(now, other)?,
+            },
+            State::Asking(_, listing, mut lost) => {
+                let Some(asked) = lost.pop_front() else { return Ok(self.believed(now, listing, mirror)) };
+                match answered {
+                    Answered::Absent => return Ok(self.ask_next(now, listing, lost, mirror)),
+                    Answered::Object(object) if uid(&object) != asked.uid => {
+                        return Ok(self.ask_next(now, listing, lost, mirror));
+                    }
+                    Answered::Object(_) => {
+                        followed.lie = Some(lied(&format!("list {}", self.resource.plural), self.resource, &asked));
+                        self.state = State::ToList(self.later(now, None));
+                    }
+                    other => self.failed(now, other)?,
+                }
             }
-            // The kind is not served: there is none.
-            Response::Http { status: 404, .. } => {
-                mirror.replace(self.resource, "", Vec::new());
-                (self.listed, self.state) = (true, State::Absent);
+            State::Discovering(_, of_all) => {
+                let wanted = if of_all { self.resource.api_version } else { self.resource.plural };
+                match answered {
+                    // The kind is not served: there is none.
+                    Answered::Served(names) if !names.iter().any(|n| n == wanted) => {
+                        mirror.replace(self.resource, "", Vec::new());
+                        (self.listed, self.state) = (true, State::Absent);
+                    }
+                    Answered::Served(_) => followed.lie = Some(self.denied(now)),
+                    Answered::Unknown(u) if u.page_not_found && !of_all => followed.ask = Some(self.discover(true)),
+                    other => self.failed(now, other)?,
+                }
             }
-            Response::Http { status: status @ (401 | 403), body, .. } => {
-                return Err(Trouble::Refused(status, text(&body, "/message").to_owned()));
-            }
-            Response::Http { retry_after_ms, .. } => self.state = State::ToList(self.later(now, retry_after_ms)),
-            Response::Lost(_) | Response::Exited { .. } => self.state = State::ToList(self.later(now, None)),
+            other => self.state = other,
         }
-        Ok(None)
+        Ok(followed)
     }
-    /// The next page went out.
-    pub fn sent_page(&mut self, id: RequestId) {
-        if let State::Listing(at, _) = &mut self.state {
+    /// Asks what is served of the kind's group, or at all.
+    fn discover(&mut self, of_all: bool) -> Request {
+        self.state = State::Discovering(RequestId(u64::MAX), of_all);
+        let version = if of_all { String::new() } else { format!("/{}", self.resource.api_version) };
+        Request::Api(Exchange::get(format!("/apis{version}")))
+    }
+    /// It was said that what is served is not.
+    fn denied(&mut self, now: Ms) -> String {
+        self.state = State::ToList(self.later(now, None));
+        format!("list {}: 404, as if they were not served", self.resource.plural)
+    }
+    /// There is no list, and it is asked for again.
+    fn failed(&mut self, now: Ms, answered: Answered) -> Result<(), Trouble> {
+        let retry_after_ms = match answered {
+            Answered::Refused(r) if matches!(r.code, 401 | 403) => return Err(Trouble::Refused(r.code, r.message)),
+            Answered::Refused(r) => r.retry_after_ms,
+            Answered::Unknown(Unknown { retry_after_ms, .. }) => retry_after_ms,
+            _ => None,
+        };
+        self.state = State::ToList(self.later(now, retry_after_ms));
+        Ok(())
+    }
+    /// A list is complete: held against what is known, before it is believed.
+    fn held_against(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
+        let mut missing = mirror.missing(self.resource, &listing.version, &listing.items);
+        let doubts: Vec<String> =
+            listing.items.iter().filter_map(|item| mirror.doubts(self.resource, item)).collect();
+        let plural = self.resource.plural;
+        let why = match doubts.first() {
+            Some(doubt) => Some(format!("the list says something that does not change: {doubt}")),
+            None if missing.is_much() => Some(format!("the list lacks {}", missing.words(plural))),
+            None if !self.listed && self.resource == PODS && listing.items.is_empty() => {
+                Some("the list has not a single one".into())
+            }
+            None => None,
+        };
+        if let Some(why) = why.filter(|_| !self.again || !doubts.is_empty()) {
+            self.again = true;
+            self.state = State::ToList(now + RETRY_MS);
+            let note = format!("list {plural}: {why}; it is read a second time before it is believed");
+            return Followed { note: Some(note), ..Followed::default() };
+        }
+        if !self.listed {
+            let has = |k: &&Known| listing.items.iter().any(|i| uid(i) == k.uid);
+            missing.lost.extend(self.expected.iter().filter(|k| !has(k)).cloned());
+        }
+        // Only these may be asked for one by one: the roles that we are given say so.
+        let asked = [PODS, NODES].contains(&self.resource);
+        let lost = if asked { spread(missing.lost, MOST_ASKED) } else { VecDeque::new() };
+        self.ask_next(now, listing, lost, mirror)
+    }
+    fn ask_next(&mut self, now: Ms, listing: Listing, lost: VecDeque<Known>, mirror: &mut Mirror) -> Followed {
+        let Some(first) = lost.front() else { return self.believed(now, listing, mirror) };
+        let ask = Some(Request::Api(Exchange::get(self.resource.object(&first.namespace, &first.name))));
+        self.state = State::Asking(RequestId(u64::MAX), listing, lost);
+        Followed { ask, ..Followed::default() }
+    }
+    fn believed(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
+        mirror.replace(self.resource, &listing.version, listing.items);
+        (self.version, self.listed, self.failures, self.again) = (listing.version, true, 0, false);
+        self.state = State::ToWatch(now);
+        Followed::default()
+    }
+    /// What an answer asked for went out.
+    pub fn sent_next(&mut self, id: RequestId) {
+        if let State::Listing(at, _) | State::Asking(at, ..) | State::Discovering(at, _) = &mut self.state {
             *at = id;
         }
     }
-    fn items(&self, mut body: Value) -> Vec<Value> {
-        let items = body.pointer_mut("/items").map(Value::take);
-        let Some(Value::Array(items)) = items else { return Vec::new() };
-        items.into_iter().map(|item| self.resource.named(item)).collect()
-    }
 
+    /// Whether a watch is the one that is open.
+    pub fn is_watching(&self, id: RequestId) -> bool {
+        matches!(self.state, State::Watching(open, ..) if open == id)
+    }
     /// An event of the watch.
     pub fn watched(&mut self, now: Ms, id: RequestId, event: WatchEvent, mirror: &mut Mirror) -> Result<(), Trouble> {
-        if !matches!(self.state, State::Watching(open) if open == id) {
+        let State::Watching(open, since, heard) = &mut self.state else { return Ok(()) };
+        if *open != id {
             return Ok(());
         }
+        let short = !*heard && now - *since < SHORT_MS;
+        *heard = true;
         match event {
+            // The watch goes on from where it was, and what is said again is believed.
+            WatchEvent::Applied(object) if mirror.doubts(self.resource, &object).is_some() => {
+                self.state = State::ToWatch(self.later(now, None));
+            }
             WatchEvent::Applied(object) => {
                 (self.version, self.failures) = (version(&object), 0);
                 mirror.watched(self.resource, self.resource.named(object));
@@ -142,11 +298,24 @@ impl Follower {
             WatchEvent::Error { code, .. } => {
                 self.state = State::ToList(if code == 410 { now } else { self.later(now, None) });
             }
-            WatchEvent::Closed(why) if why.is_empty() => self.state = State::ToWatch(now + 10),
-            WatchEvent::Closed(_) => self.state = State::ToWatch(self.later(now, None)),
+            WatchEvent::Closed(why) if why.is_empty() && !short => self.state = State::ToWatch(now + 10),
+            WatchEvent::Closed(_) | WatchEvent::Foreign(_) => self.state = State::ToWatch(self.later(now, None)),
         }
         Ok(())
     }
+}
+
+/// That a list lacks what is there.
+pub(crate) fn lied(what: &str, resource: Resource, known: &Known) -> String {
+    let (kind, name) = (resource.kind.to_lowercase(), known.text());
+    format!("{what}: the list lacks {kind} {name}, which is there")
+}
+
+/// So many of these, evenly spread over them.
+pub(crate) fn spread(all: Vec<Known>, most: usize) -> VecDeque<Known> {
+    let (len, step) = (all.len(), all.len().div_ceil(most).max(1));
+    debug_assert!(len.div_ceil(step) <= most || most == 0);
+    all.into_iter().step_by(step).collect()
 }
 
 fn version(object: &Value) -> String {

@@ -4,7 +4,8 @@
 //! but `is forbidden`) and 401 to who may do all of it, be it ready or not (`plugin/pkg/auth/authorizer/rbac/rbac.go`, v1.36.3). Within a while
 //! of an outage that is therefore as good as a 503.
 
-use super::api::{Response, WatchEvent};
+use super::answer::Answered;
+use super::api::WatchEvent;
 use crate::runner::Ms;
 
 /// So long after the last sign of trouble a refusal is not believed (C).
@@ -20,15 +21,22 @@ impl Settling {
     fn is_settling(self, now: Ms) -> bool {
         self.trouble_at.is_some_and(|at| now - at < SETTLING_MS)
     }
-    /// The response as it is to be taken.
-    pub fn answered(&mut self, now: Ms, response: Response) -> Response {
-        match response {
-            Response::Http { status: 401 | 403, retry_after_ms, body } if self.is_settling(now) => {
-                Response::Http { status: 503, retry_after_ms, body }
+    /// The answer as it is to be taken.
+    pub fn answered(&mut self, now: Ms, answered: Answered) -> Answered {
+        match answered {
+            Answered::Refused(mut refusal) if matches!(refusal.code, 401 | 403) && self.is_settling(now) => {
+                refusal.code = 503;
+                Answered::Refused(refusal)
             }
-            Response::Lost(_) | Response::Http { status: 502..=504, .. } => {
+            Answered::Unknown(_) => {
                 self.trouble_at = Some(now);
-                response
+                answered
+            }
+            Answered::Refused(refusal) => {
+                if matches!(refusal.code, 502..=504) {
+                    self.trouble_at = Some(now);
+                }
+                Answered::Refused(refusal)
             }
             other => other,
         }
@@ -39,9 +47,9 @@ impl Settling {
             WatchEvent::Error { code: 401 | 403, message } if self.is_settling(now) => {
                 WatchEvent::Error { code: 503, message }
             }
-            WatchEvent::Closed(why) if !why.is_empty() => {
+            WatchEvent::Closed(ref why) | WatchEvent::Foreign(ref why) if !why.is_empty() => {
                 self.trouble_at = Some(now);
-                WatchEvent::Closed(why)
+                event
             }
             other => other,
         }
@@ -51,20 +59,18 @@ impl Settling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
-
-    fn http(status: u16) -> Response {
-        Response::Http { status, retry_after_ms: None, body: Value::Null }
-    }
+    use crate::session::answer::Unknown;
+    use crate::session::answer::testing::refused;
 
     #[test]
     fn a_refusal_is_believed_unless_the_server_was_just_away() {
         let mut s = Settling::default();
-        assert_eq!(s.answered(0, http(403)), http(403));
-        assert_eq!(s.answered(10, Response::Lost("refused".into())), Response::Lost("refused".into()));
-        assert_eq!(s.answered(20, http(403)), http(503));
-        assert_eq!(s.answered(SETTLING_MS + 9, http(401)), http(503));
-        assert_eq!(s.answered(SETTLING_MS + 10, http(401)), http(401));
+        let lost = || Answered::Unknown(Unknown::lost("refused".into()));
+        assert_eq!(s.answered(0, refused(403)), refused(403));
+        assert_eq!(s.answered(10, lost()), lost());
+        assert_eq!(s.answered(20, refused(403)), refused(503));
+        assert_eq!(s.answered(SETTLING_MS + 9, refused(401)), refused(503));
+        assert_eq!(s.answered(SETTLING_MS + 10, refused(401)), refused(401));
     }
 
     #[test]

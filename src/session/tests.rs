@@ -1,9 +1,11 @@
 //! The parts of a session by themselves; as a whole it is tried against a simulated API and a real one.
 
+use super::answer::testing::failure;
+use super::answer::{Answered, Wanted};
 use super::api::*;
 use super::lease::Lease;
 use super::mirror::Mirror;
-use super::reflect::{Follower, Trouble};
+use super::reflect::{Followed, Follower, Trouble};
 use crate::cluster::View;
 use crate::cluster::draw::Draws;
 use crate::snapshot::generate::{GenerateParams, generate};
@@ -236,7 +238,12 @@ fn http(status: u16, body: Value) -> Response {
     Response::Http { status, retry_after_ms: None, body }
 }
 fn list(version: &str, next: &str, items: Vec<Value>) -> Response {
-    http(200, json!({"metadata": {"resourceVersion": version, "continue": next}, "items": items}))
+    let meta = json!({"resourceVersion": version, "continue": next});
+    http(200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": meta, "items": items}))
+}
+/// What a response says to a list of pods.
+fn listed(response: Response) -> Answered {
+    Wanted::of_exchange(&Exchange::get("/api/v1/pods?limit=1")).read(response)
 }
 
 #[test]
@@ -249,33 +256,250 @@ fn a_follower_gets_there_whatever_happens() {
         other => format!("{other:?}"),
     };
     assert_eq!(path(f.due(0)), "/api/v1/pods?limit=1");
-    f.sent(RequestId(1));
+    f.sent(0, RequestId(1));
     // The first page, then the second is too old: from the start again.
-    let next = f.answered(0, list("5", "t/1=", vec![pod("a", "1", 3)]), &mut m).expect("goes on");
-    assert_eq!(path(next), "/api/v1/pods?limit=1&continue=t%2F1%3D");
-    f.sent_page(RequestId(2));
-    assert_eq!(f.answered(10, http(410, json!({"message": "expired"})), &mut m), Ok(None));
+    let next = f.answered(0, listed(list("5", "t/1=", vec![pod("a", "1", 3)])), &mut m).expect("goes on");
+    assert_eq!(path(next.ask), "/api/v1/pods?limit=1&continue=t%2F1%3D");
+    f.sent_next(RequestId(2));
+    assert_eq!(f.answered(10, listed(http(410, failure(410, "expired"))), &mut m), Ok(Followed::default()));
     assert!(!f.listed);
     let again = f.next_at().expect("again");
     f.due(again);
-    f.sent(RequestId(3));
-    assert_eq!(f.answered(again, list("7", "", vec![pod("a", "1", 3)]), &mut m), Ok(None));
+    f.sent(again, RequestId(3));
+    let seven = listed(list("7", "", vec![pod("a", "1", 3)]));
+    assert_eq!(f.answered(again, seven, &mut m), Ok(Followed::default()));
     assert!(f.listed);
     assert_eq!(path(f.due(again)), "watch 7");
-    f.sent(RequestId(4));
+    f.sent(again, RequestId(4));
     f.watched(again, RequestId(4), WatchEvent::Applied(pod("b", "2", 9)), &mut m).expect("taken");
     // A stream that ends is taken up where it was; an event of a watch that is over is nobody's.
     f.watched(again, RequestId(4), WatchEvent::Closed("reset".into()), &mut m).expect("taken");
     f.watched(again, RequestId(4), WatchEvent::Applied(pod("c", "3", 11)), &mut m).expect("taken");
     let later = f.next_at().expect("again");
     assert_eq!(path(f.due(later)), "watch 9");
-    f.sent(RequestId(5));
+    f.sent(later, RequestId(5));
     f.watched(later, RequestId(5), WatchEvent::Error { code: 410, message: String::new() }, &mut m).expect("taken");
     assert_eq!(path(f.due(later)), "/api/v1/pods?limit=1");
-    f.sent(RequestId(6));
+    f.sent(later, RequestId(6));
     assert_eq!(pods_of(&mut m), ["1", "2"]);
-    let refused = f.answered(later, http(403, json!({"message": "no"})), &mut m);
+    let refused = f.answered(later, listed(http(403, failure(403, "no"))), &mut m);
     assert_eq!(refused, Err(Trouble::Refused(403, "no".into())));
+}
+
+fn pods_of_list(version: &str, names: std::ops::Range<u32>) -> Answered {
+    let pods = names.map(|n| pod(&format!("p{n}"), &n.to_string(), n)).collect();
+    listed(list(version, "", pods))
+}
+/// The answer to a look at a pod: as it is, or that it is gone.
+fn looked(name: &str, object: Option<Value>) -> Answered {
+    let response = match object {
+        Some(object) => http(200, object),
+        None => http(404, failure(404, "not found")),
+    };
+    Wanted::of_exchange(&Exchange::get(PODS.object("d", name))).read(response)
+}
+fn asked_for(followed: &Followed) -> &str {
+    match &followed.ask {
+        Some(Request::Api(e)) => &e.path,
+        other => panic!("nothing is asked for: {other:?}"),
+    }
+}
+
+#[test]
+fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() {
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut f = Follower::new(PODS, 500);
+    f.sent(0, RequestId(1));
+    f.answered(0, pods_of_list("50", 10..20), &mut m).expect("ten pods");
+    let mut relist = |f: &mut Follower, m: &mut Mirror, now: i64, answered: Answered| {
+        if !matches!(f.due(now), Some(Request::Api(_))) {
+            f.sent(now, RequestId(2));
+            f.watched(now, RequestId(2), WatchEvent::Error { code: 410, message: String::new() }, m).expect("taken");
+        }
+        assert!(matches!(f.due(now), Some(Request::Api(_))), "{f:?}");
+        f.sent(now, RequestId(3));
+        f.answered(now, answered, m).expect("goes on")
+    };
+    // Four of ten are gone: each is asked for, and no more.
+    let followed = relist(&mut f, &mut m, 1_000, pods_of_list("60", 10..16));
+    assert_eq!((asked_for(&followed), &followed.note), ("/api/v1/namespaces/d/pods/p16", &None));
+    for (name, next) in [("p16", "p17"), ("p17", "p18"), ("p18", "p19")] {
+        let followed = f.answered(1_000, looked(name, None), &mut m).expect("goes on");
+        assert!(asked_for(&followed).ends_with(next));
+    }
+    f.answered(1_000, looked("p19", None), &mut m).expect("believed");
+    assert_eq!(pods_of(&mut m).len(), 6);
+    // All six at once: once more, and again nothing. Then the first is asked for, and it is there.
+    let followed = relist(&mut f, &mut m, 2_000, pods_of_list("70", 0..0));
+    let note = followed.note.expect("it is told");
+    assert_eq!(note, "list pods: the list lacks 6 of 6 known pods; it is read a second time before it is believed");
+    assert_eq!((followed.ask, pods_of(&mut m).len()), (None, 6));
+    assert!(f.due(2_000).is_none(), "at once it would be the same");
+    let followed = relist(&mut f, &mut m, 2_500, pods_of_list("70", 0..0));
+    assert!(asked_for(&followed).ends_with("/p10"));
+    let followed = f.answered(2_500, looked("p10", Some(pod("p10", "10", 10))), &mut m).expect("goes on");
+    assert_eq!(followed.lie.as_deref(), Some("list pods: the list lacks pod d/p10, which is there"));
+    assert_eq!(pods_of(&mut m).len(), 6);
+    // What answers the question with a page, or with another object, proves nothing.
+    let followed = relist(&mut f, &mut m, 10_000, pods_of_list("71", 0..0));
+    assert!(asked_for(&followed).ends_with("/p10"), "it was read twice already");
+    let page = super::answer::read(404, None, Some("text/html"), b"<html>");
+    f.answered(10_000, Wanted::of_exchange(&Exchange::get(PODS.object("d", "p10"))).read(page), &mut m).expect("again");
+    assert_eq!(pods_of(&mut m).len(), 6);
+    // They are gone in truth, but for one whose name another bears.
+    let mut followed = relist(&mut f, &mut m, 30_000, pods_of_list("80", 0..0));
+    for n in 10..16 {
+        assert!(asked_for(&followed).ends_with(&format!("/p{n}")));
+        let other = (n == 12).then(|| pod("p12", "another", 79));
+        followed = f.answered(30_000, looked(&format!("p{n}"), other), &mut m).expect("goes on");
+    }
+    assert_eq!((followed, pods_of(&mut m)), (Followed::default(), Vec::new()));
+}
+
+#[test]
+fn nodes_of_the_plan_that_the_first_list_lacks_are_asked_for() {
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let known = |name: &str| super::mirror::Known { namespace: String::new(), name: name.into(), uid: format!("u-{name}") };
+    let mut f = Follower::new(NODES, 500).expecting(vec![known("old-1"), known("old-2")]);
+    let node = |name: &str| json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": format!("u-{name}"), "resourceVersion": "4"}});
+    let list = json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": [node("old-2")]});
+    f.sent(0, RequestId(1));
+    let listed = Wanted::of_exchange(&Exchange::get("/api/v1/nodes?limit=500")).read(http(200, list));
+    let followed = f.answered(0, listed, &mut m).expect("goes on");
+    assert_eq!(asked_for(&followed), "/api/v1/nodes/old-1");
+    let there = Wanted::of_exchange(&Exchange::get("/api/v1/nodes/old-1")).read(http(200, node("old-1")));
+    let followed = f.answered(0, there, &mut m).expect("goes on");
+    assert!(followed.lie.is_some() && !f.listed);
+}
+
+#[test]
+fn that_a_kind_is_not_served_is_believed_of_the_servers_own_list_only() {
+    let jobs = FOLLOWED.iter().copied().find(|r| r.kind == "Job").expect("followed");
+    let not_found = || super::answer::read(404, None, Some("text/plain"), b"404 page not found\n");
+    let said = |path: &str, response: Response| Wanted::of_exchange(&Exchange::get(path)).read(response);
+    let served = |names: &[&str]| {
+        let names: Vec<Value> = names.iter().map(|n| json!({"name": n})).collect();
+        http(200, json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "batch/v1", "resources": names}))
+    };
+    let groups = |names: &[&str]| {
+        let names: Vec<Value> = names.iter().map(|n| json!({"versions": [{"groupVersion": n}]})).collect();
+        http(200, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": names}))
+    };
+    // What the kind's group says, what all groups are if that is not found either, and whether it is believed.
+    for (of_group, of_all, believed) in [
+        (served(&["cronjobs"]), None, true),
+        (served(&["cronjobs", "jobs"]), None, false),
+        (not_found(), Some(groups(&["apps/v1"])), true),
+        (not_found(), Some(groups(&["apps/v1", "batch/v1"])), false),
+        (not_found(), Some(not_found()), false),
+        (http(200, json!({"error": "login_required"})), None, false),
+    ] {
+        let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+        let mut f = Follower::new(jobs, 500);
+        f.sent(0, RequestId(1));
+        let followed = f.answered(0, said("/apis/batch/v1/jobs?limit=500", not_found()), &mut m).expect("goes on");
+        assert_eq!(asked_for(&followed), "/apis/batch/v1");
+        let followed = f.answered(0, said("/apis/batch/v1", of_group), &mut m).expect("goes on");
+        if let Some(of_all) = of_all {
+            assert_eq!(asked_for(&followed), "/apis");
+            f.answered(0, said("/apis", of_all), &mut m).expect("goes on");
+        }
+        assert_eq!((f.listed, f.next_at().is_none()), (believed, believed));
+    }
+    // Pods are served everywhere.
+    let mut f = Follower::new(PODS, 500);
+    f.sent(0, RequestId(1));
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let followed = f.answered(0, listed(not_found()), &mut m).expect("goes on");
+    assert!(followed.ask.is_none() && followed.lie.is_some() && !f.listed);
+}
+
+#[test]
+fn a_list_that_lacked_what_is_there_is_mended_by_the_next() {
+    let sorted = |m: &mut Mirror| {
+        let mut uids = pods_of(m);
+        uids.sort();
+        uids
+    };
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    m.replace(PODS, "10", vec![pod("a", "1", 5), pod("b", "2", 6)]);
+    // It was believed, and it was wrong; an older list is no witness, one that is as new is.
+    m.replace_pods_of("n", "12", vec![pod("b", "2", 6)]);
+    m.replace_pods_of("n", "11", vec![pod("a", "1", 5), pod("b", "2", 6)]);
+    assert_eq!(pods_of(&mut m), ["2"]);
+    m.replace_pods_of("n", "12", vec![pod("a", "1", 5), pod("b", "2", 6)]);
+    assert_eq!(sorted(&mut m), ["1", "2"]);
+    // The same of a list of all, and of the watch.
+    m.replace(PODS, "20", Vec::new());
+    m.replace_pods_of("n", "21", vec![pod("a", "1", 5)]);
+    m.watched(PODS, pod("b", "2", 22));
+    assert_eq!(sorted(&mut m), ["1", "2"]);
+    // What the watch told the end of stays away.
+    m.deleted(PODS, &pod("a", "1", 23));
+    m.replace_pods_of("n", "22", vec![pod("a", "1", 5), pod("b", "2", 22)]);
+    assert_eq!(pods_of(&mut m), ["2"]);
+}
+
+#[test]
+fn what_never_changes_is_doubted_once() {
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let born = |name: &str, uid: &str, version: u32, on: &str| {
+        let mut pod = pod(name, uid, version);
+        pod["metadata"]["creationTimestamp"] = json!("2026-11-21T10:00:00Z");
+        pod["spec"]["nodeName"] = json!(on);
+        pod
+    };
+    m.apply(PODS, born("a", "1", 5, "n"));
+    assert_eq!(m.doubts(PODS, &born("a", "1", 6, "n")), None);
+    let doubt = m.doubts(PODS, &born("a", "1", 6, "m")).expect("a pod moved");
+    assert_eq!(doubt, "pod d/a: it is on node n and is said to be on \"m\"");
+    assert_eq!(m.doubts(PODS, &born("a", "1", 6, "m")), None, "said twice");
+    let doubt = m.doubts(PODS, &born("a", "7", 6, "n")).expect("born at the same time");
+    assert_eq!(doubt, "pod d/a: its uid was 1 and is said to be 7");
+    // A successor is younger.
+    let mut successor = born("a", "8", 6, "m");
+    successor["metadata"]["creationTimestamp"] = json!("2026-11-21T10:00:09Z");
+    assert_eq!(m.doubts(PODS, &successor), None);
+}
+
+#[test]
+fn a_lease_is_renewed_by_its_own_answer_only() {
+    let unix = 1_795_258_000_000;
+    let path = LEASES.object("kube-system", "nodeferry");
+    let lease = |by: &str, at: i64| {
+        let time = crate::snapshot::time::format_rfc3339(unix + at, 6);
+        json!({"metadata": {"name": "nodeferry", "namespace": "kube-system", "uid": "l", "resourceVersion": "4"},
+            "spec": {"holderIdentity": by, "leaseDurationSeconds": 30, "renewTime": time}})
+    };
+    let said = |response: Response| Wanted::of_exchange(&Exchange::get(path.clone())).read(response);
+    let page = || super::answer::read(200, None, Some("text/html"), b"<html>");
+    let mut l = Lease::new("kube-system", "me", unix);
+    l.due(0);
+    // A page is no Lease that is free, and a 404 without a Status none that is absent.
+    let mut now = 0;
+    let mut waits = Vec::new();
+    for response in [page(), http(404, Value::Null), http(200, json!({})), http(200, failure(404, "")), page()] {
+        l.answered(now, said(response)).expect("asked again");
+        let next = l.next_at().expect("again");
+        waits.push(next - now);
+        now = next;
+        assert!(matches!(l.due(now), Some(e) if e.method == Method::Get));
+    }
+    assert_eq!(waits, [1000, 2000, 4000, 5000, 5000]);
+    l.answered(now, said(http(404, failure(404, "leases \"nodeferry\" not found")))).expect("nobody's");
+    let wrote = now;
+    assert!(matches!(l.due(now), Some(e) if e.method == Method::Post));
+    // Neither a page, nor the Lease of another, nor ours as it was before, is ours renewed.
+    for response in [page(), http(200, lease("other", wrote)), http(200, lease("me", wrote - 10_000))] {
+        l.answered(now, said(response)).expect("asked again");
+        assert!(!l.is_ours(now));
+        now = l.next_at().expect("again");
+        l.due(now);
+        l.answered(now, said(http(200, lease("me", wrote - 60_000)))).expect("lapsed");
+        l.due(now);
+    }
+    l.answered(now, said(http(200, lease("me", now)))).expect("ours");
+    assert!(l.is_ours(now));
 }
 
 #[test]
@@ -283,34 +507,36 @@ fn a_lease_is_taken_only_when_nobody_holds_it() {
     let unix = 1_795_258_000_000;
     let held = |by: &str, renewed: i64| {
         let time = crate::snapshot::time::format_rfc3339(renewed, 6);
-        json!({"metadata": {"uid": "l", "resourceVersion": "4"},
+        json!({"metadata": {"name": "nodeferry", "namespace": "kube-system", "uid": "l", "resourceVersion": "4"},
             "spec": {"holderIdentity": by, "leaseDurationSeconds": 30, "renewTime": time}})
     };
+    let path = LEASES.object("kube-system", "nodeferry");
+    let said = |status: u16, body: Value| Wanted::of_exchange(&Exchange::get(path.clone())).read(http(status, body));
     let mut l = Lease::new("kube-system", "me", unix);
     assert_eq!(
         l.due(0).map(|e| e.path),
         Some("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodeferry".into())
     );
-    let taken = l.answered(0, http(200, held("other", unix - 5000))).expect_err("held");
+    let taken = l.answered(0, said(200, held("other", unix - 5000))).expect_err("held");
     assert!(taken.0.contains("execution other holds the Lease kube-system/nodeferry, renewed 5 s ago"), "{}", taken.0);
     // Its holder is gone for half a minute, but somebody is faster.
     let mut l = Lease::new("kube-system", "me", unix);
     l.due(0);
-    l.answered(0, http(200, held("other", unix - 31_000))).expect("lapsed");
+    l.answered(0, said(200, held("other", unix - 31_000))).expect("lapsed");
     let put = l.due(0).expect("writes");
     let body = put.body.expect("a body");
     assert_eq!((put.method, body["spec"]["holderIdentity"].as_str()), (Method::Put, Some("me")));
     assert_eq!(body["metadata"]["resourceVersion"], "4");
-    l.answered(5, http(409, json!({}))).expect("reads again");
+    l.answered(5, said(409, failure(409, "modified"))).expect("reads again");
     assert!(!l.is_ours(5));
     l.due(5);
-    l.answered(5, http(200, held("third", unix))).expect_err("held");
+    l.answered(5, said(200, held("third", unix))).expect_err("held");
     // An earlier process of the same execution held it: ours at once, and not for ever.
     let mut l = Lease::new("kube-system", "me", unix);
     l.due(0);
-    l.answered(0, http(200, held("me", unix))).expect("ours");
+    l.answered(0, said(200, held("me", unix))).expect("ours");
     l.due(0);
     // The answer is late; what it was written with is not.
-    l.answered(20_000, http(200, held("me", unix))).expect("written");
+    l.answered(20_000, said(200, held("me", unix))).expect("written");
     assert!(l.is_ours(29_999) && !l.is_ours(30_000));
 }

@@ -18,6 +18,7 @@ pub mod groups;
 mod nodes;
 mod owners;
 mod pods;
+mod readable;
 mod requests;
 mod scale;
 mod shape;
@@ -31,6 +32,7 @@ pub use delays::{StartDelays, StartSample};
 pub use diagnostics::strict_violations;
 pub use error::ReadError;
 pub(crate) use owners::group;
+pub(crate) use readable::unreadable;
 pub use source::Source;
 
 use crate::cluster::*;

@@ -111,6 +111,7 @@ async fn again(client: Client, resource: Resource, mut version: String, send: mp
                     WatchEvent::Bookmark(at) => return version = at,
                     WatchEvent::Error { code, .. } => return (gone, wait) = (code == 410, true),
                     WatchEvent::Closed(why) => return wait = !why.is_empty(),
+                    WatchEvent::Foreign(_) => return wait = true,
                 };
                 if let Some(at) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
                     version = at.to_owned();

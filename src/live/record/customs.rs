@@ -1,11 +1,12 @@
 //! Custom resources that own pods: found by what the recorded objects name as their owners.
 
-use super::super::client::{Client, ConnectError};
+use super::super::client::{Client, ConnectError, foreign, refusal};
 use super::kinds::RECORDED;
 use super::list::{Listed, list};
 use super::{LeftOut, Recorded, kind_text};
 use crate::ops::redact::Redaction;
-use crate::session::{Exchange, Response};
+use crate::session::Exchange;
+use crate::session::answer::{self, Said};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -66,11 +67,18 @@ fn owners(objects: &[Value]) -> BTreeSet<(String, String)> {
 /// Where a kind's objects are, as the server's discovery tells.
 async fn collection(client: &Client, api_version: &str, kind: &str) -> Result<String, String> {
     let discovery = Exchange::get(format!("/apis/{api_version}"));
-    let body = match client.perform(&discovery).await {
-        Response::Http { status: 200, body, .. } => body,
-        Response::Http { status, .. } => return Err(format!("the server does not serve {api_version} ({status})")),
-        Response::Lost(why) => return Err(why),
-        Response::Exited { .. } => return Err("no answer of an API".into()),
+    let read = |body: Value| match answer::is_of("v1", "APIResourceList", &body) {
+        Ok(()) if body["resources"].is_array() => Ok(body),
+        Ok(()) => Err("it has no resources".into()),
+        Err(why) => Err(why),
+    };
+    let not_served = || format!("the server does not serve {api_version}");
+    let body = match client.patiently(&discovery, true, |r| answer::take(r, "no APIResourceList", read)).await {
+        Said::Is(body) => body,
+        Said::Refused(r) if r.code == 404 => return Err(not_served()),
+        Said::Refused(r) => return Err(refusal(&r)),
+        Said::Unknown(u) if u.page_not_found => return Err(not_served()),
+        Said::Unknown(u) => return Err(foreign(u)),
     };
     let resources = body["resources"].as_array().map_or(&[][..], Vec::as_slice);
     let plural = resources.iter().find(|r| r["kind"] == kind && r["name"].as_str().is_some_and(|n| !n.contains('/')));

@@ -1,8 +1,9 @@
 //! Lists, page by page.
 
-use super::super::client::{Client, ConnectError, refusal};
+use super::super::client::{Client, ConnectError, foreign, refusal};
+use crate::session::Exchange;
+use crate::session::answer::{self, Said};
 use crate::session::api::{named, percent};
-use crate::session::{Exchange, Response};
 use serde_json::Value;
 
 /// Objects of one page.
@@ -26,6 +27,8 @@ pub(super) async fn list(
     kind: &str,
 ) -> Result<Listed, ConnectError> {
     let failed = |why: String| ConnectError::Request { what: format!("cannot list {kind} ({collection})"), why };
+    // Every API server serves the kinds without a group; who says otherwise is none.
+    let is_optional = api_version.contains('/');
     for _ in 0..BEGINNINGS {
         let mut objects = Vec::new();
         let mut token = String::new();
@@ -34,24 +37,19 @@ pub(super) async fn list(
                 true => format!("{collection}?limit={PAGE}"),
                 false => format!("{collection}?limit={PAGE}&continue={}", percent(&token)),
             };
-            let mut body = match client.patiently(&Exchange::get(path), true).await {
-                Response::Http { status: 200, body, .. } => body,
+            let otherwise = format!("no {kind}List");
+            let read = |r| answer::take(r, &otherwise, |body| answer::items(api_version, kind, body));
+            let (items, version, next) = match client.patiently(&Exchange::get(path), true, read).await {
+                Said::Is(page) => page,
                 // The continuation is older than what the server still has: what was read so far belongs to another moment.
-                Response::Http { status: 410, .. } => break,
-                Response::Http { status: 404, .. } => {
-                    return Ok(Listed::LeftOut("the server does not serve it".into()));
-                }
-                Response::Http { status: 403, .. } => return Ok(Listed::LeftOut("we may not list it".into())),
-                Response::Http { status, body, .. } => return Err(failed(refusal(status, &body))),
-                Response::Lost(why) => return Err(failed(why)),
-                Response::Exited { .. } => return Err(failed("no answer of an API".into())),
+                Said::Refused(r) if r.code == 410 => break,
+                Said::Refused(r) if r.code == 404 && r.reason == "NotFound" && is_optional => return Ok(not_served()),
+                Said::Refused(r) if r.code == 403 => return Ok(Listed::LeftOut("we may not list it".into())),
+                Said::Refused(r) => return Err(failed(refusal(&r))),
+                Said::Unknown(u) if u.page_not_found && is_optional => return Ok(not_served()),
+                Said::Unknown(u) => return Err(failed(foreign(u))),
             };
-            token = body.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let version =
-                body.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let Some(Value::Array(items)) = body.get_mut("items").map(Value::take) else {
-                return Err(failed("the answer is no list".into()));
-            };
+            token = next;
             objects.extend(items.into_iter().map(|o| named(o, api_version, kind)));
             if token.is_empty() {
                 return Ok(Listed::Objects(objects, version));
@@ -59,6 +57,10 @@ pub(super) async fn list(
         }
     }
     Err(failed(format!("its continuation was too old {BEGINNINGS} times; is the server overloaded?")))
+}
+
+fn not_served() -> Listed {
+    Listed::LeftOut("the server does not serve it".into())
 }
 
 #[cfg(test)]
@@ -103,9 +105,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_or_not_allowed_is_left_out_and_anything_else_is_an_error() {
+    fn a_kind_of_a_group_may_not_be_served_and_pods_always_are() {
+        let of = |api_version: &'static str, kind: &'static str, answer: &'static str| {
+            runtime().block_on(async move {
+                let server = Server::answering(|_| answer.into()).await;
+                let client = Client::plain(&server.url, Duration::from_secs(5));
+                list(&client, "/x", api_version, kind).await
+            })
+        };
+        let plain = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n404 page not found\n";
+        let page = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
+        assert!(matches!(of("karpenter.sh/v1", "NodePool", plain), Ok(Listed::LeftOut(why)) if why.contains("serve")));
+        assert!(of("karpenter.sh/v1", "NodePool", page).is_err(), "a page is nobody's word");
+        assert!(of("v1", "Pod", plain).is_err());
+    }
+
+    #[test]
+    fn a_login_page_is_no_list_and_a_second_page_of_the_list_neither() {
+        let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html>sign in";
+        for first_too in [true, false] {
+            let (listed, asked) = runtime().block_on(pods(move |request| match request.contains("continue=") || first_too {
+                true => page.to_owned(),
+                false => {
+                    ok(&json!({"metadata": {"resourceVersion": "7", "continue": "c"}, "items": [pod("x")]}))
+                }
+            }));
+            let Err(e) = listed else { panic!("a list") };
+            let e = e.to_string();
+            assert!(e.starts_with("cannot list Pod (/api/v1/pods): the answer is no PodList: 200 text/html, 13 bytes"), "{e}");
+            assert!(e.contains("proxy"), "{e}");
+            assert!(asked.len() >= 6, "it is asked again: {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_passes_is_waited_for() {
+        let times = AtomicU32::new(0);
+        let (listed, _) = runtime().block_on(pods(move |_| match times.fetch_add(1, Ordering::Relaxed) {
+            0 => "HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>".into(),
+            1 => ok(&json!({"kind": "SecretList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": []})),
+            _ => ok(&json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": [pod("x")]})),
+        }));
+        assert!(matches!(listed, Ok(Listed::Objects(o, _)) if o.len() == 1));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_left_out_and_anything_else_is_an_error() {
         let of = |code: u16| runtime().block_on(pods(move |_| status(code, "no"))).0;
-        assert!(matches!(of(404), Ok(Listed::LeftOut(why)) if why.contains("serve")));
         assert!(matches!(of(403), Ok(Listed::LeftOut(why)) if why.contains("may not")));
         let Err(e) = of(401) else { panic!("listed") };
         assert_eq!(
@@ -119,7 +165,7 @@ mod tests {
         let times = AtomicU32::new(0);
         let (listed, asked) = runtime().block_on(pods(move |_| match times.fetch_add(1, Ordering::Relaxed) {
             0 => status(429, "busy").replacen("\r\n", "\r\nRetry-After: 0\r\n", 1),
-            _ => ok(&json!({"metadata": {}, "items": []})),
+            _ => ok(&json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": []})),
         }));
         assert!(matches!(listed, Ok(Listed::Objects(o, _)) if o.is_empty()));
         assert_eq!(asked.len(), 2);

@@ -140,15 +140,17 @@ mod tests {
             .collect();
         runtime().block_on(async {
             let server = Server::answering(move |request| match request.split(['?', ' ']).nth(1).unwrap_or_default() {
-                "/api/v1/namespaces" => ok(&json!({"items": [{"metadata": {"name": "kube-system", "uid": "u-1"}}]})),
+                "/api/v1/namespaces" => {
+                    ok(&json!({"kind": "NamespaceList", "items": [{"metadata": {"name": "kube-system", "uid": "u-1"}}]}))
+                }
                 "/api/v1/pods" => ok(&json!({"metadata": {"resourceVersion": "9"}, "items": pods})),
-                "/apis/example.com/v1" => ok(&json!({"resources": [
+                "/apis/example.com/v1" => ok(&json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [
                     {"name": "rollouts", "kind": "Rollout", "namespaced": true}, {"name": "rollouts/scale", "kind": "Scale"}]})),
-                "/apis/example.com/v1/rollouts" => ok(&json!({"items": [
+                "/apis/example.com/v1/rollouts" => ok(&json!({"kind": "RolloutList", "items": [
                     {"metadata": {"name": "r", "namespace": "shop", "uid": "r-1"}, "spec": {"replicas": 3, "password": "sEcReT"}}]})),
                 "/apis/karpenter.sh/v1/nodepools" => status(404, "not found"),
                 "/api/v1/persistentvolumes" => status(403, "forbidden"),
-                _ => ok(&json!({"items": []})),
+                _ => ok(&json!({"metadata": {"resourceVersion": "9"}, "items": []})),
             })
             .await;
             let client = Client::plain(&server.url, Duration::from_secs(5));

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::plan::execution::ExecutionOptions;
+use crate::session::Response;
+use crate::session::answer::Wanted;
+use crate::session::answer::testing::failure;
 use std::collections::BTreeMap;
 
 fn id(name: &str) -> NodeId {
@@ -12,7 +15,42 @@ fn node(name: &str) -> Value {
         "labels": {"pool": "p"}}, "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20"}}})
 }
 fn http(status: u16, message: &str) -> Response {
-    Response::Http { status, retry_after_ms: None, body: json!({"message": message}) }
+    let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "message": message});
+    let body = if status < 300 { done } else { failure(status, message) };
+    Response::Http { status, retry_after_ms: None, body }
+}
+/// What an answer is to what this call asks at this point.
+fn read(op: &Op, at: &At, response: Response) -> Answered {
+    let exchange = match (op, at) {
+        (Op::Evict { pod, .. }, _) => {
+            let path = format!("{}/eviction", PODS.object(&pod.namespace, &pod.name));
+            Exchange { method: Method::Post, path, body: None }
+        }
+        (Op::Delete { pod, .. }, _) => {
+            Exchange { method: Method::Delete, path: PODS.object(&pod.namespace, &pod.name), body: None }
+        }
+        (Op::GetPod { pod }, _) => Exchange::get(PODS.object(&pod.namespace, &pod.name)),
+        (Op::Retire { .. }, At::Claims) => Exchange::get(claims(500, "")),
+        (Op::Retire { .. }, At::Write) => {
+            Exchange { method: Method::Delete, path: NODE_CLAIMS.object("", "claim"), body: None }
+        }
+        (Op::Retire { node, .. }, At::Object) => {
+            Exchange { method: Method::Delete, path: NODES.object("", &node.name), body: None }
+        }
+        (Op::ListPods { node }, At::Page(..)) => Exchange::get(pods_of(node, 500, "")),
+        (Op::ListPods { .. }, At::Lacking(_, lost)) => {
+            let first = lost.front().expect("one that it lacks");
+            Exchange::get(PODS.object(&first.namespace, &first.name))
+        }
+        (Op::Cordon { node, .. } | Op::Taint { node, .. }, At::Write) => {
+            Exchange { method: Method::Patch, path: NODES.object("", &node.name), body: None }
+        }
+        (Op::Cordon { node, .. } | Op::Taint { node, .. } | Op::Retire { node, .. } | Op::GetNode { node }, _) => {
+            Exchange::get(NODES.object("", &node.name))
+        }
+        other => panic!("{other:?} asks for nothing"),
+    };
+    Wanted::of_exchange(&exchange).read(response)
 }
 fn demand(group: &str, machine: &str, total: u32) -> Demand {
     Demand {
@@ -33,6 +71,8 @@ struct Calls {
     known: BTreeSet<String>,
     demands: Vec<Demand>,
     looked: BTreeMap<String, String>,
+    /// What was told to people.
+    told: Vec<String>,
 }
 
 impl Calls {
@@ -46,10 +86,11 @@ impl Calls {
         nodes.iter().for_each(|n| mirror.apply(NODES, node(n)));
         mirror.renew().expect("read");
         let options = Options { execution, ..Options::default() };
-        Calls { mirror, options, known: BTreeSet::new(), demands: Vec::new(), looked: BTreeMap::new() }
+        Calls { mirror, options, known: BTreeSet::new(), demands: Vec::new(), looked: BTreeMap::new(), told: Vec::new() }
     }
     fn with(&mut self, f: impl FnOnce(&mut Terms<'_>) -> Next) -> Next {
-        f(&mut Terms {
+        let (mut notes, mut trouble, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
+        let next = f(&mut Terms {
             now: 0,
             execution: "run-1",
             options: &self.options,
@@ -60,15 +101,20 @@ impl Calls {
             looked: &mut self.looked,
             approved: &BTreeMap::new(),
             page: 500,
-            notes: &mut Vec::new(),
-            trouble: &mut Vec::new(),
-        })
+            notes: &mut notes,
+            trouble: &mut trouble,
+            foreign: &mut foreign,
+            lost_ms: 1000,
+        });
+        self.told.extend([notes, trouble, foreign].concat());
+        next
     }
     fn begin(&mut self, op: &Op) -> Next {
         self.with(|t| op.begin(t))
     }
     fn answered(&mut self, op: &Op, at: At, response: Response) -> Next {
-        self.with(|t| op.answered(t, at, 0, response))
+        let answered = read(op, &at, response);
+        self.with(|t| op.answered(t, at, 0, answered))
     }
 }
 
@@ -89,7 +135,8 @@ fn a_machine_is_given_back_only_if_the_answer_says_so() {
     }
     // Any other conflict has changed nothing; and where no NodeClaims are served, none was deleted.
     assert!(is_refused(&retired(At::Write, http(409, "the object has been modified"))));
-    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims, http(404, "")) else { panic!("accepted") };
+    let no_such_kind = http(404, "the server could not find the requested resource");
+    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims, no_such_kind) else { panic!("accepted") };
     assert!(message.contains("knows no NodeClaims"), "{message}");
 }
 
@@ -137,6 +184,134 @@ fn a_pod_of_another_uid_is_known_by_either_of_the_servers_messages() {
     }
 }
 
+fn is(body: Value) -> Response {
+    Response::Http { status: 200, retry_after_ms: None, body }
+}
+fn page(status: u16) -> Response {
+    crate::session::answer::read(status, None, Some("text/html"), b"<html>sign in</html>")
+}
+fn pod(name: &str, version: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "d", "uid": format!("u-{name}"),
+        "resourceVersion": version}, "spec": {"nodeName": "old-1", "containers": []}})
+}
+fn list(version: &str, pods: &[&str]) -> Response {
+    let items: Vec<Value> = pods.iter().map(|p| pod(p, "4")).collect();
+    is(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items}))
+}
+fn is_unknown(next: &Next) -> bool {
+    matches!(next, Next::DoneAt(1000, Answer::Unknown))
+}
+/// A list of a node's pods is asked for; where it goes on.
+fn asks(next: Next) -> (String, At) {
+    let Next::Ask(Request::Api(e), at) = next else { panic!("it asks for nothing: {next:?}") };
+    (e.path, at)
+}
+
+#[test]
+fn nothing_is_concluded_from_a_page() {
+    let pod_id = PodId { namespace: "d".into(), name: "a".into(), uid: "u-a".into() };
+    let node = id("old-1");
+    let taint = TaintText { key: "k".into(), value: String::new(), effect: "NoSchedule".into() };
+    let list = At::Page(Listing::default(), false);
+    let lost = At::Lacking(Listing::default(), [Known { namespace: "d".into(), name: "a".into(), uid: "u-a".into() }].into());
+    for (op, at) in [
+        (Op::Evict { pod: pod_id.clone(), grace_ms: None }, At::Write),
+        (Op::Delete { pod: pod_id.clone(), grace_ms: None }, At::Write),
+        (Op::GetPod { pod: pod_id }, At::Reread),
+        (Op::GetNode { node: node.clone() }, At::Reread),
+        (Op::ListPods { node: node.clone() }, list),
+        (Op::ListPods { node: node.clone() }, lost),
+        (Op::Cordon { node: node.clone(), on: true }, At::Write),
+        (Op::Cordon { node: node.clone(), on: true }, At::Reread),
+        (Op::Cordon { node: node.clone(), on: false }, At::Write),
+        (Op::Taint { node, taint, on: true }, At::Write),
+        (retire(), At::Claims),
+        (retire(), At::Write),
+        (retire(), At::Object),
+        (retire(), At::Reread),
+    ] {
+        let (mut c, before) = with_pods(&["a", "b"]);
+        for status in [200, 201, 302, 401, 403, 404, 409, 410, 422, 429, 500, 503] {
+            let next = c.answered(&op, at.clone(), page(status));
+            assert!(is_unknown(&next), "{op:?} {at:?}: {status}: {next:?}");
+            assert_eq!(known(&mut c), before, "{op:?} {at:?}: {status}");
+        }
+    }
+}
+
+/// A cluster with a node and these pods on it.
+fn with_pods(pods: &[&str]) -> (Calls, Vec<String>) {
+    let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
+    pods.iter().for_each(|p| c.mirror.apply(PODS, pod(p, "4")));
+    let before = known(&mut c);
+    (c, before)
+}
+fn known(c: &mut Calls) -> Vec<String> {
+    let mut all = ["a", "b", "c", "d", "e", "f"].map(|p| c.mirror.object(PODS, "d", p).map(|_| p.to_owned())).to_vec();
+    all.push(c.mirror.object(NODES, "", "old-1").map(|_| "old-1".to_owned()));
+    all.into_iter().flatten().collect()
+}
+
+#[test]
+fn a_pod_that_a_nodes_list_lacks_is_asked_for_before_it_is_gone() {
+    let op = Op::ListPods { node: id("old-1") };
+    let (mut c, _) = with_pods(&["a", "b"]);
+    let (path, at) = asks(c.begin(&op));
+    assert_eq!(path, "/api/v1/pods?fieldSelector=spec.nodeName%3Dold-1&limit=500");
+    let (path, at) = asks(c.answered(&op, at, list("9", &["b"])));
+    assert_eq!(path, "/api/v1/namespaces/d/pods/a");
+    // It is there: the list was none.
+    assert!(is_unknown(&c.answered(&op, at.clone(), is(pod("a", "4")))));
+    assert_eq!(known(&mut c), ["a", "b", "old-1"]);
+    assert_eq!(c.told, ["list pods of node old-1: the list lacks pod d/a, which is there"]);
+    // It is not: the list is what it says.
+    assert_eq!(c.answered(&op, at, http(404, "pods \"a\" not found")), Next::Done(Answer::Accepted));
+    assert_eq!(known(&mut c), ["b", "old-1"]);
+}
+
+#[test]
+fn a_nodes_list_that_lost_most_pods_is_read_twice() {
+    let op = Op::ListPods { node: id("old-1") };
+    let (mut c, _) = with_pods(&["a", "b", "c", "d", "e", "f"]);
+    let (_, at) = asks(c.begin(&op));
+    let (path, at) = asks(c.answered(&op, at, list("9", &["f"])));
+    assert!(path.contains("fieldSelector="), "it is read again: {path}");
+    let told = "list pods of node old-1: the list lacks 5 of 6 known pods; it is read a second time before it is believed";
+    assert_eq!(c.told, [told]);
+    // The second time it is complete.
+    let all = ["a", "b", "c", "d", "e", "f"];
+    assert_eq!(c.answered(&op, at.clone(), list("9", &all)), Next::Done(Answer::Accepted));
+    // Or as short as before: then each pod is asked for.
+    let (path, mut at) = asks(c.answered(&op, at, list("9", &["f"])));
+    assert!(path.ends_with("/pods/a"));
+    for (gone, next) in [("a", Some("b")), ("b", Some("c")), ("c", Some("d")), ("d", Some("e")), ("e", None)] {
+        let answered = c.answered(&op, at.clone(), http(404, &format!("pods {gone:?} not found")));
+        match next {
+            Some(next) => {
+                let (path, then) = asks(answered);
+                assert!(path.ends_with(next), "{path}");
+                at = then;
+            }
+            None => assert_eq!(answered, Next::Done(Answer::Accepted)),
+        }
+    }
+    assert_eq!(known(&mut c), ["f", "old-1"]);
+}
+
+#[test]
+fn a_patch_whose_answer_shows_no_effect_is_not_done() {
+    let (mut c, _) = with_pods(&[]);
+    let op = Op::Cordon { node: id("old-1"), on: true };
+    assert!(is_unknown(&c.answered(&op, At::Write, is(node("old-1")))));
+    let mut cordoned = node("old-1");
+    cordoned["spec"] = json!({"unschedulable": true});
+    let mut another = cordoned.clone();
+    another["metadata"]["uid"] = json!("another");
+    assert!(is_unknown(&c.answered(&op, At::Write, is(another))));
+    assert_eq!(c.told.len(), 2, "{:?}", c.told);
+    assert_eq!(c.answered(&op, At::Write, is(cordoned)), Next::Done(Answer::Accepted));
+}
+
 #[test]
 fn a_node_is_deleted_only_as_it_was_when_its_pods_were_listed() {
     let as_of = |version: &str, cordoned: bool| {
@@ -145,7 +320,6 @@ fn a_node_is_deleted_only_as_it_was_when_its_pods_were_listed() {
         n["spec"]["unschedulable"] = json!(cordoned);
         n
     };
-    let is = |body: Value| Response::Http { status: 200, retry_after_ms: None, body };
     let (list, retire) = (Op::ListPods { node: id("old-1") }, retire());
     let conflicts = |next: &Next| matches!(next, Next::Done(Answer::Refused { code: 409, .. }));
     let execution = serde_json::from_value(json!({"retire": {"*": {"by": "node"}}})).expect("options");

@@ -66,6 +66,13 @@ pub enum Fact {
         /// Its name.
         name: String,
     },
+    /// A node and its machine are gone.
+    Ended {
+        /// Which.
+        node: NodeIdx,
+        /// Pods that were on it to the last.
+        pods: Vec<PodIdx>,
+    },
     /// The provisioner started machines.
     Launched {
         /// Key of the demand.

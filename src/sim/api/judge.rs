@@ -11,6 +11,7 @@ use crate::runner::{Ms, Outcome};
 use crate::session::journal::{Entry, Record};
 use crate::session::{Exchange, Method, Request, Response};
 use crate::sim::world::Grant;
+use crate::trace::EventKind;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -53,6 +54,8 @@ pub struct Judge {
     cordons: BTreeMap<NodeIdx, Cordon>,
     /// When each node was cordoned last.
     cordoned_at: BTreeMap<NodeIdx, Ms>,
+    /// Nodes that we gave back.
+    retired: BTreeSet<NodeIdx>,
     started: BTreeMap<String, (u32, u32)>,
     /// Objects of calls that the safe entries announce: what, object.
     announced: BTreeSet<(String, String)>,
@@ -77,6 +80,7 @@ impl Judge {
             may_delete: may_delete(options),
             cordoned_at: cordons.keys().map(|n| (*n, 0)).collect(),
             cordons,
+            retired: BTreeSet::new(),
             started: BTreeMap::new(),
             announced: BTreeSet::new(),
             read: 0,
@@ -102,6 +106,22 @@ impl Judge {
             if let Record::Intends { calls, .. } = &entry.record {
                 self.announced.extend(calls.iter().map(|c| (c.what.clone(), c.object.clone())));
             }
+        }
+    }
+    /// An entry is written: a node that is drained has nothing on it that had to leave.
+    pub fn appended(&mut self, now: Ms, server: &Server, entry: &Entry) {
+        let Record::Happened(event) = &entry.record else { return };
+        let (c, s) = (server.world().catalog(), server.world().state());
+        let node = event.node.as_deref().and_then(|n| server.node_of(n));
+        let Some(node) = node.filter(|_| event.event == EventKind::NodeDrained) else { return };
+        let left: Vec<String> = s
+            .live_pods()
+            .filter(|p| s.pods[*p].node == Some(node) && must_move(c, s, *p))
+            .map(|p| s.pod_text(c, p))
+            .collect();
+        if !left.is_empty() {
+            let text = format!("{} is drained, it says, with {} on it", s.node_name(c, node), left.join(", "));
+            self.note(now, "drained-is-empty", text);
         }
     }
     /// We are told something: who holds the Lease.
@@ -180,8 +200,13 @@ impl Judge {
                     self.note(now, "old-nodes-only", format!("{name} was deleted on a node that is not to be emptied"));
                 }
             }
-            Fact::Retired { who: Who::Us, node, name } => self.retired(now, c, s, node, &name),
+            Fact::Retired { who: Who::Us, node, name } => {
+                self.retired.insert(node);
+                self.retired(now, c, s, node, &name);
+            }
             Fact::Retired { .. } => {}
+            Fact::Ended { node, pods } if self.retired.contains(&node) => self.lost(now, c, s, node, &pods),
+            Fact::Ended { .. } => {}
             Fact::Launched { key, started, total } => {
                 let (sum, most) = self.started.entry(key.clone()).or_default();
                 (*sum, *most) = (*sum + started, (*most).max(total));
@@ -250,6 +275,20 @@ impl Judge {
             .collect();
         if !left.is_empty() {
             self.note(now, "nothing-lost", format!("{name} was given back with {} on it", left.join(", ")));
+        }
+    }
+
+    /// A machine that we gave back is gone, and these pods with it.
+    fn lost(&mut self, now: Ms, c: &Catalog, s: &State, node: NodeIdx, pods: &[PodIdx]) {
+        let since = self.cordoned_at.get(&node).copied().unwrap_or(Ms::MAX);
+        let lost = |p: &&PodIdx| {
+            let pod = &s.pods[**p];
+            pod.started <= since && pod.deleting.is_none() && must_move(c, s, **p)
+        };
+        let lost: Vec<String> = pods.iter().filter(lost).map(|p| s.pod_text(c, *p)).collect();
+        if !lost.is_empty() {
+            let text = format!("{} ended with {} on it", s.node_name(c, node), lost.join(", "));
+            self.note(now, "nothing-lost", text);
         }
     }
 

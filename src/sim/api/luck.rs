@@ -2,9 +2,9 @@
 
 use crate::cluster::draw::Draws;
 use crate::runner::Ms;
-use crate::session::{Request, Response};
+use crate::session::{Request, Response, answer};
+use crate::sim::api::lies::Lie;
 use crate::sim::api::status;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much goes wrong.
@@ -79,6 +79,13 @@ pub enum Fate {
     Stale(Ms),
     /// Somebody deletes the object just before it is served, which takes so much longer.
     Overtaken(Ms),
+    /// Somebody else answers in the server's place.
+    Lied {
+        /// What.
+        lie: Lie,
+        /// Whether it was served all the same.
+        served: bool,
+    },
 }
 
 /// The luck of one run.
@@ -193,7 +200,12 @@ impl Luck {
 /// What a server says that has too much to do: no JSON, as its priority and fairness answers.
 fn overloaded(retry_after_ms: Option<Ms>) -> Response {
     match retry_after_ms {
-        Some(_) => Response::Http { status: 429, retry_after_ms, body: Value::Null },
+        Some(_) => answer::read(
+            429,
+            retry_after_ms,
+            Some("text/plain; charset=utf-8"),
+            b"Too many requests, please try again later.\n",
+        ),
         None => status::failure(429, "TooManyRequests", "too many requests, please try again later"),
     }
 }

@@ -3,6 +3,7 @@
 pub mod disk;
 pub mod facts;
 pub mod judge;
+pub mod lies;
 pub mod luck;
 pub mod nature;
 pub mod objects;

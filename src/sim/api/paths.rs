@@ -1,7 +1,10 @@
 //! What a path and its query ask for.
 
+use super::status;
+use crate::session::Response;
 use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, Resource};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds that the simulated API serves.
 pub const SERVED: &[Resource] = &{
@@ -66,6 +69,22 @@ impl Target {
         };
         Some(Target { resource, namespace: namespace.to_owned(), name, subresource, query })
     }
+}
+
+/// What the server says of what it serves: at `/apis` of all groups, at `/apis/apps/v1` of one.
+pub fn discovered(path: &str) -> Option<Response> {
+    let named: Vec<&Resource> = SERVED.iter().filter(|r| r.api_version.contains('/')).collect();
+    if path == "/apis" {
+        let versions: BTreeSet<&str> = named.iter().map(|r| r.api_version).collect();
+        let group = |v: &str| json!({"name": v.split('/').next(), "versions": [{"groupVersion": v}]});
+        let groups: Vec<Value> = versions.into_iter().map(group).collect();
+        return Some(status::http(200, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})));
+    }
+    let version = path.strip_prefix("/apis/")?;
+    let of = |r: &&Resource| json!({"name": r.plural, "kind": r.kind, "namespaced": r.namespaced});
+    let resources: Vec<Value> = named.iter().filter(|r| r.api_version == version).map(of).collect();
+    let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources});
+    (!resources.is_empty()).then(|| status::http(200, list))
 }
 
 /// Undoes percent-encoding.

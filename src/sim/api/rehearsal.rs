@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::facts::Who;
 use super::judge::{self, Broken, Judge};
+use super::lies::{self, Lie, Span};
 use super::luck::{Fate, Luck, Profile};
 use super::nature::{self, Nature};
 use super::objects::{Bases, Place};
@@ -155,6 +156,10 @@ struct Process {
     frozen_until: Ms,
 }
 
+/// Somebody between the process and the API server: says of a request that arrives now what becomes of it, if it is no
+/// business of luck.
+pub type Between<'s> = Box<dyn FnMut(Ms, &Request) -> Option<Fate> + 's>;
+
 /// One rehearsal under way.
 pub struct Rehearsal<'s> {
     stage: &'s Stage,
@@ -171,6 +176,9 @@ pub struct Rehearsal<'s> {
     /// The process's clock is ahead by so much.
     skew: Ms,
     away_until: Ms,
+    /// Something else answers in the API server's place.
+    lying: Option<Span>,
+    between: Option<Between<'s>>,
     waiting: BTreeMap<u64, (u32, RequestId, Fate)>,
     pumped: u64,
     stop_asked: Option<StopMode>,
@@ -233,6 +241,8 @@ impl<'s> Rehearsal<'s> {
             now: 0,
             skew: 0,
             away_until: 0,
+            lying: None,
+            between: None,
             waiting: BTreeMap::new(),
             pumped: 0,
             stop_asked: None,
@@ -250,6 +260,13 @@ impl<'s> Rehearsal<'s> {
             rehearsal.at(at, Event::Nature(nature));
         }
         rehearsal
+    }
+
+    /// The same with somebody between the process and the API server. What the process says to be drained is judged by the
+    /// world as it is then; with other faults that would not be fair, for a list may be some seconds old.
+    pub fn through(mut self, between: Between<'s>) -> Rehearsal<'s> {
+        self.between = Some(between);
+        self
     }
 
     /// Runs it to its end.
@@ -450,6 +467,9 @@ impl<'s> Rehearsal<'s> {
                 match output {
                     Output::Append { entry, sync } => {
                         let seq = entry.seq;
+                        if self.between.is_some() {
+                            self.judge.appended(self.now, &self.server, &entry);
+                        }
                         if let Err(e) = self.disk.append(entry) {
                             self.over = true;
                             return self.broken("journal-folds", e.to_string());
@@ -522,6 +542,7 @@ impl<'s> Rehearsal<'s> {
         let now = self.now;
         self.judge.sent(now, &request);
         let fate = self.luck.fate(&request);
+        let fate = lies::single(&mut self.luck, &request).unwrap_or(fate);
         self.log(|| format!("send {}: {}{}", id.0, judge::words(&request), fate_words(&fate)));
         let more = self.luck.delay("latency", 0, 60);
         let at = now + self.stage.sim.api_latency_ms.max(0) + more;
@@ -534,8 +555,17 @@ impl<'s> Rehearsal<'s> {
         if self.is_away() && !matches!(request, Request::Run(_)) {
             return self.unreachable(epoch, id, &request);
         }
+        let fate = match (&self.lying, &mut self.between) {
+            (_, Some(between)) => between(self.now, &request).unwrap_or(fate),
+            (Some(span), None) => span.fate(&mut self.luck, self.now, &request).unwrap_or(fate),
+            (None, None) => fate,
+        };
         match (request, fate) {
+            (Request::Watch { resource, .. }, Fate::Lied { lie, .. }) => {
+                self.at(self.now, Event::Deliver { epoch, id, event: lie.watched(&resource) });
+            }
             (Request::Watch { resource, resource_version }, _) => self.watch(epoch, id, resource, &resource_version),
+            (_, Fate::Lied { lie, served: false }) => self.answer(epoch, id, lie.told(None)),
             (_, Fate::Refused(response)) => self.answer(epoch, id, response),
             (_, Fate::LostBefore) => self.lose(epoch, id),
             (request, Fate::Late(ms)) => {
@@ -580,6 +610,7 @@ impl<'s> Rehearsal<'s> {
         match fate {
             Fate::LostAfter => self.lose(epoch, id),
             Fate::FailedAfter(other) => self.answer(epoch, id, other),
+            Fate::Lied { lie, .. } => self.answer(epoch, id, lie.told(Some(&response))),
             Fate::Slow(ms) => self.at(self.now + ms, Event::Answer { epoch, id, response }),
             _ => self.answer(epoch, id, response),
         }
@@ -681,9 +712,14 @@ impl<'s> Rehearsal<'s> {
     }
     fn deliver(&mut self, id: RequestId, event: WatchEvent) {
         let known = self.process.as_ref().is_some_and(|p| p.watches.contains_key(&id));
-        let over = matches!(event, WatchEvent::Closed(_) | WatchEvent::Error { .. });
+        let over = event.is_last();
         if !known && !over {
             return;
+        }
+        if known && !over && self.luck.strikes("watch lies", 4_000) {
+            let resource = self.process.as_ref().map_or(PODS, |p| p.watches[&id].resource);
+            let number = self.luck.between("watch lies how", 0, u64::MAX);
+            return self.close(id, Lie::of(number).watched(&resource));
         }
         if known && !over && self.luck.strikes("watch breaks", 8_000) {
             let event = match self.luck.between("watch breaks how", 0, 3) {
@@ -749,6 +785,18 @@ impl<'s> Rehearsal<'s> {
                     self.process.as_ref().map(|p| p.watches.keys().copied().collect()).unwrap_or_default();
                 for id in ids {
                     self.close(id, WatchEvent::Closed("connection reset by peer".into()));
+                }
+            }
+            Nature::Lie(number, ms) => {
+                let span = Span::of(self.now + ms, number);
+                self.log(|| format!("{span:?}"));
+                self.lying = Some(span);
+                if let Some(lie) = span.breaks_watches() {
+                    let open: Vec<(RequestId, Resource)> =
+                        self.process.iter().flat_map(|p| &p.watches).map(|(id, w)| (*id, w.resource)).collect();
+                    for (id, resource) in open {
+                        self.close(id, lie.watched(&resource));
+                    }
                 }
             }
             Nature::Cordon(luck) => self.cordon(luck, true),
@@ -871,6 +919,7 @@ fn response_words(response: &Response) -> String {
             Some(message) => format!("{status} {message}"),
             None => status.to_string(),
         },
+        Response::Foreign(f) => format!("{} {}", f.status, f.what),
         Response::Exited { code, output } => format!("exit {code:?}: {output}"),
         Response::Lost(why) => format!("lost: {why}"),
     }

@@ -111,7 +111,9 @@ impl Server {
 
     /// Serves a request of somebody now.
     pub fn serve(&mut self, who: Who, exchange: &Exchange) -> Reply {
-        let Some(target) = Target::parse(&exchange.path) else { return Reply::Now(status::no_such_path()) };
+        let Some(target) = Target::parse(&exchange.path) else {
+            return Reply::Now(super::paths::discovered(&exchange.path).unwrap_or_else(status::no_such_path));
+        };
         let body = exchange.body.as_ref().unwrap_or(&Value::Null);
         let kind = target.resource.plural;
         let reply = match (exchange.method, &target.name, target.subresource.as_deref()) {
@@ -465,6 +467,8 @@ impl Server {
             }
             ObjId::Pod(pod) => Some(self.bases.pod(c, s, pod)),
             ObjId::Node(node) if s.nodes[node].gone => {
+                let pods = s.live_pods().filter(|p| s.pods[*p].node == Some(node)).collect();
+                self.facts.push(Fact::Ended { node, pods });
                 let place = Place::new(NODES.plural, "", s.node_name(c, node));
                 let uid = s.name(c, s.nodes[node].spec.uid).to_owned();
                 let claim = self.claim_of(&place.name);

@@ -1,7 +1,7 @@
 //! `Status` objects, as the API server answers when it does not answer with what was asked for.
 
 use crate::runner::Ms;
-use crate::session::Response;
+use crate::session::{Response, answer};
 use serde_json::{Value, json};
 
 /// An answer with a status code and nothing else to say.
@@ -26,9 +26,17 @@ pub fn failure_after(code: u16, reason: &str, message: impl Into<String>, retry_
     Response::Http { status: code, retry_after_ms, body }
 }
 
-/// No such object.
-pub fn not_found(plural: &str, name: &str) -> Response {
-    failure(404, "NotFound", format!("{plural} {name:?} not found"))
+/// No such object. `resource` is the plural with its group, if it has one: `leases.coordination.k8s.io`.
+pub fn not_found(resource: &str, name: &str) -> Response {
+    let mut response = failure(404, "NotFound", format!("{resource} {name:?} not found"));
+    if let Response::Http { body, .. } = &mut response {
+        let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+        body["details"] = json!({"name": name, "kind": plural});
+        if !group.is_empty() {
+            body["details"]["group"] = group.into();
+        }
+    }
+    response
 }
 
 /// A precondition does not hold.
@@ -51,7 +59,7 @@ pub fn expired(message: &str) -> Response {
 
 /// Nothing is served at this path.
 pub fn no_such_path() -> Response {
-    failure(404, "NotFound", "the server could not find the requested resource")
+    answer::read(404, None, Some("text/plain; charset=utf-8"), b"404 page not found\n")
 }
 
 /// Done, with nothing to show.
