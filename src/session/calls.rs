@@ -37,6 +37,7 @@ pub(crate) enum Op {
     Delete { pod: PodId, grace_ms: Option<Ms> },
     GetPod { pod: PodId },
     GetNode { node: NodeId },
+    FindNode { node: NodeId },
     ListPods { node: NodeId },
     Ensure { key: String, group: String, machine: String, zone: String, total: u32 },
     Freeze { group: String, on: bool },
@@ -112,6 +113,7 @@ impl Op {
             Action::DeletePod { pod: p, grace_ms, .. } => Op::Delete { pod: pod(*p), grace_ms: *grace_ms },
             Action::GetPod { pod: p } => Op::GetPod { pod: pod(*p) },
             Action::GetNode { node: n } => Op::GetNode { node: node(*n) },
+            Action::FindNode { id } => Op::FindNode { node: id.clone() },
             Action::ListPods { node: n } => Op::ListPods { node: node(*n) },
             Action::EnsureNodes { key, group: g, machine, zone, total } => Op::Ensure {
                 key: key.clone(),
@@ -145,6 +147,7 @@ impl Op {
             Op::Delete { pod: p, .. } => pod("delete-pod", p),
             Op::GetPod { pod: p } => pod("get-pod", p),
             Op::GetNode { node } => of("get-node", node),
+            Op::FindNode { node } => of("look-at-node", node),
             Op::ListPods { node } => of("list-pods", node),
             Op::Ensure { key, group, total, .. } => other("ensure-nodes", format!("{group}: {total} for {key}")),
             Op::Freeze { group, on: true } => other("freeze", group.clone()),
@@ -156,7 +159,10 @@ impl Op {
     }
     /// Whether it only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Op::GetPod { .. } | Op::GetNode { .. } | Op::ListPods { .. } | Op::Approval { .. })
+        matches!(
+            self,
+            Op::GetPod { .. } | Op::GetNode { .. } | Op::FindNode { .. } | Op::ListPods { .. } | Op::Approval { .. }
+        )
     }
     /// What no two calls may be under way upon at once: the uid of the object it writes.
     pub fn writes_to(&self) -> Option<&str> {
@@ -185,7 +191,7 @@ impl Op {
                 At::Write,
             ),
             Op::GetPod { pod } => get(PODS.object(&pod.namespace, &pod.name), At::Reread),
-            Op::GetNode { node } => get(NODES.object("", &node.name), At::Reread),
+            Op::GetNode { node } | Op::FindNode { node } => get(NODES.object("", &node.name), At::Reread),
             Op::ListPods { node } => {
                 let seen = known_node(t.mirror, node).filter(|o| is_cordoned(o));
                 match seen.map(|o| text(o, "/metadata/resourceVersion").to_owned()) {
@@ -199,6 +205,8 @@ impl Op {
                 Provision::Command { command, timeout_ms, .. } => self.run(t, &command, timeout_ms),
             },
             Op::Freeze { .. } => Next::Done(Answer::Accepted),
+            // Gone by itself; whatever bears its name now is not to be given back.
+            Op::Retire { node, .. } if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
             Op::Retire { node, group, .. } => match t.options.execution.retirement(group.as_deref()) {
                 // Nobody has made it schedulable since its pods were listed, or this is a conflict.
                 Some(Retirement::Node) => match t.looked.get(&node.uid) {
@@ -353,8 +361,12 @@ impl Op {
                     t.mirror.apply(NODES, NODES.named(body));
                     Next::Done(Answer::Accepted)
                 }
-                // The node is not as it was: look again before it is decided anew.
-                (At::Write, 409 | 422) if conflicts < MOST_CONFLICTS => get(NODES.object("", &node.name), At::Reread),
+                // The node is not as it was: look again before it is decided anew. A 422 or 403 is the word of admission (a
+                // ValidatingAdmissionPolicy denies with 422 unless it names another reason) or of validation: a refusal.
+                (At::Write, 409) if conflicts < MOST_CONFLICTS => get(NODES.object("", &node.name), At::Reread),
+                (At::Write, 422) if conflicts < MOST_CONFLICTS && is_of_another(&body) => {
+                    get(NODES.object("", &node.name), At::Reread)
+                }
                 (At::Reread, 200) if uid(&body) != node.uid => self.gone(t, node),
                 (At::Reread, 200) => {
                     let cordoned = is_cordoned(&body);
@@ -393,12 +405,17 @@ impl Op {
                 }
                 _ => Next::Done(answer.refused()),
             },
-            Op::GetNode { node } => match status {
+            Op::GetNode { node } | Op::FindNode { node } => match status {
                 200 if uid(&body) == node.uid => {
                     t.mirror.apply(NODES, NODES.named(body));
                     Next::Done(Answer::Accepted)
                 }
-                200 | 404 => self.gone(t, node),
+                200 => {
+                    let gone = self.gone(t, node);
+                    t.mirror.apply(NODES, NODES.named(body));
+                    if matches!(self, Op::FindNode { .. }) { Next::Done(Answer::UidChanged) } else { gone }
+                }
+                404 => self.gone(t, node),
                 _ => Next::Done(answer.refused()),
             },
             Op::ListPods { node } => self.page(t, node, at, status, body),
@@ -434,9 +451,11 @@ impl Op {
     fn retired(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, at: At, status: u16, body: &Value) -> Next {
         match (at, status) {
             (At::Claims, 200) => {
-                let of = |c: &&Value| {
-                    text(c, "/status/nodeName") == node.name
-                        || (!provider_id.is_empty() && text(c, "/status/providerID") == provider_id)
+                // The instance counts, where both are known: the claim of another one may name a node of this name by now.
+                let of = |c: &&Value| match text(c, "/status/providerID") {
+                    "" => text(c, "/status/nodeName") == node.name,
+                    _ if provider_id.is_empty() => text(c, "/status/nodeName") == node.name,
+                    of => of == provider_id,
                 };
                 match body.pointer("/items").and_then(Value::as_array).into_iter().flatten().find(of) {
                     Some(claim) => Next::Ask(
@@ -529,6 +548,20 @@ impl Refusal<'_> {
 fn is_other_uid(body: &Value) -> bool {
     let message = text(body, "/message");
     message.contains("the UID in the precondition") || message.contains("UID in precondition")
+}
+
+/// Whether an admission policy or webhook denies a request, in its own words: a policy may do so with a 401 (apiserver
+/// `validating/plugin.go`, `webhook/errors/statuserror.go`), which says nothing of who we are.
+pub(crate) fn is_denied(body: &Value) -> bool {
+    let message = text(body, "/message");
+    message.contains("denied request") || message.contains("denied the request")
+}
+
+/// Whether a patch was refused because the object that bears the name is another: its uid cannot be changed (apimachinery
+/// `validation.ValidateObjectMetaAccessorUpdate`).
+fn is_of_another(body: &Value) -> bool {
+    let causes = body.pointer("/details/causes").and_then(Value::as_array);
+    causes.into_iter().flatten().any(|c| text(c, "/field") == "metadata.uid")
 }
 
 fn get(path: String, at: At) -> Next {

@@ -377,7 +377,7 @@ impl Session {
                 };
                 self.recovered(&response, out);
                 self.kept_up(&asker, &response, out);
-                if matches!(response, Response::Http { status: 401, .. }) {
+                if matches!(&response, Response::Http { status: 401, body, .. } if !calls::is_denied(body)) {
                     return self.unauthorized(out);
                 }
                 match asker {
@@ -673,7 +673,7 @@ impl Session {
         let Some(open) = self.calls.get_mut(&id) else { return };
         let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
         let (op, conflicts) = (open.op.clone(), open.conflicts);
-        if matches!(response, Response::Http { status: 409 | 422, .. }) {
+        if matches!(response, Response::Http { status: 409 | 422, .. }) && op.writes_to().is_some() {
             open.conflicts += 1;
         }
         let next = self.with_terms(out, |t| op.answered(t, at, conflicts, response));
