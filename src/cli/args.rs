@@ -135,7 +135,7 @@ pub struct PlanArgs {
     /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
     #[arg(long, value_name = "FILE")]
     pub machine_types: Option<PathBuf>,
-    /// Old nodes by name, comma-separated.
+    /// Old nodes by name, comma-separated; one that is named twice counts once.
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "selector")]
     pub nodes: Vec<String>,
     /// Old nodes by label selector (k=v, k!=v, k in (a,b), k, !k; comma-separated).

@@ -96,6 +96,7 @@ impl Teller {
             EventKind::NodeReady => self.coming.remove(node).then(|| format!("new node {node} is ready")),
             EventKind::NodeDrained => Some(format!("node {node} is drained")),
             EventKind::DrainFailed => Some(format!("node {node} could not be drained{because}")),
+            EventKind::NodeWarning => Some(format!("node {node} {why}")),
             EventKind::NodeDeleted if is_old => Some(format!("node {node} is gone")),
             EventKind::NodeUncordoned if is_old => Some(format!("node {node} is schedulable again")),
             EventKind::GateWaiting => Some(format!("batch {batch} waits{because}")),

@@ -76,6 +76,7 @@ fn told(event: &Event) -> Option<Told> {
     event.node.as_ref()?;
     let batch = event.batch.map(|b| format!(" (batch {})", b + 1)).unwrap_or_default();
     let why = event.message.as_deref().or(event.reason.as_deref()).map(|m| format!(": {m}")).unwrap_or_default();
+    let said = event.message.as_deref().unwrap_or("needs a person to look at it");
     let of = |reason, action, warning, note: String| Some(Told { reason, action, warning, note });
     match event.event {
         EventKind::NodeCordoned => of("NodeferryCordoned", "Cordon", false, format!("Cordoned to be migrated{batch}")),
@@ -88,6 +89,7 @@ fn told(event: &Event) -> Option<Told> {
         EventKind::DrainFailed => {
             of("NodeferryDrainFailed", "Drain", true, format!("Could not be drained{batch}{why}"))
         }
+        EventKind::NodeWarning => of("NodeferryWarning", "Look", true, format!("This node{batch} {said}")),
         EventKind::NodeDeleted => of("NodeferryRetired", "Retire", false, format!("Given back{batch}")),
         _ => None,
     }

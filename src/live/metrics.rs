@@ -3,7 +3,7 @@
 use crate::plan::Intent;
 use crate::session::{Entry, Record};
 use crate::trace::EventKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,8 @@ pub struct Counts {
     pub batches_ended: u64,
     /// Old nodes of the plan by how far they are: each counts where it is now, and no other node does.
     pub fates: BTreeMap<String, &'static str>,
+    /// Those that were drained: a cordon that was taken back and made again does not change that.
+    pub drained: BTreeSet<String>,
     /// Evictions accepted.
     pub accepted: u64,
     /// Evictions refused, each retry counted.
@@ -52,7 +54,14 @@ impl Counts {
     pub fn entry(&mut self, entry: &Entry) {
         match &entry.record {
             Record::Happened(event) => {
+                let node = event.node.as_deref().unwrap_or_default();
+                match event.event {
+                    EventKind::NodeDrained => _ = self.drained.insert(node.to_owned()),
+                    EventKind::DrainFailed => _ = self.drained.remove(node),
+                    _ => {}
+                }
                 let fate = match event.event {
+                    EventKind::NodeCordoned if self.drained.contains(node) => "drained",
                     EventKind::NodeCordoned => "cordoned",
                     EventKind::NodeUncordoned => "uncordoned",
                     EventKind::NodeDrained => "drained",

@@ -4,7 +4,7 @@ use super::journal_dir::{JournalDir, JournalDirError, Order};
 use crate::report::format::{count, duration, thousands};
 use crate::report::table::{Align, Table};
 use crate::runner::progress::Phase;
-use crate::runner::{BatchReport, CallId, Failure, Fate, Ms, Outcome, Progress, StopMode, WaitFor};
+use crate::runner::{BatchReport, CallId, Failure, Fate, Ms, Outcome, Progress, Reason, StopMode, WaitFor};
 use crate::session::Began;
 use crate::session::journal::{Call, Entry, Journal, JournalError, Record, fold};
 use crate::snapshot::time::format_rfc3339;
@@ -125,6 +125,12 @@ pub struct Node {
     pub cordoned: bool,
     /// Why it was not replaced.
     pub why: String,
+    /// The reason of the outcome that this is (`cordon-refused`), where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// What happened to it that a person should know, though it may be replaced all the same.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// A call without an answer.
@@ -221,6 +227,7 @@ fn doing(progress: Option<&Progress>) -> String {
         Phase::CordonAll => "all old nodes are being cordoned".into(),
         Phase::Between(_) => format!("batch {} of {of} is next", p.common.batch + 1),
         Phase::Batch => format!("batch {} of {of} is under way", p.common.batch + 1),
+        Phase::Looking => "every node that counts as replaced is looked at once more".into(),
         Phase::Closing { .. } => "nodes that were not drained are made schedulable again".into(),
         Phase::Ended => "it is over".into(),
     }
@@ -257,6 +264,8 @@ fn nodes(began: &Began, progress: Option<&Progress>) -> Vec<Node> {
                 fate: old.map_or(Fate::Waiting, |o| o.fate),
                 cordoned: old.is_some_and(|o| o.cordoned),
                 why: old.map_or(String::new(), |o| o.why.clone()),
+                reason: old.and_then(|o| o.reason).map(Reason::code),
+                note: old.map_or(String::new(), |o| o.note.clone()),
             }
         })
         .collect()
@@ -430,7 +439,7 @@ impl Status {
         format!("\n{}{}", table.render(width), more(self.batches.len(), "batch"))
     }
     fn node_table(&self, width: Option<u16>) -> String {
-        let touched = |n: &&Node| n.fate != Fate::Waiting || n.cordoned;
+        let touched = |n: &&Node| n.fate != Fate::Waiting || n.cordoned || !n.note.is_empty();
         let begun: Vec<&Node> = self.nodes.iter().filter(touched).collect();
         let mut table = Table::new(&[
             ("NODE", Align::Left),
@@ -444,7 +453,8 @@ impl Status {
         for n in open.iter().chain(&done).take(MOST_ROWS) {
             let cordoned = if n.cordoned { "by us" } else { "" };
             let batch = (n.batch + 1).to_string();
-            table.row([n.name.clone(), batch, n.fate.text().into(), cordoned.into(), plain(&n.why)]);
+            let why = if n.why.is_empty() { &n.note } else { &n.why };
+            table.row([n.name.clone(), batch, n.fate.text().into(), cordoned.into(), plain(why)]);
         }
         let mut out = String::new();
         if !table.is_empty() {

@@ -48,7 +48,9 @@ impl Plan {
                 );
             }
         }
-        serde_path_to_error::deserialize(value).map_err(|e| format!("plan, at {}: {}", e.path(), e.inner()))
+        let plan: Plan =
+            serde_path_to_error::deserialize(value).map_err(|e| format!("plan, at {}: {}", e.path(), e.inner()))?;
+        plan.intent.names_each_once().map(|()| plan)
     }
 }
 
@@ -87,11 +89,38 @@ impl Intent {
             guards: Guards::default(),
         }
     }
+    /// Whether each node stands in it once. Twice, it would be cordoned, drained and counted twice, and its machine be given
+    /// back by one batch while another waits for it.
+    ///
+    /// # Errors
+    /// Says which node stands in it twice, and in which batches.
+    pub fn names_each_once(&self) -> Result<(), String> {
+        let mut names = std::collections::BTreeMap::new();
+        let mut uids = std::collections::BTreeMap::new();
+        for (batch, id) in self.batches.iter().zip(1..).flat_map(|(nodes, b)| nodes.iter().map(move |id| (b, id))) {
+            let place = |first: u32| match first == batch {
+                true => format!("twice in batch {batch}"),
+                false => format!("in batch {first} and again in batch {batch}"),
+            };
+            let what_to_do = "take it out of one place, or plan again";
+            if let Some(first) = names.insert(id.name.as_str(), batch) {
+                return Err(format!("the plan names node {} {}: {what_to_do}", id.name, place(first)));
+            }
+            // A dump of nothing but names has no uids.
+            if let Some((first, other)) = uids.insert(id.uid.as_str(), (batch, &id.name)).filter(|_| !id.uid.is_empty())
+            {
+                let both = format!("{} (as node {other} and as node {})", place(first), id.name);
+                return Err(format!("the plan names the node of uid {} {both}: {what_to_do}", id.uid));
+            }
+        }
+        Ok(())
+    }
     /// Indices of the batches' nodes in a cluster.
     ///
     /// # Errors
-    /// Names the nodes that the cluster lacks, or has under another uid.
+    /// Names the nodes that the cluster lacks, or has under another uid, or that stand in it twice.
     pub fn resolve(&self, view: View<'_>) -> Result<Vec<Vec<NodeIdx>>, String> {
+        self.names_each_once()?;
         let by_name: rustc_hash::FxHashMap<&str, NodeIdx> =
             view.state.nodes.entries().map(|(i, _)| (view.state.node_name(view.catalog, i), i)).collect();
         let mut missing = Vec::new();

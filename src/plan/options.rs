@@ -328,6 +328,13 @@ pub struct KubectlDrainOptions {
     pub skip_wait_for_delete_timeout_seconds: i64,
     /// `--pod-selector`: look at pods with these labels only, in kubectl's text form; empty for all. Default empty.
     pub pod_selector: String,
+    /// A pod that a budget held back, and that has a successor of its name on another node by now (a StatefulSet's), is read
+    /// again by kubectl, which then evicts the successor. False: the successor is left alone (C). True: as kubectl does it, for
+    /// comparison with recordings; an execution names the uid of the pod that it means, and evicts the successor too. Default false.
+    pub evict_successors_elsewhere: bool,
+    /// Drained nodes are looked at once more, and one to which pods came meanwhile is drained a second time (C). False: it is
+    /// left as it is, and does not count as replaced. Default true.
+    pub drain_again: bool,
     /// How long to wait after a batch until all workloads are whole, in ms; None for ever. Default 10 minutes.
     pub settle_timeout_ms: Option<i64>,
     /// What to do when they are not. Default stop.
@@ -349,6 +356,8 @@ impl Default for KubectlDrainOptions {
             disable_eviction: false,
             skip_wait_for_delete_timeout_seconds: 0,
             pod_selector: String::new(),
+            evict_successors_elsewhere: false,
+            drain_again: true,
             settle_timeout_ms: Some(10 * MINUTE),
             after_settle_timeout: AfterLimit::Stop,
             after_drain_error: AfterLimit::GoOn,

@@ -111,3 +111,32 @@ fn a_plan_is_written_and_read_back() {
     let later = Baseline::of(World::new(1, 1, &[("a", &[0])]).view(), "00");
     assert!(plan.baseline.drift(&later).contains(&"node old-1 is gone".to_owned()));
 }
+
+#[test]
+fn a_plan_that_names_a_node_twice_is_refused() {
+    let w = World::new(3, 1, &[("a", &[0])]);
+    let told = |batches: &[&[usize]], edit: &dyn Fn(&mut Intent)| {
+        let batches: Vec<Vec<NodeIdx>> =
+            batches.iter().map(|b| b.iter().map(|n| NodeIdx(*n as u32)).collect()).collect();
+        let mut intent = Intent::new(w.view(), &batches, Options::default());
+        edit(&mut intent);
+        let plan = Plan::new(intent, Baseline::of(w.view(), "00"), serde_json::Value::Null);
+        let read = Plan::parse(&serde_json::to_string(&plan).expect("serialises")).map(drop);
+        assert_eq!(read, plan.intent.names_each_once());
+        assert_eq!(read.is_err(), plan.intent.resolve(w.view()).is_err());
+        let intent = std::sync::Arc::new(plan.intent);
+        let runner = crate::runner::Runner::new(intent, w.view(), std::sync::Arc::new(crate::runner::NoLaunches));
+        assert_eq!(runner.err(), read.clone().err());
+        read.err().unwrap_or_default()
+    };
+    assert_eq!(told(&[&[0, 1], &[2]], &|_| ()), "");
+    let advice = "take it out of one place, or plan again";
+    assert_eq!(told(&[&[0, 1, 0]], &|_| ()), format!("the plan names node old-0 twice in batch 1: {advice}"));
+    let two = format!("the plan names node old-0 in batch 1 and again in batch 2: {advice}");
+    assert_eq!(told(&[&[0, 1], &[2, 0]], &|_| ()), two);
+    // The same name with another uid, and the same uid with another name.
+    assert_eq!(told(&[&[0, 1], &[2, 0]], &|i| i.batches[1][1].uid = "another".into()), two);
+    let uid = told(&[&[0, 1], &[2]], &|i| i.batches[1][0].uid = "old-0".into());
+    let both = "in batch 1 and again in batch 2 (as node old-0 and as node old-2)";
+    assert_eq!(uid, format!("the plan names the node of uid old-0 {both}: {advice}"));
+}

@@ -55,11 +55,13 @@ impl Cx<'_> {
         self.tables.pod_of.insert(pod, p);
         p
     }
-    /// Sets an old node's fate.
+    /// Sets an old node's fate, unless it is left to a person.
     pub fn settle(&mut self, n: N, fate: Fate, why: impl Into<String>) {
         let node = &mut self.common.nodes[n.at()];
-        node.fate = fate;
-        node.why = why.into();
+        if !node.left {
+            node.fate = fate;
+            node.why = why.into();
+        }
     }
     /// A failure in this procedure's words.
     pub fn failure(&self, reason: Reason, cause: impl Into<String>) -> Failure {

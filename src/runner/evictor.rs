@@ -115,6 +115,11 @@ impl Evictor {
                 self.gone(p);
                 continue;
             }
+            // What is evicted from a node that takes pods may come back to it.
+            if !cx.is_closed(self.pods[p.at()].node) {
+                self.timers.insert((cx.now + LOST_MS, k));
+                continue;
+            }
             let e = &mut self.pods[p.at()];
             e.step = Step::Asked;
             e.deletes |= e.force_at.is_some_and(|t| t <= cx.now);

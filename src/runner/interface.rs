@@ -11,6 +11,7 @@
 
 use super::outcome::{Failure, Outcome};
 use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
+use crate::plan::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the snapshot, which is also when a simulated migration starts.
@@ -165,6 +166,11 @@ pub enum Action {
         /// Which.
         node: NodeIdx,
     },
+    /// GET the node of this name: `Accepted` if it is the one of this uid, `UidChanged` if another bears the name, `Gone`.
+    FindNode {
+        /// Which; the view need not have it any more.
+        id: NodeId,
+    },
     /// List the pods of a node: `Accepted`, and the view is as new as the list.
     ListPods {
         /// Which.
@@ -228,6 +234,8 @@ pub enum ApiGroup {
     /// What kubectl's resource builder reads: it makes a client of its own, with its own limiter (cli-runtime v0.36.3
     /// `pkg/resource/builder.go`, `getClient`).
     Builder,
+    /// Our own looks at nodes, which the imitated client does not make.
+    Own,
     /// The provider's API, which has no limit of ours.
     Provider,
 }
@@ -239,6 +247,7 @@ impl Action {
         match self {
             Action::Evict { .. } => ApiGroup::Policy,
             Action::GetNode { .. } => ApiGroup::Builder,
+            Action::FindNode { .. } => ApiGroup::Own,
             Action::EnsureNodes { .. }
             | Action::FreezeGroup { .. }
             | Action::UnfreezeGroup { .. }
@@ -370,6 +379,18 @@ pub enum Announcement {
         /// Short cause, CamelCase.
         reason: &'static str,
         /// The full text, as the imitated system words it.
+        message: String,
+    },
+    /// Something about an old node that a person should know: its cordon was refused or taken back, another node bears
+    /// its name, pods came after it had been drained.
+    NodeWarning {
+        /// The node's batch.
+        batch: u32,
+        /// Which; the one that bears the name, if the plan's is gone.
+        node: NodeIdx,
+        /// Short cause, CamelCase (`CordonLost`).
+        reason: &'static str,
+        /// What happened and what is done about it, as the rest of a sentence that begins with the node's name.
         message: String,
     },
     /// A pod's eviction was given up, or it was deleted past its budgets.

@@ -5,10 +5,12 @@
 
 mod client;
 mod context;
+mod cordons;
 mod evictor;
 mod gate;
 pub mod interface;
 mod kubectl_drain;
+mod look;
 pub mod observe;
 pub mod ocean;
 pub mod outcome;
@@ -26,12 +28,13 @@ pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use progress::{BatchReport, Fate, Progress};
 
-use crate::cluster::{NodeIdx, View};
+use crate::cluster::View;
 use crate::plan::options::{CordonWhen, UnscheduledAtStart};
 use crate::plan::{Intent, NodeId};
 use client::{Ask, Client};
 use context::Cx;
 use gate::Stage;
+use look::Looks;
 use procedure::{End, ProcedureState};
 use progress::{Common, OldNode, Phase};
 use refs::{N, Tables};
@@ -52,6 +55,8 @@ pub struct Runner {
     tables: Tables,
     /// Resumed, and nobody has looked at the fresh list yet.
     fresh: bool,
+    /// Resumed, and nobody has compared the old nodes with the fresh list yet.
+    unfollowed: bool,
 }
 
 impl std::fmt::Debug for Runner {
@@ -76,10 +81,7 @@ impl Runner {
         for b in &intent.batches {
             starts.push(starts[starts.len() - 1] + b.len() as u32);
         }
-        let nodes = node_ids
-            .iter()
-            .map(|_| OldNode { fate: Fate::Waiting, cordoned: false, seen_cordoned: false, why: String::new() })
-            .collect();
+        let nodes = node_ids.iter().map(|_| OldNode::new()).collect();
         let common = Common {
             client: Client::new(intent.options.client()),
             node_ids,
@@ -100,8 +102,15 @@ impl Runner {
             concluding: None,
             not_uncordoned: Vec::new(),
         };
-        let progress =
-            Progress { now: 0, phase: Phase::NotBegun, common, procedure: None, outcome: None, failure: None };
+        let progress = Progress {
+            now: 0,
+            phase: Phase::NotBegun,
+            common,
+            procedure: None,
+            looks: Looks::default(),
+            outcome: None,
+            failure: None,
+        };
         Self::resume(intent, progress, view, packer)
     }
 
@@ -121,7 +130,7 @@ impl Runner {
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
         tables.owners = whole::Counts::resolve(view, &progress.common.marks);
-        Ok(Runner { intent, packer, progress, tables, fresh: true })
+        Ok(Runner { intent, packer, progress, tables, fresh: true, unfollowed: true })
     }
 
     /// What a restart makes of it: its progress written down, read back and resumed over `view`. Tests do this after
@@ -167,6 +176,7 @@ impl Runner {
             Phase::Between(gate) => gate.next_wakeup(p.now),
             Phase::Closing { since } => Some(since + CLOSING_MS),
             Phase::Batch => p.procedure.as_ref().and_then(|s| s.next_wakeup(p.now)),
+            Phase::Looking => p.looks.next_wakeup(),
             Phase::CordonAll | Phase::Ended => None,
         };
         let stop = o.stop_at_ms.filter(|_| p.common.stop.is_none());
@@ -200,6 +210,10 @@ impl Runner {
             self.with(now, view, out, |cx| state.get().resumed(cx));
             self.progress.procedure = Some(state);
         }
+        // What became of a node is seen when it is told, be it in one go: not with the answer to some call that happens to come first.
+        if matches!(input, Input::Changed(_) | Input::Tick) && std::mem::take(&mut self.unfollowed) {
+            self.follow((0..self.progress.common.nodes.len() as u32).map(N), now, view, out);
+        }
         match input {
             Input::Changed(objects) => self.changed(now, view, objects, out),
             Input::Answer(id, answer) => self.answered(now, view, id, answer, out),
@@ -211,6 +225,7 @@ impl Runner {
             }
             Input::Stop(mode) => {
                 self.progress.common.stop.get_or_insert(mode);
+                self.progress.common.client.withdraw(client::Ask::is_own);
             }
             Input::Tick => {}
         }
@@ -253,6 +268,7 @@ impl Runner {
                 }
                 Phase::Between(gate) => self.step_gate(now, view, gate, out),
                 Phase::Batch => self.step_batch(now, view, out),
+                Phase::Looking => self.step_looks(now, view, out),
                 Phase::Closing { since } => {
                     let idle = self.progress.common.client.is_idle();
                     if idle || now >= since + CLOSING_MS {
@@ -312,11 +328,14 @@ impl Runner {
         }
         self.freeze(now, view, out);
         self.progress.phase = Phase::CordonAll;
+        for (node, old) in self.tables.nodes.iter().zip(&mut self.progress.common.nodes) {
+            old.seen_cordoned = node.is_some_and(|n| view.state.nodes[n].unschedulable);
+        }
         if intent.options.cordon == CordonWhen::AllFirst {
             self.with(now, view, out, |cx| {
                 for n in (0..cx.common.nodes.len() as u32).map(N) {
                     let valid = cx.common.nodes[n.at()].fate != Fate::Invalid;
-                    if valid && cx.node(n).is_some_and(|i| !cx.view.state.nodes[i].unschedulable) {
+                    if valid && cx.needs_cordon(n) {
                         cx.ask(Ask::Cordon(n));
                     }
                 }
@@ -432,6 +451,9 @@ impl Runner {
         if let Some(cause) = self.horizon_between() {
             return cause;
         }
+        if self.progress.phase == Phase::Looking {
+            return "every batch was worked through, and it could not be seen whether every node is empty".into();
+        }
         let batch = self.progress.common.batch;
         let behind = self.with(now, view, out, |cx| cx.not_whole());
         let refused: Vec<&str> =
@@ -441,15 +463,51 @@ impl Runner {
         parts.extend(refused.iter().take(3).map(|s| (*s).to_owned()));
         parts.join("; ")
     }
-    /// Ends the migration: with a reason, or by what became of the nodes.
+    /// Ends the migration: with a reason, or by what became of the nodes, once they were looked at a last time.
     fn conclude(&mut self, now: Ms, view: View<'_>, reason: Option<(Reason, String)>, out: &mut Outbox) {
         let procedure = self.intent.options.procedure;
-        let (outcome, failure) = match reason {
-            Some((reason, cause)) => (reason.outcome(), Some(Failure::new(reason, procedure, cause))),
-            None => self.by_nodes(),
-        };
-        self.progress.failure = failure;
-        self.close(now, view, outcome, out);
+        let Some((reason, cause)) = reason else { return self.look_at_all(now, view, out) };
+        self.progress.failure = Some(Failure::new(reason, procedure, cause));
+        self.close(now, view, reason.outcome(), out);
+    }
+    /// Looks at every node that counts as replaced, before that is said of it.
+    fn look_at_all(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        self.progress.common.forget_calls();
+        let mut looks = std::mem::take(&mut self.progress.looks);
+        self.with(now, view, out, |cx| {
+            for n in (0..cx.common.nodes.len() as u32).map(N) {
+                if cx.common.nodes[n.at()].fate.is_replaced() {
+                    looks.add(cx, n);
+                }
+            }
+        });
+        self.progress.looks = looks;
+        self.progress.phase = Phase::Looking;
+        self.step_looks(now, view, out);
+    }
+    /// The migration ends as soon as every node was seen.
+    fn step_looks(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let mut looks = std::mem::take(&mut self.progress.looks);
+        let over = self.with(now, view, out, |cx| {
+            for (n, found) in looks.step(cx) {
+                cx.believe(n, found);
+            }
+            // While the last of them was looked at, another one may have changed: the watch says so.
+            if looks.is_over() {
+                let replaced = |n: &N| cx.common.nodes[n.at()].fate.is_replaced();
+                let all = (0..cx.common.nodes.len() as u32).map(N).filter(replaced);
+                let changed: Vec<N> =
+                    all.filter(|n| !matches!(look::look(cx, *n), look::Found::Gone | look::Found::Empty)).collect();
+                changed.into_iter().for_each(|n| looks.add(cx, n));
+            }
+            looks.is_over()
+        });
+        self.progress.looks = looks;
+        if over {
+            let (outcome, failure) = self.by_nodes();
+            self.progress.failure = failure;
+            self.close(now, view, outcome, out);
+        }
     }
     /// The outcome of a migration whose every batch was worked through.
     fn by_nodes(&self) -> (Outcome, Option<Failure>) {
@@ -465,6 +523,7 @@ impl Runner {
         }
         let reason = match left[0].1.fate {
             _ if replaced == 0 => Reason::NothingReplaced,
+            Fate::Failed => left[0].1.reason.unwrap_or(Reason::SomeNotReplaced),
             Fate::HeldByBudget => Reason::HeldByBudget,
             Fate::HeldByRestriction => Reason::HeldByRestriction,
             Fate::HeldByStandAlone => Reason::HeldByStandAlone,
@@ -495,7 +554,8 @@ impl Runner {
             }
             out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
         }
-        self.progress.common.forget_calls();
+        self.progress.looks = Looks::default();
+        self.progress.common.forget_all_calls();
         let procedure = self.intent.options.procedure;
         let all_first = self.intent.options.cordon == CordonWhen::AllFirst;
         // kubectl leaves its cordons, and after its errors so do we, but for nodes that it never came to. A stop takes back all that
@@ -537,7 +597,7 @@ impl Runner {
             self.progress.failure =
                 Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
         }
-        self.progress.common.forget_calls();
+        self.progress.common.forget_all_calls();
         if let Some(state) = ocean::words(self.intent.options.procedure).ended(outcome) {
             out.announce(Announcement::State { batch: None, state });
         }
@@ -549,6 +609,16 @@ impl Runner {
     // --- inputs ---
 
     fn changed(&mut self, now: Ms, view: View<'_>, objects: &[ObjId], out: &mut Outbox) {
+        let mut old: Vec<N> = objects
+            .iter()
+            .filter_map(|o| match o {
+                ObjId::Node(node) => self.tables.note_node(view, *node),
+                _ => None,
+            })
+            .collect();
+        old.sort_unstable();
+        old.dedup();
+        self.follow(old, now, view, out);
         let mut state = self.progress.procedure.take();
         for object in objects {
             match object {
@@ -560,10 +630,7 @@ impl Runner {
                     }
                 }
                 ObjId::Owner(owner) => self.tables.owners.owner_changed(view, &self.progress.common.marks, *owner),
-                ObjId::Node(node) => {
-                    if let Some(n) = self.tables.node_of.get(node) {
-                        self.follow_cordon(view, *n, *node);
-                    }
+                ObjId::Node(_) => {
                     if let Some(s) = &mut state {
                         s.get().node_changed();
                     }
@@ -573,12 +640,9 @@ impl Runner {
         }
         self.progress.procedure = state;
     }
-    /// Notices that somebody has made a node schedulable that we cordoned.
-    fn follow_cordon(&mut self, view: View<'_>, n: N, node: NodeIdx) {
-        let is = view.state.nodes[node].unschedulable;
-        let old = &mut self.progress.common.nodes[n.at()];
-        old.cordoned &= is || !old.seen_cordoned;
-        old.seen_cordoned = is;
+    /// Compares old nodes with what is known of them.
+    fn follow(&mut self, nodes: impl IntoIterator<Item = N>, now: Ms, view: View<'_>, out: &mut Outbox) {
+        self.with(now, view, out, |cx| nodes.into_iter().for_each(|n| cx.follow(n)));
     }
     fn answered(&mut self, now: Ms, view: View<'_>, id: CallId, answer: Answer, out: &mut Outbox) {
         // An answer to a call of an earlier process or batch concerns nobody.
@@ -587,9 +651,11 @@ impl Runner {
         if !ask.is_gate() {
             self.with(now, view, out, |cx| cx.note_answer(&answer));
         }
-        // A cordon whose answer was lost may have had its effect: until it is known it counts as ours, to be taken back.
-        if let (Some(n), Answer::Unknown) = (ask.cordons(), &answer) {
-            self.progress.common.nodes[n.at()].cordoned = true;
+        match ask {
+            Ask::CordonAgain(n) => return self.with(now, view, out, |cx| cx.cordoned_again(n, &answer)),
+            Ask::Cordon(n) => self.with(now, view, out, |cx| cx.cordon_answered(n, &answer)),
+            Ask::Taint(n) => self.with(now, view, out, |cx| cx.taint_answered(n, &answer)),
+            _ => {}
         }
         match self.progress.phase {
             Phase::Batch if matches!(ask, Ask::Freeze { .. }) => {}
@@ -599,9 +665,18 @@ impl Runner {
                     self.progress.procedure = Some(state);
                 }
             }
+            Phase::Looking => {
+                let mut looks = std::mem::take(&mut self.progress.looks);
+                self.with(now, view, out, |cx| looks.answer(cx, ask, &answer));
+                self.progress.looks = looks;
+            }
             Phase::Between(gate) => self.gate_answered(now, gate, ask, answer, out),
             Phase::CordonAll => match (ask, answer) {
-                (Ask::Cordon(n), Answer::Accepted) => self.progress.common.nodes[n.at()].cordoned = true,
+                (Ask::Cordon(n), Answer::Refused { message, .. }) => self.with(now, view, out, |cx| {
+                    if let Some(at) = cx.cordon_refused(n, &message) {
+                        cx.common.client.ask_at(at, ask);
+                    }
+                }),
                 (Ask::Cordon(_) | Ask::Freeze { .. }, Answer::Unknown) => {
                     self.with(now, view, out, |cx| cx.ask(ask));
                 }
@@ -621,11 +696,6 @@ impl Runner {
                 _ => {}
             },
             _ => {}
-        }
-        if let Some(n) = ask.cordons()
-            && let Some(node) = self.with(now, view, out, |cx| cx.node(n))
-        {
-            self.follow_cordon(view, n, node);
         }
     }
 
@@ -656,7 +726,9 @@ impl Runner {
         let pod = |p: refs::P| self.tables.pods.get(p.at()).copied().flatten();
         let group = |i: u32| context::group(view, &self.progress.common.groups[i as usize]);
         Some(match ask {
-            Ask::Cordon(n) => Action::Cordon { node: node(n)? },
+            Ask::Cordon(n) | Ask::CordonAgain(n) => Action::Cordon { node: node(n)? },
+            Ask::LookNode(n) => Action::FindNode { id: self.progress.common.node_ids[n.at()].clone() },
+            Ask::LookPods(n) => Action::ListPods { node: node(n).or_else(|| self.tables.namesake(view, n))? },
             Ask::Uncordon(n) => Action::Uncordon { node: node(n)? },
             Ask::Taint(n) => Action::Taint { node: node(n)?, taint: surge::taint() },
             Ask::Untaint(n) => Action::Untaint { node: node(n)?, taint: surge::taint() },

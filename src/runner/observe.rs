@@ -61,6 +61,10 @@ pub fn announced(now: Ms, view: View<'_>, announcement: &Announcement) -> Option
             let detail = Detail { reason: Some((*reason).to_owned()), message: Some(message.clone()), ..detail() };
             seen(EventKind::DrainFailed).batch(*batch).node(*node).detail(detail)
         }
+        Announcement::NodeWarning { batch, node, reason, message } => {
+            let detail = Detail { reason: Some((*reason).to_owned()), message: Some(message.clone()), ..detail() };
+            seen(EventKind::NodeWarning).batch(*batch).node(*node).detail(detail)
+        }
         Announcement::BatchFinished { batch, outcome, failure, .. } => {
             seen(EventKind::BatchFinished).batch(*batch).detail(ended(*outcome, failure.as_ref()))
         }

@@ -158,7 +158,7 @@ reasons! {
         "Lift the named budget, or set surge.undrainable to cordon or force.";
     /// kubectl drain ended with an error and was told to stop then.
     DrainFailed = "drain-failed", Failed,
-        "kubectl-drain: kubectl drain ends with an error, and after_drain_error is stop",
+        "kubectl-drain: kubectl drain ends with an error, or a node cannot be kept cordoned or empty, and after_drain_error is stop",
         "The migration has stopped because kubectl drain ended with an error.",
         "Lift what the named node's error names, or set kubectl_drain.after_drain_error to go-on.";
     /// The check between two batches said no.
@@ -191,6 +191,31 @@ reasons! {
         "every batch was worked through, and pods that no controller recreates kept some nodes",
         "Some nodes require manual migration because of stand-alone pods.",
         "Plan with --evict-stand-alone-pods true (kubectl-drain: force), or move the named pods by hand.";
+    /// The API refused to cordon some nodes.
+    CordonRefused = "cordon-refused", PartlyCompleted,
+        "every batch was worked through, and the API refused twice to cordon some nodes (an admission policy, a missing permission); no pod was evicted from a node that was not cordoned",
+        "Some nodes were not replaced because they could not be cordoned.",
+        "Lift what refuses the cordon (the cause quotes it), then plan again for the nodes that are left.";
+    /// Somebody made some nodes schedulable again.
+    CordonLost = "cordon-lost", PartlyCompleted,
+        "every batch was worked through, and somebody made some nodes schedulable again: twice (they were cordoned again the first time), or after they had been drained and before their machines were given back",
+        "Some nodes were not replaced because somebody made them schedulable again.",
+        "Find out who uncordons the named nodes and why, then plan again for them.";
+    /// Another node bears the name of one of the plan's.
+    RegisteredAgain = "node-registered-again", PartlyCompleted,
+        "every batch was worked through, and nodes were deleted and registered again under their names, with another uid: these are not the nodes of the plan, and they take pods",
+        "Some nodes were not replaced because nodes of their names were registered again.",
+        "Check who registers the named nodes again (a kubelet that was restarted, a group that was not made smaller), then plan again for them.";
+    /// Pods came to nodes that had been drained.
+    PodsLeft = "pods-left", PartlyCompleted,
+        "every batch was worked through, and pods that should have left are on nodes that were drained: they tolerate the cordon, or came while it was taken back",
+        "Some nodes were not replaced because pods came to them after they had been drained.",
+        "Move the named pods (or take the toleration off them that lets them run on cordoned nodes), then plan again for the nodes that are left.";
+    /// Nobody could look whether nodes are empty.
+    NotVerified = "not-verified", PartlyCompleted,
+        "every batch was worked through, and the API refused for two minutes to show some nodes or their pods, so that it is not known whether they are empty",
+        "Some nodes do not count as replaced because the API does not show whether they are empty.",
+        "Restore the permissions to get nodes and to list pods, look at the named nodes, and plan again for those that are not empty.";
     /// Other causes held some nodes.
     SomeNotReplaced = "some-not-replaced", PartlyCompleted,
         "every batch was worked through, and some nodes could not be drained or did not pass validation",
@@ -266,7 +291,8 @@ pub fn table() -> String {
         "# How a migration ends\n\n\
          Condition → outcome → message → exit status. The messages of `ocean-azure` and `ocean-aws` are those of Ocean's\n\
          documentation where it has one for the condition; all others are ours. Exit status 2 is bad input.\n\
-         Without a failure the outcome is `COMPLETED` (every old node emptied, and terminated if asked), exit status 0.\n\n\
+         Without a failure the outcome is `COMPLETED` (every old node emptied, and terminated if asked), exit status 0.\n\
+         Before it is said, every node of the plan is looked at once more: it is gone, or cordoned and without a pod that should have left.\n\n\
          | reason | condition | outcome | exit | message (own) | `ocean-azure` | `ocean-aws` | remedy |\n\
          |---|---|---|---|---|---|---|---|\n",
     );

@@ -1,9 +1,10 @@
 //! How far a run is: all that must survive a restart.
 
-use super::client::Client;
+use super::client::{Ask, Client};
 use super::gate::Gate;
 use super::interface::{Ms, StopMode};
-use super::outcome::{Failure, Outcome};
+use super::look::Looks;
+use super::outcome::{Failure, Outcome, Reason};
 use super::procedure::ProcedureState;
 use super::refs::{N, PodId};
 use super::whole::OwnerMark;
@@ -22,6 +23,9 @@ pub struct Progress {
     pub(crate) common: Common,
     /// The batch under way.
     pub(crate) procedure: Option<ProcedureState>,
+    /// The last look at the nodes that count as replaced.
+    #[serde(default, skip_serializing_if = "Looks::is_over")]
+    pub(crate) looks: Looks,
     /// Set once the migration has ended.
     pub outcome: Option<Outcome>,
     /// Why, unless it completed.
@@ -55,6 +59,8 @@ pub(crate) enum Phase {
     Between(Gate),
     /// A batch is under way.
     Batch,
+    /// Every batch was worked through; every node that counts as replaced is looked at once more.
+    Looking,
     /// Nodes that were not drained are made schedulable again, freezes are lifted; since.
     Closing { since: Ms },
     /// Over.
@@ -117,6 +123,54 @@ pub(crate) struct OldNode {
     pub seen_cordoned: bool,
     /// Why it was not replaced; empty if it was, or nobody tried.
     pub why: String,
+    /// The condition of the outcome that this is, where `why` is one of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// It is left to a person: nothing more is done with it, and it does not count as replaced.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left: bool,
+    /// It bears the taint that keeps pods away before it is cordoned (EKS).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tainted: bool,
+    /// How often its cordon was refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refusals: u32,
+    /// How often it was found schedulable after it had been cordoned.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub losses: u32,
+    /// One of these came after it had been drained: somebody may want it, and its machine is not given back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub claimed: bool,
+    /// uid of the other node that was seen under its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namesake: String,
+    /// What a person should know of it, though it may be replaced all the same.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl OldNode {
+    /// One with which nothing was done.
+    pub fn new() -> OldNode {
+        OldNode {
+            fate: Fate::Waiting,
+            cordoned: false,
+            seen_cordoned: false,
+            why: String::new(),
+            reason: None,
+            left: false,
+            tainted: false,
+            refusals: 0,
+            losses: 0,
+            claimed: false,
+            namesake: String::new(),
+            note: String::new(),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What became of a batch.
@@ -196,13 +250,28 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// A fresh process of the client: nothing of the one before is waited for. A cordon whose answer is not here yet may have
-    /// had its effect: it counts as ours, to be taken back like the others.
+    /// A fresh process of the imitated client: nothing of the one before is waited for, but for what is the migration's own.
     pub fn forget_calls(&mut self) {
-        for n in self.client.open.values().filter_map(|a| a.cordons()) {
+        self.restart_client(Ask::is_own);
+    }
+    /// Nothing at all is waited for any more.
+    pub fn forget_all_calls(&mut self) {
+        self.restart_client(|_| false);
+    }
+    /// A cordon whose answer is not here yet may have had its effect: it counts as ours, to be taken back like the others.
+    fn restart_client(&mut self, kept: impl Fn(Ask) -> bool) {
+        for n in self.client.open.values().filter(|a| !kept(**a)).filter_map(|a| a.cordons()) {
             self.nodes[n.at()].cordoned = true;
         }
-        self.client.restart();
+        self.client.restart(kept);
+    }
+    /// The batch of an old node.
+    pub fn batch_of(&self, n: N) -> u32 {
+        (self.starts.partition_point(|s| *s <= n.0) as u32).saturating_sub(1)
+    }
+    /// Whether a node's batch is under way.
+    pub fn is_under_way(&self, n: N) -> bool {
+        self.reports.last().is_some_and(|r| r.end_ms.is_none() && r.index == self.batch_of(n))
     }
     /// Old nodes of a batch.
     pub fn batch_nodes(&self, batch: u32) -> Vec<N> {

@@ -63,6 +63,10 @@ pub(crate) struct Tables {
     pub pods: Vec<Option<PodIdx>>,
     pub pod_of: FxHashMap<PodIdx, P>,
     pub node_of: FxHashMap<NodeIdx, N>,
+    /// Old nodes by name.
+    by_name: FxHashMap<String, N>,
+    /// Nodes that bear an old node's name and are others (another uid).
+    namesakes: FxHashMap<N, NodeIdx>,
     /// Pods in a terminal phase on old nodes, which no longer count as the node's but still have to go.
     pub terminal: FxHashMap<NodeIdx, Vec<PodIdx>>,
     pub owners: super::whole::Counts,
@@ -81,6 +85,10 @@ impl Tables {
             if let Some(i) = index {
                 t.node_of.insert(i, N(k as u32));
             }
+            t.by_name.insert(id.name.clone(), N(k as u32));
+        }
+        for node in s.live_nodes() {
+            t.note_node(view, node);
         }
         if !pods.is_empty() {
             let by_uid: FxHashMap<&str, PodIdx> = s.pods.entries().map(|(i, p)| (s.name(c, p.uid), i)).collect();
@@ -96,6 +104,21 @@ impl Tables {
             t.note_terminal(view, pod);
         }
         t
+    }
+    /// The old node that a node is, or whose name it bears; in the latter case it is noted.
+    pub fn note_node(&mut self, view: View<'_>, node: NodeIdx) -> Option<N> {
+        if let Some(n) = self.node_of.get(&node) {
+            return Some(*n);
+        }
+        let n = *self.by_name.get(view.state.node_name(view.catalog, node))?;
+        if !view.state.nodes[node].gone {
+            self.namesakes.insert(n, node);
+        }
+        Some(n)
+    }
+    /// The node that bears an old node's name now and is another, if there is one.
+    pub fn namesake(&self, view: View<'_>, n: N) -> Option<NodeIdx> {
+        self.namesakes.get(&n).copied().filter(|i| !view.state.nodes[*i].gone)
     }
     /// Notes a pod that is terminal on an old node.
     pub fn note_terminal(&mut self, view: View<'_>, pod: PodIdx) {

@@ -1,7 +1,7 @@
 //! Giving old machines back, and waiting until they are gone.
 //!
-//! A node was empty when its drain ended, which may be a while ago: somebody may have made it schedulable since, or a pod
-//! that tolerates the cordon may have come. So the node's pods are listed once more just before its machine is given back,
+//! A node was empty when its drain ended, which may be a while ago: somebody may have made it schedulable since (it is cordoned
+//! again, but kept), or a pod that tolerates the cordon may have come. So the node's pods are listed once more just before its machine is given back,
 //! and each time that is asked for again; a node that has work again is kept.
 
 #[cfg(test)]
@@ -9,11 +9,10 @@ mod tests;
 
 use super::client::Ask;
 use super::context::Cx;
-use super::evictor::moves;
-use super::interface::{Announcement, Answer, Ms};
-use super::kubectl_drain::skips_wait;
+use super::interface::{Answer, Ms};
+use super::look::{Found, look, some};
+use super::outcome::Reason;
 use super::refs::N;
-use crate::plan::select::PodChoice;
 use serde::{Deserialize, Serialize};
 
 /// A refused termination is asked for again after so long (C).
@@ -85,37 +84,45 @@ impl Retire {
                 again(retry_after_ms.unwrap_or(RETRY_MS))
             }
             (_, Answer::Unknown) => again(RETRY_MS),
-            (Ask::ListPods(_), _) => {
-                let step = Self::looked(cx, n);
-                if let (Step::Kept { why }, Some(node)) = (&step, cx.node(n)) {
-                    let batch = cx.common.batch;
-                    cx.say(Announcement::DrainFailed { batch, node, reason: "WorkAgain", message: why.clone() });
-                }
-                step
-            }
+            (Ask::ListPods(_), _) => Self::looked(cx, n),
             _ => Step::Going,
         };
         true
     }
     /// What is done with a node whose pods were just listed.
     fn looked(cx: &mut Cx<'_>, n: N) -> Step {
-        let Some(node) = cx.node(n) else { return Step::Going };
-        if !cx.view.state.nodes[node].unschedulable {
-            return Step::Kept { why: "it was schedulable again after it had been drained, and was kept".into() };
-        }
-        let (choice, flags) = (PodChoice::new(cx.options), &cx.options.kubectl_drain);
-        let mut pods = cx.tables.pods_on(cx.view, node);
-        pods.retain(|p| moves(cx.view, *p) && choice.takes(cx.view, *p) && !skips_wait(cx.view, *p, flags, cx.now));
-        if pods.is_empty() {
-            cx.ask(Ask::Retire(n));
-            return Step::Going;
-        }
-        if pods.iter().all(|p| cx.view.state.pods[*p].deleting.is_some()) {
-            return Step::Again { at: cx.now + LOOK_MS };
-        }
-        let names: Vec<String> = pods.iter().take(5).map(|p| cx.view.state.pod_text(cx.view.catalog, *p)).collect();
-        let more = if pods.len() > 5 { format!(" and {} more", pods.len() - 5) } else { String::new() };
-        Step::Kept { why: format!("pods came after it had been drained, and it was kept: {}{more}", names.join(", ")) }
+        let found = look(cx, n);
+        let kept = match found {
+            Found::Gone => return Step::Going,
+            Found::Going(_) => return Step::Again { at: cx.now + LOOK_MS },
+            // Cordoned again or not: whoever did it may want the machine.
+            Found::Empty | Found::Schedulable if cx.common.nodes[n.at()].claimed => {
+                let why = "it was made schedulable again by somebody after it had been drained, and was kept";
+                cx.leave(n, Reason::CordonLost, why.into());
+                why.into()
+            }
+            Found::Empty => {
+                cx.ask(Ask::Retire(n));
+                return Step::Going;
+            }
+            // It is being cordoned again, or is left to a person as soon as that has failed.
+            Found::Schedulable => {
+                if !cx.is_cordoned_again(n) {
+                    cx.cordon_lost(n);
+                }
+                return Step::Again { at: cx.now + LOOK_MS };
+            }
+            Found::Pods(pods) => {
+                let why = format!("pods came after it had been drained, and it was kept: {}", some(&pods));
+                cx.leave(n, Reason::PodsLeft, why.clone());
+                why
+            }
+            found => {
+                cx.believe(n, found);
+                cx.common.nodes[n.at()].why.clone()
+            }
+        };
+        Step::Kept { why: kept }
     }
     /// Looks again where it is time, and says what became of which nodes.
     pub fn step(&mut self, cx: &mut Cx<'_>) -> Vec<(N, Left)> {
@@ -126,6 +133,7 @@ impl Retire {
                 l.step = Step::Looking;
             }
             match (cx.node(l.n), &l.step) {
+                _ if cx.is_left(l.n) => over.push((l.n, Left::Kept(cx.common.nodes[l.n.at()].why.clone()))),
                 (None, _) => over.push((l.n, Left::Gone)),
                 (_, Step::Kept { why }) => over.push((l.n, Left::Kept(why.clone()))),
                 _ if cx.now >= l.deadline => over.push((l.n, Left::Late)),

@@ -7,6 +7,7 @@
 use super::*;
 use crate::cluster::Phase;
 use crate::cluster::*;
+use crate::plan::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,6 +32,12 @@ pub(crate) enum Meddling {
     PutsPod(usize),
     /// And deletes it.
     TakesPod,
+    /// Deletes the n-th node, whose pods are lost, and registers another one under its name, cordoned if so.
+    RegistersAgain(usize, bool),
+    /// Takes the taints off the n-th node.
+    Untaints(usize),
+    /// Deletes the pod of this number, whose successor of the same name comes up on the n-th node.
+    Replaces(usize, usize),
 }
 
 pub(crate) struct World {
@@ -50,6 +57,10 @@ pub(crate) struct World {
     pub slots: usize,
     /// Refuses uncordoning.
     pub no_uncordon: bool,
+    /// When it refuses to cordon these nodes (`*`: all others), from and until.
+    pub no_cordon: BTreeMap<String, (Ms, Ms)>,
+    /// When it refuses to show nodes and lists.
+    pub blind: (Ms, Ms),
     /// How checks and approvals are answered, one after the other, each so long after it was asked; then at once, yes.
     pub gates: std::collections::VecDeque<(Ms, Answer)>,
     due: BTreeMap<(Ms, u64), Due>,
@@ -130,6 +141,8 @@ impl World {
             stuck: BTreeSet::new(),
             slots: 100,
             no_uncordon: false,
+            no_cordon: BTreeMap::new(),
+            blind: (0, 0),
             gates: std::collections::VecDeque::new(),
             due: BTreeMap::new(),
             sequence: 0,
@@ -309,6 +322,32 @@ impl World {
                 self.state.set_unschedulable(node, meddling == Meddling::Cordons(n));
                 vec![ObjId::Node(node)]
             }
+            Meddling::RegistersAgain(n, cordoned) => {
+                let node = NodeIdx(n as u32);
+                let lost: Vec<PodIdx> = self.state.nodes[node].pods.clone();
+                let fresh: Vec<PodIdx> = lost.iter().map(|p| self.lose(*p)).collect();
+                self.state.remove_node(node);
+                let uid = self.state.make_name(&format!("again-{n}"));
+                let spec = node_spec(self.state.nodes[node].spec.name, uid);
+                let other = self.state.add_node(Arc::new(spec), Some(GroupIdx(0)), true, self.now);
+                self.state.set_unschedulable(other, cordoned);
+                let pods = lost.into_iter().chain(fresh).map(ObjId::Pod);
+                pods.chain([ObjId::Node(node), ObjId::Node(other)]).collect()
+            }
+            Meddling::Untaints(n) => {
+                self.state.set_taints(NodeIdx(n as u32), Default::default());
+                vec![ObjId::Node(NodeIdx(n as u32))]
+            }
+            Meddling::Replaces(pod, n) => {
+                let before = PodIdx(pod as u32);
+                let (spec, name) = (self.state.pods[before].spec, self.state.pods[before].name);
+                self.state.remove_pod(&self.catalog, before);
+                let after = self.state.create_pod(&self.catalog, spec, name, self.now);
+                self.state.bind(&self.catalog, after, NodeIdx(n as u32), self.now);
+                self.state.set_phase(&self.catalog, after, Phase::Running);
+                self.state.set_ready(after, true, self.now);
+                vec![ObjId::Pod(before), ObjId::Pod(after)]
+            }
             Meddling::PutsPod(n) => {
                 let name = self.state.make_name("put");
                 let pod = self.state.create_pod(&self.catalog, SpecIdx(0), name, self.now);
@@ -326,6 +365,14 @@ impl World {
         }
     }
 
+    /// A pod is gone at once, and its owner makes another one.
+    fn lose(&mut self, pod: PodIdx) -> PodIdx {
+        self.state.remove_pod(&self.catalog, pod);
+        let name = self.state.make_name(&format!("{}y", self.state.name(&self.catalog, self.state.pods[pod].name)));
+        let fresh = self.state.create_pod(&self.catalog, self.state.pods[pod].spec, name, self.now);
+        self.later(self.start_ms, Due::PodReady(fresh));
+        fresh
+    }
     fn delete(&mut self, pod: PodIdx) {
         if self.state.pods[pod].deleting.is_some() {
             return;
@@ -365,15 +412,38 @@ impl World {
         }
         self.log.push(format!("{} {a:?}", self.now));
     }
+    /// The pod that bears a pod's name now.
+    fn bearer(&self, pod: PodIdx) -> Option<PodIdx> {
+        let name = self.state.pods[pod].name;
+        if !self.state.pods[pod].gone {
+            Some(pod)
+        } else {
+            self.state.live_pods().find(|p| self.state.pods[*p].name == name)
+        }
+    }
     fn act(&mut self, action: &Action) -> Answer {
+        if (self.blind.0..self.blind.1).contains(&self.now)
+            && matches!(action, Action::FindNode { .. } | Action::ListPods { .. })
+        {
+            return refused(403, "nodes is forbidden");
+        }
         match action {
-            Action::Cordon { node } => self.state.set_unschedulable(*node, true),
+            Action::Cordon { node } => {
+                let refused_in = self.no_cordon.get(&self.text(*node)).or_else(|| self.no_cordon.get("*"));
+                if refused_in.is_some_and(|(from, until)| (*from..*until).contains(&self.now)) {
+                    return refused(422, "ValidatingAdmissionPolicy 'keep' with binding 'keep' denied request: no");
+                }
+                self.state.set_unschedulable(*node, true);
+            }
             Action::Uncordon { .. } if self.no_uncordon => return refused(403, "no"),
             Action::Uncordon { node } => self.state.set_unschedulable(*node, false),
-            Action::Evict { pod, .. } => {
-                if self.state.pods[*pod].gone {
-                    return Answer::Gone;
+            Action::Evict { pod, precondition, .. } => {
+                let asked = *pod;
+                let Some(pod) = self.bearer(asked).as_ref().copied() else { return Answer::Gone };
+                if *precondition && pod != asked {
+                    return Answer::UidChanged;
                 }
+                let pod = &pod;
                 let name = self.state.name(&self.catalog, self.state.pods[*pod].name).to_owned();
                 if let Some((until, code)) = self.refuses.get(&name).copied()
                     && self.now < until
@@ -383,8 +453,7 @@ impl World {
                 self.delete(*pod);
             }
             Action::DeletePod { pod, .. } => self.delete(*pod),
-            Action::GetPod { pod } if self.state.pods[*pod].gone => return Answer::Gone,
-            Action::GetPod { pod } => return Answer::Pod(*pod),
+            Action::GetPod { pod } => return self.bearer(*pod).map_or(Answer::Gone, Answer::Pod),
             Action::EnsureNodes { key, group, total, .. } => {
                 let had = self.ensured.insert(key.clone(), *total).unwrap_or(0);
                 for i in had..*total {
@@ -400,12 +469,20 @@ impl World {
                 }
                 self.later(5000, Due::NodeGoes(*node));
             }
-            Action::Taint { node, .. } => {
-                let key = self.catalog.known.unschedulable_taint;
+            Action::Taint { node, taint } => {
+                let key = self.state.make_name(&taint.key);
                 let t = Taint { key, value: self.catalog.known.empty, effect: Effect::NoSchedule };
                 self.state.set_taints(*node, [t].into_iter().collect());
             }
             Action::Untaint { node, .. } => self.state.set_taints(*node, Default::default()),
+            Action::FindNode { id } => {
+                let found = self.state.live_nodes().find(|n| self.text(*n) == id.name);
+                return match found.map(|n| NodeId::of(self.view(), n) == *id) {
+                    Some(true) => Answer::Accepted,
+                    Some(false) => Answer::UidChanged,
+                    None => Answer::Gone,
+                };
+            }
             Action::GetNode { node } if self.state.nodes[*node].gone => return Answer::Gone,
             Action::GetNode { .. }
             | Action::ListPods { .. }

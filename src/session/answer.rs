@@ -307,9 +307,23 @@ pub(crate) struct Refusal {
     pub retry_after_ms: Option<Ms>,
     /// `details.name` and `details.kind`: what it is about; empty where it does not say.
     about: (String, String),
+    /// A cause names `metadata.uid`.
+    other_uid: bool,
 }
 
 impl Refusal {
+    /// Whether an admission policy or webhook denies a request, in its own words: a policy may do so with a 401 (apiserver
+    /// `validating/plugin.go`, `webhook/errors/statuserror.go`), which says nothing of who we are.
+    pub fn is_denied(&self) -> bool {
+        self.message.contains("denied request") || self.message.contains("denied the request")
+    }
+
+    /// Whether a patch was refused because the object that bears the name is another: its uid cannot be changed (apimachinery
+    /// `validation.ValidateObjectMetaAccessorUpdate`).
+    pub fn is_of_another_uid(&self) -> bool {
+        self.other_uid
+    }
+
     /// As the runner hears it.
     pub fn answer(self) -> Answer {
         Answer::Refused {
@@ -422,7 +436,9 @@ fn refusal(status: u16, retry_after_ms: Option<Ms>, body: &Value) -> Result<Refu
     if code.is_some_and(|c| c != u64::from(status)) {
         return Err(format!("it is one of code {}", code.unwrap_or(0)));
     }
+    let causes = body.pointer("/details/causes").and_then(Value::as_array);
     Ok(Refusal {
+        other_uid: causes.into_iter().flatten().any(|c| text(c, "/field") == "metadata.uid"),
         code: status,
         reason: text(body, "/reason").to_owned(),
         cause: text(body, "/details/causes/0/message").to_owned(),

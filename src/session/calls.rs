@@ -41,6 +41,7 @@ pub(crate) enum Op {
     Delete { pod: PodId, grace_ms: Option<Ms> },
     GetPod { pod: PodId },
     GetNode { node: NodeId },
+    FindNode { node: NodeId },
     ListPods { node: NodeId },
     Ensure { key: String, group: String, machine: String, zone: String, total: u32 },
     Freeze { group: String, on: bool },
@@ -124,6 +125,7 @@ impl Op {
             Action::DeletePod { pod: p, grace_ms, .. } => Op::Delete { pod: pod(*p), grace_ms: *grace_ms },
             Action::GetPod { pod: p } => Op::GetPod { pod: pod(*p) },
             Action::GetNode { node: n } => Op::GetNode { node: node(*n) },
+            Action::FindNode { id } => Op::FindNode { node: id.clone() },
             Action::ListPods { node: n } => Op::ListPods { node: node(*n) },
             Action::EnsureNodes { key, group: g, machine, zone, total } => Op::Ensure {
                 key: key.clone(),
@@ -157,6 +159,7 @@ impl Op {
             Op::Delete { pod: p, .. } => pod("delete-pod", p),
             Op::GetPod { pod: p } => pod("get-pod", p),
             Op::GetNode { node } => of("get-node", node),
+            Op::FindNode { node } => of("look-at-node", node),
             Op::ListPods { node } => of("list-pods", node),
             Op::Ensure { key, group, total, .. } => other("ensure-nodes", format!("{group}: {total} for {key}")),
             Op::Freeze { group, on: true } => other("freeze", group.clone()),
@@ -168,7 +171,10 @@ impl Op {
     }
     /// Whether it only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Op::GetPod { .. } | Op::GetNode { .. } | Op::ListPods { .. } | Op::Approval { .. })
+        matches!(
+            self,
+            Op::GetPod { .. } | Op::GetNode { .. } | Op::FindNode { .. } | Op::ListPods { .. } | Op::Approval { .. }
+        )
     }
     /// What no two calls may be under way upon at once: the uid of the object it writes.
     pub fn writes_to(&self) -> Option<&str> {
@@ -197,7 +203,7 @@ impl Op {
                 At::Write,
             ),
             Op::GetPod { pod } => get(PODS.object(&pod.namespace, &pod.name), At::Reread),
-            Op::GetNode { node } => get(NODES.object("", &node.name), At::Reread),
+            Op::GetNode { node } | Op::FindNode { node } => get(NODES.object("", &node.name), At::Reread),
             Op::ListPods { node } => {
                 let seen = known_node(t.mirror, node).filter(|o| is_cordoned(o));
                 match seen.map(|o| text(o, "/metadata/resourceVersion").to_owned()) {
@@ -211,6 +217,8 @@ impl Op {
                 Provision::Command { command, timeout_ms, .. } => self.run(t, &command, timeout_ms),
             },
             Op::Freeze { .. } => Next::Done(Answer::Accepted),
+            // Gone by itself; whatever bears its name now is not to be given back.
+            Op::Retire { node, .. } if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
             Op::Retire { node, group, .. } => match t.options.execution.retirement(group.as_deref()) {
                 // Nobody has made it schedulable since its pods were listed, or this is a conflict.
                 Some(Retirement::Node) => match t.looked.get(&node.uid) {
@@ -389,14 +397,18 @@ impl Op {
                 }
                 other => self.otherwise(t, other),
             },
-            Op::GetNode { node } => match answered {
+            Op::GetNode { node } | Op::FindNode { node } => match answered {
                 Answered::Object(object) => match self.doubted(t, NODES, &object) {
                     Some(next) => next,
                     None if uid(&object) == node.uid => {
                         t.mirror.apply(NODES, object);
                         Next::Done(Answer::Accepted)
                     }
-                    None => self.gone(t, node),
+                    None => {
+                        let gone = self.gone(t, node);
+                        t.mirror.apply(NODES, object);
+                        if matches!(self, Op::FindNode { .. }) { Next::Done(Answer::UidChanged) } else { gone }
+                    }
                 },
                 Answered::Absent => self.gone(t, node),
                 other => self.otherwise(t, other),
@@ -417,8 +429,11 @@ impl Op {
                 t.mirror.apply(NODES, object);
                 Next::Done(Answer::Accepted)
             }
-            // The node is not as it was: look again before it is decided anew.
-            (At::Write, Answered::Refused(r)) if matches!(r.code, 409 | 422) && conflicts < MOST_CONFLICTS => {
+            // The node is not as it was: look again before it is decided. A 422 or 403 is the word of admission (a
+            // ValidatingAdmissionPolicy denies with 422 unless it names another reason) or of validation: a refusal.
+            (At::Write, Answered::Refused(r))
+                if conflicts < MOST_CONFLICTS && (r.code == 409 || r.code == 422 && r.is_of_another_uid()) =>
+            {
                 get(NODES.object("", &node.name), At::Reread)
             }
             (At::Reread, Answered::Object(object)) => {
@@ -551,9 +566,11 @@ impl Op {
     }
     /// Of all claims that of the node is deleted.
     fn claimed(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, page: &Page) -> Next {
-        let of = |c: &&Value| {
-            text(c, "/status/nodeName") == node.name
-                || (!provider_id.is_empty() && text(c, "/status/providerID") == provider_id)
+        // The instance counts, where both are known: the claim of another one may name a node of this name by now.
+        let of = |c: &&Value| match text(c, "/status/providerID") {
+            "" => text(c, "/status/nodeName") == node.name,
+            _ if provider_id.is_empty() => text(c, "/status/nodeName") == node.name,
+            of => of == provider_id,
         };
         match page.items.iter().find(of).map(Known::of) {
             None if !page.next.is_empty() => get(claims(t.page, &page.next), At::Claims),

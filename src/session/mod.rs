@@ -402,7 +402,7 @@ impl Session {
             self.recovered(&answered, out);
             self.in_trouble(&asker, &wanted, &answered, out);
         }
-        if matches!(&answered, Answered::Refused(r) if r.code == 401) {
+        if matches!(&answered, Answered::Refused(r) if r.code == 401 && !r.is_denied()) {
             return self.unauthorized(out);
         }
         match asker {
@@ -705,7 +705,7 @@ impl Session {
         let Some(open) = self.calls.get_mut(&id) else { return };
         let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
         let (op, conflicts) = (open.op.clone(), open.conflicts);
-        if matches!(&answered, Answered::Refused(r) if matches!(r.code, 409 | 422)) {
+        if matches!(&answered, Answered::Refused(r) if matches!(r.code, 409 | 422)) && op.writes_to().is_some() {
             open.conflicts += 1;
         }
         let (word, object, _) = op.words();

@@ -22,6 +22,8 @@ pub enum Timer {
     Gate(u64),
     /// A requested machine becomes a node (the n-th launch).
     Launch(u32),
+    /// A node that was deleted is registered again.
+    RegisterAgain(NodeIdx),
     /// A launched node becomes Ready.
     NodeReady(NodeIdx),
     /// A retired node's machine is gone.
@@ -92,6 +94,7 @@ impl Timer {
             Timer::Autoscaler => 23,
             Timer::AutoscalerGroup(_) => 24,
             Timer::Runner => 25,
+            Timer::RegisterAgain(_) => 26,
         }
     }
 }

@@ -151,6 +151,35 @@ pub enum Fault {
         #[serde(default)]
         window: Window,
     },
+    /// Cordoning is refused: an admission policy, a missing permission.
+    CordonRefused {
+        /// Node name; all if not given.
+        #[serde(default)]
+        node: Option<String>,
+        /// When.
+        #[serde(default)]
+        window: Window,
+        /// HTTP status of the refusal: 403, or 422 as a ValidatingAdmissionPolicy answers by default. Default 403.
+        #[serde(default = "forbidden")]
+        code: u16,
+    },
+    /// Somebody uncordons a node by hand.
+    Uncordon {
+        /// Node name.
+        node: String,
+        /// When, in milliseconds since the migration's start.
+        at_ms: i64,
+    },
+    /// A node is deleted and registered again under its name, with another uid: it is schedulable, and its pods are lost.
+    NodeRegisteredAgain {
+        /// Node name.
+        node: String,
+        /// When it is deleted, in milliseconds since the migration's start.
+        at_ms: i64,
+        /// So long after that it is registered again, in milliseconds. Default 5 s.
+        #[serde(default = "five_seconds")]
+        after_ms: i64,
+    },
     /// Somebody creates pods by hand during the migration.
     ManualPods {
         /// When, in milliseconds since the migration's start.
@@ -178,6 +207,12 @@ pub enum Fault {
 fn always() -> u32 {
     1_000_000
 }
+fn forbidden() -> u16 {
+    403
+}
+fn five_seconds() -> i64 {
+    5_000
+}
 fn default_namespace() -> String {
     "default".into()
 }
@@ -186,10 +221,25 @@ fn manual_name() -> String {
 }
 
 impl Fault {
+    /// What is out of range, in words; None if nothing is.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Fault::CordonRefused { code, .. } if !(400..500).contains(code) => {
+                Some(format!("code is {code}; expected the HTTP status of a refusal, 403 or 422"))
+            }
+            Fault::NodeRegisteredAgain { after_ms, .. } if *after_ms < 0 => {
+                Some(format!("after_ms is {after_ms}; a time cannot be negative"))
+            }
+            _ => None,
+        }
+    }
     /// The moment at which it strikes, for those that strike once.
     pub fn moment(&self) -> Option<i64> {
         match self {
-            Fault::NodeLoss { at_ms, .. } | Fault::ManualPods { at_ms, .. } => Some(*at_ms),
+            Fault::NodeLoss { at_ms, .. }
+            | Fault::ManualPods { at_ms, .. }
+            | Fault::Uncordon { at_ms, .. }
+            | Fault::NodeRegisteredAgain { at_ms, .. } => Some(*at_ms),
             _ => None,
         }
     }
@@ -316,6 +366,16 @@ impl Faults {
                 window.contains(now) && n.as_deref().is_none_or(|n| n == state.node_name(catalog, node))
             }
             _ => false,
+        })
+    }
+    /// The status with which cordoning a node is refused now; None if it is not.
+    pub fn cordon_refused(&self, catalog: &Catalog, state: &State, now: i64, node: NodeIdx) -> Option<u16> {
+        self.list.iter().find_map(|f| match f {
+            Fault::CordonRefused { node: n, window, code } => {
+                let refused = window.contains(now) && n.as_deref().is_none_or(|n| n == state.node_name(catalog, node));
+                refused.then_some(*code)
+            }
+            _ => None,
         })
     }
     /// Whether uncordoning a node is refused now.

@@ -8,6 +8,9 @@ use crate::trace::{Detail, EventKind, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// A node that is registered again is Ready so long after.
+const READY_AGAIN_MS: i64 = 1_000;
+
 /// A machine that somebody asks for.
 #[derive(Clone, Debug)]
 pub struct LaunchRequest {
@@ -138,6 +141,32 @@ impl Machines {
             return;
         }
         ctx.timers.schedule(launch.ready_at.max(ctx.now), Timer::NodeReady(node));
+    }
+
+    /// A node's object is deleted, and another one is registered under its name after so long; its pods are lost.
+    pub fn register_again(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx, after_ms: i64) {
+        self.deleted(ctx, node);
+        ctx.after(after_ms, Timer::RegisterAgain(node));
+    }
+    /// A node that was deleted is registered again, as another object of another machine (a group has made its machine anew,
+    /// with the name that it had): schedulable, and Ready soon after.
+    pub fn registered_again(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        let before = &ctx.state.nodes[node];
+        let (mut spec, group) = ((*before.spec).clone(), before.group);
+        spec.uid = ctx.state.make_name(&format!("sim-node-{}", ctx.state.nodes.len()));
+        spec.created = ctx.now;
+        let machine = format!("simulated:///{}/{}", ctx.state.name(ctx.catalog, spec.name), ctx.state.nodes.len());
+        spec.provider_id = Some(ctx.state.make_name(&machine));
+        let known = ctx.catalog.known;
+        spec.taints.retain(|t| t.key != known.unschedulable_taint && t.key != known.unreachable_taint);
+        spec.taints.push(Taint { key: known.not_ready_taint, value: known.empty, effect: Effect::NoSchedule });
+        let again = ctx.state.add_node(Arc::new(spec), group, false, ctx.now);
+        ctx.events.push(
+            Observation::new(ctx.now, EventKind::NodeAdded)
+                .node(again)
+                .detail(Detail { role: Some(crate::trace::NodeRole::New), ..Detail::default() }),
+        );
+        ctx.after(READY_AGAIN_MS, Timer::NodeReady(again));
     }
 
     /// A launched node becomes Ready; the node controller takes its taint away.

@@ -91,6 +91,9 @@ impl SimOptions {
             }
         }
         problems.extend(self.gates.problems());
+        problems.extend(
+            self.faults.iter().enumerate().filter_map(|(i, f)| Some(format!("sim.faults[{i}]: {}", f.problem()?))),
+        );
         let delays = &self.delays;
         let own =
             [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];

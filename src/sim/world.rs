@@ -19,6 +19,7 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{BudgetIdx, Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, State, View};
 use crate::disruption::eviction::Effect;
 use crate::disruption::{self, Request, Verdict};
+use crate::plan::NodeId;
 use crate::runner::observe;
 use crate::runner::{
     Action, Announcement, Answer, CallId, Failure, Input, ObjId, Outbox, Outcome, Output, Runner, StopMode, Stream,
@@ -344,6 +345,7 @@ impl World {
             | Timer::PodRemoved(_)
             | Timer::PodFinished(_)
             | Timer::Launch(_)
+            | Timer::RegisterAgain(_)
             | Timer::NodeReady(_)
             | Timer::NodeDeleted(_) => Component::ApiServer,
             Timer::Fault(_) | Timer::Call(_) => return None,
@@ -372,6 +374,7 @@ impl World {
                 w.reply(id, if lost { Answer::Unknown } else { answer });
             }
             Timer::Launch(n) => w.machines.register(&mut ctx!(w), n),
+            Timer::RegisterAgain(node) => w.machines.registered_again(&mut ctx!(w), node),
             Timer::NodeReady(node) => w.machines.ready(&mut ctx!(w), node),
             Timer::NodeDeleted(node) => w.machines.deleted(&mut ctx!(w), node),
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc => w.lifecycle.on_timer(&mut ctx!(w), timer),
@@ -415,6 +418,19 @@ impl World {
                     let w = self;
                     w.kubelet.lose(&mut ctx!(w), node);
                     w.lifecycle.lose(&mut ctx!(w), node);
+                }
+            }
+            Some(Fault::Uncordon { node, .. }) => {
+                let found = self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == node);
+                if let Some(node) = found {
+                    self.state.set_unschedulable(node, false);
+                }
+            }
+            Some(Fault::NodeRegisteredAgain { node, after_ms, .. }) => {
+                let found = self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == node);
+                if let Some(node) = found {
+                    let w = self;
+                    w.machines.register_again(&mut ctx!(w), node, after_ms);
                 }
             }
             Some(Fault::ManualPods { count, namespace, name, .. }) => {
@@ -633,6 +649,13 @@ impl World {
         match action {
             Action::Cordon { node } | Action::Uncordon { node } if self.state.nodes[*node].gone => Answer::Gone,
             Action::Cordon { node } => {
+                if let Some(code) = self.faults.cordon_refused(&self.catalog, &self.state, self.now, *node) {
+                    return Answer::refused(
+                        code,
+                        refusal_reason(code),
+                        "cordoning is refused (a fault of the scenario)",
+                    );
+                }
                 self.state.set_unschedulable(*node, true);
                 Answer::Accepted
             }
@@ -665,6 +688,7 @@ impl World {
             }
             Action::GetNode { node } if self.state.nodes[*node].gone => Answer::Gone,
             Action::GetNode { .. } => Answer::Accepted,
+            Action::FindNode { id } => self.find(id),
             Action::GetPod { pod } => self.current(*pod).map_or(Answer::Gone, Answer::Pod),
             Action::ListPods { .. } => Answer::Accepted,
             Action::EnsureNodes { key, group, machine, zone, total } => {
@@ -699,6 +723,17 @@ impl World {
                     Err(reason) => Answer::refused(403, reason, "the provider refuses to end the machine"),
                 }
             }
+        }
+    }
+
+    /// The node of a name: itself, another, or none.
+    fn find(&self, id: &NodeId) -> Answer {
+        let view = View { catalog: &self.catalog, state: &self.state };
+        let named = self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == id.name);
+        match named.map(|n| NodeId::of(view, n) == *id) {
+            Some(true) => Answer::Accepted,
+            Some(false) => Answer::UidChanged,
+            None => Answer::Gone,
         }
     }
 
@@ -886,6 +921,14 @@ impl World {
             Announcement::Line { batch, stream, text } => self.lines.push((batch, stream, text)),
             _ => {}
         }
+    }
+}
+
+/// What the API gives as the reason of a status.
+fn refusal_reason(code: u16) -> &'static str {
+    match code {
+        422 => "Invalid",
+        _ => "Forbidden",
     }
 }
 

@@ -151,6 +151,7 @@ fn happened(kind: EventKind) -> &'static str {
         EventKind::DrainFailed => "failed to drain",
         EventKind::NodeDeleted => "deleted",
         EventKind::NodeUncordoned => "uncordoned",
+        EventKind::NodeWarning => "warned of",
         EventKind::GateWaiting => "waited",
         EventKind::GateOpened => "allowed to start",
     }
@@ -222,9 +223,11 @@ fn detail(e: &Event, node: Option<String>) -> String {
             e.healthy.unwrap_or(0),
             e.desired.unwrap_or(0)
         ),
-        EventKind::NodeLaunchFailed | EventKind::DrainFailed | EventKind::GateWaiting | EventKind::GateOpened => {
-            e.reason.clone().unwrap_or_default()
-        }
+        EventKind::NodeLaunchFailed
+        | EventKind::DrainFailed
+        | EventKind::NodeWarning
+        | EventKind::GateWaiting
+        | EventKind::GateOpened => e.reason.clone().unwrap_or_default(),
         EventKind::EvictionRefused => {
             let code = e.code.map(|c| c.to_string());
             [code.as_deref(), e.reason.as_deref(), e.budget.as_deref()]

@@ -28,6 +28,7 @@ pub enum EventKind {
     DrainFailed,
     NodeDeleted,
     NodeUncordoned,
+    NodeWarning,
     GateWaiting,
     GateOpened,
     BatchFinished,

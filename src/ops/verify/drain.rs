@@ -308,6 +308,9 @@ impl Migration {
         };
         options.kubectl_drain = recorded.drain_options(&self.file)?;
         options.kubectl_drain.order_seed = (seed > 1).then_some(seed);
+        // What was recorded is kubectl alone.
+        options.kubectl_drain.evict_successors_elsewhere = true;
+        options.kubectl_drain.drain_again = false;
         let mut sim = SimOptions {
             draw_equal_nodes: seed > 1,
             controller_client: recorded.controller_client,

@@ -15,7 +15,9 @@ pub(crate) use filter::skips_wait;
 
 use super::client::Ask;
 use super::context::Cx;
+use super::cordons::REFUSED_MS;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
+use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
@@ -84,6 +86,10 @@ enum Stage {
     Read(usize),
     /// Cordons the n-th node.
     Cordon(usize),
+    /// Asks once more for the cordons that were refused.
+    CordonAgain { at: Ms },
+    /// The n-th node takes pods: it is being cordoned again, and not drained before that.
+    AwaitCordon(usize),
     /// Lists the n-th node's pods.
     List(usize),
     /// Evicts the n-th node's pods from `at` on, when the DaemonSets have been looked up.
@@ -121,6 +127,21 @@ pub(crate) struct KubectlDrain {
     aborts: bool,
     settle_deadline: Option<Ms>,
     stopped: bool,
+    /// Cordons that were refused have been asked for once more.
+    #[serde(default)]
+    cordoned_twice: bool,
+    /// `--disable-eviction`: the next deletion waits until the node is cordoned again.
+    #[serde(default)]
+    paused: bool,
+    /// Drained nodes that are looked at while workloads are waited for.
+    #[serde(default)]
+    looks: Looks,
+    /// Nodes to which pods came after they had been drained.
+    #[serde(default)]
+    stragglers: Vec<N>,
+    /// These are drained once more.
+    #[serde(default)]
+    again: bool,
 }
 
 impl KubectlDrain {
@@ -159,16 +180,24 @@ impl KubectlDrain {
                 // kubectl reads the nodes first and fails as a whole if one is missing; a node that went since the
                 // plan was made has nothing left to drain.
                 None => i += 1,
-                Some(index) if cx.view.state.nodes[index].unschedulable => {
-                    self.print(cx, format!("node/{} already cordoned", cx.node_name(n)));
-                    i += 1;
-                }
-                Some(_) => {
+                Some(_) if cx.is_left(n) => i += 1,
+                Some(_) if cx.needs_cordon(n) => {
                     cx.ask(Ask::Cordon(n));
                     self.stage = Stage::Cordon(i);
                     return;
                 }
+                Some(_) => {
+                    if !self.cordoned_twice {
+                        self.print(cx, format!("node/{} already cordoned", cx.node_name(n)));
+                    }
+                    i += 1;
+                }
             }
+        }
+        let refused = |n: &N| cx.common.nodes[n.at()].refusals > 0 && !cx.is_closed(*n) && !cx.is_left(*n);
+        if !self.cordoned_twice && self.nodes.iter().any(refused) {
+            self.stage = Stage::CordonAgain { at: cx.now + REFUSED_MS };
+            return;
         }
         self.list(cx, 0);
     }
@@ -178,6 +207,8 @@ impl KubectlDrain {
         match answer {
             Answer::Refused { message, .. } => {
                 self.complain(cx, format!("error: unable to cordon node {name:?}: {message}"));
+                // kubectl goes on and evicts all the same; the pods could come back to the node (C).
+                cx.cordon_refused(n, &message);
             }
             Answer::Gone => {
                 self.complain(cx, format!("error: unable to cordon node {name:?}: nodes {name:?} not found"))
@@ -186,12 +217,8 @@ impl KubectlDrain {
                 cx.ask(Ask::Cordon(n));
                 return;
             }
-            // Somebody else was faster: theirs to take back.
             Answer::Unchanged => self.print(cx, format!("node/{name} already cordoned")),
-            _ => {
-                cx.common.nodes[n.at()].cordoned = true;
-                self.print(cx, format!("node/{name} cordoned"));
-            }
+            _ => self.print(cx, format!("node/{name} cordoned")),
         }
         self.cordon(cx, i + 1);
     }
@@ -205,8 +232,16 @@ impl KubectlDrain {
                 break;
             }
             let n = self.nodes[i];
+            if cx.is_left(n) {
+                i += 1;
+                continue;
+            }
             if cx.node(n).is_some() {
                 cx.settle(n, Fate::InProgress, "");
+                if !cx.is_closed(n) {
+                    self.await_cordon(cx, i);
+                    return;
+                }
                 cx.ask(Ask::ListPods(n));
                 self.stage = Stage::List(i);
                 return;
@@ -216,6 +251,36 @@ impl KubectlDrain {
             i += 1;
         }
         self.returned(cx);
+    }
+    /// Waits until a node that takes pods is cordoned again, or left to a person.
+    fn await_cordon(&mut self, cx: &mut Cx<'_>, i: usize) {
+        self.stage = Stage::AwaitCordon(i);
+        let n = self.nodes[i];
+        if !cx.is_cordoned_again(n) {
+            cx.cordon_lost(n);
+        }
+    }
+    /// The node that is being worked at.
+    fn under_way(&self) -> Option<usize> {
+        match &self.stage {
+            Stage::AwaitCordon(i) | Stage::List(i) | Stage::Lookup(i, _) | Stage::Drain(i) => Some(*i),
+            Stage::Delete(i, _) | Stage::AwaitDeleted { node: i, .. } | Stage::Relist(i) => Some(*i),
+            _ => None,
+        }
+    }
+    /// Whether the node that is being worked at takes no pods, so that those which leave it do not come back.
+    fn is_closed(&self, cx: &Cx<'_>) -> bool {
+        self.under_way().is_none_or(|i| cx.is_closed(self.nodes[i]))
+    }
+    /// The node that is being worked at is left to a person: nothing more is evicted from it.
+    fn abandon(&mut self, cx: &mut Cx<'_>, i: usize) {
+        cx.common
+            .client
+            .withdraw(|a| matches!(a, Ask::Evict { .. } | Ask::Delete { .. } | Ask::GetPod(_) | Ask::ListPods(_)));
+        self.pods.clear();
+        self.errors.clear();
+        (self.left, self.paused) = (0, false);
+        self.list(cx, i + 1);
     }
     fn listed(&mut self, cx: &mut Cx<'_>, i: usize) {
         let n = self.nodes[i];
@@ -281,8 +346,17 @@ impl KubectlDrain {
         self.send(cx, k);
     }
     fn send(&mut self, cx: &mut Cx<'_>, k: usize) {
+        if !self.is_closed(cx) {
+            self.pods[k].step = Step::Backoff { until: cx.now + POLL_MS };
+            return;
+        }
         self.pods[k].step = Step::Asked;
-        cx.ask(Ask::Evict { pod: self.pods[k].active, precondition: false, grace_ms: Self::grace(cx) });
+        let precondition = Self::names_uids(cx);
+        cx.ask(Ask::Evict { pod: self.pods[k].active, precondition, grace_ms: Self::grace(cx) });
+    }
+    /// kubectl evicts and deletes by name, so that a pod's successor may be meant, wherever it runs.
+    fn names_uids(cx: &Cx<'_>) -> bool {
+        !cx.options.kubectl_drain.evict_successors_elsewhere
     }
     /// The end of a goroutine.
     fn over(&mut self, cx: &mut Cx<'_>, k: usize, error: Option<String>) {
@@ -365,6 +439,17 @@ impl KubectlDrain {
         if let Answer::Pod(pod) = answer {
             self.pods[k].active = cx.refer(*pod);
         }
+        let active = self.pods[k].active;
+        let runs_on = cx.pod(active).and_then(|p| cx.view.state.pods[p].node);
+        let here = self.under_way().and_then(|i| cx.node(self.nodes[i]));
+        let elsewhere = runs_on.is_none() || runs_on != here;
+        if active != self.pods[k].listed && elsewhere && Self::names_uids(cx) {
+            let place = runs_on
+                .map_or("no node yet".into(), |n| format!("node {}", cx.view.state.node_name(cx.view.catalog, n)));
+            let text = format!("pod/{} has a successor on {place}, which is left alone", cx.pod_id(active).name);
+            self.print(cx, text);
+            return self.over(cx, k, None);
+        }
         self.evict(cx, k);
     }
     /// Whether an answer to a poll means that the pod is gone.
@@ -417,6 +502,10 @@ impl KubectlDrain {
                     self.pods[k].step = Step::Rereading;
                     cx.ask(Ask::GetPod(self.pods[k].active));
                 }
+                // As long as the node takes pods nothing is evicted; the node's time passes all the same.
+                Step::Backoff { until } if until <= cx.now && self.past_deadline(cx.now) && !self.is_closed(cx) => {
+                    self.evict(cx, k);
+                }
                 Step::Backoff { until } if until <= cx.now => self.send(cx, k),
                 Step::Waiting { .. } if self.past_deadline(cx.now) => {
                     let e = self.wait_error(cx, k, "context deadline exceeded");
@@ -439,9 +528,11 @@ impl KubectlDrain {
 
     fn delete_next(&mut self, cx: &mut Cx<'_>, i: usize, k: usize) {
         self.stage = Stage::Delete(i, k);
+        self.paused = k < self.pods.len() && !self.is_closed(cx);
         match self.pods.get(k) {
+            Some(_) if self.paused => {}
             Some(g) => {
-                cx.ask(Ask::Delete { pod: g.active, precondition: false, grace_ms: Self::grace(cx) });
+                cx.ask(Ask::Delete { pod: g.active, precondition: Self::names_uids(cx), grace_ms: Self::grace(cx) });
             }
             None => {
                 // The deletions themselves have no limit (`deletePods` hands the whole timeout to `waitForDelete`).
@@ -602,11 +693,45 @@ impl KubectlDrain {
         cx.say(Announcement::CommandReturned { batch, exit });
         self.settle_deadline = cx.options.kubectl_drain.settle_timeout_ms.map(|t| cx.now + t);
         self.stage = Stage::Settle(cx.now);
+        for n in self.nodes.clone() {
+            if cx.common.nodes[n.at()].fate == Fate::Drained {
+                self.looks.add(cx, n);
+            }
+        }
     }
 
     // --- after kubectl ---
 
+    /// What kubectl says is drained is looked at; a node to which pods came is drained once more, by another kubectl.
+    fn look(&mut self, cx: &mut Cx<'_>) {
+        for (n, found) in self.looks.step(cx) {
+            match found {
+                Found::Pods(pods) if !self.again && !self.stopped && cx.options.kubectl_drain.drain_again => {
+                    let text = format!("is drained once more; pods came after it had been drained: {}", some(&pods));
+                    cx.warn(n, Reason::PodsLeft, text);
+                    self.stragglers.push(n);
+                }
+                found => drop(cx.believe(n, found)),
+            }
+        }
+        if !self.looks.is_over() || self.stragglers.is_empty() || self.stopped {
+            return;
+        }
+        self.again = true;
+        self.nodes = std::mem::take(&mut self.stragglers);
+        self.nodes.sort_unstable();
+        for n in self.nodes.clone() {
+            cx.settle(n, Fate::InProgress, "");
+        }
+        self.fatal.clear();
+        cx.common.forget_calls();
+        self.read(cx, 0);
+    }
     fn settle(&mut self, cx: &mut Cx<'_>) -> Option<End> {
+        self.look(cx);
+        if !matches!(self.stage, Stage::Settle(_)) {
+            return None;
+        }
         if !cx.is_whole() {
             self.settle_deadline.filter(|d| cx.now >= *d)?;
             let late = cx.failure(Reason::PodsNotScheduled, cx.not_whole());
@@ -615,8 +740,12 @@ impl KubectlDrain {
             }
             self.failure.get_or_insert(late);
         }
-        let drained: Vec<N> =
-            self.nodes.iter().copied().filter(|n| cx.common.nodes[n.at()].fate == Fate::Drained).collect();
+        // Nothing counts as replaced before it was looked at.
+        if !self.looks.is_over() && !self.stopped {
+            return None;
+        }
+        let is_drained = |n: &N| cx.common.nodes[n.at()].fate == Fate::Drained;
+        let drained: Vec<N> = cx.common.here().into_iter().filter(is_drained).collect();
         if cx.options.terminates() && !drained.is_empty() && !self.stopped {
             for n in drained {
                 self.retire.add(cx, n);
@@ -624,7 +753,7 @@ impl KubectlDrain {
             self.stage = Stage::Retire;
             return None;
         }
-        Some(self.end())
+        Some(self.end(cx))
     }
     /// Waits for the old machines to go.
     fn retire(&mut self, cx: &mut Cx<'_>) -> Option<End> {
@@ -640,9 +769,18 @@ impl KubectlDrain {
             let failure = cx.failure(Reason::NodesNotTerminated, self.retire.late(cx, &late));
             return Some(End::Abort { exit: Some(self.exit), failure });
         }
-        self.retire.is_over().then(|| self.end())
+        self.retire.is_over().then(|| self.end(cx))
     }
-    fn end(&mut self) -> End {
+    fn end(&mut self, cx: &Cx<'_>) -> End {
+        let left: Vec<N> = cx.common.here().into_iter().filter(|n| cx.is_left(*n)).collect();
+        if let Some(first) = left.first() {
+            let causes: Vec<String> =
+                left.iter().map(|n| format!("node {}: {}", cx.node_name(*n), cx.common.nodes[n.at()].why)).collect();
+            let stops = cx.options.kubectl_drain.after_drain_error == AfterLimit::Stop;
+            let reason = cx.common.nodes[first.at()].reason.filter(|_| !stops).unwrap_or(Reason::DrainFailed);
+            self.failure.get_or_insert(cx.failure(reason, causes.join("; ")));
+            self.aborts |= stops;
+        }
         match (self.failure.take(), self.aborts) {
             (failure, _) if self.stopped => End::Stopped { failure },
             (Some(failure), true) => End::Abort { exit: Some(self.exit), failure },
@@ -652,6 +790,7 @@ impl KubectlDrain {
     /// Interrupts kubectl: what is evicted already is waited for as a workload, nothing else is evicted.
     fn interrupt(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
+        self.looks = Looks::default();
         if matches!(self.stage, Stage::Settle(_) | Stage::Retire) {
             return;
         }
@@ -688,7 +827,7 @@ impl Procedure for KubectlDrain {
                 let i = *i;
                 self.cordoned(cx, i, answer);
             }
-            (Ask::ListPods(n), Stage::List(i) | Stage::Relist(i)) => {
+            (Ask::ListPods(n), Stage::List(i) | Stage::Relist(i)) if self.nodes.get(*i) == Some(&n) => {
                 let (i, first) = (*i, matches!(self.stage, Stage::List(_)));
                 match answer {
                     Answer::Unknown => {
@@ -710,6 +849,9 @@ impl Procedure for KubectlDrain {
             (Ask::GetPod(_), Stage::AwaitDeleted { .. }) => self.polled_deleted(cx, &answer),
             (_, Stage::Retire) => {
                 self.retire.answer(cx, ask, &answer);
+            }
+            (Ask::LookNode(_) | Ask::LookPods(_), _) => {
+                self.looks.answer(cx, ask, &answer);
             }
             (Ask::Evict { pod, .. }, Stage::Drain(_)) => {
                 if let Some(k) = self.pods.iter().position(|g| g.active == pod && g.step == Step::Asked) {
@@ -738,7 +880,17 @@ impl Procedure for KubectlDrain {
         if cx.common.stop.is_some() && !self.stopped {
             self.interrupt(cx);
         }
+        // Each round takes it one node further.
+        while let Some(i) = self.under_way().filter(|i| cx.is_left(self.nodes[*i])) {
+            self.abandon(cx, i);
+        }
         match self.stage {
+            Stage::CordonAgain { at } if at <= cx.now => {
+                self.cordoned_twice = true;
+                self.cordon(cx, 0);
+            }
+            Stage::AwaitCordon(i) if self.is_closed(cx) => self.list(cx, i),
+            Stage::Delete(i, k) if self.paused && self.is_closed(cx) => self.delete_next(cx, i, k),
             Stage::Lookup(i, at) if at <= cx.now => self.start(cx, i),
             Stage::Drain(_) => self.run(cx),
             Stage::AwaitDeleted { node, .. } if self.past_deadline(cx.now) => {
@@ -760,9 +912,9 @@ impl Procedure for KubectlDrain {
         }
     }
 
-    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+    fn next_wakeup(&self, now: Ms) -> Option<Ms> {
         match &self.stage {
-            Stage::Lookup(_, at) => Some(*at),
+            Stage::Lookup(_, at) | Stage::CordonAgain { at } => Some(*at),
             Stage::Drain(_) => self
                 .pods
                 .iter()
@@ -779,7 +931,11 @@ impl Procedure for KubectlDrain {
                 let tick = since + (ticks + 1) * POLL_MS;
                 self.deadline.into_iter().chain((!polling).then_some(tick)).min()
             }
-            Stage::Settle(_) => self.settle_deadline,
+            // Workloads may be ready in time and nodes not looked at yet: that has no limit of its own.
+            Stage::Settle(_) => {
+                let limit = self.settle_deadline.filter(|d| *d > now || self.looks.is_over());
+                limit.into_iter().chain(self.looks.next_wakeup()).min()
+            }
             Stage::Retire => self.retire.next_wakeup(),
             _ => None,
         }

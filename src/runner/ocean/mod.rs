@@ -16,6 +16,7 @@ use super::client::Ask;
 use super::context::Cx;
 use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms};
+use super::look::{Found, Looks, some};
 use super::outcome::{Outcome, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
@@ -63,7 +64,7 @@ pub(crate) struct Words {
     rescheduling: Option<&'static str>,
     failing: Option<&'static str>,
     stage: fn(&Stage) -> Option<&'static str>,
-    node: fn(Fate) -> Option<&'static str>,
+    pub node: fn(Fate) -> Option<&'static str>,
 }
 
 impl Words {
@@ -108,12 +109,16 @@ pub(crate) struct Ocean {
     deadline: Option<Ms>,
     /// Nodes of the batch that passed validation and are not settled yet.
     nodes: Vec<N>,
-    /// Cordons under way.
-    cordoning: u32,
     /// Calls to repeat.
     again: Vec<(Ms, Ask)>,
     evictor: Evictor,
     retire: Retire,
+    /// Drained nodes that are looked at while their pods are awaited.
+    #[serde(default)]
+    looks: Looks,
+    /// Nodes that are drained a second time.
+    #[serde(default)]
+    again_drained: Vec<N>,
     /// Nodes changed since new ones were counted.
     dirty: bool,
     stopped: bool,
@@ -148,10 +153,22 @@ impl Ocean {
         self.enter(cx, Stage::Cordon, None);
         for n in self.nodes.clone() {
             Self::decide(cx, n, Fate::InProgress, String::new());
-            if cx.node(n).is_some_and(|i| !cx.view.state.nodes[i].unschedulable) {
-                self.cordoning += 1;
+            if cx.needs_cordon(n) {
                 cx.ask(Ask::Cordon(n));
             }
+        }
+    }
+    /// Whether cordons are under way, or to be asked for again.
+    fn is_cordoning(&self, cx: &Cx<'_>) -> bool {
+        let cordons = |a: Ask| matches!(a, Ask::Cordon(_));
+        self.again.iter().any(|a| cordons(a.1)) || cx.common.client.pending().any(cordons)
+    }
+    /// Lets go of nodes that are left to a person.
+    fn drop_left(&mut self, cx: &mut Cx<'_>) {
+        for n in self.nodes.iter().copied().filter(|n| cx.is_left(*n)).collect::<Vec<_>>() {
+            self.evictor.cancel(cx, Some(n));
+            self.nodes.retain(|m| *m != n);
+            self.again.retain(|a| a.1 != Ask::Cordon(n));
         }
     }
     /// Plans and asks for the new nodes. Err if some pods find no place.
@@ -225,7 +242,8 @@ impl Ocean {
     }
     /// Settles the nodes that are empty; pods that arrived meanwhile (they tolerate the cordon) have to go too.
     fn settle_drained(&mut self, cx: &mut Cx<'_>) {
-        let empty: Vec<N> = self.nodes.iter().copied().filter(|n| self.evictor.left(*n) == 0).collect();
+        let is_empty = |n: &N| self.evictor.left(*n) == 0 && cx.is_closed(*n);
+        let empty: Vec<N> = self.nodes.iter().copied().filter(is_empty).collect();
         for n in empty {
             if self.evictor.plan(cx, n, 0) > 0 {
                 continue;
@@ -258,6 +276,44 @@ impl Ocean {
         }
     }
 
+    // --- what was drained is empty ---
+
+    fn validate(&mut self, cx: &mut Cx<'_>) {
+        self.enter(cx, Stage::Validate, Some(cx.options.ocean.pods_timeout_ms));
+        if !self.stopped {
+            for n in Self::drained(cx) {
+                self.looks.add(cx, n);
+            }
+        }
+    }
+    /// Nodes to which pods came that would have had to move are drained once more.
+    fn look(&mut self, cx: &mut Cx<'_>) {
+        let mut again = Vec::new();
+        for (n, found) in self.looks.step(cx) {
+            match found {
+                Found::Pods(pods) if !self.stopped && !self.again_drained.contains(&n) => {
+                    let text = format!("is drained once more; pods came after it had been drained: {}", some(&pods));
+                    cx.warn(n, Reason::PodsLeft, text);
+                    again.push(n);
+                }
+                found => drop(cx.believe(n, found)),
+            }
+        }
+        if again.is_empty() {
+            return;
+        }
+        self.enter(cx, Stage::Drain, Some(cx.options.ocean.draining_timeout_ms));
+        for n in again {
+            Self::decide(cx, n, Fate::InProgress, String::new());
+            self.evictor.plan(cx, n, 0);
+            self.again_drained.push(n);
+            self.nodes.push(n);
+        }
+        // The others are looked at again when these are done.
+        self.looks = Looks::default();
+        cx.common.client.withdraw(|a| matches!(a, Ask::LookNode(_) | Ask::LookPods(_)));
+    }
+
     // --- the end ---
 
     fn drained(cx: &Cx<'_>) -> Vec<N> {
@@ -283,7 +339,7 @@ impl Ocean {
         for (n, left) in self.retire.step(cx) {
             match left {
                 Left::Gone => cx.settle(n, Fate::Retired, ""),
-                Left::Kept(why) => Self::decide(cx, n, Fate::Failed, why),
+                Left::Kept(why) => cx.settle(n, Fate::Failed, why),
                 Left::Late => late.push(n),
             }
         }
@@ -357,8 +413,10 @@ impl Ocean {
             self.again.clear();
             self.settle_if_draining(cx);
             self.give_up(cx, true);
-            self.enter(cx, Stage::Validate, Some(cx.options.ocean.pods_timeout_ms));
+            self.validate(cx);
         }
+        // Nobody says any more that the nodes were replaced.
+        self.looks = Looks::default();
     }
     fn settle_if_draining(&mut self, cx: &mut Cx<'_>) {
         if self.stage == Stage::Drain {
@@ -389,7 +447,10 @@ impl Ocean {
     fn advance(&mut self, cx: &mut Cx<'_>) -> Option<Option<End>> {
         match self.stage {
             Stage::Start => self.cordon(cx),
-            Stage::Cordon if self.cordoning == 0 => return self.launch(cx).map(Some).or(Some(None)),
+            Stage::Cordon if !self.is_cordoning(cx) => {
+                self.refused_since = None;
+                return self.launch(cx).map(Some).or(Some(None));
+            }
             Stage::Replacements => {
                 // Counting costs a look at every node, so only when one changed.
                 if std::mem::take(&mut self.dirty) && self.arrived(cx) {
@@ -410,10 +471,10 @@ impl Ocean {
                 if !self.nodes.is_empty() {
                     return None;
                 }
-                self.enter(cx, Stage::Validate, Some(cx.options.ocean.pods_timeout_ms));
+                self.validate(cx);
             }
-            Stage::Validate | Stage::Unscheduled if cx.is_whole() => self.terminate(cx),
-            Stage::Validate | Stage::Unscheduled if self.is_late(cx) => {
+            Stage::Validate | Stage::Unscheduled if cx.is_whole() && self.looks.is_over() => self.terminate(cx),
+            Stage::Validate | Stage::Unscheduled if self.is_late(cx) && !cx.is_whole() => {
                 let cause = cx.not_whole();
                 return Some(Some(match self.stopped {
                     true => End::Stopped { failure: Some(cx.failure(Reason::PodsNotScheduled, cause)) },
@@ -439,26 +500,26 @@ impl Procedure for Ocean {
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
-        if self.evictor.answer(cx, ask, &answer) || self.retire.answer(cx, ask, &answer) {
+        if self.evictor.answer(cx, ask, &answer)
+            || self.retire.answer(cx, ask, &answer)
+            || self.looks.answer(cx, ask, &answer)
+        {
             return;
         }
         match (ask, answer) {
-            (Ask::Cordon(n), Answer::Refused { message, .. }) => {
+            (Ask::Cordon(n), Answer::Refused { code, message, .. }) => {
                 self.trouble = format!("node {} could not be cordoned: {message}", cx.node_name(n));
-                self.refused_since.get_or_insert(cx.now);
-                self.again.push((cx.now + RETRY_MS, ask));
+                // The server is in trouble, or it says no.
+                let at = match code {
+                    429 | 500.. => {
+                        self.refused_since.get_or_insert(cx.now);
+                        Some(cx.now + RETRY_MS)
+                    }
+                    _ => cx.cordon_refused(n, &message),
+                };
+                self.again.extend(at.map(|at| (at, ask)));
             }
-            (Ask::Cordon(n), answer) => {
-                if answer == Answer::Unknown {
-                    self.again.push((cx.now + RETRY_MS, ask));
-                    return;
-                }
-                cx.common.nodes[n.at()].cordoned = answer == Answer::Accepted;
-                self.cordoning = self.cordoning.saturating_sub(1);
-                if self.cordoning == 0 {
-                    self.refused_since = None;
-                }
-            }
+            (Ask::Cordon(_), Answer::Unknown) => self.again.push((cx.now + RETRY_MS, ask)),
             (Ask::Ensure { demand, .. }, Answer::Refused { message, .. }) => {
                 cx.common.demands[demand as usize].trouble = message;
                 self.again.push((cx.now + RETRY_MS, ask));
@@ -488,6 +549,10 @@ impl Procedure for Ocean {
         if let Some(end) = self.limits(cx) {
             return Some(end);
         }
+        self.drop_left(cx);
+        if matches!(self.stage, Stage::Validate | Stage::Unscheduled) {
+            self.look(cx);
+        }
         let due: Vec<Ask> = self.again.iter().filter(|a| a.0 <= cx.now).map(|a| a.1).collect();
         self.again.retain(|a| a.0 > cx.now);
         for ask in due {
@@ -504,10 +569,15 @@ impl Procedure for Ocean {
         None
     }
 
-    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+    fn next_wakeup(&self, now: Ms) -> Option<Ms> {
         let retire = (self.stage == Stage::AwaitTermination).then(|| self.retire.next_wakeup()).flatten();
         let evictions = (self.stage == Stage::Drain).then(|| self.evictor.next_at()).flatten();
         let again = self.again.iter().map(|a| a.0).min();
-        [retire, evictions, again, self.deadline, self.unreachable, self.technical].into_iter().flatten().min()
+        // Pods may be ready in time and nodes not looked at yet: that has no limit of its own.
+        let deadline = self.deadline.filter(|d| *d > now || self.looks.is_over());
+        [retire, evictions, again, deadline, self.unreachable, self.technical, self.looks.next_wakeup()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

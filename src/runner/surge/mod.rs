@@ -12,6 +12,7 @@ use super::client::Ask;
 use super::context::Cx;
 use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms, TaintText};
+use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
@@ -49,6 +50,8 @@ enum Step {
         until: Ms,
     },
     Retiring,
+    /// It stays, and is looked at before it counts as replaced.
+    Looking,
     Done,
     /// Kept cordoned.
     Held,
@@ -90,6 +93,11 @@ pub(crate) struct Surge {
     active: Vec<usize>,
     evictor: Evictor,
     retire: Retire,
+    #[serde(default)]
+    looks: Looks,
+    /// Nodes that are drained a second time.
+    #[serde(default)]
+    again_drained: Vec<N>,
     /// Taints under way (EKS).
     tainting: u32,
     again: Vec<(Ms, Ask)>,
@@ -204,11 +212,12 @@ impl Surge {
         let eks = Self::parameters(cx).preset == SurgePreset::Eks;
         match cx.node(n) {
             None => self.finish(cx, k, Fate::Retired, ""),
-            Some(i) if eks || cx.view.state.nodes[i].unschedulable => self.drain(cx, k),
-            Some(_) => {
+            Some(_) if cx.is_left(n) => self.finish(cx, k, Fate::Failed, ""),
+            Some(_) if !eks && cx.needs_cordon(n) => {
                 cx.ask(Ask::Cordon(n));
                 self.olds[k].step = Step::Cordoning;
             }
+            Some(_) => self.drain(cx, k),
         }
     }
     fn drain(&mut self, cx: &mut Cx<'_>, k: usize) {
@@ -219,8 +228,9 @@ impl Surge {
     fn finish(&mut self, cx: &mut Cx<'_>, k: usize, fate: Fate, why: &str) {
         let pool = self.olds[k].pool;
         self.active.retain(|a| *a != k);
-        self.olds[k].step = if fate.is_replaced() { Step::Done } else { Step::Held };
         cx.settle(self.olds[k].n, fate, why);
+        let replaced = cx.common.nodes[self.olds[k].n.at()].fate.is_replaced();
+        self.olds[k].step = if replaced { Step::Done } else { Step::Held };
         self.pools[pool].done += 1;
         if self.failed.is_none() && !self.stopped {
             self.ensure(cx, pool);
@@ -231,15 +241,15 @@ impl Surge {
     }
     fn emptied(&mut self, cx: &mut Cx<'_>, k: usize) {
         let n = self.olds[k].n;
-        // Pods that arrived meanwhile have to go too.
-        if self.evictor.plan(cx, n, 0) > 0 {
+        // Pods that arrived meanwhile have to go too, and none may arrive any more.
+        if !cx.is_closed(n) || self.evictor.plan(cx, n, 0) > 0 {
             return;
         }
         cx.settle(n, Fate::Drained, "");
         let Some(node) = cx.node(n) else { return self.finish(cx, k, Fate::Retired, "") };
         let batch = cx.common.batch;
         cx.say(Announcement::NodeDrained { batch, node });
-        if Self::parameters(cx).preset == SurgePreset::Eks && !cx.view.state.nodes[node].unschedulable {
+        if cx.needs_cordon(n) {
             cx.ask(Ask::Cordon(n));
             self.olds[k].step = Step::LateCordon;
         } else {
@@ -285,10 +295,38 @@ impl Surge {
             }
         }
     }
+    /// Ends the nodes that were seen to be empty; those to which pods came are drained once more.
+    fn look(&mut self, cx: &mut Cx<'_>) {
+        for (n, found) in self.looks.step(cx) {
+            let Some(k) = self.olds.iter().position(|o| o.n == n) else { continue };
+            match found {
+                Found::Pods(pods) if !self.stopped && !self.again_drained.contains(&n) => {
+                    let text = format!("is drained once more; pods came after it had been drained: {}", some(&pods));
+                    cx.warn(n, Reason::PodsLeft, text);
+                    self.again_drained.push(n);
+                    cx.settle(n, Fate::InProgress, "");
+                    self.drain(cx, k);
+                }
+                Found::Gone => self.finish(cx, k, Fate::Retired, ""),
+                found => {
+                    cx.believe(n, found);
+                    self.finish(cx, k, Fate::Drained, "");
+                }
+            }
+        }
+    }
     /// Moves every node whose time has come.
     fn run(&mut self, cx: &mut Cx<'_>) {
+        for k in self.active.clone() {
+            if cx.is_left(self.olds[k].n) && !matches!(self.olds[k].step, Step::Retiring | Step::Looking) {
+                self.evictor.cancel(cx, Some(self.olds[k].n));
+                self.again.retain(|a| a.1 != Ask::Cordon(self.olds[k].n));
+                self.finish(cx, k, Fate::Failed, "");
+            }
+        }
         self.evictor.run(cx);
         self.retire(cx);
+        self.look(cx);
         for k in self.active.clone() {
             let n = self.olds[k].n;
             match self.olds[k].step {
@@ -301,7 +339,10 @@ impl Surge {
                     self.retire.add(cx, n);
                     self.olds[k].step = Step::Retiring;
                 }
-                Step::Soaking { until } if cx.now >= until => self.finish(cx, k, Fate::Drained, ""),
+                Step::Soaking { until } if cx.now >= until => {
+                    self.looks.add(cx, n);
+                    self.olds[k].step = Step::Looking;
+                }
                 _ => {}
             }
         }
@@ -379,7 +420,20 @@ impl Procedure for Surge {
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, _id: CallId, ask: Ask, answer: Answer) {
-        if self.evictor.answer(cx, ask, &answer) || self.retire.answer(cx, ask, &answer) {
+        if self.evictor.answer(cx, ask, &answer)
+            || self.retire.answer(cx, ask, &answer)
+            || self.looks.answer(cx, ask, &answer)
+        {
+            return;
+        }
+        if let (Ask::Cordon(n) | Ask::Taint(n), Answer::Refused { code: 400..=428 | 430..=499, message, .. }) =
+            (ask, &answer)
+        {
+            match cx.cordon_refused(n, message) {
+                Some(at) => self.again.push((at, ask)),
+                None if matches!(ask, Ask::Taint(_)) => self.tainting = self.tainting.saturating_sub(1),
+                None => {}
+            }
             return;
         }
         let failed = matches!(answer, Answer::Refused { .. } | Answer::Unknown);
@@ -392,14 +446,11 @@ impl Procedure for Surge {
                 self.again.push((cx.now + CALL_RETRY_MS, ask));
             }
             Ask::Taint(_) => self.tainting = self.tainting.saturating_sub(1),
-            Ask::Cordon(n) => {
-                cx.common.nodes[n.at()].cordoned = answer != Answer::Unchanged;
-                match place(n).map(|k| (k, self.olds[k].step)) {
-                    Some((k, Step::Cordoning)) => self.drain(cx, k),
-                    Some((k, Step::LateCordon)) => self.soak(cx, k),
-                    _ => {}
-                }
-            }
+            Ask::Cordon(n) => match place(n).map(|k| (k, self.olds[k].step)) {
+                Some((k, Step::Cordoning)) => self.drain(cx, k),
+                Some((k, Step::LateCordon)) => self.soak(cx, k),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -461,6 +512,7 @@ impl Procedure for Surge {
             .chain(again)
             .chain(self.evictor.next_at())
             .chain(self.retire.next_wakeup())
+            .chain(self.looks.next_wakeup())
             .chain(self.settle_deadline)
             .min()
     }

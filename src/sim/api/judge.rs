@@ -46,11 +46,28 @@ struct Cordon {
     since: Ms,
 }
 
+/// What an old node (or what bears its name) is in truth, and since when; and when we were shown it last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Truth {
+    takes_since: Option<Ms>,
+    laden_since: Option<Ms>,
+    node_shown: Option<Ms>,
+    pods_shown: Option<Ms>,
+}
+
 /// The judges of one rehearsal.
 pub struct Judge {
     bases: Arc<Bases>,
     old: BTreeSet<NodeIdx>,
     may_delete: bool,
+    /// Old nodes are tainted before their pods leave, and cordoned after that (EKS).
+    taints: bool,
+    /// Pods that are on an old node in the end are to be counted: no selector leaves some of them there.
+    counts_pods: bool,
+    /// Old nodes by name: what they are in truth, and when that was shown to us last.
+    truth: BTreeMap<String, Truth>,
+    /// Up to which version of the store the truth was looked at, and when each was the latest.
+    versions: Vec<(u64, Ms)>,
     cordons: BTreeMap<NodeIdx, Cordon>,
     /// When each node was cordoned last.
     cordoned_at: BTreeMap<NodeIdx, Ms>,
@@ -78,6 +95,11 @@ impl Judge {
             bases,
             old: old.iter().copied().collect(),
             may_delete: may_delete(options),
+            taints: options.procedure == ProcedureKind::Surge && options.surge.preset == SurgePreset::Eks,
+            counts_pods: options.kubectl_drain.pod_selector.is_empty()
+                && options.kubectl_drain.skip_wait_for_delete_timeout_seconds == 0,
+            truth: BTreeMap::new(),
+            versions: Vec::new(),
             cordoned_at: cordons.keys().map(|n| (*n, 0)).collect(),
             cordons,
             retired: BTreeSet::new(),
@@ -222,8 +244,14 @@ impl Judge {
         if by_name {
             self.note(now, "uid-precondition", format!("the eviction of {name} names no uid"));
         }
-        if s.pods[pod].node.is_none_or(|n| !self.old.contains(&n)) {
-            self.note(now, "old-nodes-only", format!("{name} is not on a node that is to be emptied"));
+        let node = s.pods[pod].node.filter(|n| self.old.contains(n));
+        match node {
+            None => self.note(now, "old-nodes-only", format!("{name} is not on a node that is to be emptied")),
+            Some(node) if !self.taints && !self.cordoned_at.contains_key(&node) => {
+                let on = s.node_name(c, node);
+                self.note(now, "cordoned-first", format!("{name} is on {on}, which was never cordoned"));
+            }
+            Some(_) => {}
         }
     }
     /// The eviction API's rules, from the budgets' own JSON and what their status was just before.
@@ -289,6 +317,63 @@ impl Judge {
         if !lost.is_empty() {
             let text = format!("{} ended with {} on it", s.node_name(c, node), lost.join(", "));
             self.note(now, "nothing-lost", text);
+        }
+    }
+
+    // --- whether nodes are empty ---
+
+    /// What old nodes are in truth now.
+    pub fn observe(&mut self, now: Ms, server: &Server) {
+        let version = server.store().version();
+        if self.versions.last().is_some_and(|v| v.0 == version) {
+            return;
+        }
+        self.versions.push((version, now));
+        let (c, s) = (server.world().catalog(), server.world().state());
+        for old in &self.old {
+            let name = s.node_name(c, *old);
+            // Itself, or what bears its name.
+            let node = Some(*old).filter(|n| !s.nodes[*n].gone).or_else(|| server.node_of(name));
+            let takes = node.is_some_and(|n| !s.nodes[n].unschedulable);
+            let has = |n: NodeIdx| s.nodes[n].pods.iter().any(|p| must_move(c, s, *p));
+            let laden = self.counts_pods && node.is_some_and(has);
+            let truth = self.truth.entry(name.to_owned()).or_default();
+            truth.takes_since = takes.then(|| truth.takes_since.unwrap_or(now));
+            truth.laden_since = laden.then(|| truth.laden_since.unwrap_or(now));
+        }
+    }
+    /// When a version of the store was the latest.
+    pub fn time_of(&self, version: u64) -> Ms {
+        self.versions.partition_point(|v| v.0 <= version).checked_sub(1).map_or(0, |i| self.versions[i].1)
+    }
+    /// We are shown a node or its pods, as they were at `at`.
+    pub fn showed(&mut self, exchange: &Exchange, at: Ms) {
+        let Some(target) = super::paths::Target::parse(&exchange.path) else { return };
+        if exchange.method != Method::Get || target.query.contains_key("continue") {
+            return;
+        }
+        let of_node = target.query.get("fieldSelector").and_then(|f| f.strip_prefix("spec.nodeName="));
+        match (target.resource.plural, &target.name, of_node) {
+            ("nodes", Some(name), _) => self.truth.entry(name.clone()).or_default().node_shown = Some(at),
+            ("pods", None, Some(name)) => self.truth.entry(name.to_owned()).or_default().pods_shown = Some(at),
+            _ => {}
+        }
+    }
+    /// We say how it ended: COMPLETED means that every node of the plan is gone, or cordoned and empty. What changed after
+    /// we were shown it last nobody can know.
+    pub fn finished(&mut self, now: Ms, server: &Server, outcome: Outcome) {
+        self.observe(now, server);
+        if outcome != Outcome::Completed {
+            return;
+        }
+        for (name, t) in self.truth.clone() {
+            let knew = |since: Option<Ms>, shown: Option<Ms>| since.is_some_and(|s| shown.is_none_or(|at| s < at));
+            if knew(t.takes_since, t.node_shown) {
+                self.note(now, "completed-is-empty", format!("COMPLETED, and {name} takes pods: {t:?}"));
+            }
+            if knew(t.laden_since, t.pods_shown) {
+                self.note(now, "completed-is-empty", format!("COMPLETED, and {name} has pods that had to move: {t:?}"));
+            }
         }
     }
 

@@ -28,6 +28,12 @@ pub enum Nature {
     Cordon(u64),
     /// Somebody uncordons a node.
     Uncordon(u64),
+    /// Somebody uncordons one of the nodes that are to be emptied.
+    UncordonOld(u64),
+    /// An admission policy refuses every cordon for so long, with this status.
+    DenyCordons(Ms, u16),
+    /// One of the nodes that are to be emptied is deleted, and registered again under its name so long after.
+    RegisterAgain(u64, Ms),
     /// Somebody drains a node: cordons it and evicts what is on it.
     Drain(u64),
     /// Somebody deletes a pod.
@@ -65,6 +71,14 @@ pub fn drawn(luck: &mut Luck, span: Ms) -> Vec<(Ms, Nature)> {
     some(luck, "vanish", 1, &mut |l| Nature::Vanish(l.between("vanish which", 0, u64::MAX)));
     some(luck, "lie", 3, &mut |l| {
         Nature::Lie(l.between("lie how", 0, u64::MAX), l.delay("lie for", 500, 240_000))
+    });
+    some(luck, "uncordon old", 3, &mut |l| Nature::UncordonOld(l.between("uncordon which old", 0, u64::MAX)));
+    some(luck, "deny cordons", 1, &mut |l| {
+        let code = if l.between("deny how", 0, 1) == 0 { 403 } else { 422 };
+        Nature::DenyCordons(l.delay("deny for", 1_000, 300_000), code)
+    });
+    some(luck, "register again", 1, &mut |l| {
+        Nature::RegisterAgain(l.between("register which", 0, u64::MAX), l.delay("register after", 0, 30_000))
     });
     some(luck, "lose", 1, &mut |l| Nature::Lose(l.between("lose which", 0, u64::MAX)));
     all

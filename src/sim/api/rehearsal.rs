@@ -215,11 +215,16 @@ impl<'s> Rehearsal<'s> {
         let span = stage.expected_ms + stage.expected_ms / 2;
         let events = nature::drawn(&mut luck, span);
         let mut sim = stage.sim.clone();
-        // While the API server is away its own clients are cut off too.
+        // While the API server is away its own clients are cut off too; what it refuses it refuses to everybody.
         sim.faults.extend(events.iter().filter_map(|(at, n)| match n {
             Nature::Away(ms) => Some(Fault::Outage {
                 component: Component::ApiServer,
                 window: Window { from_ms: *at, until_ms: Some(at + ms) },
+            }),
+            Nature::DenyCordons(ms, code) => Some(Fault::CordonRefused {
+                node: None,
+                window: Window { from_ms: *at, until_ms: Some(at + ms) },
+                code: *code,
             }),
             _ => None,
         }));
@@ -514,6 +519,7 @@ impl<'s> Rehearsal<'s> {
                 self.log(|| format!("ended: {outcome:?} {failure:?}"));
                 let began = process.session.progress().map_or(0, |p| p.began());
                 self.ended_at = process.session.progress().map_or(process.told, |p| p.now) - began;
+                self.judge.finished(self.now, &self.server, *outcome);
                 self.end = Some((*outcome, failure.clone()));
                 self.over = true;
             }
@@ -575,7 +581,10 @@ impl<'s> Rehearsal<'s> {
             (Request::Api(exchange), Fate::Stale(ms)) => {
                 let version = self.version_before(ms);
                 match self.server.serve_stale(&exchange, version) {
-                    Some(response) => self.answer(epoch, id, response),
+                    Some(response) => {
+                        self.judge.showed(&exchange, self.judge.time_of(version));
+                        self.answer(epoch, id, response);
+                    }
                     None => self.served(epoch, id, &Request::Api(exchange), Fate::Served),
                 }
             }
@@ -628,7 +637,11 @@ impl<'s> Rehearsal<'s> {
     /// Serves a request of ours, and tells the judges and the watches what came of it.
     fn serve(&mut self, request: &Request) -> Reply {
         let reply = match request {
-            Request::Api(exchange) => self.server.serve(Who::Us, exchange),
+            Request::Api(exchange) => {
+                self.judge.observe(self.now, &self.server);
+                self.judge.showed(exchange, self.now);
+                self.server.serve(Who::Us, exchange)
+            }
             Request::Run(program) => self.server.run(program),
             Request::Watch { .. } => Reply::Now(super::status::no_such_path()),
         };
@@ -685,6 +698,7 @@ impl<'s> Rehearsal<'s> {
         for fact in self.server.take_facts() {
             self.judge.happened(now, &self.server, fact);
         }
+        self.judge.observe(now, &self.server);
         let version = self.server.store().version();
         if self.pumped == version || self.is_away() {
             return;
@@ -799,8 +813,15 @@ impl<'s> Rehearsal<'s> {
                     }
                 }
             }
-            Nature::Cordon(luck) => self.cordon(luck, true),
-            Nature::Uncordon(luck) => self.cordon(luck, false),
+            Nature::Cordon(luck) => self.cordon(self.some_node(luck), true),
+            Nature::Uncordon(luck) => self.cordon(self.some_node(luck), false),
+            Nature::UncordonOld(luck) => self.cordon(self.some_old_node(luck), false),
+            Nature::DenyCordons(..) => {}
+            Nature::RegisterAgain(luck, after_ms) => {
+                let Some(node) = self.some_old_node(luck) else { return };
+                self.server.edit(|w| w.register_again(node, after_ms));
+                self.pump();
+            }
             Nature::Drain(luck) => self.drain(luck),
             Nature::DeletePod(luck) => {
                 let (c, s) = (self.server.world().catalog(), self.server.world().state());
@@ -828,14 +849,19 @@ impl<'s> Rehearsal<'s> {
     fn node_name(&self, node: NodeIdx) -> String {
         self.server.world().state().node_name(self.server.world().catalog(), node).to_owned()
     }
-    fn cordon(&mut self, luck: u64, on: bool) {
-        let Some(node) = self.some_node(luck) else { return };
+    fn some_old_node(&self, luck: u64) -> Option<NodeIdx> {
+        let is_there = |n: &NodeIdx| !self.server.world().state().nodes[*n].gone;
+        let nodes: Vec<NodeIdx> = self.stage.old_nodes.iter().copied().filter(is_there).collect();
+        pick(&nodes, luck)
+    }
+    fn cordon(&mut self, node: Option<NodeIdx>, on: bool) {
+        let Some(node) = node else { return };
         let path = NODES.object("", &self.node_name(node));
         self.others(Method::Patch, path, json!({"spec": {"unschedulable": on}}));
     }
     fn drain(&mut self, luck: u64) {
         let Some(node) = self.some_node(luck) else { return };
-        self.cordon(luck, true);
+        self.cordon(Some(node), true);
         let (c, s) = (self.server.world().catalog(), self.server.world().state());
         let on = |p: &crate::cluster::PodIdx| s.pods[*p].node == Some(node);
         let places: Vec<Place> =

@@ -281,6 +281,9 @@ impl Server {
         merge(&mut patched, patch);
         let unschedulable = patched["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let before = self.world.state().nodes[node].unschedulable;
+        if let Some(code) = self.world.cordon_refused(node).filter(|_| unschedulable && !before) {
+            return status::denied(code, name);
+        }
         if unschedulable != before {
             self.note(Fact::Cordon { who, node, on: unschedulable });
         } else if unschedulable && who == Who::Other {
@@ -379,7 +382,7 @@ impl Server {
         let object = json!({
             "apiVersion": NODE_CLAIMS.api_version, "kind": NODE_CLAIMS.kind,
             "metadata": {"name": claim.name, "uid": format!("claim-of-{}", s.name(c, s.nodes[node].spec.uid))},
-            "status": {"nodeName": name},
+            "status": {"nodeName": name, "providerID": self.bases.node(c, s, node).1["spec"]["providerID"]},
         });
         self.store.put(claim, object);
     }

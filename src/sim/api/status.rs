@@ -52,6 +52,14 @@ pub fn other_uid(plural: &str, name: &str, wanted: &str, found: &str) -> Respons
     conflict(plural, name, &why)
 }
 
+/// An admission policy does not let a node be cordoned, as a ValidatingAdmissionPolicy words it (422 unless it names another reason).
+pub fn denied(code: u16, node: &str) -> Response {
+    let why = format!(
+        "nodes {node:?} is forbidden: ValidatingAdmissionPolicy 'no-cordons' with binding 'no-cordons' denied request: nodes stay schedulable"
+    );
+    failure(code, if code == 422 { "Invalid" } else { "Forbidden" }, why)
+}
+
 /// A resource version that is forgotten.
 pub fn expired(message: &str) -> Response {
     failure(410, "Expired", message)

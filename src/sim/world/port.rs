@@ -98,6 +98,16 @@ impl World {
         w.machines.deleted(&mut ctx!(w), node);
         self.settle();
     }
+    /// Somebody deletes a node, and it is registered again under its name so long after.
+    pub fn register_again(&mut self, node: NodeIdx, after_ms: i64) {
+        let w = &mut *self;
+        w.machines.register_again(&mut ctx!(w), node, after_ms);
+        self.settle();
+    }
+    /// The status with which cordoning a node is refused now, if it is.
+    pub fn cordon_refused(&self, node: NodeIdx) -> Option<u16> {
+        self.faults.cordon_refused(&self.catalog, &self.state, self.now, node)
+    }
     /// What a runner would have been told since.
     pub fn take_told(&mut self) -> Told {
         std::mem::take(&mut self.told)

@@ -186,3 +186,60 @@ fn a_node_left_cordoned_after_a_stop_is_seen() {
     b.judge.ended(20, &b.server, Some(Outcome::Stopped));
     assert!(b.rules().is_empty(), "somebody else wants it cordoned too");
 }
+
+#[test]
+fn an_eviction_from_a_node_that_was_never_cordoned_is_seen() {
+    let mut b = Bench::new();
+    let evict = serde_json::json!({"deleteOptions": {"preconditions": {"uid": "Pod/default/web-1"}}});
+    b.ask(Who::Us, Method::Post, "/api/v1/namespaces/default/pods/web-1/eviction", evict.clone());
+    assert_eq!(b.rules(), ["cordoned-first"]);
+    let mut b = Bench::new();
+    b.cordon(Who::Other, "old-1", true);
+    b.cordon(Who::Other, "old-1", false);
+    b.ask(Who::Us, Method::Post, "/api/v1/namespaces/default/pods/web-1/eviction", evict);
+    assert_eq!(b.rules(), [""; 0], "it was cordoned; who takes it back may be faster than the watch");
+}
+
+#[test]
+fn completed_over_a_node_that_takes_pods_or_has_some_is_seen() {
+    let look = |b: &mut Bench, at: Ms| {
+        b.judge.observe(at, &b.server);
+        for name in ["old-1", "old-2"] {
+            b.judge.showed(&Exchange::get(format!("/api/v1/nodes/{name}")), at);
+            b.judge.showed(&Exchange::get(format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{name}&limit=25")), at);
+        }
+    };
+    let ends = |b: &mut Bench, at: Ms| {
+        b.judge.broken.clear();
+        b.judge.finished(at, &b.server, Outcome::Completed);
+        b.rules().len()
+    };
+    let mut b = Bench::new();
+    look(&mut b, 20);
+    assert_eq!(ends(&mut b, 30), 0, "nothing was shown that was so before");
+    look(&mut b, 40);
+    assert_eq!(ends(&mut b, 50), 3, "both take pods, and one has one: {:?}", b.judge.broken);
+    b.cordon(Who::Us, "old-1", true);
+    b.cordon(Who::Other, "old-2", true);
+    b.judge.observe(60, &b.server);
+    assert_eq!(ends(&mut b, 70), 1, "it has one still: {:?}", b.judge.broken);
+    let body = serde_json::json!({"gracePeriodSeconds": 0});
+    b.ask(Who::Other, Method::Delete, "/api/v1/namespaces/default/pods/web-1", body);
+    b.server.advance(10_000);
+    look(&mut b, 10_000);
+    assert_eq!(ends(&mut b, 10_010), 0, "{:?}", b.judge.broken);
+    // What happens after the last look nobody can know; what the look showed, everybody.
+    b.cordon(Who::Other, "old-2", false);
+    b.judge.observe(10_020, &b.server);
+    assert_eq!(ends(&mut b, 10_030), 0);
+    look(&mut b, 10_040);
+    assert_eq!(ends(&mut b, 10_050), 1);
+    b.cordon(Who::Other, "old-2", true);
+    // One that is registered again is no node of the plan.
+    let node = b.node("old-2");
+    b.server.edit(|w| w.register_again(node, 1_000));
+    b.server.advance(12_000);
+    look(&mut b, 12_000);
+    look(&mut b, 12_010);
+    assert_eq!(ends(&mut b, 12_020), 1, "{:?}", b.judge.broken);
+}
