@@ -117,6 +117,47 @@ pub(crate) struct OldNode {
     pub seen_cordoned: bool,
     /// Why it was not replaced; empty if it was, or nobody tried.
     pub why: String,
+    /// Its batch saw its pods ready elsewhere, and its instance go where that was asked for.
+    #[serde(default)]
+    pub replaced: bool,
+    /// The provider's state of it that was announced last; empty for none.
+    #[serde(default)]
+    pub said: String,
+}
+
+impl OldNode {
+    /// A node whose batch has not begun.
+    pub fn waiting() -> OldNode {
+        OldNode {
+            fate: Fate::Waiting,
+            cordoned: false,
+            seen_cordoned: false,
+            why: String::new(),
+            replaced: false,
+            said: String::new(),
+        }
+    }
+
+    /// Why it was not replaced, or how it stands.
+    pub fn reason(&self) -> &str {
+        if self.why.is_empty() { self.fate.text() } else { &self.why }
+    }
+}
+
+/// New nodes of a group, over all batches, of a provider that has a word for their scaling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewPool {
+    pub group: String,
+    /// The latest batch that wanted some.
+    pub batch: u32,
+    /// How many were Ready when that batch began.
+    pub before: u32,
+    /// How many are wanted in all.
+    pub wanted: u32,
+    /// How many of them are Ready.
+    pub ready: u32,
+    /// The provider's state of it that was announced last.
+    pub said: String,
 }
 
 /// What became of a batch.
@@ -191,8 +232,16 @@ pub(crate) struct Common {
     pub gate_said: String,
     /// How it ends once the closing is over.
     pub concluding: Option<Outcome>,
-    /// Nodes whose uncordoning was refused while closing.
+    /// Nodes whose uncordoning was refused while closing, with the refusal.
     pub not_uncordoned: Vec<String>,
+    /// The call that was refused for want of a server, or lost, last, in words.
+    #[serde(default)]
+    pub lost_call: String,
+    /// The provider's state of the migration that was announced last; empty for none.
+    #[serde(default)]
+    pub said_state: String,
+    #[serde(default)]
+    pub pools: Vec<NewPool>,
 }
 
 impl Common {

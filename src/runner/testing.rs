@@ -31,6 +31,8 @@ pub(crate) enum Meddling {
     PutsPod(usize),
     /// And deletes it.
     TakesPod,
+    /// Creates a pod of this name that nothing schedules, made as the last spec of the catalogue.
+    CreatesByHand(&'static str),
 }
 
 pub(crate) struct World {
@@ -60,6 +62,10 @@ pub(crate) struct World {
     pub lines: Vec<(Ms, Stream, String)>,
     pub finished: Option<(Ms, Outcome, Option<Failure>)>,
     pub stop_at: Option<Ms>,
+    /// What the stop says of drained nodes.
+    pub stop_terminates: Option<bool>,
+    /// From then on every call is lost.
+    pub loses_from: Option<Ms>,
     /// What others do, and when.
     pub meddling: Vec<(Ms, Meddling)>,
     put: Option<PodIdx>,
@@ -89,6 +95,7 @@ impl World {
                 parent: None,
                 missing: false,
                 deleting: false,
+                created: None,
                 replicas: Some(on.len() as i64),
                 scale: ScaleSource::Replicas,
                 selector: Selector::Nothing,
@@ -138,6 +145,8 @@ impl World {
             lines: Vec::new(),
             finished: None,
             stop_at: None,
+            stop_terminates: None,
+            loses_from: None,
             meddling: Vec::new(),
             put: None,
             resume_always: false,
@@ -241,7 +250,12 @@ impl World {
                 }
             } else if stop == Some(at) {
                 self.stop_at = None;
-                runner.handle(at, self.view(), Input::Stop(StopMode { terminate_drained: None }), &mut out);
+                runner.handle(
+                    at,
+                    self.view(),
+                    Input::Stop(StopMode { terminate_drained: self.stop_terminates }),
+                    &mut out,
+                );
             } else {
                 runner.handle(at, self.view(), Input::Tick, &mut out);
             }
@@ -309,6 +323,11 @@ impl World {
                 self.state.set_unschedulable(node, meddling == Meddling::Cordons(n));
                 vec![ObjId::Node(node)]
             }
+            Meddling::CreatesByHand(name) => {
+                let spec = self.catalog.specs.indices().last().expect("there is a spec");
+                let name = self.state.make_name(name);
+                vec![ObjId::Pod(self.state.create_pod(&self.catalog, spec, name, self.now))]
+            }
             Meddling::PutsPod(n) => {
                 let name = self.state.make_name("put");
                 let pod = self.state.create_pod(&self.catalog, SpecIdx(0), name, self.now);
@@ -348,7 +367,12 @@ impl World {
                 Output::Call(id, action) => {
                     let gate = matches!(action, Action::Check { .. } | Action::AwaitApproval { .. });
                     let set = if gate { self.gates.pop_front() } else { None };
-                    let (after, answer) = set.unwrap_or_else(|| (1, self.act(&action)));
+                    let lost = self.loses_from.is_some_and(|t| self.now >= t);
+                    let (after, answer) = match set {
+                        Some(set) => set,
+                        None if lost => (1, Answer::Unknown),
+                        None => (1, self.act(&action)),
+                    };
                     self.log.push(format!("{} {action:?} -> {answer:?}", self.now));
                     self.later(after, Due::Answer(id, answer));
                 }

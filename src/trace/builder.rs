@@ -96,7 +96,12 @@ impl MetricsBuilder {
             EventKind::PodBound => self.pod_bound(e),
             EventKind::PodReady => self.pod_ready(e),
             EventKind::PodUnschedulable => self.pod_unschedulable(e),
-            EventKind::GateWaiting | EventKind::GateOpened => {}
+            EventKind::GateWaiting
+            | EventKind::GateOpened
+            | EventKind::MigrationState
+            | EventKind::NodeState
+            | EventKind::PoolState
+            | EventKind::PodForced => self.out.states.observe(e),
         }
     }
 
