@@ -101,6 +101,10 @@ impl Teller {
             EventKind::NodeUncordoned if is_old => Some(format!("node {node} is schedulable again")),
             EventKind::GateWaiting => Some(format!("batch {batch} waits{because}")),
             EventKind::GateOpened => Some(format!("batch {batch} may begin{because}")),
+            EventKind::MigrationState => Some(format!("the migration is {}", event.state.as_deref().unwrap_or("?"))),
+            EventKind::PodForced => {
+                Some(format!("pod {} was deleted past its budgets{because}", event.pod.as_deref().unwrap_or("?")))
+            }
             EventKind::EvictionRefused => {
                 let pod = event.pod.clone()?;
                 self.waiting.insert(pod.clone()).then(|| format!("pod {pod} is held back{because}"))

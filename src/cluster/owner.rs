@@ -82,6 +82,8 @@ pub struct Owner {
     pub missing: bool,
     /// Being deleted.
     pub deleting: bool,
+    /// When somebody created it, in milliseconds since the snapshot; None if that is not known, or another controller made it.
+    pub created: Option<i64>,
     /// `spec.replicas` (default 1) where the kind has it.
     pub replicas: Option<i64>,
     /// Where budgets find its scale.

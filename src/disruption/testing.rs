@@ -80,6 +80,7 @@ impl World {
             parent: None,
             missing: false,
             deleting: false,
+            created: None,
             replicas,
             scale,
             selector: Selector::Nothing,

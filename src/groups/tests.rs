@@ -325,6 +325,7 @@ fn daemons_are_charged_to_each_new_node() {
         parent: None,
         missing: false,
         deleting: false,
+        created: None,
         replicas: None,
         scale: ScaleSource::None,
         selector: Selector::Nothing,

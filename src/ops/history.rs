@@ -148,6 +148,7 @@ fn event(e: &Event) -> String {
     add(&e.group.as_ref().map(|g| format!("of group {g}")));
     add(&e.budget);
     add(&e.outcome);
+    add(&e.state);
     let detail: Vec<String> = [e.code.map(|c| c.to_string()), e.reason.clone(), e.message.clone()]
         .into_iter()
         .flatten()

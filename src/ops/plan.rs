@@ -6,7 +6,7 @@ use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, OwnerIdx, SpecIdx, Stat
 use crate::disruption::BudgetIndex;
 use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
-use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, Spread};
+use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, Spread};
 use crate::plan::options::Options;
 use crate::plan::{Baseline, Facts, batches, preflight, select};
 use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
@@ -293,6 +293,10 @@ pub fn forecast(
         message: run.failure.as_ref().map(|f| f.message.clone()),
         duration_ms: Spread::of(&durations_ms),
         batches: batch_forecasts(&intent, &metrics, &run),
+        migration_state: metrics.states.migration.clone(),
+        nodes: node_forecasts(&intent, &metrics),
+        pools: metrics.states.pools.values().cloned().collect(),
+        pods_forced: metrics.states.forced.clone(),
         failures: failures(&summaries),
         findings,
         pods_moved: metrics.pods_moved,
@@ -397,6 +401,27 @@ fn failures(summaries: &[Summary]) -> Vec<FailureForecast> {
             message: f.message.clone(),
             cause: f.cause.clone(),
             remedy: f.remedy.clone(),
+            advice: f.advice.clone(),
+        })
+        .collect()
+}
+
+/// Each old node at the end, where the provider has words for that.
+fn node_forecasts(intent: &Intent, metrics: &Metrics) -> Vec<NodeForecast> {
+    if metrics.states.migration.is_none() {
+        return Vec::new();
+    }
+    let planned = (0u32..).zip(&intent.batches).flat_map(|(b, nodes)| nodes.iter().map(move |n| (b, n)));
+    planned
+        .map(|(batch, id)| {
+            let now = metrics.states.nodes.get(&id.name).cloned();
+            NodeForecast {
+                name: id.name.clone(),
+                batch,
+                state: now.as_ref().map(|n| n.state.clone()),
+                message: now.as_ref().and_then(|n| n.message.clone()),
+                pod_details: now.map(|n| n.pod_details).unwrap_or_default(),
+            }
         })
         .collect()
 }

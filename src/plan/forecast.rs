@@ -1,11 +1,13 @@
 //! What was predicted: the one object that `plan -o json` prints and the plan document keeps.
 
 use crate::cluster::Finding;
+use crate::trace::PodDetail;
+use crate::trace::states::{ForcedPod, PoolNow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A prediction. With replications, `outcome` and `batches` are those of the run with the median duration.
+/// A prediction. With replications, `outcome`, `batches` and the states are those of the run with the median duration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
@@ -18,6 +20,18 @@ pub struct Forecast {
     pub duration_ms: Spread,
     /// Batches in order.
     pub batches: Vec<BatchForecast>,
+    /// The provider's word for how the migration ended (`FINISHED_ERROR`); left out for procedures that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_state: Option<String>,
+    /// Each old node at the end in the provider's words, in the order of the plan; left out for procedures that have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeForecast>,
+    /// Each group that new nodes were launched in, at the end, in the provider's words; left out where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolNow>,
+    /// Pods that were deleted past their budgets; left out if there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods_forced: Vec<ForcedPod>,
     /// Every failure met in any replication, most probable first.
     pub failures: Vec<FailureForecast>,
     /// What was noticed: preflight, the input's diagnostics, origins of delays.
@@ -100,6 +114,22 @@ pub struct BatchForecast {
     pub exit: Option<i32>,
 }
 
+/// An old node at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeForecast {
+    /// Name.
+    pub name: String,
+    /// Its batch, counted from 0.
+    pub batch: u32,
+    /// The provider's word (`REPLACED`); null where it has none for how this node ended.
+    pub state: Option<String>,
+    /// Why, where there is more to say.
+    pub message: Option<String>,
+    /// Its pods that would have to move, where the provider lists them by kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_details: Vec<PodDetail>,
+}
+
 /// A way to fail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureForecast {
@@ -113,6 +143,9 @@ pub struct FailureForecast {
     pub cause: String,
     /// What would lift it.
     pub remedy: String,
+    /// What the imitated system's own documentation advises, to the letter; left out if it has nothing on it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub advice: String,
 }
 
 #[cfg(test)]

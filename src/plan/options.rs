@@ -365,6 +365,19 @@ impl Default for KubectlDrainOptions {
     }
 }
 
+/// Which wording of Ocean's failure messages on AKS. The vendor's page was changed in August 2024: six of the seven have
+/// "The migration has failed due to …" since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AksMessages {
+    /// "The migration has stopped due to …", as the page was in July 2024.
+    #[default]
+    #[serde(rename = "2024-07")]
+    July2024,
+    /// "The migration has failed due to …", since August 2024.
+    #[serde(rename = "2024-08")]
+    August2024,
+}
+
 /// Parameters of Ocean's migrations; those marked (C) are unpublished and ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -398,6 +411,9 @@ pub struct OceanOptions {
     pub connectivity_timeout_ms: i64,
     /// The controller reports to Ocean. False makes the start fail with "connectivity issues". Default true.
     pub controller_reports: bool,
+    /// Wording of the failure messages of `ocean-azure`: `2024-07` or `2024-08`. Default 2024-07.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aks_messages: AksMessages,
 }
 
 impl Default for OceanOptions {
@@ -416,6 +432,7 @@ impl Default for OceanOptions {
             technical_timeout_ms: None,
             connectivity_timeout_ms: 5 * MINUTE,
             controller_reports: true,
+            aks_messages: AksMessages::default(),
         }
     }
 }

@@ -142,6 +142,9 @@ fn blocking(forecast: &Forecast) -> String {
             let _ = writeln!(out, "    cause:  {line}");
         }
         let _ = writeln!(out, "    remedy: {}", f.remedy);
+        if !f.advice.is_empty() {
+            let _ = writeln!(out, "    vendor: {}", f.advice);
+        }
     }
     out
 }

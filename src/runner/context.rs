@@ -1,5 +1,6 @@
 //! What a procedure works with during one call.
 
+use super::by_hand;
 use super::client::Ask;
 use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
 use super::outcome::{Failure, Reason};
@@ -61,19 +62,24 @@ impl Cx<'_> {
         if !node.left {
             node.fate = fate;
             node.why = why.into();
+            self.tables.unsaid.push(n);
         }
     }
     /// A failure in this procedure's words.
     pub fn failure(&self, reason: Reason, cause: impl Into<String>) -> Failure {
-        Failure::new(reason, self.options.procedure, cause)
+        Failure::new(reason, self.options, cause)
     }
     /// Whether all owners the batch touched are whole.
     pub fn is_whole(&self) -> bool {
         self.tables.owners.are_whole()
     }
-    /// Why they are not.
+    /// Why they are not, and what was created by hand meanwhile: it may have the room that they lack.
     pub fn not_whole(&self) -> String {
-        self.tables.owners.behind(self.view, &self.common.marks).join("; ")
+        let mut lines = self.tables.owners.behind(self.view, &self.common.marks);
+        if !lines.is_empty() {
+            lines.extend(by_hand::created_since(self.view, self.common.began));
+        }
+        lines.join("; ")
     }
     /// A demand under `key`, made if new: its place in the list.
     pub fn demand(&mut self, key: String, group: String, machine: Option<String>, zone: Option<String>) -> u32 {
@@ -95,9 +101,12 @@ impl Cx<'_> {
     pub fn ensure(&mut self, demand: u32, total: u32) {
         let before = self.common.demands[demand as usize].total;
         self.common.demands[demand as usize].total = total;
+        let more = total.saturating_sub(before);
         if let Some(r) = self.common.report() {
-            r.launched += total.saturating_sub(before);
+            r.launched += more;
         }
+        let group = self.common.demands[demand as usize].group.clone();
+        self.wants_nodes(&group, more);
         self.ask(Ask::Ensure { demand, total });
     }
     /// New nodes that are Ready, by demand: a node counts for the first demand that its group, machine and zone match
@@ -141,13 +150,47 @@ impl Cx<'_> {
         got
     }
     /// Whether a refusal means that the server, not the rule, is the trouble.
-    pub fn note_answer(&mut self, answer: &Answer) {
-        let lost = matches!(answer, Answer::Unknown)
-            || matches!(answer, Answer::Refused { code, reason, .. } if *code == 503 || *code == 504 || reason == "ServiceUnavailable");
-        if !lost {
-            self.common.unreachable_since = None;
-        } else if self.common.unreachable_since.is_none() {
-            self.common.unreachable_since = Some(self.now);
+    pub fn note_answer(&mut self, ask: Ask, answer: &Answer) {
+        let said = match answer {
+            Answer::Unknown => "no answer",
+            Answer::Refused { code, reason, message, .. }
+                if *code == 503 || *code == 504 || reason == "ServiceUnavailable" =>
+            {
+                message
+            }
+            _ => {
+                self.common.unreachable_since = None;
+                return;
+            }
+        };
+        self.common.lost_call = format!("the last of them to {}: {said}", self.ask_text(ask));
+        self.common.unreachable_since.get_or_insert(self.now);
+    }
+
+    /// What a call asks for, as the end of a sentence that begins with "to".
+    fn ask_text(&self, ask: Ask) -> String {
+        let node = |n: N| format!("node {}", self.node_name(n));
+        let pod = |p: P| self.common.pod_ids.get(p.at()).map_or("a pod".to_owned(), |p| format!("pod {}", p.text()));
+        let group = |g: u32| self.common.groups.get(g as usize).map_or("a group".to_owned(), |g| format!("group {g}"));
+        match ask {
+            Ask::Cordon(n) | Ask::CordonAgain(n) => format!("cordon {}", node(n)),
+            Ask::Uncordon(n) => format!("uncordon {}", node(n)),
+            Ask::Taint(n) => format!("taint {}", node(n)),
+            Ask::Untaint(n) => format!("remove the taint of {}", node(n)),
+            Ask::Evict { pod: p, .. } => format!("evict {}", pod(p)),
+            Ask::Delete { pod: p, .. } => format!("delete {}", pod(p)),
+            Ask::GetPod(p) => format!("read {}", pod(p)),
+            Ask::GetNode(n) | Ask::LookNode(n) => format!("read {}", node(n)),
+            Ask::ListPods(n) | Ask::LookPods(n) => format!("list the pods of {}", node(n)),
+            Ask::Ensure { demand, total } => {
+                let group = self.common.demands.get(demand as usize).map_or("a group", |d| &d.group);
+                format!("launch {} of group {group}", super::count(total as usize, "new node"))
+            }
+            Ask::Freeze { group: g, .. } => format!("freeze {}", group(g)),
+            Ask::Unfreeze { group: g } => format!("unfreeze {}", group(g)),
+            Ask::Retire(n) => format!("terminate {}", node(n)),
+            Ask::Check { batch } => format!("run the check before batch {}", batch + 1),
+            Ask::AwaitApproval { batch } => format!("wait for the approval of batch {}", batch + 1),
         }
     }
 }

@@ -10,7 +10,6 @@ mod tests;
 use super::client::Ask;
 use super::context::Cx;
 use super::interface::{Announcement, Answer, Ms};
-use super::ocean;
 use super::outcome::Reason;
 use super::progress::Fate;
 use super::refs::N;
@@ -181,9 +180,6 @@ impl Cx<'_> {
         self.common.client.withdraw(|a| a == Ask::CordonAgain(n));
         let Some(node) = self.node(n).or_else(|| self.namesake(n)) else { return };
         let batch = self.common.batch_of(n);
-        if let Some(state) = (ocean::words(self.options.procedure).node)(Fate::Failed) {
-            self.say(Announcement::NodeState { node, state, message: why.clone() });
-        }
         self.say(Announcement::DrainFailed { batch, node, reason: word(reason), message: why });
     }
 }

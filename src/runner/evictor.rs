@@ -155,7 +155,8 @@ impl Evictor {
                     if forced { r.forced += 1 } else { r.evictions += 1 }
                 }
                 self.pods[p.at()].step = Step::Going;
-                if let (true, Some(pod)) = (forced, cx.pod(p)) {
+                // It may be gone already; then it is named all the same, if the view still has it.
+                if let (true, Some(pod)) = (forced, cx.tables.pods[p.at()]) {
                     let message = format!("deleted past its budgets: {}", self.pods[p.at()].why);
                     cx.say(Announcement::PodForced { batch, pod, message });
                 }

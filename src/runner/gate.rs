@@ -8,6 +8,7 @@ use super::client::Ask;
 use super::interface::{Announcement, Answer, Ms, Outbox, WaitFor};
 use super::outcome::Reason;
 use super::progress::Phase;
+use super::states::Doing;
 use super::{Progress, Runner};
 use crate::cluster::View;
 use serde::{Deserialize, Serialize};
@@ -164,7 +165,8 @@ impl Runner {
     /// Goes as far as it can between two batches at this moment.
     pub(super) fn step_gate(&mut self, now: Ms, view: View<'_>, gate: Gate, out: &mut Outbox) {
         if self.progress.common.stop.is_some() {
-            return self.conclude(now, view, Some((Reason::Stopped, String::new())), out);
+            self.doing(now, view, Doing::Stopping, out);
+            return self.conclude_stop(now, view, out);
         }
         let over = gate.until.is_some_and(|t| t <= now);
         match gate.stage {

@@ -314,6 +314,15 @@ impl WaitFor {
     }
 }
 
+/// A pod that is left on an old node, in its provider's terms.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodOfNode {
+    /// `namespace/name`.
+    pub pod: String,
+    /// The provider's word (`STAND_ALONE_POD`).
+    pub kind: &'static str,
+}
+
 /// Something worth telling: what the trace, the reports and an operator want to know and no call shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Announcement {
@@ -340,12 +349,27 @@ pub enum Announcement {
     },
     /// An old node entered a state of its provider's enum (`TO_BE_REPLACED`, `REQUIRES_MANUAL_MIGRATION`).
     NodeState {
-        /// Which.
-        node: NodeIdx,
+        /// Its name: the node itself may be gone.
+        node: String,
         /// The provider's word.
         state: &'static str,
         /// Why, where there is more to say; empty if not.
         message: String,
+        /// Its pods that would have to move, where the provider lists them by kind.
+        pods: Vec<PodOfNode>,
+    },
+    /// The scaling of a new pool entered a state of its provider's enum (`SCALING`, `PARTIAL_SUCCESS`).
+    PoolState {
+        /// The latest batch that wants new nodes of it.
+        batch: u32,
+        /// The group's name.
+        group: String,
+        /// The provider's word.
+        state: &'static str,
+        /// New nodes that are wanted so far, over all batches.
+        wanted: u32,
+        /// How many of them are Ready.
+        ready: u32,
     },
     /// A line that the imitated command prints, to the letter, without the newline.
     Line {

@@ -3,6 +3,7 @@
 //! [`Runner`] is the one state machine behind both worlds, simulated and live. It sees what the API could show, puts
 //! out calls and announcements, and keeps in [`Progress`] all that a restart needs.
 
+mod by_hand;
 mod client;
 mod context;
 mod cordons;
@@ -18,6 +19,7 @@ mod procedure;
 pub mod progress;
 pub mod refs;
 mod retire;
+mod states;
 pub mod surge;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -38,6 +40,7 @@ use look::Looks;
 use procedure::{End, ProcedureState};
 use progress::{Common, OldNode, Phase};
 use refs::{N, Tables};
+use states::Doing;
 use std::sync::Arc;
 
 /// How long the closing may take before it ends regardless (C).
@@ -81,7 +84,7 @@ impl Runner {
         for b in &intent.batches {
             starts.push(starts[starts.len() - 1] + b.len() as u32);
         }
-        let nodes = node_ids.iter().map(|_| OldNode::new()).collect();
+        let nodes = node_ids.iter().map(|_| OldNode::waiting()).collect();
         let common = Common {
             client: Client::new(intent.options.client()),
             node_ids,
@@ -101,6 +104,9 @@ impl Runner {
             gate_said: String::new(),
             concluding: None,
             not_uncordoned: Vec::new(),
+            lost_call: String::new(),
+            said_state: String::new(),
+            pools: Vec::new(),
         };
         let progress = Progress {
             now: 0,
@@ -240,6 +246,7 @@ impl Runner {
         self.ask_again_for_launches(now, view, out);
         self.advance(now, view, out);
         self.flush(now, view, out);
+        self.tell_nodes(view, out);
     }
 
     /// Asks once more for the totals of which launches failed: the total is absolute, so only what is missing is launched.
@@ -304,6 +311,8 @@ impl Runner {
         let (batches, nodes) = (self.progress.common.batches(), self.progress.common.nodes.len() as u32);
         out.announce(Announcement::MigrationStarted { batches, nodes });
         self.progress.common.began = now;
+        self.doing(now, view, Doing::Starting, out);
+        self.all_nodes_unsaid();
         let pending: Vec<_> = view
             .state
             .live_pods()
@@ -322,9 +331,6 @@ impl Runner {
         }
         if let Some((reason, cause)) = self.with(now, view, out, ocean::refuse_start) {
             return self.conclude(now, view, Some((reason, cause)), out);
-        }
-        if let Some(state) = ocean::words(intent.options.procedure).started {
-            out.announce(Announcement::State { batch: None, state });
         }
         self.freeze(now, view, out);
         self.progress.phase = Phase::CordonAll;
@@ -414,6 +420,14 @@ impl Runner {
         };
         let outcome = self.batch_outcome(next.as_ref().err().map(|e| e.0), failure.is_some());
         let batch = self.progress.common.batch;
+        let failed = matches!(next, Err((Outcome::Failed, _)));
+        self.with(now, view, out, |cx| {
+            cx.settle_pools();
+            if failed {
+                cx.doing(Doing::Failing);
+            }
+        });
+        self.tell_nodes(view, out);
         if let Some(r) = self.progress.common.report() {
             (r.end_ms, r.outcome, r.exit, r.failure) = (Some(now), Some(outcome), exit, failure.clone());
         }
@@ -424,8 +438,11 @@ impl Runner {
             Ok(()) if self.progress.common.batch >= self.progress.common.batches() => {
                 self.conclude(now, view, None, out)
             }
-            Ok(()) => self.wait_at(now, Stage::Soak, out),
-            Err((Outcome::Stopped, _)) => self.conclude(now, view, Some((Reason::Stopped, String::new())), out),
+            Ok(()) => {
+                self.doing(now, view, Doing::Starting, out);
+                self.wait_at(now, Stage::Soak, out);
+            }
+            Err((Outcome::Stopped, _)) => self.conclude_stop(now, view, out),
             Err((_, failure)) => {
                 self.progress.failure = failure;
                 self.close(now, view, Outcome::Failed, out);
@@ -456,18 +473,25 @@ impl Runner {
         }
         let batch = self.progress.common.batch;
         let behind = self.with(now, view, out, |cx| cx.not_whole());
-        let refused: Vec<&str> =
-            self.progress.common.nodes.iter().map(|n| n.why.as_str()).filter(|w| !w.is_empty()).collect();
+        let whys = self.progress.common.nodes.iter().map(|n| &n.why).filter(|w| !w.is_empty());
+        let refused: Vec<String> = whys.take(3).cloned().collect();
         let mut parts = vec![format!("batch {} of {} was under way", batch + 1, self.progress.common.batches())];
-        parts.extend((!behind.is_empty()).then_some(behind));
-        parts.extend(refused.iter().take(3).map(|s| (*s).to_owned()));
+        let state = self.progress.procedure.take();
+        let waits = state.as_ref().map_or(String::new(), |s| self.with(now, view, out, |cx| s.waits_for(cx)));
+        self.progress.procedure = state;
+        let is_told = waits.contains(&behind);
+        parts.extend((!waits.is_empty()).then_some(waits));
+        parts.extend((!is_told).then_some(behind));
+        parts.extend(refused);
         parts.join("; ")
     }
     /// Ends the migration: with a reason, or by what became of the nodes, once they were looked at a last time.
     fn conclude(&mut self, now: Ms, view: View<'_>, reason: Option<(Reason, String)>, out: &mut Outbox) {
-        let procedure = self.intent.options.procedure;
         let Some((reason, cause)) = reason else { return self.look_at_all(now, view, out) };
-        self.progress.failure = Some(Failure::new(reason, procedure, cause));
+        if reason.outcome() == Outcome::Failed {
+            self.doing(now, view, Doing::Failing, out);
+        }
+        self.progress.failure = Some(Failure::new(reason, &self.intent.options, cause));
         self.close(now, view, reason.outcome(), out);
     }
     /// Looks at every node that counts as replaced, before that is said of it.
@@ -509,6 +533,20 @@ impl Runner {
             self.close(now, view, outcome, out);
         }
     }
+
+    /// Ends a migration that was stopped as asked.
+    pub(super) fn conclude_stop(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        let c = &self.progress.common;
+        let left = c.node_ids.iter().zip(&c.nodes).filter(|(_, n)| !n.fate.is_replaced());
+        let left: Vec<String> = left.map(|(id, _)| id.name.clone()).collect();
+        let mut cause = format!("a stop was asked for; {} s after the start it was over", (now - c.began) / 1000);
+        if !left.is_empty() {
+            cause.push_str("; not replaced: ");
+            cause.push_str(&names(left));
+        }
+        self.conclude(now, view, Some((Reason::Stopped, cause)), out);
+    }
+
     /// The outcome of a migration whose every batch was worked through.
     fn by_nodes(&self) -> (Outcome, Option<Failure>) {
         let nodes = &self.progress.common.nodes;
@@ -533,27 +571,21 @@ impl Runner {
             .iter()
             .take(10)
             .map(|(i, n)| {
-                let name = &self.progress.common.node_ids[*i].name;
-                if n.why.contains(name.as_str()) { n.why.clone() } else { format!("node {name}: {}", n.why) }
+                let (name, why) = (&self.progress.common.node_ids[*i].name, n.reason());
+                if why.contains(name.as_str()) { why.to_owned() } else { format!("node {name}: {why}") }
             })
             .collect();
         if left.len() > 10 {
             causes.push(format!("and {} more", left.len() - 10));
         }
-        let failure = Failure::new(reason, self.intent.options.procedure, causes.join("; "));
+        let failure = Failure::new(reason, &self.intent.options, causes.join("; "));
         (reason.outcome(), Some(failure))
     }
     /// Leaves the cluster in order: freezes are lifted, and after a stop or failure what was cordoned and not drained
     /// is made schedulable again.
     fn close(&mut self, now: Ms, view: View<'_>, outcome: Outcome, out: &mut Outbox) {
         self.progress.procedure = None;
-        if self.progress.common.reports.last().is_some_and(|r| r.end_ms.is_none()) {
-            let (batch, failure) = (self.progress.common.batch, self.progress.failure.clone());
-            if let Some(r) = self.progress.common.report() {
-                (r.end_ms, r.outcome, r.failure) = (Some(now), Some(outcome), failure.clone());
-            }
-            out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
-        }
+        self.break_batch_off(now, view, outcome, out);
         self.progress.looks = Looks::default();
         self.progress.common.forget_all_calls();
         let procedure = self.intent.options.procedure;
@@ -562,6 +594,7 @@ impl Runner {
         // is not drained: nobody will come back to it.
         let undo = procedure.launches() || all_first || outcome == Outcome::Stopped;
         self.with(now, view, out, |cx| {
+            let mut uncordons = false;
             for n in (0..cx.common.nodes.len() as u32).map(N) {
                 let node = &cx.common.nodes[n.at()];
                 let taken_back = outcome == Outcome::Stopped
@@ -569,7 +602,11 @@ impl Runner {
                     || matches!(node.fate, Fate::Waiting | Fate::InProgress);
                 if undo && node.cordoned && !node.fate.is_replaced() && taken_back && cx.node(n).is_some() {
                     cx.ask(Ask::Uncordon(n));
+                    uncordons = true;
                 }
+            }
+            if uncordons {
+                cx.doing(Doing::Rescheduling);
             }
             for group in 0..cx.common.groups.len() as u32 {
                 cx.ask(Ask::Unfreeze { group });
@@ -578,7 +615,21 @@ impl Runner {
         self.progress.phase = Phase::Closing { since: now };
         self.progress.common.concluding = Some(outcome);
     }
-    fn end(&mut self, _now: Ms, _view: View<'_>, out: &mut Outbox) {
+    /// Ends the batch that is under way, if one is, because the migration ends.
+    fn break_batch_off(&mut self, now: Ms, view: View<'_>, outcome: Outcome, out: &mut Outbox) {
+        if self.progress.common.reports.last().is_none_or(|r| r.end_ms.is_some()) {
+            return;
+        }
+        self.with(now, view, out, |cx| cx.settle_pools());
+        self.tell_nodes(view, out);
+        let (batch, failure) = (self.progress.common.batch, self.progress.failure.clone());
+        if let Some(r) = self.progress.common.report() {
+            (r.end_ms, r.outcome, r.failure) = (Some(now), Some(outcome), failure.clone());
+        }
+        out.announce(Announcement::BatchFinished { batch, outcome, exit: None, failure });
+    }
+
+    fn end(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
         let mut outcome = self.progress.common.concluding.unwrap_or(Outcome::Failed);
         let left: Vec<String> = self
             .progress
@@ -586,24 +637,49 @@ impl Runner {
             .client
             .pending()
             .filter_map(|a| match a {
-                Ask::Uncordon(n) => Some(self.progress.common.node_ids[n.at()].name.clone()),
+                Ask::Uncordon(n) => Some(format!("{} (no answer)", self.progress.common.node_ids[n.at()].name)),
                 _ => None,
             })
             .chain(self.progress.common.not_uncordoned.iter().cloned())
             .collect();
         if outcome == Outcome::Stopped && !left.is_empty() {
             outcome = Outcome::Failed;
-            let cause = format!("still cordoned: {}", left.join(", "));
-            self.progress.failure =
-                Some(Failure::new(Reason::StopNotRescheduled, self.intent.options.procedure, cause));
+            let cause = format!("still cordoned: {}", names(left));
+            self.progress.failure = Some(Failure::new(Reason::StopNotRescheduled, &self.intent.options, cause));
+            self.doing(now, view, Doing::Failing, out);
         }
         self.progress.common.forget_all_calls();
-        if let Some(state) = ocean::words(self.intent.options.procedure).ended(outcome) {
-            out.announce(Announcement::State { batch: None, state });
+        self.finish(now, view, outcome, out);
+    }
+
+    /// The migration is over: nothing of it is under way any more.
+    fn finish(&mut self, now: Ms, view: View<'_>, outcome: Outcome, out: &mut Outbox) {
+        let cause = self.progress.failure.as_ref().map_or(String::new(), |f| f.cause.clone());
+        let stopped = self.progress.common.stop.is_some();
+        for node in self.progress.common.nodes.iter_mut().filter(|n| n.fate == Fate::InProgress) {
+            (node.fate, node.why) = match stopped {
+                true => (Fate::Waiting, String::new()),
+                false => (Fate::Failed, cause.clone()),
+            };
         }
         self.progress.phase = Phase::Ended;
         self.progress.outcome = Some(outcome);
+        self.all_nodes_unsaid();
+        self.tell_nodes(view, out);
+        self.doing(now, view, Doing::Ended(outcome), out);
         out.announce(Announcement::MigrationFinished { outcome, failure: self.progress.failure.clone() });
+    }
+
+    /// Ends at once and without a call, with this failure: the world in which it runs does not go on.
+    pub fn abandon(&mut self, now: Ms, view: View<'_>, failure: Failure, out: &mut Outbox) {
+        if self.progress.outcome.is_some() {
+            return;
+        }
+        self.doing(now, view, Doing::Failing, out);
+        self.progress.procedure = None;
+        self.progress.failure = Some(failure);
+        self.break_batch_off(now, view, Outcome::Failed, out);
+        self.finish(now, view, Outcome::Failed, out);
     }
 
     // --- inputs ---
@@ -649,7 +725,7 @@ impl Runner {
         let Some(ask) = self.progress.common.client.open.remove(&id) else { return };
         // A check's program and a person's approval say nothing of the API server.
         if !ask.is_gate() {
-            self.with(now, view, out, |cx| cx.note_answer(&answer));
+            self.with(now, view, out, |cx| cx.note_answer(ask, &answer));
         }
         match ask {
             Ask::CordonAgain(n) => return self.with(now, view, out, |cx| cx.cordoned_again(n, &answer)),
@@ -686,9 +762,9 @@ impl Runner {
                 (Ask::Uncordon(n), Answer::Accepted | Answer::Unchanged) => {
                     self.progress.common.nodes[n.at()].cordoned = false
                 }
-                (Ask::Uncordon(n), Answer::Refused { .. }) => {
-                    let name = self.progress.common.node_ids[n.at()].name.clone();
-                    self.progress.common.not_uncordoned.push(name);
+                (Ask::Uncordon(n), Answer::Refused { message, .. }) => {
+                    let name = &self.progress.common.node_ids[n.at()].name;
+                    self.progress.common.not_uncordoned.push(format!("{name} ({message})"));
                 }
                 (Ask::Uncordon(_) | Ask::Unfreeze { .. }, Answer::Unknown) => {
                     self.with(now + CLOSING_RETRY_MS, view, out, |cx| cx.ask(ask));
@@ -764,4 +840,13 @@ impl Runner {
 /// `1 pod`, `2 pods`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `a, b, c and 4 more`.
+pub(crate) fn names(mut names: Vec<String>) -> String {
+    const NAMED: usize = 5;
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let named = names.join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
 }

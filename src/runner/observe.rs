@@ -1,9 +1,10 @@
 //! What a run tells a trace, in whichever world: the cluster it begins upon, and what the runner announces.
 
-use super::interface::{Announcement, Ms};
+use super::interface::{Announcement, Ms, PodOfNode};
 use super::outcome::{Failure, Outcome};
+use super::states::{pool_group, pool_words};
 use crate::cluster::{BudgetStatus, CPU, Idx, MEMORY, NodeIdx, PodIdx, View};
-use crate::trace::{Detail, EventKind, NodeRole, Observation};
+use crate::trace::{Detail, EventKind, NodeRole, Observation, PodDetail};
 
 /// The cluster at the start: every figure can be made from the trace alone.
 pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observation> {
@@ -80,11 +81,33 @@ pub fn announced(now: Ms, view: View<'_>, announcement: &Announcement) -> Option
             let detail = Detail { reason: Some(wait.reason().to_owned()), ..detail() };
             seen(EventKind::GateOpened).batch(*batch).detail(detail)
         }
-        Announcement::CommandReturned { .. }
-        | Announcement::Line { .. }
-        | Announcement::State { .. }
-        | Announcement::NodeState { .. }
-        | Announcement::PodForced { .. } => return None,
+        Announcement::State { batch, state } => seen(EventKind::MigrationState)
+            .batch(*batch)
+            .detail(Detail { state: Some((*state).to_owned()), ..detail() }),
+        Announcement::NodeState { node, state, message, pods } => {
+            let kind = |p: &PodOfNode| PodDetail { pod: p.pod.clone(), kind: p.kind.to_owned() };
+            seen(EventKind::NodeState).detail(Detail {
+                node_name: Some(node.clone()),
+                state: Some((*state).to_owned()),
+                message: Some(message.clone()).filter(|m| !m.is_empty()),
+                pod_details: pods.iter().map(kind).collect(),
+                ..detail()
+            })
+        }
+        Announcement::PoolState { batch, group, state, wanted, ready } => {
+            seen(EventKind::PoolState).batch(*batch).group(pool_group(view, group)).detail(Detail {
+                state: Some((*state).to_owned()),
+                nodes: Some(*ready),
+                message: Some(pool_words(*ready, *wanted)),
+                ..detail()
+            })
+        }
+        Announcement::PodForced { batch, pod, message } => {
+            let node = view.state.pods[*pod].node;
+            let detail = Detail { message: Some(message.clone()), ..detail() };
+            seen(EventKind::PodForced).batch(*batch).pod(*pod).node(node).detail(detail)
+        }
+        Announcement::CommandReturned { .. } | Announcement::Line { .. } => return None,
     })
 }
 

@@ -3,9 +3,11 @@
 //! Ocean's messages are to the letter those of its documentation; where a procedure has no published wording for a
 //! condition, the words are ours. `docs/outcomes.md` is this table, and a test holds the two together.
 
-use crate::plan::options::ProcedureKind;
+use crate::plan::Options;
+use crate::plan::options::{AksMessages, ProcedureKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How a batch or a migration ended.
@@ -49,22 +51,30 @@ pub struct Failure {
     pub reason: String,
     /// The imitated system's message, to the letter where it has one.
     pub message: String,
-    /// What brought it about: the pod, the node, the budget, the filter that refused.
+    /// What brought it about: the pod, the node, the budget, the filter that refused. Never empty.
     pub cause: String,
     /// What would lift it.
     pub remedy: String,
+    /// What the imitated system's own documentation advises for this message, to the letter; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub advice: String,
 }
 
 impl Failure {
-    /// A failure in the words of a procedure.
-    pub fn new(reason: Reason, procedure: ProcedureKind, cause: impl Into<String>) -> Failure {
+    /// A failure in the words of the procedure of `options`. A cause is owed: without one the condition of the reason stands
+    /// in its place.
+    pub fn new(reason: Reason, options: &Options, cause: impl Into<String>) -> Failure {
+        let cause = cause.into();
+        debug_assert!(!cause.trim().is_empty(), "{} without a cause", reason.code());
         Failure {
             reason: reason.code().into(),
-            message: reason.message(procedure).into(),
-            cause: cause.into(),
+            message: reason.message(options.procedure, options.ocean.aks_messages).into_owned(),
+            cause: if cause.trim().is_empty() { reason.condition().into() } else { cause },
             remedy: reason.remedy().into(),
+            advice: reason.advice(options.procedure).unwrap_or_default().into(),
         }
     }
+
     /// The same with a remedy that knows the object.
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Failure {
         self.remedy = remedy.into();
@@ -228,17 +238,30 @@ reasons! {
         "Plan again for the nodes that are left.";
 }
 
+/// The beginning of Ocean's messages, and what its newer page for AKS has in its place.
+const STOPPED: &str = "The migration has stopped due to ";
+const FAILED: &str = "The migration has failed due to ";
+
 impl Reason {
     /// The message in a procedure's words. Ocean's are those of its documentation (AKS: "Migration Failure Reasons";
     /// AWS: the same with its own wording), with the Markdown of a link taken off.
-    pub fn message(self, procedure: ProcedureKind) -> &'static str {
-        match procedure {
+    pub fn message(self, procedure: ProcedureKind, aks: AksMessages) -> Cow<'static, str> {
+        let message = match procedure {
             ProcedureKind::OceanAzure => self.aks_message(),
             ProcedureKind::OceanAws => self.aws_message(),
             ProcedureKind::KubectlDrain | ProcedureKind::Surge => None,
         }
-        .unwrap_or(self.own_message())
+        .unwrap_or(self.own_message());
+        // The newer page words all of them anew but the last, on old nodes that cannot be rescheduled.
+        let newer = procedure == ProcedureKind::OceanAzure
+            && aks == AksMessages::August2024
+            && self != Reason::StopNotRescheduled;
+        match message.strip_prefix(STOPPED).filter(|_| newer) {
+            Some(rest) => Cow::Owned(format!("{FAILED}{rest}")),
+            None => Cow::Borrowed(message),
+        }
     }
+
     fn aks_message(self) -> Option<&'static str> {
         Some(match self {
             Reason::Connectivity => {
@@ -261,6 +284,7 @@ impl Reason {
             _ => return None,
         })
     }
+
     fn aws_message(self) -> Option<&'static str> {
         Some(match self {
             Reason::Connectivity => {
@@ -279,6 +303,41 @@ impl Reason {
             }
             Reason::StopNotRescheduled => {
                 "The migration has stopped due to failure to reschedule old instances during migration stop process."
+            }
+            _ => return None,
+        })
+    }
+
+    /// What Ocean's page for AKS says after the message ("Migration Failure Reasons"), to the letter. Its page for EKS says the
+    /// same of instances and of an AWS account (C: the words are those for AKS, with these two put in).
+    pub fn advice(self, procedure: ProcedureKind) -> Option<&'static str> {
+        let on_aks = match procedure {
+            ProcedureKind::OceanAzure => true,
+            ProcedureKind::OceanAws => false,
+            ProcedureKind::KubectlDrain | ProcedureKind::Surge => return None,
+        };
+        Some(match self {
+            Reason::Connectivity => "Refer to the troubleshooting topic for your version of the Ocean Controller.",
+            Reason::NoNewNodes => {
+                "Review all your workload's requirements and ensure that the required Virtual Node Groups exist to comply with those requirements."
+            }
+            Reason::TechnicalTimeout | Reason::Horizon => {
+                "Try running the migration with smaller node groups. Group the nodes according to labels or by similar configuration requirements."
+            }
+            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
+                "This occurs if unscheduled or unready pods are in the cluster after the draining time threshold has passed. Verify that no new workloads are manually created during the migration."
+            }
+            Reason::NodesNotTerminated | Reason::StopNotTerminated if on_aks => {
+                "This failure occurs if Ocean cannot terminate some or all of the migration nodes. Ensure you have the correct permissions and role definitions for the Delete Nodes action in your Azure account."
+            }
+            Reason::NodesNotTerminated | Reason::StopNotTerminated => {
+                "This failure occurs if Ocean cannot terminate some or all of the migration instances. Ensure you have the correct permissions and role definitions for the Delete Instances action in your AWS account."
+            }
+            Reason::StopNotRescheduled if on_aks => {
+                "This failure occurs if Ocean cannot reschedule the old nodes for the migration after you have stopped the migration. Validate the connectivity and permissions for the Uncordon Node action in the Kubernetes cluster."
+            }
+            Reason::StopNotRescheduled => {
+                "This failure occurs if Ocean cannot reschedule the old instances for the migration after you have stopped the migration. Validate the connectivity and permissions for the Uncordon Node action in the Kubernetes cluster."
             }
             _ => return None,
         })
@@ -310,6 +369,20 @@ pub fn table() -> String {
             r.remedy()
         );
     }
+    t.push_str(
+        "\n## Ocean's own advice\n\n\
+         What Ocean's page for AKS says after each message, to the letter; it is the field `advice` of a failure, beside our\n\
+         `remedy`. With `options.ocean.aks_messages: 2024-08` the messages of `ocean-azure` are worded as on the vendor's newer\n\
+         page, which has \"failed\" for \"stopped\" in six of the seven. For `ocean-aws` the advice is the same, of instances and\n\
+         of an AWS account.\n\n\
+         | reason | `ocean-azure`, wording of 2024-08 | advice on AKS | advice on EKS |\n\
+         |---|---|---|---|\n",
+    );
+    for r in Reason::ALL {
+        let (azure, aws) = (ProcedureKind::OceanAzure, ProcedureKind::OceanAws);
+        let (Some(aks), Some(eks)) = (r.advice(azure), r.advice(aws)) else { continue };
+        let _ = writeln!(t, "| `{}` | {} | {aks} | {eks} |", r.code(), r.message(azure, AksMessages::August2024));
+    }
     t
 }
 
@@ -328,16 +401,124 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_distinct_and_every_ocean_message_has_a_reason() {
+    fn codes_are_distinct_and_every_ocean_message_has_a_reason_and_advice() {
         let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for p in [ProcedureKind::OceanAzure, ProcedureKind::OceanAws] {
-            let n: std::collections::BTreeSet<_> = Reason::ALL
-                .iter()
-                .map(|r| r.message(p))
-                .filter(|m| m.starts_with("The migration has stopped due to"))
-                .collect();
+            let of_ocean = |r: &&Reason| r.message(p, AksMessages::July2024).starts_with(STOPPED);
+            let n: std::collections::BTreeSet<_> =
+                Reason::ALL.iter().filter(of_ocean).map(|r| r.message(p, AksMessages::July2024)).collect();
             assert_eq!(n.len(), 7);
+            for r in Reason::ALL {
+                assert_eq!(r.advice(p).is_some(), of_ocean(&r), "{r:?}");
+            }
         }
+    }
+
+    /// Seed 000, "Migration Failure Reasons": each message and what stands after it, with the link's Markdown taken off.
+    const AKS: [(Reason, &str, &str); 7] = [
+        (
+            Reason::Connectivity,
+            "The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly.",
+            "Refer to the troubleshooting topic for your version of the Ocean Controller.",
+        ),
+        (
+            Reason::NoNewNodes,
+            "The migration has stopped due to the inability to spin up enough new nodes. Make sure all required Virtual Node Groups are configured.",
+            "Review all your workload's requirements and ensure that the required Virtual Node Groups exist to comply with those requirements.",
+        ),
+        (
+            Reason::TechnicalTimeout,
+            "The migration has stopped due to technical timeout.",
+            "Try running the migration with smaller node groups. Group the nodes according to labels or by similar configuration requirements.",
+        ),
+        (
+            Reason::PodsNotScheduled,
+            "The migration has stopped due to the failure to schedule pods for new nodes.",
+            "This occurs if unscheduled or unready pods are in the cluster after the draining time threshold has passed. Verify that no new workloads are manually created during the migration.",
+        ),
+        (
+            Reason::NodesNotTerminated,
+            "The migration has stopped due to failure to terminate old nodes.",
+            "This failure occurs if Ocean cannot terminate some or all of the migration nodes. Ensure you have the correct permissions and role definitions for the Delete Nodes action in your Azure account.",
+        ),
+        (
+            Reason::StopNotTerminated,
+            "The migration has stopped due to the failure to terminate old nodes during the migration Stop process.",
+            "This failure occurs if Ocean cannot terminate some or all of the migration nodes. Ensure you have the correct permissions and role definitions for the Delete Nodes action in your Azure account.",
+        ),
+        (
+            Reason::StopNotRescheduled,
+            "The migration has stopped due to failure to reschedule old nodes during the migration stop process.",
+            "This failure occurs if Ocean cannot reschedule the old nodes for the migration after you have stopped the migration. Validate the connectivity and permissions for the Uncordon Node action in the Kubernetes cluster.",
+        ),
+    ];
+
+    /// The same on EKS (MIGRATIONS §1, failure messages).
+    const EKS: [(Reason, &str); 7] = [
+        (
+            Reason::Connectivity,
+            "connectivity issues. Make sure the Spotinst controller is installed and working properly.",
+        ),
+        (
+            Reason::NoNewNodes,
+            "inability to spin up enough new instances. Make sure all required Virtual Node Groups are configured.",
+        ),
+        (Reason::TechnicalTimeout, "technical timeout."),
+        (Reason::PodsNotScheduled, "failure to schedule pods on new nodes."),
+        (Reason::NodesNotTerminated, "failure to terminate old instances."),
+        (Reason::StopNotTerminated, "failure to terminate old instances during migration stop process."),
+        (Reason::StopNotRescheduled, "failure to reschedule old instances during migration stop process."),
+    ];
+
+    fn failure(reason: Reason, procedure: ProcedureKind, aks_messages: AksMessages) -> Failure {
+        let mut options = Options { procedure, ..Options::default() };
+        options.ocean.aks_messages = aks_messages;
+        Failure::new(reason, &options, "node old-0")
+    }
+
+    #[test]
+    fn a_failure_has_the_message_and_the_advice_of_the_vendors_page() {
+        for (reason, message, advice) in AKS {
+            let f = failure(reason, ProcedureKind::OceanAzure, AksMessages::default());
+            assert_eq!((f.message.as_str(), f.advice.as_str()), (message, advice));
+            assert!(!f.remedy.is_empty() && f.remedy != advice, "our remedy stands beside it");
+        }
+        for (reason, message) in EKS {
+            let f = failure(reason, ProcedureKind::OceanAws, AksMessages::default());
+            assert_eq!(f.message, format!("The migration has stopped due to {message}"));
+            let of_azure = f.advice.contains("Azure") || f.advice.contains("nodes for the migration");
+            assert!(!f.advice.is_empty() && !of_azure, "{}", f.advice);
+        }
+        let own = failure(Reason::Connectivity, ProcedureKind::KubectlDrain, AksMessages::default());
+        assert_eq!(own.advice, "", "kubectl drain has no such page");
+    }
+
+    #[test]
+    fn the_newer_page_says_failed_in_six_of_the_seven() {
+        for (reason, message, _) in AKS {
+            let f = failure(reason, ProcedureKind::OceanAzure, AksMessages::August2024);
+            let expected = match reason {
+                Reason::StopNotRescheduled => message.to_owned(),
+                _ => message.replacen("has stopped", "has failed", 1),
+            };
+            assert_eq!(f.message, expected);
+            let aws = |aks| failure(reason, ProcedureKind::OceanAws, aks).message;
+            assert_eq!(aws(AksMessages::August2024), aws(AksMessages::July2024), "AWS has one wording");
+        }
+        let own = failure(Reason::BatchUnhealthy, ProcedureKind::OceanAzure, AksMessages::August2024);
+        assert!(
+            own.message.starts_with("The migration has stopped because"),
+            "a message of ours stays: {}",
+            own.message
+        );
+    }
+
+    #[test]
+    fn a_failure_of_an_older_journal_is_read() {
+        let f: Failure =
+            serde_json::from_str(r#"{"reason":"horizon","message":"m","cause":"c","remedy":"r"}"#).expect("read");
+        assert_eq!(f.advice, "");
+        assert!(!serde_json::to_string(&f).expect("written").contains("advice"));
     }
 }

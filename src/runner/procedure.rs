@@ -36,6 +36,10 @@ pub(crate) trait Procedure {
     fn resumed(&mut self, _cx: &mut Cx<'_>) {}
     /// Goes as far as it can at this moment; Some once the batch has ended. Called after every input.
     fn step(&mut self, cx: &mut Cx<'_>) -> Option<End>;
+    /// What it waits for at this moment, with the objects concerned; empty if it has nothing to say beyond what the runner knows.
+    fn waits_for(&self, _cx: &Cx<'_>) -> String {
+        String::new()
+    }
     /// When it must be stepped at the latest, if nothing else happens.
     fn next_wakeup(&self, cx_now: Ms) -> Option<Ms>;
 }
@@ -64,6 +68,14 @@ impl ProcedureState {
             ProcedureState::KubectlDrain(p) => &mut **p,
             ProcedureState::Ocean(p) => &mut **p,
             ProcedureState::Surge(p) => &mut **p,
+        }
+    }
+    /// See [`Procedure::waits_for`].
+    pub fn waits_for(&self, cx: &Cx<'_>) -> String {
+        match self {
+            ProcedureState::KubectlDrain(p) => p.waits_for(cx),
+            ProcedureState::Ocean(p) => p.waits_for(cx),
+            ProcedureState::Surge(p) => p.waits_for(cx),
         }
     }
     /// See [`Procedure::next_wakeup`].

@@ -147,11 +147,17 @@ pub(crate) struct OldNode {
     /// What a person should know of it, though it may be replaced all the same.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// Its batch saw its pods ready elsewhere, and its instance go where that was asked for.
+    #[serde(default)]
+    pub replaced: bool,
+    /// The provider's state of it that was announced last; empty for none.
+    #[serde(default)]
+    pub said: String,
 }
 
 impl OldNode {
-    /// One with which nothing was done.
-    pub fn new() -> OldNode {
+    /// A node whose batch has not begun.
+    pub fn waiting() -> OldNode {
         OldNode {
             fate: Fate::Waiting,
             cordoned: false,
@@ -165,8 +171,31 @@ impl OldNode {
             claimed: false,
             namesake: String::new(),
             note: String::new(),
+            replaced: false,
+            said: String::new(),
         }
     }
+
+    /// Why it was not replaced, or how it stands.
+    pub fn reason(&self) -> &str {
+        if self.why.is_empty() { self.fate.text() } else { &self.why }
+    }
+}
+
+/// New nodes of a group, over all batches, of a provider that has a word for their scaling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewPool {
+    pub group: String,
+    /// The latest batch that wanted some.
+    pub batch: u32,
+    /// How many were Ready when that batch began.
+    pub before: u32,
+    /// How many are wanted in all.
+    pub wanted: u32,
+    /// How many of them are Ready.
+    pub ready: u32,
+    /// The provider's state of it that was announced last.
+    pub said: String,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -245,8 +274,16 @@ pub(crate) struct Common {
     pub gate_said: String,
     /// How it ends once the closing is over.
     pub concluding: Option<Outcome>,
-    /// Nodes whose uncordoning was refused while closing.
+    /// Nodes whose uncordoning was refused while closing, with the refusal.
     pub not_uncordoned: Vec<String>,
+    /// The call that was refused for want of a server, or lost, last, in words.
+    #[serde(default)]
+    pub lost_call: String,
+    /// The provider's state of the migration that was announced last; empty for none.
+    #[serde(default)]
+    pub said_state: String,
+    #[serde(default)]
+    pub pools: Vec<NewPool>,
 }
 
 impl Common {

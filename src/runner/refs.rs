@@ -70,6 +70,8 @@ pub(crate) struct Tables {
     /// Pods in a terminal phase on old nodes, which no longer count as the node's but still have to go.
     pub terminal: FxHashMap<NodeIdx, Vec<PodIdx>>,
     pub owners: super::whole::Counts,
+    /// Old nodes whose provider's state may have changed within the input at hand.
+    pub unsaid: Vec<N>,
 }
 
 impl Tables {

@@ -142,6 +142,10 @@ impl Retire {
         }
         over
     }
+    /// Nodes that are awaited to go.
+    pub fn waiting(&self) -> Vec<N> {
+        self.nodes.iter().map(|l| l.n).collect()
+    }
     /// Nodes that are still there after the limit, in words.
     pub fn late(&self, cx: &Cx<'_>, nodes: &[N]) -> String {
         let names: Vec<&str> = nodes.iter().map(|n| cx.node_name(*n)).collect();

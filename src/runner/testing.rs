@@ -38,6 +38,8 @@ pub(crate) enum Meddling {
     Untaints(usize),
     /// Deletes the pod of this number, whose successor of the same name comes up on the n-th node.
     Replaces(usize, usize),
+    /// Creates a pod of this name that nothing schedules, made as the last spec of the catalogue.
+    CreatesByHand(&'static str),
 }
 
 pub(crate) struct World {
@@ -71,6 +73,10 @@ pub(crate) struct World {
     pub lines: Vec<(Ms, Stream, String)>,
     pub finished: Option<(Ms, Outcome, Option<Failure>)>,
     pub stop_at: Option<Ms>,
+    /// What the stop says of drained nodes.
+    pub stop_terminates: Option<bool>,
+    /// From then on every call is lost.
+    pub loses_from: Option<Ms>,
     /// What others do, and when.
     pub meddling: Vec<(Ms, Meddling)>,
     put: Option<PodIdx>,
@@ -100,6 +106,7 @@ impl World {
                 parent: None,
                 missing: false,
                 deleting: false,
+                created: None,
                 replicas: Some(on.len() as i64),
                 scale: ScaleSource::Replicas,
                 selector: Selector::Nothing,
@@ -151,6 +158,8 @@ impl World {
             lines: Vec::new(),
             finished: None,
             stop_at: None,
+            stop_terminates: None,
+            loses_from: None,
             meddling: Vec::new(),
             put: None,
             resume_always: false,
@@ -254,7 +263,12 @@ impl World {
                 }
             } else if stop == Some(at) {
                 self.stop_at = None;
-                runner.handle(at, self.view(), Input::Stop(StopMode { terminate_drained: None }), &mut out);
+                runner.handle(
+                    at,
+                    self.view(),
+                    Input::Stop(StopMode { terminate_drained: self.stop_terminates }),
+                    &mut out,
+                );
             } else {
                 runner.handle(at, self.view(), Input::Tick, &mut out);
             }
@@ -347,6 +361,10 @@ impl World {
                 self.state.set_phase(&self.catalog, after, Phase::Running);
                 self.state.set_ready(after, true, self.now);
                 vec![ObjId::Pod(before), ObjId::Pod(after)]
+            Meddling::CreatesByHand(name) => {
+                let spec = self.catalog.specs.indices().last().expect("there is a spec");
+                let name = self.state.make_name(name);
+                vec![ObjId::Pod(self.state.create_pod(&self.catalog, spec, name, self.now))]
             }
             Meddling::PutsPod(n) => {
                 let name = self.state.make_name("put");
@@ -395,7 +413,12 @@ impl World {
                 Output::Call(id, action) => {
                     let gate = matches!(action, Action::Check { .. } | Action::AwaitApproval { .. });
                     let set = if gate { self.gates.pop_front() } else { None };
-                    let (after, answer) = set.unwrap_or_else(|| (1, self.act(&action)));
+                    let lost = self.loses_from.is_some_and(|t| self.now >= t);
+                    let (after, answer) = match set {
+                        Some(set) => set,
+                        None if lost => (1, Answer::Unknown),
+                        None => (1, self.act(&action)),
+                    };
                     self.log.push(format!("{} {action:?} -> {answer:?}", self.now));
                     self.later(after, Due::Answer(id, answer));
                 }

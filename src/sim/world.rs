@@ -275,25 +275,22 @@ impl World {
     }
 
     fn give_up(&mut self, reason: &str, message: &str) {
-        let open = self.pending_summary();
-        self.ended = Some((
-            Outcome::Failed,
-            Some(Failure {
-                reason: reason.to_owned(),
-                message: format!("{message} ({} ms)", self.now),
-                cause: open,
-                remedy:
-                    "look at the findings and at the end of the trace; raise sim.horizon_ms if the run was only slow"
-                        .into(),
-            }),
-        ));
-        let failure = self.ended.as_ref().and_then(|e| e.1.as_ref());
-        self.observations.push(Observation::new(self.now, EventKind::MigrationFinished).detail(Detail {
-            outcome: Some(Outcome::Failed.text().to_owned()),
-            reason: failure.map(|f| f.reason.clone()),
-            message: failure.map(|f| f.message.clone()),
-            ..Detail::default()
-        }));
+        let failure = Failure {
+            reason: reason.to_owned(),
+            message: format!("{message} ({} ms)", self.now),
+            cause: self.pending_summary(),
+            remedy: "look at the findings and at the end of the trace; raise sim.horizon_ms if the run was only slow"
+                .into(),
+            advice: String::new(),
+        };
+        match &mut self.runner {
+            Some(runner) => {
+                let view = View { catalog: &self.catalog, state: &self.state };
+                runner.abandon(self.now, view, failure, &mut self.outbox);
+                self.take_outbox();
+            }
+            None => self.announce(Announcement::MigrationFinished { outcome: Outcome::Failed, failure: Some(failure) }),
+        }
     }
 
     fn pending_summary(&self) -> String {
@@ -606,6 +603,11 @@ impl World {
         }
         runner.handle(self.now, view, input, &mut self.outbox);
         self.runner_wakeup = runner.next_wakeup();
+        self.take_outbox();
+    }
+
+    /// Does what the runner has put out.
+    fn take_outbox(&mut self) {
         let items: Vec<Output> = self.outbox.drain().collect();
         for item in items {
             match item {

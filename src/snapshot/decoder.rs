@@ -352,6 +352,9 @@ fn notice_missing(b: &mut Builder) {
 fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i64>) -> Snapshot {
     let taken = taken_unix_ms.unwrap_or(b.latest);
     b.catalog.taken_unix_ms = taken;
+    for created in b.catalog.owners.iter_mut().filter_map(|o| o.created.as_mut()) {
+        *created -= taken;
+    }
     let mut state = State::new(&b.catalog);
     for node in read.nodes {
         let created = node.spec.created - taken;

@@ -64,6 +64,11 @@ fn scale_of(kind: OwnerKind) -> ScaleSource {
     }
 }
 
+/// When a person or a program outside the cluster created a workload; None if a controller did, or nobody says.
+fn created_by_hand(meta: &Meta<'_>) -> Option<i64> {
+    (meta.controller().is_none() && meta.creation_timestamp.is_some()).then(|| meta.created_ms())
+}
+
 impl Builder {
     /// Adds an owner and its names.
     fn add_owner(&mut self, owner: Owner) -> OwnerIdx {
@@ -89,6 +94,7 @@ impl Builder {
             parent: None,
             missing: false,
             deleting: false,
+            created: None,
             replicas: None,
             scale: scale_of(kind),
             selector: Selector::Nothing,
@@ -115,6 +121,7 @@ impl Builder {
         let mut owner = self.bare_owner(api_version, kind, ns, &w.metadata.name, &w.metadata.uid);
         let spec = &w.spec;
         owner.deleting = w.metadata.deletion_timestamp.is_some();
+        owner.created = created_by_hand(&w.metadata);
         owner.selector = self.selector(spec.selector.as_ref());
         owner.min_ready_ms = spec.min_ready_seconds.saturating_mul(1000);
         if owner.scale == ScaleSource::Replicas {
@@ -143,6 +150,7 @@ impl Builder {
         let ns = self.namespace(rc.metadata.ns());
         let mut owner = self.bare_owner(api_version, kind, ns, &rc.metadata.name, &rc.metadata.uid);
         owner.deleting = rc.metadata.deletion_timestamp.is_some();
+        owner.created = created_by_hand(&rc.metadata);
         owner.replicas = Some(rc.spec.replicas.unwrap_or(1));
         owner.selector = self.map_selector(rc.spec.selector.as_ref());
         owner.min_ready_ms = rc.spec.min_ready_seconds.saturating_mul(1000);

@@ -97,6 +97,9 @@ impl MetricsBuilder {
             EventKind::PodReady => self.pod_ready(e),
             EventKind::PodUnschedulable => self.pod_unschedulable(e),
             EventKind::GateWaiting | EventKind::GateOpened | EventKind::NodeWarning => {}
+            EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState | EventKind::PodForced => {
+                self.out.states.observe(e);
+            }
         }
     }
 

@@ -154,6 +154,8 @@ fn happened(kind: EventKind) -> &'static str {
         EventKind::NodeWarning => "warned of",
         EventKind::GateWaiting => "waited",
         EventKind::GateOpened => "allowed to start",
+        EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState => "changed its state",
+        EventKind::PodForced => "deleted past its budgets",
     }
 }
 
@@ -199,12 +201,14 @@ impl Labels {
 
 fn subject(e: &Event, node: Option<&str>) -> Option<String> {
     match e.event {
-        EventKind::MigrationStarted | EventKind::MigrationFinished => Some("migration".to_owned()),
+        EventKind::MigrationStarted | EventKind::MigrationFinished | EventKind::MigrationState => {
+            Some("migration".to_owned())
+        }
         EventKind::BatchStarted | EventKind::BatchFinished | EventKind::GateWaiting | EventKind::GateOpened => {
             Some(format!("batch {}", e.batch?))
         }
         EventKind::BudgetChanged => Some(format!("budget {}", e.budget.as_ref()?)),
-        EventKind::NodeLaunchRequested | EventKind::NodeLaunchFailed => {
+        EventKind::NodeLaunchRequested | EventKind::NodeLaunchFailed | EventKind::PoolState => {
             Some(format!("group {}", e.group.as_deref().unwrap_or("no group")))
         }
         _ if e.pod.is_some() => e.owner.clone().or_else(|| Some(format!("pod {}", e.pod.as_ref()?))),
@@ -236,7 +240,8 @@ fn detail(e: &Event, node: Option<String>) -> String {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        EventKind::EvictionAccepted | EventKind::PodBound => node.unwrap_or_default(),
+        EventKind::EvictionAccepted | EventKind::PodBound | EventKind::PodForced => node.unwrap_or_default(),
+        EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState => e.state.clone().unwrap_or_default(),
         _ => String::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! One line of a trace: what happened, when, and to what.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What kind of thing happened; the wire form is snake_case.
@@ -8,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[allow(missing_docs)] // the names are the documentation; the table in docs/outputs.md explains each
 pub enum EventKind {
     MigrationStarted,
+    MigrationState,
+    NodeState,
+    PoolState,
     BatchStarted,
     NodeCordoned,
     NodeLaunchRequested,
@@ -17,6 +21,7 @@ pub enum EventKind {
     NodeNotReady,
     EvictionAccepted,
     EvictionRefused,
+    PodForced,
     BudgetChanged,
     PodTerminated,
     PodCreated,
@@ -33,6 +38,15 @@ pub enum EventKind {
     GateOpened,
     BatchFinished,
     MigrationFinished,
+}
+
+/// A pod that is left on an old node, in its provider's terms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PodDetail {
+    /// `namespace/name`.
+    pub pod: String,
+    /// The provider's word for its kind (`STAND_ALONE_POD`, `UNKNOWN`).
+    pub kind: String,
 }
 
 /// Which side of the migration a node stands on.
@@ -65,6 +79,9 @@ pub enum NodeRole {
 /// reason `Deleted`. `node_launch_requested` has `group` and in `nodes` how many more are asked for
 /// (1 if absent), or names the node. `node_cordoned`, `node_drained` and `drain_failed` carry the batch
 /// that they belong to, and evictions do; `node_added` of a launched node the batch it was launched for.
+///
+/// Where the provider's API has a word for it (`ocean-aws`, `ocean-azure`), `migration_state`, `node_state` (of an old node) and
+/// `pool_state` (of a group's new nodes, `nodes` of them Ready by then) say in `state` what it would say, whenever that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since the migration started.
@@ -153,6 +170,12 @@ pub struct Event {
     /// Wait before a batch: when it is over, or the limit of a check or approval; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
+    /// The provider's word for how a migration, an old node or a new pool stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Old node: its pods that would have to move, where the provider lists them by kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_details: Vec<PodDetail>,
     /// True for what only a simulator can know; comparison of two traces leaves these out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sim_only: bool,
@@ -191,6 +214,8 @@ impl Event {
             expected: None,
             outcome: None,
             until_ms: None,
+            state: None,
+            pod_details: Vec::new(),
             sim_only: false,
         }
     }

@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use super::builder::MetricsBuilder;
 use super::event::{Event, NodeRole};
+use super::states::ProviderStates;
 
 pub use super::capacity::{BySide, CapacityPoint};
 
@@ -72,6 +73,13 @@ pub struct Metrics {
     pub node_ms_by_side: BySide<u64>,
     /// Millionths of the currency unit for all nodes over the run; none if any price is unknown.
     pub cost_micros: Option<u64>,
+    /// How all ended in the provider's words, where it has any.
+    #[serde(skip_serializing_if = "is_default")]
+    pub states: ProviderStates,
+}
+
+fn is_default(states: &ProviderStates) -> bool {
+    *states == ProviderStates::default()
 }
 
 impl Metrics {

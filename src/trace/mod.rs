@@ -13,6 +13,7 @@ mod lineage;
 pub mod metrics;
 pub mod observation;
 pub mod recorder;
+pub mod states;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod time;
@@ -20,7 +21,8 @@ pub mod time;
 pub use builder::MetricsBuilder;
 pub use compare::{Comparison, Difference, compare};
 pub use delays::SeenDelays;
-pub use event::{Event, EventKind, NodeRole};
+pub use event::{Event, EventKind, NodeRole, PodDetail};
 pub use metrics::Metrics;
 pub use observation::{Detail, Observation};
 pub use recorder::{Recorder, TraceError, read_jsonl};
+pub use states::ProviderStates;

@@ -1,6 +1,6 @@
 //! An event as it is kept while a run goes on: indices instead of names, so that a million of them are small.
 
-use super::event::{Event, EventKind, NodeRole};
+use super::event::{Event, EventKind, NodeRole, PodDetail};
 use crate::cluster::{BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 
 /// An event with indices; [`Observation::render`] gives it names.
@@ -44,6 +44,10 @@ pub struct Detail {
     pub role: Option<NodeRole>,
     pub machine_type: Option<String>,
     pub until_ms: Option<u64>,
+    pub state: Option<String>,
+    pub pod_details: Vec<PodDetail>,
+    /// Name of a node that the cluster may no longer have.
+    pub node_name: Option<String>,
     pub sim_only: bool,
 }
 
@@ -136,6 +140,11 @@ impl Observation {
             e.requested_memory_bytes = d.requested_memory_bytes;
             e.role = d.role;
             e.until_ms = d.until_ms;
+            e.state.clone_from(&d.state);
+            e.pod_details.clone_from(&d.pod_details);
+            if let Some(name) = &d.node_name {
+                e.node = Some(name.clone());
+            }
             e.sim_only = d.sim_only;
             if let Some(machine) = &d.machine_type {
                 e.machine_type = Some(machine.clone());

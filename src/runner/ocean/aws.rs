@@ -1,7 +1,8 @@
 //! Ocean on EKS: its words (MIGRATIONS §1, AWS bodies).
 
-use super::{Stage, Words};
-use crate::runner::Fate;
+use super::Words;
+use crate::runner::Outcome;
+use crate::runner::states::{Doing, NodeIs};
 
 /// Every state of a migration.
 pub const STATES: [&str; 13] = [
@@ -20,35 +21,36 @@ pub const STATES: [&str; 13] = [
     "FINISHED",
 ];
 
-/// The published states of an instance; others are not known (C: none is told).
+/// The published states of an instance. Others are not known, so none is shown for them (C).
 pub const INSTANCE_STATES: [&str; 1] = ["REQUIRES_MANUAL_MIGRATION"];
 
-/// See the module.
-pub(super) const WORDS: Words = Words {
-    started: Some("STARTING"),
-    completed: Some("FINISHED"),
-    partly: Some("FINISHED_ERROR"),
-    failed: Some("FINISHED_ERROR"),
-    stopped: Some("STOPPED"),
-    stopping: Some("STOPPING"),
-    rescheduling: Some("RESCHEDULE_NODES"),
-    failing: Some("ERROR"),
-    stage,
-    node,
-};
+/// The kinds of a pod of an instance: one without a controller, and any other.
+pub const POD_KINDS: [&str; 2] = ["STAND_ALONE_POD", "UNKNOWN"];
 
-fn stage(stage: &Stage) -> Option<&'static str> {
-    Some(match stage {
-        Stage::Start | Stage::Cordon => "STARTING",
-        Stage::Replacements => "AWAIT_REPLACEMENTS",
-        Stage::Drain => "DRAIN_NODES",
-        Stage::Validate => "VALIDATE_DRAIN",
-        Stage::Unscheduled => "HANDLE_UNSCHEDULE",
-        Stage::Terminate => "TERMINATE_NODES",
-        Stage::AwaitTermination => "AWAIT_TERMINATION",
+/// See the module.
+pub(super) const WORDS: Words = Words { doing, node, pool: |_| None, pod_kinds: Some(POD_KINDS) };
+
+/// The names are published, their order is not (C): the enum has no word for the time between two batches and while the next
+/// one's nodes are cordoned, so a batch begins as the migration did; what is awaited after a stop is part of `STOPPING`; a
+/// migration that left nodes out is `FINISHED_ERROR`.
+fn doing(doing: Doing) -> Option<&'static str> {
+    Some(match doing {
+        Doing::Starting => "STARTING",
+        Doing::AwaitingNodes => "AWAIT_REPLACEMENTS",
+        Doing::Draining => "DRAIN_NODES",
+        Doing::Validating => "VALIDATE_DRAIN",
+        Doing::AwaitingPods => "HANDLE_UNSCHEDULE",
+        Doing::Terminating => "TERMINATE_NODES",
+        Doing::AwaitingTermination => "AWAIT_TERMINATION",
+        Doing::Stopping => "STOPPING",
+        Doing::Failing => "ERROR",
+        Doing::Rescheduling => "RESCHEDULE_NODES",
+        Doing::Ended(Outcome::Completed) => "FINISHED",
+        Doing::Ended(Outcome::PartlyCompleted | Outcome::Failed) => "FINISHED_ERROR",
+        Doing::Ended(Outcome::Stopped) => "STOPPED",
     })
 }
 
-fn node(fate: Fate) -> Option<&'static str> {
-    (fate == Fate::HeldByStandAlone).then_some("REQUIRES_MANUAL_MIGRATION")
+fn node(is: NodeIs) -> Option<&'static str> {
+    (is == NodeIs::HeldByStandAlone).then_some("REQUIRES_MANUAL_MIGRATION")
 }

@@ -1,7 +1,8 @@
 //! Ocean on AKS: its words (MIGRATIONS §1, Azure bodies).
 
-use super::{Stage, Words};
-use crate::runner::Fate;
+use super::Words;
+use crate::runner::Outcome;
+use crate::runner::states::{Doing, NodeIs, PoolIs};
 
 /// Every status of a migration.
 pub const STATES: [&str; 5] = ["IN_PROGRESS", "COMPLETED", "PARTLY_COMPLETED", "FAILED", "STOPPED"];
@@ -21,32 +22,38 @@ pub const NODE_STATES: [&str; 7] = [
 pub const SCALE_STATES: [&str; 4] = ["SCALING", "COMPLETED", "FAILED", "PARTIAL_SUCCESS"];
 
 /// See the module.
-pub(super) const WORDS: Words = Words {
-    started: Some("IN_PROGRESS"),
-    completed: Some("COMPLETED"),
-    partly: Some("PARTLY_COMPLETED"),
-    failed: Some("FAILED"),
-    stopped: Some("STOPPED"),
-    stopping: None,
-    rescheduling: None,
-    failing: None,
-    stage,
-    node,
-};
+pub(super) const WORDS: Words = Words { doing, node, pool, pod_kinds: None };
 
-fn stage(stage: &Stage) -> Option<&'static str> {
-    // The status does not change from stage to stage; of the pools' scaling the beginning is told.
-    (*stage == Stage::Replacements).then_some("SCALING")
+/// The status is the same from the first stage to the last.
+fn doing(doing: Doing) -> Option<&'static str> {
+    Some(match doing {
+        Doing::Ended(Outcome::Completed) => "COMPLETED",
+        Doing::Ended(Outcome::PartlyCompleted) => "PARTLY_COMPLETED",
+        Doing::Ended(Outcome::Failed) => "FAILED",
+        Doing::Ended(Outcome::Stopped) => "STOPPED",
+        _ => "IN_PROGRESS",
+    })
 }
 
-fn node(fate: Fate) -> Option<&'static str> {
-    Some(match fate {
-        Fate::Waiting => "TO_BE_REPLACED",
-        Fate::InProgress => "IN_PROGRESS",
-        Fate::Drained | Fate::Retired => "REPLACED",
-        Fate::HeldByBudget => "NOT_REPLACED_DUE_TO_PDB",
-        Fate::HeldByRestriction => "NOT_REPLACED_DUE_TO_RSD",
-        Fate::HeldByStandAlone => "DID_NOT_REPLACE",
-        Fate::Invalid | Fate::Failed => "COULD_NOT_BE_REPLACED",
+/// `DID_NOT_REPLACE` is a node that nobody tried to replace and nobody will: the migration was stopped before it, or it has a pod
+/// without a controller that may not be evicted (C). A node that could not be replaced failed.
+fn node(is: NodeIs) -> Option<&'static str> {
+    Some(match is {
+        NodeIs::Waiting => "TO_BE_REPLACED",
+        NodeIs::InProgress => "IN_PROGRESS",
+        NodeIs::Replaced => "REPLACED",
+        NodeIs::HeldByBudget => "NOT_REPLACED_DUE_TO_PDB",
+        NodeIs::HeldByRestriction => "NOT_REPLACED_DUE_TO_RSD",
+        NodeIs::HeldByStandAlone | NodeIs::LeftOut => "DID_NOT_REPLACE",
+        NodeIs::NotReplaced => "COULD_NOT_BE_REPLACED",
+    })
+}
+
+fn pool(is: PoolIs) -> Option<&'static str> {
+    Some(match is {
+        PoolIs::Scaling => "SCALING",
+        PoolIs::Ready => "COMPLETED",
+        PoolIs::Partly => "PARTIAL_SUCCESS",
+        PoolIs::Failed => "FAILED",
     })
 }

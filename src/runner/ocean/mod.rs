@@ -17,11 +17,13 @@ use super::context::Cx;
 use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms};
 use super::look::{Found, Looks, some};
-use super::outcome::{Outcome, Reason};
+use super::names;
+use super::outcome::Reason;
 use super::procedure::{End, Procedure};
 use super::progress::Fate;
 use super::refs::N;
 use super::retire::{Left, Retire};
+use super::states::{Doing, NodeIs, PoolIs};
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
 use crate::plan::options::ProcedureKind;
@@ -53,44 +55,30 @@ pub enum Stage {
     AwaitTermination,
 }
 
-/// A cloud's words.
-pub(crate) struct Words {
-    pub started: Option<&'static str>,
-    completed: Option<&'static str>,
-    partly: Option<&'static str>,
-    failed: Option<&'static str>,
-    stopped: Option<&'static str>,
-    stopping: Option<&'static str>,
-    rescheduling: Option<&'static str>,
-    failing: Option<&'static str>,
-    stage: fn(&Stage) -> Option<&'static str>,
-    pub node: fn(Fate) -> Option<&'static str>,
-}
-
-impl Words {
-    /// The last state of a migration that ended so.
-    pub fn ended(&self, outcome: Outcome) -> Option<&'static str> {
-        match outcome {
-            Outcome::Completed => self.completed,
-            Outcome::PartlyCompleted => self.partly,
-            Outcome::Failed => self.failed,
-            Outcome::Stopped => self.stopped,
+impl Stage {
+    fn doing(self) -> Doing {
+        match self {
+            Stage::Start | Stage::Cordon => Doing::Starting,
+            Stage::Replacements => Doing::AwaitingNodes,
+            Stage::Drain => Doing::Draining,
+            Stage::Validate => Doing::Validating,
+            Stage::Unscheduled => Doing::AwaitingPods,
+            Stage::Terminate => Doing::Terminating,
+            Stage::AwaitTermination => Doing::AwaitingTermination,
         }
     }
 }
 
-const SILENT: Words = Words {
-    started: None,
-    completed: None,
-    partly: None,
-    failed: None,
-    stopped: None,
-    stopping: None,
-    rescheduling: None,
-    failing: None,
-    stage: |_| None,
-    node: |_| None,
-};
+/// A cloud's words: what its API says of a migration, an old node and a new pool; None for what it has no word for.
+pub(crate) struct Words {
+    pub doing: fn(Doing) -> Option<&'static str>,
+    pub node: fn(NodeIs) -> Option<&'static str>,
+    pub pool: fn(PoolIs) -> Option<&'static str>,
+    /// The kinds of a node's pods: without a controller, and any other.
+    pub pod_kinds: Option<[&'static str; 2]>,
+}
+
+const SILENT: Words = Words { doing: |_| None, node: |_| None, pool: |_| None, pod_kinds: None };
 
 /// The words of a procedure; those without a published enum have none.
 pub(crate) fn words(procedure: ProcedureKind) -> Words {
@@ -134,16 +122,9 @@ impl Ocean {
     fn enter(&mut self, cx: &mut Cx<'_>, stage: Stage, timeout: Option<Ms>) {
         self.stage = stage;
         self.deadline = timeout.map(|t| cx.now + t);
-        if let Some(state) = (words(cx.options.procedure).stage)(&stage) {
-            let batch = Some(cx.common.batch);
-            cx.say(Announcement::State { batch, state });
-        }
-    }
-    /// Sets a node's fate and tells it in the cloud's word.
-    fn decide(cx: &mut Cx<'_>, n: N, fate: Fate, why: String) {
-        cx.settle(n, fate, why.clone());
-        if let (Some(state), Some(node)) = ((words(cx.options.procedure).node)(fate), cx.tables.nodes[n.at()]) {
-            cx.say(Announcement::NodeState { node, state, message: why });
+        // To wait for the pods of the last batch is what stopping is; terminating is not.
+        if !(self.stopped && matches!(stage, Stage::Validate | Stage::Unscheduled)) {
+            cx.doing(stage.doing());
         }
     }
 
@@ -152,7 +133,7 @@ impl Ocean {
     fn cordon(&mut self, cx: &mut Cx<'_>) {
         self.enter(cx, Stage::Cordon, None);
         for n in self.nodes.clone() {
-            Self::decide(cx, n, Fate::InProgress, String::new());
+            cx.settle(n, Fate::InProgress, "");
             if cx.needs_cordon(n) {
                 cx.ask(Ask::Cordon(n));
             }
@@ -208,8 +189,10 @@ impl Ocean {
         None
     }
     /// Whether all new nodes are Ready.
-    fn arrived(&self, cx: &Cx<'_>) -> bool {
-        cx.arrived().iter().zip(&cx.common.demands).all(|(got, d)| *got >= d.total)
+    fn arrived(cx: &mut Cx<'_>) -> bool {
+        let arrived = cx.arrived();
+        cx.counted_nodes(&arrived);
+        arrived.iter().zip(&cx.common.demands).all(|(got, d)| *got >= d.total)
     }
     fn missing(&self, cx: &Cx<'_>) -> String {
         let lacks: Vec<String> = cx
@@ -267,7 +250,7 @@ impl Ocean {
                 continue;
             }
             let fate = if refused && cx.options.ocean.respect_pdb { Fate::HeldByBudget } else { Fate::Failed };
-            Self::decide(cx, n, fate, why.clone());
+            cx.settle(n, fate, why.clone());
             if let Some(node) = cx.node(n) {
                 let batch = cx.common.batch;
                 let reason = if fate == Fate::HeldByBudget { "PodDisruptionBudget" } else { "DrainingTimeout" };
@@ -304,7 +287,7 @@ impl Ocean {
         }
         self.enter(cx, Stage::Drain, Some(cx.options.ocean.draining_timeout_ms));
         for n in again {
-            Self::decide(cx, n, Fate::InProgress, String::new());
+            cx.settle(n, Fate::InProgress, "");
             self.evictor.plan(cx, n, 0);
             self.again_drained.push(n);
             self.nodes.push(n);
@@ -327,8 +310,13 @@ impl Ocean {
                 .unwrap_or(cx.options.procedure == ProcedureKind::OceanAzure && cx.options.terminates()),
             None => cx.options.terminates(),
         };
-        self.enter(cx, Stage::Terminate, None);
         let nodes = if terminates { Self::drained(cx) } else { Vec::new() };
+        if nodes.is_empty() {
+            // Nothing is terminated, so nothing is said of it.
+            (self.stage, self.deadline) = (Stage::AwaitTermination, None);
+            return;
+        }
+        self.enter(cx, Stage::Terminate, None);
         for n in nodes {
             self.retire.add(cx, n);
         }
@@ -355,15 +343,10 @@ impl Ocean {
     fn end(&self, cx: &mut Cx<'_>) -> End {
         for n in cx.common.here() {
             if cx.common.nodes[n.at()].fate.is_replaced() {
-                let fate = cx.common.nodes[n.at()].fate;
-                Self::decide(cx, n, fate, String::new());
+                cx.replaced(n);
             }
         }
         if self.stopped {
-            if let Some(state) = words(cx.options.procedure).rescheduling {
-                let batch = Some(cx.common.batch);
-                cx.say(Announcement::State { batch, state });
-            }
             return End::Stopped { failure: None };
         }
         let here = cx.common.here();
@@ -391,13 +374,9 @@ impl Ocean {
         End::Next { exit: None, failure: None }
     }
     fn abort(cx: &mut Cx<'_>, reason: Reason, cause: String) -> End {
-        if let Some(state) = words(cx.options.procedure).failing {
-            let batch = Some(cx.common.batch);
-            cx.say(Announcement::State { batch, state });
-        }
         for n in cx.common.here() {
             if cx.common.nodes[n.at()].fate == Fate::InProgress {
-                Self::decide(cx, n, Fate::Failed, cause.clone());
+                cx.settle(n, Fate::Failed, cause.clone());
             }
         }
         End::Abort { exit: None, failure: cx.failure(reason, cause) }
@@ -405,10 +384,7 @@ impl Ocean {
     /// A stop: nothing new is begun, what is under way is brought to an end.
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
-        if let Some(state) = words(cx.options.procedure).stopping {
-            let batch = Some(cx.common.batch);
-            cx.say(Announcement::State { batch, state });
-        }
+        cx.doing(Doing::Stopping);
         if matches!(self.stage, Stage::Start | Stage::Cordon | Stage::Replacements | Stage::Drain) {
             self.again.clear();
             self.settle_if_draining(cx);
@@ -430,16 +406,46 @@ impl Ocean {
         let since = [cx.common.unreachable_since, self.refused_since].into_iter().flatten().min();
         self.unreachable = since.map(|s| s + o.connectivity_timeout_ms);
         if self.unreachable.is_some_and(|t| cx.now >= t) {
-            let cause =
-                format!("calls were refused or lost for {} s; {}", o.connectivity_timeout_ms / 1000, self.trouble);
+            let mut cause = format!("calls were refused or lost for {} s", o.connectivity_timeout_ms / 1000);
+            // What is refused is told; what is lost is named.
+            for part in [&self.trouble, &cx.common.lost_call].into_iter().filter(|p| !p.is_empty()) {
+                cause.push_str("; ");
+                cause.push_str(part);
+            }
             return Some(Self::abort(cx, Reason::Connectivity, cause));
         }
         if self.technical.is_some_and(|t| cx.now >= t) {
-            let cause = format!("batch {} was under way ({:?}); {}", cx.common.batch + 1, self.stage, cx.not_whole());
+            let cause = format!(
+                "after {} s, batch {} of {} was under way: {}",
+                o.technical_timeout_ms.unwrap_or_default() / 1000,
+                cx.common.batch + 1,
+                cx.common.batches(),
+                self.awaited(cx)
+            );
             return Some(Self::abort(cx, Reason::TechnicalTimeout, cause));
         }
         None
     }
+    /// What the batch waits for, with its objects.
+    fn awaited(&self, cx: &Cx<'_>) -> String {
+        let named = |nodes: &[N]| names(nodes.iter().map(|n| cx.node_name(*n).to_owned()).collect());
+        let (what, more) = match self.stage {
+            Stage::Start | Stage::Cordon => (format!("cordoning {}", named(&self.nodes)), self.trouble.clone()),
+            Stage::Replacements => ("waiting for new nodes".to_owned(), self.missing(cx)),
+            Stage::Drain => {
+                let left = self.nodes.iter().flat_map(|n| self.evictor.remaining(cx, *n).0);
+                (format!("draining {}", named(&self.nodes)), left.take(5).collect::<Vec<_>>().join("; "))
+            }
+            Stage::Validate | Stage::Unscheduled => {
+                ("waiting for evicted pods to be scheduled and ready".to_owned(), cx.not_whole())
+            }
+            Stage::Terminate | Stage::AwaitTermination => {
+                ("waiting for old nodes to be terminated".to_owned(), self.retire.late(cx, &self.retire.waiting()))
+            }
+        };
+        if more.is_empty() { what } else { format!("{what}: {more}") }
+    }
+
     fn is_late(&self, cx: &Cx<'_>) -> bool {
         self.deadline.is_some_and(|d| cx.now >= d)
     }
@@ -453,7 +459,7 @@ impl Ocean {
             }
             Stage::Replacements => {
                 // Counting costs a look at every node, so only when one changed.
-                if std::mem::take(&mut self.dirty) && self.arrived(cx) {
+                if std::mem::take(&mut self.dirty) && Self::arrived(cx) {
                     self.drain(cx);
                 } else if self.is_late(cx) {
                     let cause = self.missing(cx);
@@ -567,6 +573,10 @@ impl Procedure for Ocean {
             }
         }
         None
+    }
+
+    fn waits_for(&self, cx: &Cx<'_>) -> String {
+        self.awaited(cx)
     }
 
     fn next_wakeup(&self, now: Ms) -> Option<Ms> {

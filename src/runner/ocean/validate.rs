@@ -7,7 +7,6 @@ use crate::groups::matching::moving_pods;
 use crate::plan::options::ProcedureKind;
 use crate::plan::preflight::{Facts, budget_never_met, restrict_scale_down, spot_affinity, stand_alone, two_budgets};
 use crate::runner::context::Cx;
-use crate::runner::interface::Announcement;
 use crate::runner::outcome::Reason;
 use crate::runner::progress::Fate;
 use crate::runner::refs::N;
@@ -39,12 +38,6 @@ pub(crate) fn refuse_start(cx: &mut Cx<'_>) -> Option<(Reason, String)> {
         match verdict {
             None => passed += 1,
             Some((fate, why)) => cx.settle(n, fate, why),
-        }
-        if let (Some(state), Some(node)) =
-            ((super::words(cx.options.procedure).node)(cx.common.nodes[n.at()].fate), cx.node(n))
-        {
-            let message = cx.common.nodes[n.at()].why.clone();
-            cx.say(Announcement::NodeState { node, state, message });
         }
     }
     if passed > 0 {
