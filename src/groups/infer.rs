@@ -89,7 +89,7 @@ fn pool_of(cluster: &Cluster, node: NodeIdx) -> Option<Pool> {
     if let Some(label) = POOL_LABELS.iter().find_map(|(key, _)| has(key)) {
         return Some(Pool { label: Some(label), text: catalog.text(label.1).to_string(), taints });
     }
-    let custom = custom_labels(catalog, labels);
+    let custom = custom_labels(catalog, &state.spec);
     let known: Vec<String> = custom
         .iter()
         .filter(|(_, v)| Some(*v) != labels.get(catalog.known.hostname) && *v != state.spec.name)
