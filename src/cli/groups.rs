@@ -12,7 +12,7 @@ use std::path::Path;
 /// Writes the groups that the nodes lack, and says on standard error what was written.
 ///
 /// # Errors
-/// Which cloud it is cannot be told, the file exists already, or it cannot be written.
+/// Nothing shows which cloud it is, the file exists already, or it cannot be written.
 pub(super) fn write(args: &DiscoverArgs, cluster: &Cluster) -> Result<()> {
     let Some(path) = &args.write_groups else { return Ok(()) };
     let asked = args.cloud.map(|c| match c {
@@ -21,7 +21,7 @@ pub(super) fn write(args: &DiscoverArgs, cluster: &Cluster) -> Result<()> {
     });
     let cloud = asked.or_else(|| Cloud::of(cluster)).ok_or_else(|| {
         anyhow!(
-            "--write-groups {}: neither groups nor nodes tell which cloud this is; say --cloud aws or --cloud azure",
+            "--write-groups {}: neither the groups nor the nodes show which cloud this is; say --cloud aws or --cloud azure",
             path.display()
         )
     })?;
@@ -83,7 +83,7 @@ fn said(path: &Path, cloud: Cloud, has_id: bool, missing: &MissingGroups) -> Vec
         lines.push("groups that were only read off the nodes are not Ocean's, and match none".into());
     }
     if !has_id {
-        lines.push("add the Ocean cluster's oceanId to each: neither groups nor nodes tell it".into());
+        lines.push("add the Ocean cluster's oceanId to each: neither the groups nor the nodes name it".into());
     }
     lines.extend(missing.beyond.iter().take(5).map(|p| format!("no virtual node group helps: {p}")));
     if missing.beyond.len() > 5 {

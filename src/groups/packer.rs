@@ -99,11 +99,7 @@ impl Packer for GroupPacker {
             GroupMatch::None { nearest: None } => Err("there is no node group".into()),
             GroupMatch::None { nearest: Some((group, differences)) } => {
                 let texts: Vec<&str> = differences.iter().map(|d| d.text.as_str()).collect();
-                Err(format!(
-                    "nearest group {}: {}",
-                    view.catalog.text(view.catalog.groups[group].name),
-                    texts.join("; ")
-                ))
+                Err(format!("nearest group {}: {}", view.catalog.text(view.catalog.groups[group].id), texts.join("; ")))
             }
         }
     }

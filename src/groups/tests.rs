@@ -418,6 +418,9 @@ fn by_pods_the_best_group_takes_most_of_them() {
     let GroupMatch::None { nearest: Some((_, d)) } = matcher.find(NodeIdx(3)) else { panic!("lost has a group") };
     assert_eq!(d.len(), 1, "only what stands in the way: {d:?}");
     assert!(d[0].text.ends_with("node selector asks for team=none"), "{}", d[0].text);
+    assert_eq!(d[0].remedy, "add label team=none to a");
+    let found = matcher.find(NodeIdx(3));
+    assert!(remedy(view(&c), NodeIdx(3), &found).starts_with("Add label team=none to a, or create "));
     // Without the group of the team its pods have none.
     let left = Matcher::new(view(&c), &templates, true, &[api]).find(NodeIdx(2));
     assert!(matches!(left, GroupMatch::None { .. }), "{left:?}");

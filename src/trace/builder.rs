@@ -134,9 +134,9 @@ impl MetricsBuilder {
         self.out
     }
 
-    /// Pods that are bound and stand for one that was moved.
+    /// Pods that are bound, not leaving, and stand for one that was moved.
     fn arrivals(&self) -> Vec<Arrival> {
-        let bound = |p: &&Pod| p.phase == Phase::Bound;
+        let bound = |p: &&Pod| p.phase == Phase::Bound && !p.lost;
         let moved = |p: &Pod| p.predecessor.is_some_and(|row| self.out.pods[row].moves > 0);
         let of = |p: &Pod| moved(p).then(|| p.node.map(|node| Arrival { pod: p.name.clone(), node })).flatten();
         self.pods.iter().filter(bound).filter_map(of).collect()

@@ -127,7 +127,10 @@ fn json_has_every_field_that_is_promised() {
             assert!(value.get(field).is_some(), "no {field} in {value}");
         }
     };
-    has(&result, "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice peak_nodes");
+    has(
+        &result,
+        "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice did_not_reach_ocean peak_nodes",
+    );
     has(&result, "node_hours cost outcomes seed snapshot_sha256 version");
     has(&result["duration_ms"], "min p50 p95 max");
     let each = |list: &str, fields: &str| {

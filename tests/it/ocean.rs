@@ -331,6 +331,20 @@ fn the_cloud_of_written_groups_is_told_or_asked_for() {
 }
 
 #[test]
+fn pools_read_off_the_nodes_only_stand_in_for_groups() {
+    let dir = Dir::new();
+    let [dump, _] = with_a_spare_node(&dir, aks("spare"));
+    let args = [&dump, "--nodes", "o0,o1,o2", "--procedure", "ocean-azure", "-o", "json"];
+    let forecast = plan(&dir, &args).json();
+    let told = finding(&forecast, "groups-stand-in");
+    assert!(
+        told["severity"] == "warning" && told["message"].as_str().is_some_and(|m| m.ends_with("(spare)")),
+        "{told}"
+    );
+    assert!(launched(&forecast) > 0 && !codes(&forecast).contains(&"source-group-only"));
+}
+
+#[test]
 fn that_ocean_is_imitated_is_said_once() {
     let dir = Dir::new();
     let [dump, groups] = with_a_spare_node(&dir, aks("spare"));
