@@ -104,7 +104,10 @@ pub struct InputArgs {
 
 /// `discover`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  nodeferry discover cluster.json --groups vngs.json -o json")]
+#[command(after_help = "\
+Examples:
+  nodeferry discover cluster.json --groups vngs.json -o json
+  nodeferry discover cluster.json --groups vngs.json --write-groups missing.json")]
 pub struct DiscoverArgs {
     /// Input.
     #[command(flatten)]
@@ -112,9 +115,27 @@ pub struct DiscoverArgs {
     /// Only these nodes (label selector).
     #[arg(long, short = 'l', value_name = "K=V")]
     pub selector: Option<String>,
+    /// Write a virtual node group (AWS: launchSpec) for every node that matches none: nodes alike share one. A file that exists is kept.
+    #[arg(long, value_name = "FILE")]
+    pub write_groups: Option<PathBuf>,
+    /// Overwrite the file of --write-groups.
+    #[arg(long, requires = "write_groups")]
+    pub overwrite: bool,
+    /// Whose virtual node groups to write. That of the groups and nodes if not given.
+    #[arg(long, value_enum, value_name = "aws|azure", requires = "write_groups")]
+    pub cloud: Option<Cloud>,
     /// How to print.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// A cloud of Ocean's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cloud {
+    /// EKS: `launchSpec`.
+    Aws,
+    /// AKS: `virtualNodeGroup`.
+    Azure,
 }
 
 /// `plan`.
@@ -168,6 +189,9 @@ pub struct PlanArgs {
     /// Leave nodes alone whose pods ask not to be scaled down.
     #[arg(long, value_name = "BOOL")]
     pub respect_restrict_scale_down: Option<bool>,
+    /// Whose free room spares the launch of a replacement (Ocean): ocean-nodes, any.
+    #[arg(long, value_name = "ocean-nodes|any")]
+    pub free_room: Option<String>,
     /// Pods that are unschedulable before the start: refuse (Ocean's rule), or ignore (only new ones count).
     #[arg(long, value_name = "refuse|ignore")]
     pub unscheduled_at_start: Option<String>,

@@ -14,6 +14,7 @@ use crate::live::{Client, LEASE_NAMESPACE};
 use crate::ops::journal_dir::{JournalDir, JournalWriter};
 use crate::ops::redact::Redaction;
 use crate::plan::Plan;
+use crate::plan::preflight::ocean_imitated;
 use crate::session::journal::{JOURNAL_VERSION, fold};
 use crate::session::{Began, End, Resumed, Session, Setup};
 use crate::snapshot::hex;
@@ -115,6 +116,10 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
     // Said before the proof, which takes a while, and not after it.
     if let Some(dir) = &args.journal {
         JournalDir::at(dir).vacant()?;
+    }
+    let procedure = plan.intent.options.procedure;
+    if procedure.is_ocean() {
+        say(&format!("note: {}", ocean_imitated::notice(procedure)));
     }
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;

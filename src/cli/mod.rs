@@ -3,6 +3,7 @@
 pub mod args;
 #[cfg(feature = "live")]
 pub mod execute;
+mod groups;
 pub mod journal;
 mod plan;
 #[cfg(feature = "live")]
@@ -158,6 +159,9 @@ fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
     let machine_types = asked.machine_types.as_deref();
     let loaded = input::cluster_of_dump(&sources, &asked.groups, machine_types, &control_plane, asked.strict)?;
     let cluster = &loaded.snapshot.cluster;
+    if args.write_groups.is_some() {
+        groups::write(&args, cluster)?;
+    }
     let mut found = discover(cluster);
     if let Some(selector) = &args.selector {
         let view = crate::cluster::View { catalog: &cluster.catalog, state: &cluster.state };

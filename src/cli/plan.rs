@@ -140,6 +140,9 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     if let Some(respect) = args.respect_restrict_scale_down {
         o.ocean.respect_restrict_scale_down = respect;
     }
+    if let Some(room) = &args.free_room {
+        o.ocean.free_room = room.parse().map_err(parsed).context("--free-room")?;
+    }
     match args.unscheduled_at_start.as_deref() {
         None => {}
         Some("refuse") => o.unscheduled_at_start = Some(UnscheduledAtStart::Refuse),

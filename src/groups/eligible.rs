@@ -11,7 +11,7 @@ pub struct Refusal {
     /// The group.
     pub group: GroupIdx,
     /// Stable code: `node-selector`, `node-affinity`, `taint`, `resources`, `pod-slots`, `host-port`, `volume-zone`, `attach-limit`,
-    /// `group-full`, `group-frozen`, `no-capacity`, `group-without-machines`.
+    /// `group-full`, `group-frozen`, `source-group`, `no-capacity`, `group-without-machines`.
     pub code: &'static str,
     /// What is so.
     pub text: String,
@@ -24,16 +24,8 @@ pub struct Refusal {
 pub fn refusal(view: View<'_>, template: &Template, shape: &PodShape, volumes: &VolumeNeeds) -> Option<Refusal> {
     let catalog = view.catalog;
     let no = |code, text| Some(Refusal { group: template.group, code, text });
-    if let Some((key, value)) = shape.node_selector.iter().find(|(k, v)| template.labels.get(*k) != Some(*v)) {
-        return no("node-selector", format!("node selector asks for {}={}", catalog.text(*key), catalog.text(*value)));
-    }
-    if let Some(affinity) =
-        shape.node_affinity.as_ref().filter(|a| !a.matches(&template.labels, UNNAMED, &catalog.names))
-    {
-        return no("node-affinity", format!("required node affinity asks for {}", selector_text(catalog, affinity)));
-    }
-    if let Some(taint) = shape.first_untolerated(&template.taints) {
-        return no("taint", format!("taint {} is not tolerated", taint_text(catalog, taint)));
+    if let Some(refusal) = constraint(catalog, template, shape) {
+        return Some(refusal);
     }
     if let Some(port) = shape.host_ports.iter().find(|p| template.daemon_ports.iter().any(|d| ports_conflict(p, d))) {
         return no("host-port", format!("host port {} is taken by a DaemonSet", port.port));
@@ -61,6 +53,21 @@ pub fn refusal(view: View<'_>, template: &Template, shape: &PodShape, volumes: &
         let count = limit.count.filter(|c| wanted > *c)?;
         no("attach-limit", format!("attaches {wanted} volumes of {}; a node takes {count}", catalog.text(limit.driver)))
     })
+}
+
+/// What of a pod's selector, affinity and tolerations keeps it from a node of the template; None if nothing does.
+pub fn constraint(catalog: &Catalog, template: &Template, shape: &PodShape) -> Option<Refusal> {
+    let no = |code, text| Some(Refusal { group: template.group, code, text });
+    if let Some((key, value)) = shape.node_selector.iter().find(|(k, v)| template.labels.get(*k) != Some(*v)) {
+        return no("node-selector", format!("node selector asks for {}={}", catalog.text(*key), catalog.text(*value)));
+    }
+    if let Some(affinity) =
+        shape.node_affinity.as_ref().filter(|a| !a.matches(&template.labels, UNNAMED, &catalog.names))
+    {
+        return no("node-affinity", format!("required node affinity asks for {}", selector_text(catalog, affinity)));
+    }
+    let taint = shape.first_untolerated(&template.taints)?;
+    no("taint", format!("taint {} is not tolerated", taint_text(catalog, taint)))
 }
 
 /// Whether a DaemonSet's pod runs on a node of the template (C/daemon `NodeShouldRunDaemonPod`).

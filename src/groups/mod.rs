@@ -10,17 +10,21 @@ pub mod headroom;
 pub mod infer;
 pub mod limits;
 pub mod matching;
+pub mod membership;
 pub mod pack;
 pub mod packer;
 pub mod price;
+pub mod remedy;
 pub mod template;
 pub mod volumes;
 
 pub use eligible::Refusal;
 pub use infer::{assign_groups, infer_groups};
-pub use matching::{Difference, GroupMatch, match_by_pods, match_node};
+pub use matching::{Difference, GroupMatch, Matcher, match_by_pods, match_node};
+pub use membership::is_oceans;
 pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};
 pub use packer::GroupPacker;
+pub use remedy::remedy;
 pub use template::{Template, Templates};
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ impl Shortage {
     }
 }
 
+/// Why nothing is launched in a group that is being left.
+pub const SOURCE_GROUP: &str = "it is being left, and Ocean launches only in Virtual Node Groups of its own";
+
 /// How to pack.
 #[derive(Clone, Debug, Default)]
 pub struct PackOptions {
@@ -73,12 +76,16 @@ pub struct PackOptions {
     pub prefer_home: bool,
     /// Use what is free on existing nodes first (ready, schedulable, not excluded).
     pub use_existing: bool,
+    /// Of existing nodes only those that count as Ocean's.
+    pub oceans_only: bool,
     /// Existing nodes that are not Ready yet but soon will be: their room is used first, whatever `use_existing` says.
     pub starting: Vec<NodeIdx>,
     /// Existing nodes that are about to go: neither used nor counted as headroom. They still count towards their group's maximum.
     pub exclude: Vec<NodeIdx>,
     /// Groups that may not be scaled up.
     pub frozen: Vec<GroupIdx>,
+    /// Groups that are being left: nothing is launched in them, and what they have is no home.
+    pub left: Vec<GroupIdx>,
     /// Launches under way: they count towards maxima and their room is used first.
     pub in_flight: Vec<Launch>,
     /// Combinations without capacity.
@@ -231,6 +238,7 @@ impl<'a> Packer<'a> {
     pub fn room(&self, template: usize) -> u32 {
         let t = &self.templates.all()[template];
         if self.options.frozen.contains(&t.group)
+            || self.options.left.contains(&t.group)
             || self.options.shortages.iter().any(|s| s.concerns(t.group, t.machine, t.zone))
         {
             return 0;
@@ -286,6 +294,9 @@ impl<'a> Packer<'a> {
         groups
             .filter_map(|(index, group)| {
                 let no = |code, text: String| Some(Refusal { group: index, code, text });
+                if self.options.left.contains(&index) {
+                    return no("source-group", SOURCE_GROUP.into());
+                }
                 let range = self.templates.range(index);
                 if range.is_empty() {
                     return no("group-without-machines", "no machine type of known size in any of its zones".into());

@@ -1,10 +1,11 @@
 //! The runner's packer: replacements for a batch's pods, from groups.
 
-use super::matching::{GroupMatch, match_by_pods, match_node};
+use super::matching::{GroupMatch, Matcher};
+use super::membership::left_groups;
 use super::pack::{Choice, PackOptions, pack};
 use super::template::Templates;
 use crate::cluster::*;
-use crate::plan::options::{Options, ProcedureKind};
+use crate::plan::options::{FreeRoom, Options, ProcedureKind};
 use crate::runner::interface::{Launch, NoLaunches, Packer, Packing, Unplaceable};
 use std::sync::Arc;
 
@@ -15,26 +16,38 @@ pub struct GroupPacker {
     options: PackOptions,
     /// Match nodes by the pods on them (Ocean on AWS).
     by_pods: bool,
+    /// One of Ocean's procedures, which launches nothing in the groups that old nodes leave.
+    ocean: bool,
 }
 
 impl GroupPacker {
     /// A packer for the cluster as it is before the migration.
-    ///
-    /// Ocean's procedures use Ocean's order of groups and keep its headroom; others prefer the group that a pod's node is of, then the
-    /// cheapest. All use what is free on nodes that stay.
     pub fn new(view: View<'_>, options: &Options) -> GroupPacker {
-        let ocean = options.procedure.is_ocean();
         GroupPacker {
             templates: Templates::new(view),
-            options: PackOptions {
-                choice: if ocean { Choice::Ocean } else { Choice::Cheapest },
-                prefer_home: !ocean,
-                use_existing: true,
-                headroom: ocean,
-                ..PackOptions::default()
-            },
+            options: Self::pack_options(options),
             by_pods: options.procedure == ProcedureKind::OceanAws,
+            ocean: options.procedure.is_ocean(),
         }
+    }
+    /// How a procedure packs, but for what depends on the nodes that go.
+    ///
+    /// Ocean's procedures use Ocean's order of groups, keep its headroom, and count free room on its own nodes only, if not asked otherwise;
+    /// others prefer the group that a pod's node is of, then the cheapest, and use what is free on all nodes that stay.
+    pub fn pack_options(options: &Options) -> PackOptions {
+        let ocean = options.procedure.is_ocean();
+        PackOptions {
+            choice: if ocean { Choice::Ocean } else { Choice::Cheapest },
+            prefer_home: !ocean,
+            use_existing: true,
+            oceans_only: ocean && options.ocean.free_room == FreeRoom::OceanNodes,
+            headroom: ocean,
+            ..PackOptions::default()
+        }
+    }
+    /// The groups that a procedure launches nothing in, for old nodes leave them.
+    fn left(&self, view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
+        if self.ocean { left_groups(view, old) } else { Vec::new() }
     }
     /// Who plans the new nodes: only procedures that launch them need anybody.
     pub fn of_procedure(view: View<'_>, options: &Options) -> Arc<dyn Packer> {
@@ -54,7 +67,8 @@ impl Packer for GroupPacker {
         // What the run launched and is not Ready yet; nodes of the snapshot that are not Ready may never be again.
         let launched = |n: &NodeIdx| !view.state.nodes[*n].ready && view.state.nodes[*n].created > 0;
         let starting = view.state.live_nodes().filter(launched).collect();
-        let options = PackOptions { exclude: old.to_vec(), starting, ..self.options.clone() };
+        let left = self.left(view, old);
+        let options = PackOptions { exclude: old.to_vec(), starting, left, ..self.options.clone() };
         let packed = pack(view, &self.templates, pods, &options);
         let reason =
             |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
@@ -77,19 +91,15 @@ impl Packer for GroupPacker {
                 .collect(),
         }
     }
-    fn match_node(&self, view: View<'_>, node: NodeIdx) -> Result<Option<GroupIdx>, String> {
-        let found = if self.by_pods { match_by_pods(view, &self.templates, node) } else { match_node(view, node) };
-        match found {
+    fn match_node(&self, view: View<'_>, node: NodeIdx, old: &[NodeIdx]) -> Result<Option<GroupIdx>, String> {
+        let left = self.left(view, old);
+        match Matcher::new(view, &self.templates, self.by_pods, &left).find(node) {
             GroupMatch::Default => Ok(None),
             GroupMatch::Group(group) => Ok(Some(group)),
             GroupMatch::None { nearest: None } => Err("there is no node group".into()),
             GroupMatch::None { nearest: Some((group, differences)) } => {
                 let texts: Vec<&str> = differences.iter().map(|d| d.text.as_str()).collect();
-                Err(format!(
-                    "nearest group {}: {}",
-                    view.catalog.text(view.catalog.groups[group].name),
-                    texts.join("; ")
-                ))
+                Err(format!("nearest group {}: {}", view.catalog.text(view.catalog.groups[group].id), texts.join("; ")))
             }
         }
     }

@@ -102,6 +102,9 @@ impl World {
     pub fn taint_node(&mut self, node: usize, taint: Taint) {
         self.nodes[node].0.taints.push(taint);
     }
+    pub fn provider_id(&mut self, node: usize, id: Sym) {
+        self.nodes[node].0.provider_id = Some(id);
+    }
     /// Adds `count` pods with these requests, changed by `edit`.
     pub fn pods(
         &mut self,
@@ -350,7 +353,8 @@ fn nodes_match_the_first_group_that_could_make_them() {
     w.group("third", &[("team", "y")], &[m], 10);
     w.node("bare", &[("topology.kubernetes.io/zone", "zz")], 1, 1);
     w.node("covered", &[("team", "y"), ("topology.kubernetes.io/zone", "za")], 1, 1);
-    w.node("none", &[("team", "y"), ("topology.kubernetes.io/zone", "zq")], 1, 1);
+    let elsewhere = [("team", "y"), ("topology.kubernetes.io/zone", "zq"), ("node.kubernetes.io/instance-type", "m9")];
+    w.node("elsewhere", &elsewhere, 1, 1);
     let tainted = w.node("tainted", &[], 1, 1);
     let taint = w.taint("a", "b");
     w.taint_node(tainted, taint);
@@ -358,24 +362,88 @@ fn nodes_match_the_first_group_that_could_make_them() {
     let got: Vec<GroupMatch> = (0..4).map(|n| match_node(view(&c), NodeIdx(n))).collect();
     assert_eq!(got[0], GroupMatch::Default);
     assert_eq!(got[1], GroupMatch::Group(second));
-    let GroupMatch::None { nearest: Some((g, d)) } = &got[2] else { panic!("{:?}", got[2]) };
-    assert_eq!((*g, d[0].text.as_str()), (second, "zone zq is not among the group's"));
+    // Zone and machine type are notes.
+    assert_eq!(got[2], GroupMatch::Group(second));
+    let templates = Templates::new(view(&c));
+    let notes = |n| Matcher::new(view(&c), &templates, false, &[]).notes(NodeIdx(n), second);
+    assert_eq!(notes(1), []);
+    let texts: Vec<(&str, String)> = notes(2).into_iter().map(|n| (n.code, n.text)).collect();
+    let (zone, kind) = ("zone zq is not among the group's", "machine type m9 is not among the group's");
+    assert_eq!(texts, [("zone", zone.to_owned()), ("machine-type", kind.to_owned())]);
     let GroupMatch::None { nearest: Some((_, d)) } = &got[3] else { panic!("{:?}", got[3]) };
     assert_eq!(d[0].text, "the group lacks taint a=b:NoSchedule");
 }
 
 #[test]
-fn discovery_by_pods_asks_who_can_host_them_all() {
+fn by_pods_the_best_group_takes_most_of_them() {
     let mut w = World::new();
     let small = w.machine("small", 1000, 4, None);
     let big = w.machine("big", 8000, 32, None);
-    w.group("a", &[], &[small], 50);
+    let a = w.group("a", &[], &[small], 50);
     let b = w.group("b", &[], &[big], 10);
-    let n = w.node("n", &[], 8000, 32);
-    w.pods("x", 1, 4000, 1, Some(n), keep);
-    w.pods("y", 1, 100, 1, Some(n), keep);
+    let api = w.group("api", &[("team", "api")], &[small], 10);
+    let taint = w.taint("team", "api");
+    w.catalog.groups[api].taints.push(taint);
+    let nodes: Vec<usize> = (0..4).map(|n| w.node(&format!("n{n}"), &[("team", "old")], 8000, 32)).collect();
+    let tolerant = |w: &mut World, s: &mut PodShape| {
+        let key = w.sym("team");
+        s.tolerations.push(Toleration { key: Some(key), value: None, effect: None, seconds: None });
+        let value = w.sym("api");
+        s.node_selector.push((key, value));
+    };
+    // Both a and b would do; b's machines have room for the large pod.
+    w.pods("x", 1, 4000, 1, Some(nodes[0]), keep);
+    w.pods("y", 1, 100, 1, Some(nodes[0]), keep);
+    // Too large for every machine: still a match, for requests are no selector.
+    w.pods("huge", 1, 64_000, 1, Some(nodes[1]), keep);
+    // Two of three want the group of their team; the third goes elsewhere.
+    w.pods("api", 2, 100, 1, Some(nodes[2]), tolerant);
+    w.pods("z", 1, 100, 1, Some(nodes[2]), keep);
+    // One that nobody takes.
+    w.pods("lost", 1, 100, 1, Some(nodes[3]), |w, s| {
+        let pair = (w.sym("team"), w.sym("none"));
+        s.node_selector.push(pair);
+    });
+    w.pods("fine", 1, 100, 1, Some(nodes[3]), keep);
     let c = w.build();
-    assert_eq!(match_by_pods(view(&c), &Templates::new(view(&c)), NodeIdx(0)), GroupMatch::Group(b));
+    let templates = Templates::new(view(&c));
+    let matcher = Matcher::new(view(&c), &templates, true, &[]);
+    let notes = |n, g| matcher.notes(NodeIdx(n), g).into_iter().map(|d| (d.code, d.text)).collect::<Vec<_>>();
+    assert_eq!(matcher.find(NodeIdx(0)), GroupMatch::Group(b));
+    assert_eq!(matcher.find(NodeIdx(1)), GroupMatch::Group(a));
+    assert_eq!(notes(1, a)[0].0, "pod-room");
+    assert_eq!(matcher.find(NodeIdx(2)), GroupMatch::Group(api));
+    let other = notes(2, api);
+    assert_eq!(other.len(), 1);
+    assert!(other[0].1.contains("another group takes pod") && other[0].1.ends_with("is not tolerated"), "{other:?}");
+    let GroupMatch::None { nearest: Some((_, d)) } = matcher.find(NodeIdx(3)) else { panic!("lost has a group") };
+    assert_eq!(d.len(), 1, "only what stands in the way: {d:?}");
+    assert!(d[0].text.ends_with("node selector asks for team=none"), "{}", d[0].text);
+    assert_eq!(d[0].remedy, "add label team=none to a");
+    let found = matcher.find(NodeIdx(3));
+    assert!(remedy(view(&c), NodeIdx(3), &found).starts_with("Add label team=none to a, or create "));
+    // Without the group of the team its pods have none.
+    let left = Matcher::new(view(&c), &templates, true, &[api]).find(NodeIdx(2));
+    assert!(matches!(left, GroupMatch::None { .. }), "{left:?}");
+}
+
+#[test]
+fn free_room_is_that_of_oceans_own_nodes() {
+    let mut w = World::new();
+    let m = w.machine("m4", 4000, 16, None);
+    let g = w.group("vng", &[], &[m], 10);
+    w.catalog.groups[g].origin = GroupOrigin::OceanAzure;
+    w.node("foreign", &[], 4000, 16);
+    w.node("oceans", &[("spotinst.io/node-lifecycle", "od")], 2000, 8);
+    w.pods("a", 8, 1000, 1, None, keep);
+    let c = w.build();
+    let all = PackOptions { use_existing: true, ..PackOptions::default() };
+    let p = pack_all(&c, &all);
+    assert_eq!((p.on_existing, p.nodes()), (6, 1));
+    let p = pack_all(&c, &PackOptions { oceans_only: true, ..all.clone() });
+    assert_eq!((p.on_existing, p.nodes()), (2, 2));
+    let p = pack_all(&c, &PackOptions { left: vec![g], ..all });
+    assert_eq!((p.nodes(), p.unhosted[0].reasons[0].code), (0, "source-group"));
 }
 
 #[test]

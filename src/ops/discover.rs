@@ -3,7 +3,7 @@
 use crate::cluster::*;
 use crate::disruption::{BudgetIndex, verdict};
 use crate::groups::matching::requirements_text;
-use crate::groups::{Difference, GroupMatch, Templates, match_by_pods, match_node};
+use crate::groups::{Difference, GroupMatch, Matcher, Templates, match_by_pods, match_node, remedy};
 use crate::report::table::{Align, Table};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -47,6 +47,12 @@ pub struct NodeDiscovery {
     /// With null: the group that differs least, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
+    /// With null: what would make it match.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+    /// With an id: what of the node the group does not have, though it is no reason against the match (machine type, zone; on AWS sizes).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_notes: Vec<Difference>,
 }
 
 /// A budget that refuses.
@@ -111,7 +117,12 @@ pub fn discover(cluster: &Cluster) -> Discovery {
         if let GroupMatch::Group(group) = found {
             *matching.entry(group).or_default() += 1;
         }
-        node_discovery(view, &index, node, found)
+        let remedy = remedy(view, node, &found);
+        let match_notes = match found {
+            GroupMatch::Group(group) => Matcher::new(view, &templates, by_pods, &[]).notes(node, group),
+            _ => Vec::new(),
+        };
+        NodeDiscovery { remedy, match_notes, ..node_discovery(view, &index, node, found) }
     });
     let nodes: Vec<NodeDiscovery> = nodes.collect();
     let groups =
@@ -156,6 +167,8 @@ fn node_discovery(view: View<'_>, index: &BudgetIndex, node: NodeIdx, found: Gro
         blocking_budgets: blocking(view, index, &moving),
         group,
         nearest,
+        remedy: String::new(),
+        match_notes: Vec::new(),
     }
 }
 
@@ -299,6 +312,9 @@ impl Discovery {
             format!("{blocked} nodes have a pod that a budget holds back now."),
             format!("{unmatched} nodes match no group ({by}): no such node can be made."),
         ];
+        if unmatched > 0 {
+            lines.push("--write-groups FILE writes the virtual node groups that they need.".into());
+        }
         if !self.unscheduled_pods.is_empty() {
             let n = self.unscheduled_pods.len();
             let some = self.unscheduled_pods.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
@@ -314,7 +330,10 @@ impl Discovery {
 impl NodeDiscovery {
     fn group_text(&self) -> String {
         match (&self.group, &self.nearest) {
-            (Some(group), _) => group.clone(),
+            (Some(group), _) => match self.match_notes.first() {
+                Some(note) => format!("{group} (note: {})", note.text),
+                None => group.clone(),
+            },
             (None, Some(nearest)) => {
                 let first = nearest.differences.first().map_or("", |d| d.text.as_str());
                 let more = nearest.differences.len().saturating_sub(1);

@@ -185,6 +185,11 @@ pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
         ("batches", expect.batches, batches),
         ("pods_moved", expect.pods_moved, forecast.pods_moved as i64),
         ("pods_moved_twice", expect.pods_moved_twice, forecast.pods_moved_twice as i64),
+        (
+            "did_not_reach_ocean",
+            expect.did_not_reach_ocean,
+            forecast.did_not_reach_ocean.as_ref().map_or(0, |pods| pods.len() as i64),
+        ),
         ("peak_nodes", expect.peak_nodes, forecast.peak_nodes as i64),
         ("refused", expect.refused, planned.metrics.refused as i64),
         ("launched", expect.launched, planned.metrics.launched as i64),

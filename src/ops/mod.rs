@@ -18,3 +18,4 @@ pub mod run_file;
 pub mod scenario;
 pub mod status;
 pub mod verify;
+pub mod write_groups;

@@ -2,12 +2,12 @@
 
 use super::scenario::NodeChoice;
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, OwnerIdx, SpecIdx, State, View};
+use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, OwnerIdx, Severity, SpecIdx, State, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
-use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, Spread};
-use crate::plan::options::Options;
+use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
+use crate::plan::options::{Options, ProcedureKind};
 use crate::plan::{Baseline, Facts, batches, preflight, select};
 use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
 use crate::scheduler::SchedulerConfig;
@@ -15,7 +15,7 @@ use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::world::{RunInput, RunResult, World};
 use crate::sim::{Delays, SimOptions};
 use crate::snapshot::StartDelays;
-use crate::trace::{Event, EventKind, Metrics, MetricsBuilder, Observation};
+use crate::trace::{Event, EventKind, Metrics, MetricsBuilder, NodeRole, Observation};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -301,6 +301,7 @@ pub fn forecast(
         findings,
         pods_moved: metrics.pods_moved,
         pods_moved_twice: metrics.pods_moved_twice,
+        did_not_reach_ocean: did_not_reach_ocean(&intent, &metrics),
         peak_nodes: metrics.peak_nodes,
         node_hours: (metrics.node_ms() / 3_600) as f64 / 1000.0,
         cost: metrics.cost_micros.map(|c| (c / 10_000) as f64 / 100.0),
@@ -310,6 +311,8 @@ pub fn forecast(
         snapshot_sha256,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    predicted.findings.extend(elsewhere_finding(intent.options.procedure, &predicted));
+    predicted.findings.sort();
     for outcome in [Outcome::Completed, Outcome::PartlyCompleted, Outcome::Failed, Outcome::Stopped] {
         let n = summaries.iter().filter(|s| s.outcome == outcome).count();
         if n > 0 {
@@ -424,6 +427,35 @@ fn node_forecasts(intent: &Intent, metrics: &Metrics) -> Vec<NodeForecast> {
             }
         })
         .collect()
+}
+
+/// Pods that a procedure of Ocean's moved, but not to Ocean.
+pub(crate) fn did_not_reach_ocean(intent: &Intent, metrics: &Metrics) -> Option<Vec<PodElsewhere>> {
+    intent.options.procedure.is_ocean().then(|| {
+        let mut pods: Vec<PodElsewhere> = metrics
+            .not_on_ocean()
+            .map(|(a, n)| PodElsewhere { node: n.name.clone(), pod: a.pod.clone(), old: n.role == NodeRole::Old })
+            .collect();
+        pods.sort();
+        pods
+    })
+}
+
+/// The same as a finding, with what would keep the pods from those nodes.
+fn elsewhere_finding(procedure: ProcedureKind, forecast: &Forecast) -> Option<Finding> {
+    let pods = forecast.did_not_reach_ocean.as_ref().filter(|p| !p.is_empty())?;
+    let mut nodes: Vec<&str> = pods.iter().filter(|p| !p.old).map(|p| p.node.as_str()).collect();
+    nodes.dedup();
+    let remedy = match nodes.len() {
+        0 => "Cordon all old nodes first (--cordon all-first): pods that land on one that is still to be drained are moved again.".to_owned(),
+        _ => format!(
+            "Cordon {} for the time of the migration, or give the pods a node selector or affinity for Ocean's nodes; those that ought to be there need nothing.",
+            nodes.join(", ")
+        ),
+    };
+    let text = crate::report::summary::elsewhere(pods);
+    let object = format!("Procedure/{}", procedure.name());
+    Some(Finding::new(Severity::Warning, "did-not-reach-ocean", object, text, remedy))
 }
 
 fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<BatchForecast> {

@@ -157,6 +157,8 @@ pub struct Expect {
     pub pods_moved: Option<Bounds>,
     /// Pods moved twice.
     pub pods_moved_twice: Option<Bounds>,
+    /// Pods that were moved and ended on a node that is not Ocean's; 0 unless the procedure is one of Ocean's.
+    pub did_not_reach_ocean: Option<Bounds>,
     /// Most nodes at once.
     pub peak_nodes: Option<Bounds>,
     /// Refused evictions.

@@ -40,6 +40,10 @@ pub struct Forecast {
     pub pods_moved: u64,
     /// Pods whose predecessor had been moved before.
     pub pods_moved_twice: u64,
+    /// Pods that were moved and in the end are on a node that is not Ocean's, by node and name: the scheduler binds pods wherever there is
+    /// room. Null unless the procedure is one of Ocean's.
+    #[serde(default)]
+    pub did_not_reach_ocean: Option<Vec<PodElsewhere>>,
     /// Most nodes at once.
     pub peak_nodes: u64,
     /// Node-hours of the whole cluster over the run.
@@ -56,6 +60,17 @@ pub struct Forecast {
     pub snapshot_sha256: String,
     /// Version of nodeferry.
     pub version: String,
+}
+
+/// A pod that was moved, but not to Ocean.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PodElsewhere {
+    /// The node that it is on in the end.
+    pub node: String,
+    /// `namespace/name` of the pod that took the moved one's place.
+    pub pod: String,
+    /// The node is one of those that were to be drained.
+    pub old: bool,
 }
 
 /// How a figure spreads over the replications.

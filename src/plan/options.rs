@@ -378,6 +378,28 @@ pub enum AksMessages {
     August2024,
 }
 
+/// Whose free room spares a launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FreeRoom {
+    /// That of Ocean's own nodes only: pods move to nodes that Ocean manages, so room elsewhere is none.
+    #[default]
+    OceanNodes,
+    /// That of every node that stays.
+    Any,
+}
+
+impl std::str::FromStr for FreeRoom {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ocean-nodes" => Ok(FreeRoom::OceanNodes),
+            "any" => Ok(FreeRoom::Any),
+            _ => Err(format!("no free room {text:?}; expected one of ocean-nodes, any")),
+        }
+    }
+}
+
 /// Parameters of Ocean's migrations; those marked (C) are unpublished and ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -391,6 +413,9 @@ pub struct OceanOptions {
     pub respect_restrict_scale_down: bool,
     /// `shouldEvictStandAlonePods`: pods without a controller are evicted, and nothing recreates them. Default true.
     pub evict_stand_alone_pods: bool,
+    /// Whose free room spares the launch of a replacement: that of Ocean's own nodes, or of any (C). The scheduler binds pods wherever there
+    /// is room all the same; what did not reach Ocean is counted. Default ocean-nodes.
+    pub free_room: FreeRoom,
     /// Evictions of a node are spread over so long, in ms (10 pods → one per 12 s). Default 120 s.
     pub eviction_spread_ms: i64,
     /// A refused eviction is retried after so long, in ms (C). Default 5 s.
@@ -423,6 +448,7 @@ impl Default for OceanOptions {
             respect_pdb: true,
             respect_restrict_scale_down: false,
             evict_stand_alone_pods: true,
+            free_room: FreeRoom::default(),
             eviction_spread_ms: 120 * SECOND,
             eviction_retry_ms: 5 * SECOND,
             force_after_ms: 60 * SECOND,

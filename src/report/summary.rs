@@ -4,7 +4,8 @@ use super::format::{count, duration, thousands};
 use super::table::{Align, Table};
 use crate::cluster::{Finding, Severity};
 use crate::plan::document::Intent;
-use crate::plan::forecast::{BatchForecast, Forecast};
+use crate::plan::forecast::{BatchForecast, Forecast, PodElsewhere};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The plan in words and tables; `width` is the terminal's, None for as wide as need be.
@@ -114,6 +115,9 @@ fn prediction(forecast: &Forecast) -> String {
         n => format!(", {} of them twice", thousands(n)),
     };
     let _ = writeln!(out, "  pods moved   {}{twice}", thousands(forecast.pods_moved));
+    if let Some(pods) = forecast.did_not_reach_ocean.as_ref().filter(|p| !p.is_empty()) {
+        let _ = writeln!(out, "  elsewhere    {} did not reach Ocean", count(pods.len() as u64, "pod"));
+    }
     let cost = forecast.cost.map_or("unknown (prices are not known)".to_owned(), |c| format!("{c:.2}"));
     let _ = writeln!(
         out,
@@ -123,6 +127,32 @@ fn prediction(forecast: &Forecast) -> String {
     );
     let _ = writeln!(out, "  cost         {cost}");
     out
+}
+
+/// How many pods did not reach Ocean, and which of them are on which nodes; of many only some are named.
+pub fn elsewhere(pods: &[PodElsewhere]) -> String {
+    const PODS: usize = 3;
+    const NODES: usize = 5;
+    let mut by_node: BTreeMap<(&str, bool), Vec<&str>> = BTreeMap::new();
+    for p in pods {
+        by_node.entry((&p.node, p.old)).or_default().push(&p.pod);
+    }
+    let mut parts: Vec<String> = by_node
+        .iter()
+        .take(NODES)
+        .map(|((node, old), pods)| {
+            let mut names: Vec<String> = pods.iter().take(PODS).map(|p| (*p).to_owned()).collect();
+            if pods.len() > PODS {
+                names.push(format!("{} more", pods.len() - PODS));
+            }
+            let old = if *old { ", which was to be drained" } else { "" };
+            format!("on {node}{old}: {}", names.join(", "))
+        })
+        .collect();
+    if by_node.len() > NODES {
+        parts.push(format!("on {}", count((by_node.len() - NODES) as u64, "more node")));
+    }
+    format!("{} did not reach Ocean ({})", count(pods.len() as u64, "pod"), parts.join("; "))
 }
 
 /// What stands in the way, with what would lift it.
@@ -166,14 +196,18 @@ pub fn findings(findings: &[Finding]) -> String {
         let mut rest = of.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|f| f.code == first.code).count();
-            for f in &rest[..same.min(NAMED)] {
+            let named = &rest[..same.min(NAMED)];
+            for (i, f) in named.iter().enumerate() {
                 let _ = writeln!(out, "  {} {}: {}", f.code, f.object, f.message);
-            }
-            if same > NAMED {
-                let _ = writeln!(out, "  {} … and {} more (-o json names them)", first.code, same - NAMED);
-            }
-            if !first.remedy.is_empty() {
-                let _ = writeln!(out, "    remedy: {}", first.remedy);
+                // A remedy that holds for several of them is given once, after the last.
+                let again = named.get(i + 1).is_some_and(|next| next.remedy == f.remedy);
+                let more = i + 1 == named.len() && same > NAMED;
+                if more {
+                    let _ = writeln!(out, "  {} … and {} more (-o json names them)", first.code, same - NAMED);
+                }
+                if !again && !f.remedy.is_empty() {
+                    let _ = writeln!(out, "    remedy: {}", f.remedy);
+                }
             }
             rest = &rest[same..];
         }

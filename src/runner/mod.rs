@@ -30,8 +30,8 @@ pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use progress::{BatchReport, Fate, Progress};
 
-use crate::cluster::View;
-use crate::plan::options::{CordonWhen, UnscheduledAtStart};
+use crate::cluster::{NodeIdx, View};
+use crate::plan::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
 use crate::plan::{Intent, NodeId};
 use client::{Ask, Client};
 use context::Cx;
@@ -157,6 +157,11 @@ impl Runner {
     pub fn renewed(self, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
         Self::resume(self.intent, self.progress, view, packer)
     }
+    /// The procedure that it carries out.
+    pub fn procedure(&self) -> ProcedureKind {
+        self.intent.options.procedure
+    }
+
     /// How far it is.
     pub fn progress(&self) -> &Progress {
         &self.progress

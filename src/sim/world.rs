@@ -1,6 +1,6 @@
 //! One simulated run: the actors, the clock that jumps, and the runner that is driven through it.
 
-use super::autoscaler::Autoscaler;
+use super::autoscaler::{Autoscaler, AutoscalerKind};
 use super::checkers::{Checkers, Violation};
 use super::controllers::Controllers;
 use super::ctx::Ctx;
@@ -19,6 +19,7 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{BudgetIdx, Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, State, View};
 use crate::disruption::eviction::Effect;
 use crate::disruption::{self, Request, Verdict};
+use crate::groups::membership::left_groups;
 use crate::plan::NodeId;
 use crate::runner::observe;
 use crate::runner::{
@@ -152,6 +153,12 @@ impl World {
     pub fn new(input: RunInput) -> World {
         let RunInput { catalog, state, runner, old_nodes, options, delays, budgets, seed, stop_at, .. } = input;
         let faults = Faults::new(&options.faults);
+        // Ocean's own autoscaler knows nothing of the groups that its migration leaves.
+        let migrates = runner.as_ref().is_some_and(|r| r.procedure().is_ocean());
+        let left = match input.autoscaler.kind {
+            AutoscalerKind::Ocean if migrates => left_groups(View { catalog: &catalog, state: &state }, &old_nodes),
+            _ => Vec::new(),
+        };
         let mut world = World {
             timers: EventQueue::default(),
             draws: Draws::new(seed),
@@ -162,7 +169,7 @@ impl World {
             disruption: super::budgets::Budgets::new(&catalog, &state, budgets, &options),
             machines: Machines::default(),
             volumes: Volumes::default(),
-            autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &[]),
+            autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &left),
             scheduling: Scheduling::new(&catalog, &state, input.scheduler, &options),
             checkers: Checkers::default(),
             runner_wakeup: runner.as_ref().map(|_| 0),

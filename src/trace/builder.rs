@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::capacity::Ledger;
 use super::event::{Event, EventKind, NodeRole};
 use super::lineage::{Loss, OwnerLineage};
-use super::metrics::{BatchRow, BudgetPoint, BudgetSeries, Departure, Metrics, NodeRow, PodRow};
+use super::metrics::{Arrival, BatchRow, BudgetPoint, BudgetSeries, Departure, Metrics, NodeRow, PodRow};
 
 /// `pod_terminated` reasons of pods that ended by themselves: nothing was disrupted.
 const ENDED_BY_ITSELF: [&str; 3] = ["Completed", "Succeeded", "ScaledDown"];
@@ -107,6 +107,7 @@ impl MetricsBuilder {
     pub fn finish(mut self) -> Metrics {
         let end_ms = if self.finished { self.out.end_ms } else { self.last_ms };
         self.out.end_ms = end_ms;
+        self.out.arrivals = self.arrivals();
         let (capacity, peak) = self.ledger.finish(end_ms.max(self.last_ms));
         self.out.capacity = capacity;
         self.out.peak_nodes = peak;
@@ -134,6 +135,14 @@ impl MetricsBuilder {
         self.out.cost_micros =
             cost.filter(|_| !self.out.nodes.is_empty()).and_then(|sum| u64::try_from(sum / 3_600_000).ok());
         self.out
+    }
+
+    /// Pods that are bound, not leaving, and stand for one that was moved.
+    fn arrivals(&self) -> Vec<Arrival> {
+        let bound = |p: &&Pod| p.phase == Phase::Bound && !p.lost;
+        let moved = |p: &Pod| p.predecessor.is_some_and(|row| self.out.pods[row].moves > 0);
+        let of = |p: &Pod| moved(p).then(|| p.node.map(|node| Arrival { pod: p.name.clone(), node })).flatten();
+        self.pods.iter().filter(bound).filter_map(of).collect()
     }
 
     fn migration_finished(&mut self, e: &Event) {
@@ -217,6 +226,7 @@ impl MetricsBuilder {
             batch,
             group: e.group.clone(),
             machine_type: e.machine_type.clone(),
+            ocean: e.ocean,
             price_micros_per_hour: e.price_micros_per_hour,
             requested_ms,
             added_ms: e.t_ms,

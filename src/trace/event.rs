@@ -152,6 +152,9 @@ pub struct Event {
     /// Node's machine type, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_type: Option<String>,
+    /// True for a node that is Ocean's: by its labels, or by the virtual node group that it was launched from (`node_added`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ocean: bool,
     /// Budget: `status.disruptionsAllowed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<i64>,
@@ -208,6 +211,7 @@ impl Event {
             nodes: None,
             price_micros_per_hour: None,
             machine_type: None,
+            ocean: false,
             allowed: None,
             healthy: None,
             desired: None,

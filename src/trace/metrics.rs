@@ -11,6 +11,8 @@
 //! - **Replacements** are joined by owner and order (see `lineage.rs`): the runner knows no lineage.
 //! - **Moved twice** counts lineages: pods that were moved and whose predecessor under the same owner, as
 //!   joined above, had been moved earlier in the run. A lineage moved three times counts once.
+//! - **Arrivals** are pods that took the place of a moved one (of any of its line) and are bound to a node at the end. Those on a node that
+//!   is not Ocean's **did not reach Ocean**; where that node is still to be drained, they will be moved again.
 //! - **Disrupted** is a pod that was terminated and whose replacement is not ready. If the replacement is
 //!   itself terminated before it was ready, the place passes on and is still counted once. Pods without
 //!   owner, DaemonSet and static pods, and pods that ended by themselves (`reason` `Completed`, `Succeeded` or
@@ -67,6 +69,8 @@ pub struct Metrics {
     pub pods_moved: u64,
     /// Lineages moved more than once.
     pub pods_moved_twice: u64,
+    /// Where the pods that took the places of moved ones are at the end, in order of their creation.
+    pub arrivals: Vec<Arrival>,
     /// Most nodes present at the end of any instant.
     pub peak_nodes: u64,
     /// Node-milliseconds by side; see [`Metrics::node_ms`] for their sum.
@@ -121,6 +125,16 @@ impl Metrics {
         Some(format!("{}.{:02}", cents / 100, cents % 100))
     }
 
+    /// Arrivals on nodes that are not Ocean's, for a run of one of its procedures: with the node's row.
+    ///
+    /// Where any node is marked as Ocean's, the mark decides; else every node that was launched during the run counts as Ocean's (its groups
+    /// were described in another form than Ocean's).
+    pub fn not_on_ocean(&self) -> impl Iterator<Item = (&Arrival, &NodeRow)> {
+        let marked = self.nodes.iter().any(|n| n.ocean);
+        let reached = move |n: &NodeRow| if marked { n.ocean } else { n.role == NodeRole::New };
+        self.arrivals.iter().map(|a| (a, &self.nodes[a.node])).filter(move |(_, n)| !reached(n))
+    }
+
     /// Budgets by how much they held the run up: most refusals, then longest without a disruption
     /// allowed, then fewest allowed, then name. Budgets never refused and never at 0 are last.
     pub fn tightest_budgets(&self) -> Vec<&BudgetSeries> {
@@ -131,6 +145,15 @@ impl Metrics {
         });
         all
     }
+}
+
+/// A pod that took the place of a moved one, where it is at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// `namespace/name`.
+    pub pod: String,
+    /// Index into [`Metrics::nodes`] of the node it is bound to.
+    pub node: usize,
 }
 
 /// One batch.
@@ -177,6 +200,8 @@ pub struct NodeRow {
     pub group: Option<String>,
     /// Machine type.
     pub machine_type: Option<String>,
+    /// It is Ocean's, by its labels or its virtual node group.
+    pub ocean: bool,
     /// Price, millionths of the currency unit per hour.
     pub price_micros_per_hour: Option<u64>,
     /// When its launch was asked for, joined by name or by group and order.

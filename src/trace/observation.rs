@@ -2,6 +2,7 @@
 
 use super::event::{Event, EventKind, NodeRole, PodDetail};
 use crate::cluster::{BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
+use crate::groups::is_oceans;
 
 /// An event with indices; [`Observation::render`] gives it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,7 @@ impl Observation {
                 e.cpu_milli = Some(n.spec.allocatable(CPU));
                 e.memory_bytes = Some(n.spec.allocatable(MEMORY));
                 e.pod_slots = Some(n.spec.pod_slots);
+                e.ocean = is_oceans(view, node);
                 e.price_micros_per_hour = n.spec.price_micros_per_hour;
                 e.group = n.group.map(|g| catalog.text(catalog.groups[g].id).to_owned());
                 e.machine_type = n

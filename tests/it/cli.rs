@@ -73,6 +73,18 @@ fn trapped(trap: &str) -> String {
     )
 }
 
+/// The same on AKS, with virtual node groups for its nodes: Ocean launches nothing in the group that they leave.
+fn trapped_on_aks(trap: &str) -> String {
+    let group = |disk: &str| {
+        let machines = "[{name: standard-4}, {name: standard-8}]";
+        format!("{{name: {disk}, labels: {{disktype: {disk}}}, machine_types: {machines}, max_count: 30}}")
+    };
+    let groups = format!("groups: {{inline: {{groups: [{}, {}]}}}}\n", group("ssd"), group("hdd"));
+    let pool = "kubernetes.azure.com/agentpool";
+    let scenario = trapped(trap).replace("selector: agentpool=old", &format!("selector: {pool}=old"));
+    scenario.replace("pods_per_node", &format!("pool_label: {pool}, pods_per_node")) + &groups
+}
+
 #[test]
 fn help_lists_the_commands_with_examples() {
     let ran = nodeferry(&Dir::new(), &["--help"]);
@@ -115,7 +127,10 @@ fn json_has_every_field_that_is_promised() {
             assert!(value.get(field).is_some(), "no {field} in {value}");
         }
     };
-    has(&result, "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice peak_nodes");
+    has(
+        &result,
+        "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice did_not_reach_ocean peak_nodes",
+    );
     has(&result, "node_hours cost outcomes seed snapshot_sha256 version");
     has(&result["duration_ms"], "min p50 p95 max");
     let each = |list: &str, fields: &str| {
@@ -227,8 +242,8 @@ fn a_saved_plan_simulates_to_the_same_forecast() {
 fn the_exit_status_tells_the_prediction() {
     let dir = Dir::new();
     let status = |trap: &str, procedure: &str| {
-        let ran =
-            nodeferry(&dir, &["plan", &dir.file("s.yaml", &trapped(trap)), "--procedure", procedure, "-o", "json"]);
+        let scenario = dir.file("s.yaml", &trapped_on_aks(trap));
+        let ran = nodeferry(&dir, &["plan", &scenario, "--procedure", procedure, "-o", "json"]);
         (ran.json()["outcome"].as_str().unwrap_or_default().to_owned(), ran.status)
     };
     assert_eq!(status("stand_alone_pod", "ocean-aws"), ("COMPLETED".into(), 0));

@@ -15,10 +15,26 @@ seed: 5
 replications: 6
 "#;
 
+/// Ocean's procedures launch nothing in the group that the nodes leave, so that they need groups of their own.
+fn luck_of(procedure: &str) -> String {
+    let pool = match procedure {
+        "ocean-aws" => "eks.amazonaws.com/nodegroup",
+        "ocean-azure" => "kubernetes.azure.com/agentpool",
+        _ => return LUCK.to_owned(),
+    };
+    let group = |disk: &str| {
+        let machines = "[{name: standard-4}, {name: standard-8}]";
+        format!("  - {{name: {disk}, labels: {{disktype: {disk}}}, machine_types: {machines}, max_count: 30}}\n")
+    };
+    let groups = format!("groups:\n  inline:\n    groups:\n  {}  {}", group("ssd"), group("hdd"));
+    let scenario = LUCK.replace("selector: agentpool=old", &format!("selector: {pool}=old"));
+    scenario.replace("seed: 11", &format!("pool_label: {pool}, seed: 11")) + &groups
+}
+
 /// Forecast, plan and trace as one binary writes them.
 fn written(binary: &Path, dir: &Dir, name: &str, procedure: &str, threads: &str) -> Vec<Vec<u8>> {
     let (plan, trace) = (dir.path(&format!("{name}.plan")), dir.path(&format!("{name}.trace")));
-    let scenario = dir.file("luck.yaml", LUCK);
+    let scenario = dir.file("luck.yaml", &luck_of(procedure));
     let args = [
         "plan",
         &scenario,

@@ -6,6 +6,7 @@ mod completeness;
 mod determinism;
 mod groups;
 mod journal;
+mod ocean;
 mod properties;
 mod readme;
 mod rehearse;

@@ -24,18 +24,36 @@ fn scenarios() -> impl Strategy<Value = Value> {
     let beside = (select(vec!["none", "reactive"]), 0u64..1000);
     (cluster, options, beside).prop_map(|((seed, nodes, new_nodes, zones, traps), (p, b, size, cordon, pending), (a, luck))| {
         let traps: Vec<Value> = traps.iter().map(|t| json!({"trap": t})).collect();
+        let pool = match p {
+            "ocean-aws" => "eks.amazonaws.com/nodegroup",
+            "ocean-azure" => "kubernetes.azure.com/agentpool",
+            _ => "agentpool",
+        };
         let generate = json!({
-            "seed": seed, "nodes": nodes, "new_nodes": new_nodes, "zones": zones, "pods_per_node": 5, "traps": traps,
+            "seed": seed, "nodes": nodes, "new_nodes": new_nodes, "zones": zones, "pods_per_node": 5, "traps": traps, "pool_label": pool,
         });
         json!({
             "scenario": "property",
             "cluster": {"generate": generate},
-            "nodes": {"selector": "agentpool=old"},
+            "groups": groups(p),
+            "nodes": {"selector": format!("{pool}=old")},
             "options": {"procedure": p, "batcher": b, "batch_size": size, "cordon": cordon, "unscheduled_at_start": pending},
             "autoscaler": {"kind": a},
             "seed": luck,
         })
     })
+}
+
+/// Virtual node groups for Ocean's procedures, which launch nothing in the group that the nodes leave; the others read theirs off the nodes.
+fn groups(procedure: &str) -> Value {
+    if !procedure.starts_with("ocean") {
+        return json!({});
+    }
+    let group = |disk: &str| {
+        let machines = json!([{"name": "standard-4"}, {"name": "standard-8"}]);
+        json!({"name": disk, "labels": {"disktype": disk}, "machine_types": machines, "max_count": 30})
+    };
+    json!({"inline": {"groups": [group("ssd"), group("hdd")]}})
 }
 
 /// A new request of a scenario; reading it again is part of what must repeat.

@@ -24,7 +24,21 @@ fn story(
     gates: Gates,
     restarts: bool,
 ) -> Vec<String> {
-    let params = GenerateParams { seed, nodes: 6, new_nodes: 4, pods_per_node: Some(5), ..GenerateParams::default() };
+    // Ocean launches nothing in the group that the nodes leave: the pool of the new nodes stands in for its groups.
+    let pool_label = match procedure {
+        ProcedureKind::OceanAws => "eks.amazonaws.com/nodegroup",
+        ProcedureKind::OceanAzure => "kubernetes.azure.com/agentpool",
+        ProcedureKind::KubectlDrain | ProcedureKind::Surge => "agentpool",
+    };
+    let pool_label = pool_label.to_owned();
+    let params = GenerateParams {
+        seed,
+        nodes: 6,
+        new_nodes: 4,
+        pods_per_node: Some(5),
+        pool_label,
+        ..GenerateParams::default()
+    };
     let objects = generate(&params).expect("a cluster is generated");
     let snapshot = Snapshot::from_objects(&objects).expect("the reader reads what the generator writes");
     let mut cluster = snapshot.cluster;

@@ -4,6 +4,7 @@ use super::classes::specs_conflict;
 use super::{Packer, take, times};
 use crate::cluster::*;
 use crate::groups::builtin::is_system_taint;
+use crate::groups::membership::counts_as_oceans;
 
 /// Puts waiting pods onto nodes that are starting, and if asked onto those that are ready, schedulable and not excluded; returns how
 /// many.
@@ -13,7 +14,11 @@ pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
     let view = packer.view;
     let mut placed = 0;
     let options = packer.options;
-    let starting = |n: &NodeIdx| !view.state.nodes[*n].gone;
+    let home = |n: &NodeIdx| {
+        let group = view.state.nodes[*n].group;
+        !options.oceans_only || (counts_as_oceans(view, *n) && group.is_none_or(|g| !options.left.contains(&g)))
+    };
+    let starting = |n: &NodeIdx| !view.state.nodes[*n].gone && home(n);
     let usable = |n: &NodeIdx| {
         let node = &view.state.nodes[*n];
         options.use_existing
@@ -21,6 +26,7 @@ pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
             && !node.unschedulable
             && !packer.excluded.contains(n.at())
             && !options.starting.contains(n)
+            && home(n)
     };
     let mut nodes: Vec<NodeIdx> = options.starting.iter().copied().filter(starting).collect();
     nodes.extend(view.state.live_nodes().filter(usable));

@@ -89,6 +89,9 @@ pub struct Whole {
     pub pods_moved: Pair,
     /// Pods moved more than once.
     pub pods_moved_twice: Pair,
+    /// Pods that were moved and ended on a node that is not Ocean's; absent unless the procedure is one of Ocean's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did_not_reach_ocean: Option<Pair>,
     /// Most nodes at once.
     pub peak_nodes: Pair,
 }
@@ -197,6 +200,10 @@ fn whole(e: &Execution, forecast: Option<&Forecast>, metrics: &Metrics, events: 
         launched: of(|f| f.batches.iter().map(|b| b.launched).sum(), metrics.launched),
         pods_moved: of(|f| f.pods_moved, metrics.pods_moved),
         pods_moved_twice: of(|f| f.pods_moved_twice, metrics.pods_moved_twice),
+        did_not_reach_ocean: e.began.plan.intent.options.procedure.is_ocean().then(|| {
+            let predicted = |f: &Forecast| f.did_not_reach_ocean.as_ref().map_or(0, Vec::len) as u64;
+            of(predicted, metrics.not_on_ocean().count() as u64)
+        }),
         peak_nodes: of(|f| f.peak_nodes, metrics.peak_nodes),
     }
 }

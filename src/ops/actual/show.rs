@@ -107,14 +107,16 @@ fn whole(actual: &Actual, width: Option<u16>) -> String {
         ms(w.duration_ms.actual),
         difference(&w.duration_ms),
     ]);
-    for (name, pair) in [
+    let mut figures = vec![
         ("evictions", &w.evictions),
         ("refused", &w.refused),
         ("new nodes", &w.launched),
         ("pods moved", &w.pods_moved),
         ("moved twice", &w.pods_moved_twice),
-        ("most nodes", &w.peak_nodes),
-    ] {
+    ];
+    figures.extend(w.did_not_reach_ocean.as_ref().map(|pair| ("did not reach Ocean", pair)));
+    figures.push(("most nodes", &w.peak_nodes));
+    for (name, pair) in figures {
         table.row([name.to_owned(), number(pair.predicted), number(pair.actual), difference(pair)]);
     }
     let mut out = table.render(width);

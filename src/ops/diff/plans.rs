@@ -141,6 +141,8 @@ fn forecasts(a: &Value, b: &Value) -> Vec<String> {
     say("duration, p95", ms(x.duration_ms.p95), ms(y.duration_ms.p95));
     say("pods moved", x.pods_moved.to_string(), y.pods_moved.to_string());
     say("pods moved twice", x.pods_moved_twice.to_string(), y.pods_moved_twice.to_string());
+    let elsewhere = |f: &Forecast| f.did_not_reach_ocean.as_ref().map_or(0, Vec::len).to_string();
+    say("pods that did not reach Ocean", elsewhere(&x), elsewhere(&y));
     say("most nodes at once", x.peak_nodes.to_string(), y.peak_nodes.to_string());
     let cost = |f: &Forecast| f.cost.map_or("unknown".into(), |c| format!("{c:.2}"));
     say("cost", cost(&x), cost(&y));

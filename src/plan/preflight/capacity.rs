@@ -16,7 +16,9 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         .flat_map(|m| m.1)
         .filter(|p| !nowhere.contains(p) && facts.owner(*p).is_some())
         .collect();
-    let options = PackOptions { use_existing: true, exclude: facts.old.to_vec(), ..PackOptions::default() };
+    let oceans_only = facts.only_oceans();
+    let (exclude, left) = (facts.old.to_vec(), facts.left());
+    let options = PackOptions { use_existing: true, oceans_only, exclude, left, ..PackOptions::default() };
     let packing = pack(facts.view, facts.templates, &pods, &options);
     let mut findings = Vec::new();
     for lack in packing.unhosted.iter().take(20) {

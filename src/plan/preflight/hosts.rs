@@ -1,10 +1,11 @@
 //! Where a pod could live: on what groups make, or on a node that stays.
 
 use super::Facts;
-use crate::cluster::{NodeIdx, PodIdx, ResIdx};
-use crate::groups::Refusal;
+use crate::cluster::{GroupIdx, NodeIdx, PodIdx, ResIdx};
 use crate::groups::eligible::refusal;
+use crate::groups::pack::SOURCE_GROUP;
 use crate::groups::volumes::VolumeNeeds;
+use crate::groups::{Refusal, Template};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Why a pod has no home: what each group refuses, and each node that stays (a code and how many nodes).
@@ -50,7 +51,8 @@ fn node_refusal(facts: &Facts<'_>, node: NodeIdx, pod: PodIdx, needs: &VolumeNee
 pub fn homeless(facts: &Facts<'_>) -> Vec<(PodIdx, Homeless)> {
     let (c, s) = (facts.view.catalog, facts.view.state);
     let old: FxHashSet<NodeIdx> = facts.old.iter().copied().collect();
-    let stays: Vec<NodeIdx> = s.live_nodes().filter(|n| !old.contains(n)).collect();
+    let stays: Vec<NodeIdx> = s.live_nodes().filter(|n| !old.contains(n) && facts.is_home(*n)).collect();
+    let left = facts.left();
     let mut known: FxHashMap<(u32, VolumeNeeds), Option<Homeless>> = FxHashMap::default();
     let mut found = Vec::new();
     for (_, pods) in facts.moving() {
@@ -62,7 +64,7 @@ pub fn homeless(facts: &Facts<'_>) -> Vec<(PodIdx, Homeless)> {
             let needs = VolumeNeeds::of(facts.view, spec);
             let key = (spec.shape.0, needs);
             if !known.contains_key(&key) {
-                let verdict = judge(facts, &stays, pod, &key.1);
+                let verdict = judge(facts, &stays, &left, pod, &key.1);
                 known.insert(key.clone(), verdict);
             }
             if let Some(Some(h)) = known.get(&key) {
@@ -73,11 +75,21 @@ pub fn homeless(facts: &Facts<'_>) -> Vec<(PodIdx, Homeless)> {
     found
 }
 
-fn judge(facts: &Facts<'_>, stays: &[NodeIdx], pod: PodIdx, needs: &VolumeNeeds) -> Option<Homeless> {
+fn judge(
+    facts: &Facts<'_>,
+    stays: &[NodeIdx],
+    left: &[GroupIdx],
+    pod: PodIdx,
+    needs: &VolumeNeeds,
+) -> Option<Homeless> {
     let c = facts.view.catalog;
     let shape = c.shape(facts.view.state.pods[pod].spec);
     let mut h = Homeless::default();
     for group in c.groups.indices().filter(|g| !c.groups[*g].template_only && c.groups[*g].max_count > 0) {
+        if left.contains(&group) {
+            h.groups.push(Refusal { group, code: "source-group", text: SOURCE_GROUP.into() });
+            continue;
+        }
         let mut first = None;
         for template in facts.templates.of(group) {
             match refusal(facts.view, template, shape, needs) {
@@ -87,7 +99,7 @@ fn judge(facts: &Facts<'_>, stays: &[NodeIdx], pod: PodIdx, needs: &VolumeNeeds)
         }
         h.groups.extend(first);
     }
-    let mut by_volume = h.groups.iter().all(|r| r.code == "volume-zone");
+    let mut by_volume = h.groups.iter().filter(|r| r.code != "source-group").all(|r| r.code == "volume-zone");
     for node in stays {
         let (volume, text) = node_refusal(facts, *node, pod, needs)?;
         by_volume &= volume;
@@ -98,9 +110,10 @@ fn judge(facts: &Facts<'_>, stays: &[NodeIdx], pod: PodIdx, needs: &VolumeNeeds)
     }
     // A volume keeps it if there would be a home without it.
     let free = VolumeNeeds::default();
+    let may = |t: &Template| !left.contains(&t.group);
     h.by_volume = !needs.volumes.is_empty()
         && (by_volume
-            || facts.templates.all().iter().any(|t| refusal(facts.view, t, shape, &free).is_none())
+            || facts.templates.all().iter().any(|t| may(t) && refusal(facts.view, t, shape, &free).is_none())
             || stays.iter().any(|n| node_refusal(facts, *n, pod, &free).is_none()));
     Some(h)
 }
@@ -115,9 +128,10 @@ impl Homeless {
         if self.groups.len() > 4 {
             parts.push(format!("{} more groups", self.groups.len() - 4));
         }
-        parts.extend(self.nodes.iter().map(|(t, n)| format!("{n} remaining nodes {t}")));
+        let whose = if facts.only_oceans() { " of Ocean's" } else { "" };
+        parts.extend(self.nodes.iter().map(|(t, n)| format!("{n} remaining nodes{whose} {t}")));
         if parts.is_empty() {
-            parts.push("there is no group and no remaining node".into());
+            parts.push(format!("there is no group and no remaining node{whose}"));
         }
         parts.join("; ")
     }

@@ -12,8 +12,10 @@ pub mod hosts;
 pub mod local_storage;
 pub mod no_host;
 pub mod node_not_ready;
+pub mod ocean_imitated;
 pub mod pending_at_start;
 pub mod restrict_scale_down;
+pub mod source_group;
 pub mod spot_affinity;
 pub mod stand_alone;
 pub mod two_budgets;
@@ -21,11 +23,13 @@ pub mod vng_match;
 pub mod volume_zone;
 
 use super::Options;
+use super::options::FreeRoom;
 use super::select::PodChoice;
-use crate::cluster::{Finding, NodeIdx, OwnerIdx, PodIdx, View};
+use crate::cluster::{Finding, GroupIdx, NodeIdx, OwnerIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
 use crate::groups::matching::moving_pods;
+use crate::groups::membership::{is_oceans, left_groups};
 use std::collections::BTreeMap;
 
 /// What the rules look at.
@@ -51,6 +55,21 @@ impl<'a> Facts<'a> {
             |n: &NodeIdx| moving_pods(self.view, *n).into_iter().filter(|p| choice.takes(self.view, *p)).collect();
         self.old.iter().map(|n| (*n, moving(n))).collect()
     }
+    /// The groups that the procedure launches nothing in, for old nodes leave them (Ocean).
+    pub fn left(&self) -> Vec<GroupIdx> {
+        if self.options.procedure.is_ocean() { left_groups(self.view, self.old) } else { Vec::new() }
+    }
+
+    /// Whether a node that stays is one that the procedure sends pods to.
+    pub fn is_home(&self, node: NodeIdx) -> bool {
+        !self.only_oceans() || is_oceans(self.view, node)
+    }
+
+    /// Whether the procedure sends pods to Ocean's own nodes only.
+    pub fn only_oceans(&self) -> bool {
+        self.options.procedure.is_ocean() && self.options.ocean.free_room == FreeRoom::OceanNodes
+    }
+
     /// `Pod/namespace/name`.
     pub fn pod(&self, pod: PodIdx) -> String {
         format!("Pod/{}", self.view.state.pod_text(self.view.catalog, pod))
@@ -93,6 +112,7 @@ pub const RULES: &[Rule] = &[
     two_budgets::check,
     no_host::check,
     volume_zone::check,
+    source_group::check,
     vng_match::check,
     spot_affinity::check,
     stand_alone::check,
@@ -104,6 +124,7 @@ pub const RULES: &[Rule] = &[
     budget_waiting::check,
     node_not_ready::check,
     finalizer::check,
+    ocean_imitated::check,
 ];
 
 /// The findings of all rules: errors first, then in the order of the rules.

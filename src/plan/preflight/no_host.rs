@@ -10,7 +10,10 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     report(facts, false, "pod-no-host", |facts, text| {
         let nearest = text;
         (
-            format!("no group and no remaining node can host its pods ({nearest})"),
+            match facts.only_oceans() {
+                true => format!("no group and no remaining node of Ocean's can host its pods ({nearest})"),
+                false => format!("no group and no remaining node can host its pods ({nearest})"),
+            },
             match facts.view.catalog.groups.is_empty() {
                 true => "Describe a node group that fits with --groups.".to_owned(),
                 false => "Make a group with the labels, taints, machine types and zones it asks for, or loosen what the pod asks.".into(),

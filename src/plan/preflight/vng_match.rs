@@ -1,17 +1,10 @@
 //! A node that no Virtual Node Group matches: Ocean cannot make one like it (MIGRATIONS §1, VNG match).
 
 use super::Facts;
-use crate::cluster::{Finding, NodeIdx, Severity};
-use crate::groups::{GroupMatch, match_by_pods, match_node};
+use crate::cluster::{Finding, GroupIdx, NodeIdx, Severity};
+use crate::groups::{Difference, GroupMatch, Matcher, remedy};
 use crate::plan::options::ProcedureKind;
-
-/// The match of a node as the procedure's cloud makes it: by the node on Azure, by its pods on AWS.
-pub fn matched(facts: &Facts<'_>, node: NodeIdx) -> GroupMatch {
-    match facts.options.procedure {
-        ProcedureKind::OceanAws => match_by_pods(facts.view, facts.templates, node),
-        _ => match_node(facts.view, node),
-    }
-}
+use std::collections::BTreeMap;
 
 /// What the nearest group differs in, as text.
 pub fn nearest_text(facts: &Facts<'_>, found: &GroupMatch) -> String {
@@ -25,26 +18,46 @@ pub fn nearest_text(facts: &Facts<'_>, found: &GroupMatch) -> String {
     }
 }
 
-/// See the module.
+/// See the module. The match is as the procedure's cloud makes it: by the node on Azure, by its pods on AWS.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     if !facts.options.procedure.is_ocean() {
         return Vec::new();
     }
-    facts
-        .old
-        .iter()
-        .filter_map(|n| match matched(facts, *n) {
-            m @ GroupMatch::None { .. } => Some((n, nearest_text(facts, &m))),
-            _ => None,
-        })
-        .map(|(n, text)| {
-            Finding::new(
+    let left = facts.left();
+    let by_pods = facts.options.procedure == ProcedureKind::OceanAws;
+    let matcher = Matcher::new(facts.view, facts.templates, by_pods, &left);
+    let mut findings = Vec::new();
+    let mut notes: BTreeMap<(GroupIdx, &str), (Difference, Vec<NodeIdx>)> = BTreeMap::new();
+    for node in facts.old {
+        match matcher.find(*node) {
+            GroupMatch::Default => {}
+            GroupMatch::Group(group) => {
+                for note in matcher.notes(*node, group) {
+                    notes.entry((group, note.code)).or_insert((note, Vec::new())).1.push(*node);
+                }
+            }
+            found @ GroupMatch::None { .. } => findings.push(Finding::new(
                 Severity::Error,
                 "no-matching-group",
-                format!("Node/{}", facts.node(*n)),
-                format!("no Virtual Node Group matches it, so it does not pass validation: {text}"),
-                "Create a Virtual Node Group with its labels and taints.",
-            )
-        })
-        .collect()
+                format!("Node/{}", facts.node(*node)),
+                format!(
+                    "no Virtual Node Group matches it, so it does not pass validation: {}",
+                    nearest_text(facts, &found)
+                ),
+                remedy(facts.view, *node, &found),
+            )),
+        }
+    }
+    findings.extend(notes.into_iter().map(|((group, _), (note, mut nodes))| {
+        nodes.dedup();
+        let more = if nodes.len() > 1 { format!(" and {} more", nodes.len() - 1) } else { String::new() };
+        Finding::new(
+            Severity::Info,
+            "group-match-note",
+            format!("NodeGroup/{}", facts.view.catalog.text(facts.view.catalog.groups[group].id)),
+            format!("node {}{more} matches it, though {}", facts.node(nodes[0]), note.text),
+            "None needed: a match goes by labels and taints (AWS: by the pods), and its nodes are as the group makes them.",
+        )
+    }));
+    findings
 }

@@ -67,7 +67,7 @@ fn homeless(cx: &Cx<'_>, old: &[NodeIdx]) -> FxHashMap<PodIdx, String> {
 
 /// Why a node does not pass; None if it does.
 fn judge(cx: &Cx<'_>, facts: &Facts<'_>, node: NodeIdx, nowhere: &FxHashMap<PodIdx, String>) -> Option<(Fate, String)> {
-    if let Err(why) = cx.packer.match_node(cx.view, node) {
+    if let Err(why) = cx.packer.match_node(cx.view, node, facts.old) {
         return Some((Fate::Invalid, format!("no Virtual Node Group matches it: {why}")));
     }
     let o = &cx.options.ocean;

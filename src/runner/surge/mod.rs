@@ -121,7 +121,7 @@ impl Surge {
                 continue;
             };
             let state = &cx.view.state.nodes[node];
-            let matched = cx.packer.match_node(cx.view, node);
+            let matched = cx.packer.match_node(cx.view, node, &[]);
             let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
                 let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
                 return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));

@@ -62,6 +62,8 @@ pub struct Autoscaler {
     options: AutoscalerOptions,
     templates: Templates,
     frozen_up: BTreeSet<GroupIdx>,
+    /// Groups that it never grows, whatever is frozen and unfrozen meanwhile.
+    never_up: BTreeSet<GroupIdx>,
     frozen_down: BTreeSet<GroupIdx>,
     /// The scan that is asked for.
     next_scan: Option<i64>,
@@ -81,12 +83,13 @@ pub struct Autoscaler {
 }
 
 impl Autoscaler {
-    /// An autoscaler for the cluster as it is at the start; `frozen_up` are groups it may not grow.
-    pub fn new(catalog: &Catalog, state: &State, options: AutoscalerOptions, frozen_up: &[GroupIdx]) -> Autoscaler {
+    /// An autoscaler for the cluster as it is at the start; `never_up` are groups that it does not grow.
+    pub fn new(catalog: &Catalog, state: &State, options: AutoscalerOptions, never_up: &[GroupIdx]) -> Autoscaler {
         Autoscaler {
             options,
             templates: Templates::new(View { catalog, state }),
-            frozen_up: frozen_up.iter().copied().collect(),
+            frozen_up: BTreeSet::new(),
+            never_up: never_up.iter().copied().collect(),
             frozen_down: BTreeSet::new(),
             next_scan: None,
             batching: Batching::default(),
@@ -318,7 +321,7 @@ impl Autoscaler {
             now: ctx.now,
             view: View { catalog: ctx.catalog, state: ctx.state },
             templates: &self.templates,
-            frozen: self.frozen_up.iter().copied().collect(),
+            frozen: self.frozen_up.union(&self.never_up).copied().collect(),
             in_flight: in_flight
                 .into_iter()
                 .map(|((group, machine, zone), count)| Launch { group, machine, zone, count })

@@ -239,3 +239,16 @@ fn a_pod_that_machines_do_not_help_rests_before_it_starts_more_of_them() {
     // At 60, 120 and 180 s; then it rests for the 300 s of the back-off; at 480 and 540 s again.
     assert_eq!(s.seen(EventKind::NodeLaunchRequested), 5);
 }
+
+#[test]
+fn a_group_that_is_left_is_never_grown() {
+    let mut s = Stage::new(pending_world(3, 10), &[]);
+    let options = AutoscalerOptions { kind: AutoscalerKind::Ocean, ..AutoscalerOptions::default() };
+    let mut a = Autoscaler::new(&s.cluster.catalog, &s.cluster.state, options, &[GroupIdx(0)]);
+    // A freeze that is taken back does not change that.
+    a.freeze(GroupIdx(0), false, true);
+    s.act(0, |ctx, _| a.begin(ctx));
+    let (at, timer) = s.timers.pop_until(60_000).unwrap();
+    s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
+    assert_eq!(s.machines.unregistered().count(), 0);
+}

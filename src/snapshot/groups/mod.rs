@@ -246,7 +246,9 @@ impl<'c> Reader<'c> {
             drafts.into_iter().for_each(|d| self.add(d));
             return Ok(());
         }
-        for (path, item) in items(String::new(), value) {
+        let mut items = items(String::new(), value);
+        by_creation(&mut items);
+        for (path, item) in items {
             self.read_item(file, &path, item)?;
         }
         Ok(())
@@ -314,6 +316,21 @@ fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
         return items(join(&path, "items"), list);
     }
     vec![(path, value)]
+}
+
+/// Brings the descriptions that say when they were created into that order: the first that matches a node counts, and an API lists them in
+/// any order. The others keep their places.
+fn by_creation(items: &mut [(String, &Value)]) {
+    let created = |item: &Value| match detect(item)? {
+        Form::Aws(inner, _) | Form::Azure(inner, _) => ocean::created_ms(inner),
+        Form::Karpenter | Form::OtherKind => None,
+    };
+    let places: Vec<usize> = (0..items.len()).filter(|i| created(items[*i].1).is_some()).collect();
+    let mut dated: Vec<(String, &Value)> = places.iter().map(|i| items[*i].clone()).collect();
+    dated.sort_by_key(|(_, item)| created(item));
+    for (place, item) in places.into_iter().zip(dated) {
+        items[place] = item;
+    }
 }
 
 enum Form<'v> {

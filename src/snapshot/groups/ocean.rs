@@ -170,8 +170,16 @@ fn count(max: Option<i64>) -> u32 {
     max.map_or(MAX_COUNT, |m| u32::try_from(m).unwrap_or(u32::MAX))
 }
 
+/// Whether a group is the default one by its name: `default`, `Default VNG`, `default-vng`.
 fn is_default(name: &str) -> bool {
-    name.eq_ignore_ascii_case("default") || name.eq_ignore_ascii_case("default vng")
+    let plain = name.to_ascii_lowercase().replace(['-', '_'], " ");
+    plain == "default" || plain == "default vng"
+}
+
+/// When a description says that it was created, in milliseconds; None if it does not say, or not in a form that can be read.
+pub(super) fn created_ms(description: &serde_json::Value) -> Option<i64> {
+    let created = description.get("createdAt")?;
+    created.as_i64().or_else(|| crate::snapshot::time::parse_rfc3339(created.as_str()?))
 }
 
 fn taints(f: &mut Fields<'_>) -> Result<Vec<(String, String, Effect)>, GroupsError> {

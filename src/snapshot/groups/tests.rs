@@ -27,6 +27,33 @@ fn codes(findings: &[Finding]) -> Vec<&str> {
 }
 
 #[test]
+fn the_first_that_matches_is_the_first_that_was_created() {
+    let group = |id: &str, created: Value| json!({"id": id, "name": id, "availabilityZones": ["1"], "labels": {"team": "shop"}, "createdAt": created});
+    let order = |items: Value| {
+        let mut c = cluster();
+        read(&mut c, json!({ "response": { "items": items } })).expect("reads");
+        c.catalog.groups.iter().map(|g| c.catalog.text(g.id).to_owned()).collect::<Vec<_>>()
+    };
+    let dated = [
+        group("late", json!("2026-03-01T10:00:00.000Z")),
+        group("undated", Value::Null),
+        group("early", json!("2026-02-28T23:00:00.000-02:00")),
+        group("middle", json!("2026-03-01T02:00:00Z")),
+    ];
+    assert_eq!(order(json!(dated)), ["early", "undated", "middle", "late"]);
+    assert_eq!(order(json!([group("b", Value::Null), group("a", Value::Null)])), ["b", "a"]);
+}
+
+#[test]
+fn a_default_group_is_known_by_its_name() {
+    for (name, is_default) in [("default", true), ("Default VNG", true), ("default-vng", true), ("defaults", false)] {
+        let mut c = cluster();
+        read(&mut c, json!({"virtualNodeGroup": {"id": "vng-1", "name": name}})).expect("reads");
+        assert_eq!(c.catalog.groups[GroupIdx(0)].is_default, is_default, "{name}");
+    }
+}
+
+#[test]
 fn ocean_azure_in_an_api_envelope() {
     let mut c = cluster();
     let envelope = json!({"request": {"id": "1"}, "response": {"status": {"code": 200}, "items": [{

@@ -253,3 +253,40 @@ fn large_and_failed_runs_add_up() {
     assert_eq!(m.outcome.as_deref(), Some("FAILED"));
     assert_eq!(m.nodes.iter().filter(|n| n.drain_failed_ms.is_some()).count(), 1);
 }
+
+#[test]
+fn what_was_moved_but_not_to_ocean_is_where_it_is_at_the_end() {
+    let run = |marked: bool| {
+        let m = Metrics::from_events(&[
+            node(0, "a", NodeRole::Old),
+            node(0, "b", NodeRole::Old),
+            node(0, "other", NodeRole::Other),
+            Event { ocean: marked, ..node(10, "new", NodeRole::New) },
+            node(10, "foreign", NodeRole::New),
+            // p moves to a node that is still to be drained, and from there to Ocean.
+            pod(30, K::EvictionAccepted, "p", Some("a")),
+            pod(31, K::PodCreated, "p2", None),
+            pod(32, K::PodBound, "p2", Some("b")),
+            pod(40, K::EvictionAccepted, "p2", Some("b")),
+            pod(41, K::PodCreated, "p3", None),
+            pod(42, K::PodBound, "p3", Some("new")),
+            // q ends elsewhere, r on a node that somebody else launched, s waits.
+            pod(50, K::EvictionAccepted, "q", Some("b")),
+            pod(51, K::PodCreated, "q2", None),
+            pod(52, K::PodBound, "q2", Some("other")),
+            pod(60, K::EvictionAccepted, "r", Some("b")),
+            pod(61, K::PodCreated, "r2", None),
+            pod(62, K::PodBound, "r2", Some("foreign")),
+            pod(70, K::EvictionAccepted, "s", Some("b")),
+            pod(71, K::PodCreated, "s2", None),
+            // Never moved.
+            pod(80, K::PodReady, "t", Some("other")),
+        ]);
+        let not: Vec<(String, String)> = m.not_on_ocean().map(|(a, n)| (a.pod.clone(), n.name.clone())).collect();
+        (m.arrivals.len(), m.pods_moved_twice, not)
+    };
+    let elsewhere = |pod: &str, node: &str| (format!("ns/{pod}"), node.to_owned());
+    assert_eq!(run(true), (3, 1, vec![elsewhere("q2", "other"), elsewhere("r2", "foreign")]));
+    // Without a mark all that came during the run counts as Ocean's.
+    assert_eq!(run(false), (3, 1, vec![elsewhere("q2", "other")]));
+}
