@@ -2,6 +2,7 @@
 
 use super::builtin::{custom_labels, custom_taints, is_system_label, taint_text};
 use super::limits::assumed_max;
+use super::membership::VNG_LABELS;
 use crate::cluster::*;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,9 @@ use std::sync::Arc;
 pub const POOL_LABELS: &[(&str, &str)] = &[
     ("spotinst.io/ocean-vng-id", "Ocean"),
     ("spotinst.io/vng-id", "Ocean"),
+    ("spotinst.io/ocean-launch-spec-id", "Ocean"),
+    ("spotinst.io/launch-spec-id", "Ocean"),
+    ("spotinst.io/launchspec-id", "Ocean"),
     ("karpenter.sh/nodepool", "Karpenter"),
     ("karpenter.sh/provisioner-name", "Karpenter"),
     ("eks.amazonaws.com/nodegroup", "EKS"),
@@ -293,7 +297,7 @@ fn belongs(catalog: &Catalog, node: &NodeState, group: &NodeGroup) -> bool {
         })
     };
     match group.origin {
-        GroupOrigin::OceanAws | GroupOrigin::OceanAzure => named(&["spotinst.io/ocean-vng-id", "spotinst.io/vng-id"]),
+        GroupOrigin::OceanAws | GroupOrigin::OceanAzure => named(VNG_LABELS),
         GroupOrigin::Karpenter => named(&["karpenter.sh/nodepool", "karpenter.sh/provisioner-name"]),
         GroupOrigin::Inferred => false,
         GroupOrigin::Own => {
