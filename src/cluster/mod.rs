@@ -16,6 +16,7 @@ pub mod labels;
 pub mod node;
 pub mod owner;
 pub mod pod;
+pub mod provider;
 pub mod quantity;
 pub mod rate_limit;
 pub mod state;
