@@ -22,7 +22,7 @@ pub enum GroupMatch {
 }
 
 /// One thing in which a node differs from what a group makes, or for which a pod cannot run there.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Difference {
     /// Stable code: `label`, `taint-missing`, `taint-extra`, `zone`, `machine-type`, `template-only`, `pod`.
     pub code: &'static str,

@@ -8,6 +8,7 @@ pub mod execution;
 pub mod forecast;
 pub mod options;
 pub mod preflight;
+pub mod prerequisites;
 pub mod select;
 #[cfg(test)]
 mod tests;
@@ -20,4 +21,5 @@ pub use execution::{ExecutionOptions, Gates, Provision, Retirement};
 pub use forecast::{BatchForecast, FailureForecast, Forecast, Spread};
 pub use options::Options;
 pub use preflight::{Facts, preflight};
+pub use prerequisites::{Prerequisite, Verdict};
 pub use select::select;

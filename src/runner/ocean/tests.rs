@@ -75,7 +75,7 @@ fn every_failure_has_oceans_message_and_a_cause() {
         assert_eq!(outcome, Outcome::Failed, "{failure}");
         failure
     };
-    let told = aks(&|_, o| o.controller_reports = false);
+    let told = aks(&|_, o| o.controller_reports = Some(false));
     assert!(told.starts_with("The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly. <- the Spotinst"), "{told}");
     let told = aks(&|w, _| w.capacity = 0);
     assert!(told.starts_with("The migration has stopped due to the inability to spin up enough new nodes. Make sure all required Virtual Node Groups are configured. <- group pool: 0 of 1"), "{told}");
