@@ -27,7 +27,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show each node: its pods, stand-alone pods, blocking budgets and the group that would make another like it.
+    /// Show each node: its instance, pods, blocking budgets, the group that would make another like it, and whether Ocean can migrate it.
     Discover(DiscoverArgs),
     /// Simulate a migration: how long, what fails and why; write the plan.
     Plan(Box<PlanArgs>),
@@ -107,11 +107,18 @@ pub struct InputArgs {
 #[command(after_help = "\
 Examples:
   nodeferry discover cluster.json --groups vngs.json -o json
+  nodeferry discover cluster.json --groups vngs.json --node-pools old --pods
   nodeferry discover cluster.json --groups vngs.json --write-groups missing.json")]
 pub struct DiscoverArgs {
     /// Input.
     #[command(flatten)]
     pub input: InputArgs,
+    /// Only these nodes, by name, instance id or provider id, comma-separated.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "selector")]
+    pub nodes: Vec<String>,
+    /// Only the nodes of these pools, comma-separated.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "nodes")]
+    pub node_pools: Vec<String>,
     /// Only these nodes (label selector).
     #[arg(long, short = 'l', value_name = "K=V")]
     pub selector: Option<String>,
@@ -124,6 +131,21 @@ pub struct DiscoverArgs {
     /// Whose virtual node groups to write. That of the groups and nodes if not given.
     #[arg(long, value_enum, value_name = "aws|azure", requires = "write_groups")]
     pub cloud: Option<Cloud>,
+    /// List the pods of each node.
+    #[arg(long)]
+    pub pods: bool,
+    /// Judge nodes and prerequisites for this procedure: ocean-aws, ocean-azure. By default that of the groups, if they are Ocean's.
+    #[arg(long, value_name = "P")]
+    pub procedure: Option<String>,
+    /// Nodes whose pods ask not to be scaled down cannot be migrated.
+    #[arg(long, value_name = "BOOL")]
+    pub respect_restrict_scale_down: Option<bool>,
+    /// Pods that nothing recreates may be evicted.
+    #[arg(long, value_name = "BOOL")]
+    pub evict_stand_alone_pods: Option<bool>,
+    /// The oldest Kubernetes that counts as recent. Default 1.33.
+    #[arg(long, value_name = "1.N")]
+    pub oldest_kubernetes: Option<String>,
     /// How to print.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
@@ -156,9 +178,12 @@ pub struct PlanArgs {
     /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
     #[arg(long, value_name = "FILE")]
     pub machine_types: Option<PathBuf>,
-    /// Old nodes by name, comma-separated; one that is named twice counts once.
+    /// Old nodes by name, instance id (i-0abc…) or provider id, in any mixture, comma-separated; one that is named twice counts once.
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "selector")]
     pub nodes: Vec<String>,
+    /// Old nodes by the pool that their labels name (AKS agentpool, EKS nodegroup, GKE, Karpenter), comma-separated.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "nodes")]
+    pub node_pools: Vec<String>,
     /// Old nodes by label selector (k=v, k!=v, k in (a,b), k, !k; comma-separated).
     #[arg(long, short = 'l', value_name = "K=V")]
     pub selector: Option<String>,
@@ -192,6 +217,12 @@ pub struct PlanArgs {
     /// Whose free room spares the launch of a replacement (Ocean): ocean-nodes, any.
     #[arg(long, value_name = "ocean-nodes|any")]
     pub free_room: Option<String>,
+    /// What is assumed of Ocean's controller: true that it reports, false that it does not. By default what the dump shows.
+    #[arg(long, value_name = "BOOL")]
+    pub controller_reports: Option<bool>,
+    /// The oldest Kubernetes that counts as recent among Ocean's prerequisites. Default 1.33.
+    #[arg(long, value_name = "1.N")]
+    pub oldest_kubernetes: Option<String>,
     /// Pods that are unschedulable before the start: refuse (Ocean's rule), or ignore (only new ones count).
     #[arg(long, value_name = "refuse|ignore")]
     pub unscheduled_at_start: Option<String>,
@@ -372,6 +403,8 @@ pub enum SchemaName {
     Plan,
     /// What `plan -o json` prints.
     Result,
+    /// What `discover -o json` prints.
+    Discovery,
     /// Node groups in nodeferry's own form.
     Groups,
     /// Parameters of `generate`.

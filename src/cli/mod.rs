@@ -14,12 +14,14 @@ pub mod runs;
 mod teller;
 
 use crate::ops::control_plane::ControlPlane;
-use crate::ops::discover::discover;
+use crate::ops::discover::{Wanted, discover_wanted};
 use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
 use crate::ops::input::{self, Input};
+use crate::ops::scenario::NodeChoice;
 use crate::ops::verify::decisions::verify_decisions;
 use crate::ops::verify::drain::verify_drain;
 use crate::ops::verify::evictions::verify_evictions;
+use crate::plan::select::chosen;
 use crate::report::table::{Align, Table};
 use crate::snapshot::generate::{GenerateParams, write_list};
 use anyhow::{Context, Result, bail};
@@ -162,19 +164,34 @@ fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
     if args.write_groups.is_some() {
         groups::write(&args, cluster)?;
     }
-    let mut found = discover(cluster);
-    if let Some(selector) = &args.selector {
+    let mut wanted = Wanted { pods: args.pods, ..Wanted::of(cluster) };
+    let choice =
+        NodeChoice { names: args.nodes.clone(), node_pools: args.node_pools.clone(), selector: args.selector.clone() };
+    if !choice.is_empty() {
         let view = crate::cluster::View { catalog: &cluster.catalog, state: &cluster.state };
-        let nodes = crate::plan::select(view, &[], Some(selector)).map_err(anyhow::Error::msg)?;
-        let names: std::collections::BTreeSet<&str> =
-            nodes.iter().map(|n| cluster.state.node_name(&cluster.catalog, *n)).collect();
-        found.nodes.retain(|n| names.contains(n.node.as_str()));
+        wanted.nodes = Some(chosen(view, &choice).map_err(anyhow::Error::msg)?);
     }
+    let options = &mut wanted.options;
+    if let Some(procedure) = &args.procedure {
+        options.procedure = procedure.parse().map_err(anyhow::Error::msg)?;
+    }
+    let ocean = &mut options.ocean;
+    ocean.respect_restrict_scale_down = args.respect_restrict_scale_down.unwrap_or(ocean.respect_restrict_scale_down);
+    ocean.evict_stand_alone_pods = args.evict_stand_alone_pods.unwrap_or(ocean.evict_stand_alone_pods);
+    ocean.oldest_kubernetes = args.oldest_kubernetes.clone().unwrap_or_else(|| ocean.oldest_kubernetes.clone());
+    let problems = options.problems();
+    if !problems.is_empty() {
+        bail!("{}", problems.join("; "));
+    }
+    let found = discover_wanted(cluster, &wanted);
     match args.output {
         Output::Json => print(&found.json()?)?,
         Output::Table => {
             print(&found.text(width()))?;
-            print(&crate::report::summary::findings(&loaded.snapshot.findings))?;
+            let mut findings = loaded.snapshot.findings.clone();
+            findings.extend(found.unmet.iter().cloned());
+            findings.sort();
+            print(&crate::report::summary::findings(&findings))?;
         }
     }
     Ok(0)
@@ -264,6 +281,7 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::Scenario => schemars::schema_for!(crate::ops::scenario::Scenario),
         SchemaName::Plan => schemars::schema_for!(crate::plan::Plan),
         SchemaName::Result => schemars::schema_for!(crate::plan::forecast::Forecast),
+        SchemaName::Discovery => schemars::schema_for!(crate::ops::discover::Discovery),
         SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
         SchemaName::Generate => schemars::schema_for!(GenerateParams),
     };

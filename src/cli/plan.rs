@@ -9,6 +9,7 @@ use crate::ops::resimulate::{self, Laid};
 use crate::plan::Plan;
 use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::plan::options::UnscheduledAtStart;
+use crate::plan::select::NodeChoice;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::sim::autoscaler::AutoscalerKind;
 use crate::trace::recorder::write_jsonl;
@@ -38,9 +39,9 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             let machine_types = args.machine_types.as_deref();
             let loaded = input::cluster_of_dump(&sources, &args.groups, machine_types, &control_plane, args.strict)?;
             let mut request = input::request_of_cluster(loaded);
-            if args.nodes.is_empty() && args.selector.is_none() {
+            if args.nodes.is_empty() && args.node_pools.is_empty() && args.selector.is_none() {
                 bail!(
-                    "say which nodes are old: --nodes a,b or --selector key=value (nodeferry discover {} shows the nodes)",
+                    "say which nodes are old: --nodes a,b, --node-pools a,b or --selector key=value (nodeferry discover {} shows the nodes)",
                     args.input[0].display()
                 );
             }
@@ -105,9 +106,10 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
 /// Lays the flags over what the scenario (or the defaults) say.
 fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     let parsed = |e: String| anyhow!(e);
-    if !args.nodes.is_empty() || args.selector.is_some() {
-        request.nodes.names.clone_from(&args.nodes);
-        request.nodes.selector.clone_from(&args.selector);
+    let choice =
+        NodeChoice { names: args.nodes.clone(), node_pools: args.node_pools.clone(), selector: args.selector.clone() };
+    if !choice.is_empty() {
+        request.nodes = choice;
     }
     let o = &mut request.options;
     if let Some(p) = &args.procedure {
@@ -142,6 +144,12 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     }
     if let Some(room) = &args.free_room {
         o.ocean.free_room = room.parse().map_err(parsed).context("--free-room")?;
+    }
+    if args.controller_reports.is_some() {
+        o.ocean.controller_reports = args.controller_reports;
+    }
+    if let Some(version) = &args.oldest_kubernetes {
+        o.ocean.oldest_kubernetes.clone_from(version);
     }
     match args.unscheduled_at_start.as_deref() {
         None => {}

@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::group::{MachineType, NodeGroup};
 use super::ids::*;
 use super::intern::{Interner, Sym};
+use super::inventory::Inventory;
 use super::labels::Labels;
 use super::owner::Owner;
 use super::pod::{PodShape, PodSpec};
@@ -98,6 +99,8 @@ pub struct Catalog {
     pub kubernetes_minor: Option<u32>,
     /// The control plane's version, whose rules hold.
     pub kubernetes: KubernetesVersion,
+    /// What the dump shows beside what is simulated.
+    pub inventory: Inventory,
 }
 
 impl Default for Catalog {
@@ -144,6 +147,7 @@ impl Catalog {
             taken_unix_ms: 0,
             kubernetes_minor: None,
             kubernetes: KubernetesVersion::default(),
+            inventory: Inventory::default(),
         }
     }
     /// The text of a symbol of the snapshot; "?" for a name made during a run (use `State::name`).

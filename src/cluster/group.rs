@@ -7,7 +7,7 @@ use super::labels::{Labels, NodeSelectorTerm};
 use super::taint::Taint;
 
 /// Where a group's description came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupOrigin {
     /// Ocean AWS `launchSpec`.
@@ -101,6 +101,8 @@ pub struct NodeGroup {
     pub restrict_scale_down: bool,
     /// Draining timeout in milliseconds, where given.
     pub draining_timeout_ms: Option<i64>,
+    /// Version of Kubernetes of its nodes, where it is pinned.
+    pub kubernetes_version: Option<Sym>,
     /// `max_count` was not given but assumed; said in the output.
     pub max_is_assumed: bool,
 }

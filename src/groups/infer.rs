@@ -144,6 +144,7 @@ fn make_group(cluster: &mut Cluster, id: &str, nodes: &[NodeIdx]) -> NodeGroup {
         fallback_to_od: false,
         restrict_scale_down: false,
         draining_timeout_ms: None,
+        kubernetes_version: None,
         max_is_assumed: true,
     }
 }

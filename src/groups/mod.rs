@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod eligible;
 pub mod headroom;
+pub mod identity;
 pub mod infer;
 pub mod limits;
 pub mod matching;

@@ -72,6 +72,7 @@ impl World {
             fallback_to_od: false,
             restrict_scale_down: false,
             draining_timeout_ms: None,
+            kubernetes_version: None,
             max_is_assumed: false,
         })
     }

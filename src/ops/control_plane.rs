@@ -15,8 +15,10 @@ use std::sync::Arc;
 /// What is said of the control plane; the rest is found out from the dump, or is Kubernetes' default.
 #[derive(Clone, Debug, Default)]
 pub struct ControlPlane {
-    /// Minor version of Kubernetes 1.
+    /// Minor version of Kubernetes 1 whose rules are asked for.
     pub minor: Option<u32>,
+    /// Minor version that somebody said the control plane has, by flag or scenario; rules may be known for others only.
+    pub stated_minor: Option<u32>,
     /// The scheduler's configuration.
     pub scheduler: Option<Configuration>,
 }
@@ -38,6 +40,9 @@ pub struct Configuration {
 pub struct Kept {
     /// Whose rules hold.
     pub kubernetes: KubernetesVersion,
+    /// The minor version that was stated, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_minor: Option<u32>,
     /// The scheduler's configuration; Kubernetes' default if there is none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub configuration: Value,
@@ -80,7 +85,7 @@ impl ControlPlane {
             sha256: kept.configuration_sha256.unwrap_or_else(|| sha256(&kept.configuration.to_string())),
             ..Configuration::of_value("intent.scheduler.configuration", kept.configuration)
         });
-        Ok(ControlPlane { minor: Some(kept.kubernetes.minor()), scheduler })
+        Ok(ControlPlane { minor: Some(kept.kubernetes.minor()), stated_minor: kept.stated_minor, scheduler })
     }
     /// That of a recording, with the text of its `scheduler.yaml` if it has one.
     ///
@@ -91,7 +96,7 @@ impl ControlPlane {
         let name = "scheduler.yaml".to_owned();
         let value = document(text).map_err(|source| InputError::Scheduler { name: name.clone(), source })?;
         let scheduler = Configuration { name, value, sha256: sha256(text) };
-        Ok(ControlPlane { minor: None, scheduler: Some(scheduler) })
+        Ok(ControlPlane { scheduler: Some(scheduler), ..ControlPlane::default() })
     }
     /// Lays flags over it.
     ///
@@ -103,6 +108,7 @@ impl ControlPlane {
         }
         if let Some(text) = version {
             self.minor = Some(minor_of(text)?);
+            self.stated_minor = self.minor;
         }
         Ok(self)
     }
@@ -124,6 +130,7 @@ impl ControlPlane {
         snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
         let kept = Kept {
             kubernetes: snapshot.cluster.catalog.kubernetes,
+            stated_minor: self.stated_minor,
             configuration: self.scheduler.as_ref().map_or(Value::Null, |s| s.value.clone()),
             configuration_sha256: self.scheduler.as_ref().map(|s| s.sha256.clone()),
         };
@@ -167,7 +174,9 @@ impl ControlPlane {
             let detail = format!("kubelets are of {}; the newest counts", list.join(", "));
             notices.note("kubelets-differ", object, &detail);
         }
-        Arc::make_mut(&mut snapshot.cluster.catalog).kubernetes = version;
+        let catalog = Arc::make_mut(&mut snapshot.cluster.catalog);
+        catalog.kubernetes = version;
+        catalog.inventory.control_plane_minor = self.stated_minor;
     }
 }
 

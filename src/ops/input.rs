@@ -248,7 +248,7 @@ pub fn control_plane_of(scenario: &Scenario) -> Result<ControlPlane, InputError>
         (None, Some(path)) => Some(Configuration::of_file(path)?),
         (None, None) => None,
     };
-    Ok(ControlPlane { minor, scheduler })
+    Ok(ControlPlane { minor, stated_minor: minor, scheduler })
 }
 
 /// The request of a scenario.

@@ -8,7 +8,8 @@ use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
 use crate::plan::options::{Options, ProcedureKind};
-use crate::plan::{Baseline, Facts, batches, preflight, select};
+use crate::plan::select::{chosen, without_oceans};
+use crate::plan::{Baseline, Facts, batches, preflight, prerequisites};
 use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
@@ -205,13 +206,13 @@ pub fn replication_seed(seed: u64, nth: u32) -> u64 {
 ///
 /// # Errors
 /// Says what of the request cannot be met: no such node, a parameter out of range, a broken invariant.
-pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
+pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
     let problems = request.options.problems();
     if !problems.is_empty() {
         return Err(PlanError::Input(problems.join("; ")));
     }
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let nodes = choose(view, &request.nodes)?;
+    let (nodes, left_out) = choose(view, &request.nodes, &request.options)?;
     let batches = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
@@ -219,6 +220,7 @@ pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, P
     intent.simulation = serde_json::json!({
         "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
     });
+    request.findings.extend(left_out);
     forecast(request, intent, batches, progress)
 }
 
@@ -254,13 +256,11 @@ pub fn forecast(
     findings.extend(sim.gates.findings(&intent.options.gates));
     let budgets = Arc::new(BudgetIndex::new(&catalog));
     let packer = GroupPacker::new(view, &intent.options);
-    findings.extend(preflight(&Facts {
-        view,
-        old: &old_nodes,
-        options: &intent.options,
-        templates: packer.templates(),
-        budgets: &budgets,
-    }));
+    let facts =
+        Facts { view, old: &old_nodes, options: &intent.options, templates: packer.templates(), budgets: &budgets };
+    findings.extend(preflight(&facts));
+    let (prerequisites, unmet) = prerequisites::judge(&facts);
+    findings.extend(unmet);
     findings.sort();
     findings.dedup();
     intent.guards = Guards::accepting(&findings);
@@ -299,6 +299,7 @@ pub fn forecast(
         pods_forced: metrics.states.forced.clone(),
         failures: failures(&summaries),
         findings,
+        prerequisites,
         pods_moved: metrics.pods_moved,
         pods_moved_twice: metrics.pods_moved_twice,
         did_not_reach_ocean: did_not_reach_ocean(&intent, &metrics),
@@ -324,20 +325,23 @@ pub fn forecast(
     Ok(Planned { plan: Plan::new(intent, baseline, value), forecast: predicted, metrics, run, durations_ms, catalog })
 }
 
-/// The old nodes that a choice means.
-pub(crate) fn choose(view: View<'_>, choice: &NodeChoice) -> Result<Vec<NodeIdx>, PlanError> {
+/// The old nodes that a choice means, with what is said of those that were left out: Ocean's procedures migrate no node that is Ocean's
+/// already.
+pub(crate) fn choose(
+    view: View<'_>,
+    choice: &NodeChoice,
+    options: &Options,
+) -> Result<(Vec<NodeIdx>, Vec<Finding>), PlanError> {
     if view.state.live_nodes().next().is_none() {
         return Err(PlanError::Input(
             "the dump has no nodes: was the kind asked for? (kubectl get nodes -o json)".into(),
         ));
     }
-    let nodes = select(view, &choice.names, choice.selector.as_deref()).map_err(PlanError::Input)?;
-    if nodes.is_empty() {
-        return Err(PlanError::Input(
-            "no node is selected; name the old nodes with --nodes a,b or --selector key=value (nodeferry discover shows the labels)".into(),
-        ));
+    let nodes = chosen(view, choice).map_err(PlanError::Input)?;
+    match options.procedure.is_ocean() {
+        true => without_oceans(view, choice, nodes).map_err(PlanError::Input),
+        false => Ok((nodes, Vec::new())),
     }
-    Ok(nodes)
 }
 
 /// Runs the replications on a pool of threads; the result is in the order of the replications, whatever the pool. A

@@ -112,7 +112,7 @@ pub fn stage_of_scenario(scenario: &Scenario) -> Result<Stage, RehearseError> {
         return Err(RehearseError::Other(problems.join("; ")));
     }
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let nodes = choose(view, &request.nodes)?;
+    let (nodes, _) = choose(view, &request.nodes, &request.options)?;
     let cut = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &cut, request.options.clone());
     intent.groups = request.groups.clone();

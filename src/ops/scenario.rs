@@ -1,6 +1,7 @@
 //! Scenarios: a cluster, what to do with it, what goes wrong, and what to expect.
 
 use crate::plan::options::Options;
+pub use crate::plan::select::NodeChoice;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;
@@ -111,16 +112,6 @@ pub struct SchedulerSource {
     pub inline: Option<serde_json::Value>,
 }
 
-/// Which nodes are old.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NodeChoice {
-    /// By name.
-    pub names: Vec<String>,
-    /// By label selector.
-    pub selector: Option<String>,
-}
-
 /// Bounds of a figure, both included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -207,6 +198,7 @@ impl Scenario {
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
         problems.extend(scenario.autoscaler.problems());
+        problems.extend(scenario.nodes.problems());
         let empty = |r: &Recorded| r.decisions.is_empty() && r.verdicts.is_empty() && r.changes.is_empty();
         if scenario.recorded.as_ref().is_some_and(empty) {
             problems.push("recorded holds nothing to compare; expected decisions, verdicts or changes".into());

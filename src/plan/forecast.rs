@@ -1,5 +1,6 @@
 //! What was predicted: the one object that `plan -o json` prints and the plan document keeps.
 
+use super::prerequisites::Prerequisite;
 use crate::cluster::Finding;
 use crate::trace::PodDetail;
 use crate::trace::states::{ForcedPod, PoolNow};
@@ -36,6 +37,9 @@ pub struct Forecast {
     pub failures: Vec<FailureForecast>,
     /// What was noticed: preflight, the input's diagnostics, origins of delays.
     pub findings: Vec<Finding>,
+    /// What Ocean asks of the cluster, each with its verdict; only for Ocean's procedures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<Prerequisite>,
     /// Pods that the migration made leave.
     pub pods_moved: u64,
     /// Pods whose predecessor had been moved before.

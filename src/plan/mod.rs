@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod ocean_rules;
 pub mod options;
 pub mod preflight;
+pub mod prerequisites;
 pub mod select;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,5 @@ pub use execution::{ExecutionOptions, Gates, Provision, Retirement};
 pub use forecast::{BatchForecast, FailureForecast, Forecast, PodElsewhere, Spread};
 pub use options::Options;
 pub use preflight::{Facts, preflight};
+pub use prerequisites::{Prerequisite, Verdict};
 pub use select::select;

@@ -434,8 +434,14 @@ pub struct OceanOptions {
     /// How long calls may go unanswered or be refused by the server before it is "connectivity issues", in ms (C).
     /// Default 5 min.
     pub connectivity_timeout_ms: i64,
-    /// The controller reports to Ocean. False makes the start fail with "connectivity issues". Default true.
-    pub controller_reports: bool,
+    /// The controller reports to Ocean: true plans as if it did, false makes the start fail with "connectivity issues". Default null: as
+    /// the dump shows it. One that is there and not ready does not report; one that is absent is taken to be installed before the start (C).
+    pub controller_reports: Option<bool>,
+    /// The oldest Kubernetes that counts as recent, which Ocean does not publish (C). Default 1.33.
+    pub oldest_kubernetes: String,
+    /// The oldest version of Ocean's controller that a migration needs, such as `2.0.50`. Default null: 2 on AWS, any on AKS (C).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_controller: Option<String>,
     /// Wording of the failure messages of `ocean-azure`: `2024-07` or `2024-08`. Default 2024-07.
     #[serde(skip_serializing_if = "is_default")]
     pub aks_messages: AksMessages,
@@ -457,7 +463,9 @@ impl Default for OceanOptions {
             pods_timeout_ms: 20 * MINUTE,
             technical_timeout_ms: None,
             connectivity_timeout_ms: 5 * MINUTE,
-            controller_reports: true,
+            controller_reports: None,
+            oldest_kubernetes: "1.33".into(),
+            oldest_controller: None,
             aks_messages: AksMessages::default(),
         }
     }
@@ -661,6 +669,13 @@ impl Options {
             _ => RateLimit { qps: 50, burst: 100 },
         })
     }
+    /// The oldest version of Ocean's controller that a migration needs; empty for any. The migration on AWS needs the second
+    /// generation (D).
+    pub fn oldest_controller(&self) -> &str {
+        let aws = self.procedure == ProcedureKind::OceanAws;
+        self.ocean.oldest_controller.as_deref().unwrap_or(if aws { "2" } else { "" })
+    }
+
     /// How many nodes a batch has, the procedure's default if not given.
     pub fn size(&self) -> BatchSize {
         self.batch_size.unwrap_or(BatchSize::Percent(Percent(if self.procedure == ProcedureKind::Surge {
@@ -739,6 +754,15 @@ impl Options {
                     w.from_ms, w.to_ms
                 ));
             }
+        }
+        if crate::cluster::version::minor_of(&o.oldest_kubernetes).is_none() {
+            problems.push(format!(
+                "options.ocean.oldest_kubernetes is {:?}; expected the first two numbers of a version, such as 1.33",
+                o.oldest_kubernetes
+            ));
+        }
+        if let Some(v) = o.oldest_controller.as_deref().filter(|v| !v.starts_with(|c: char| c.is_ascii_digit())) {
+            problems.push(format!("options.ocean.oldest_controller is {v:?}; expected a version such as 2 or 2.0.50"));
         }
         problems.extend(self.gates.problems());
         problems.extend(self.execution.problems());

@@ -5,6 +5,7 @@ use super::table::{Align, Table};
 use crate::cluster::{Finding, Severity};
 use crate::plan::document::Intent;
 use crate::plan::forecast::{BatchForecast, Forecast, PodElsewhere};
+use crate::plan::prerequisites::{Prerequisite, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -23,6 +24,7 @@ pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> Stri
     out.push('\n');
     out.push_str(&prediction(forecast));
     out.push_str(&blocking(forecast));
+    out.push_str(&prerequisites(&forecast.prerequisites, width));
     out.push_str(&findings(&forecast.findings));
     out
 }
@@ -176,6 +178,27 @@ fn blocking(forecast: &Forecast) -> String {
             let _ = writeln!(out, "    vendor: {}", f.advice);
         }
     }
+    out
+}
+
+/// What Ocean asks of the cluster, with verdicts; what fails is named with its remedy among the findings.
+pub fn prerequisites(list: &[Prerequisite], width: Option<u16>) -> String {
+    if list.is_empty() {
+        return String::new();
+    }
+    let of = |verdict| list.iter().filter(|p| p.verdict == verdict).count();
+    let mut out = format!(
+        "\nPrerequisites of Ocean's migration: {} met, {} not met, {} that the dump does not show\n",
+        of(Verdict::Pass),
+        of(Verdict::Fail),
+        of(Verdict::Unknown)
+    );
+    let columns = [("  VERDICT", Align::Left), ("PREREQUISITE", Align::Left), ("WHAT THE DUMP SHOWS", Align::Left)];
+    let mut table = Table::new(&columns);
+    for p in list {
+        table.row([format!("  {}", p.verdict.text()), p.rule.clone(), p.fact.clone()]);
+    }
+    out.push_str(&table.render(width));
     out
 }
 

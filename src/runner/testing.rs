@@ -665,6 +665,7 @@ fn plain_group(id: Sym) -> NodeGroup {
         fallback_to_od: false,
         restrict_scale_down: false,
         draining_timeout_ms: None,
+        kubernetes_version: None,
         max_is_assumed: false,
     }
 }

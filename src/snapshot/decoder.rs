@@ -6,6 +6,7 @@ use super::delays::StartDelays;
 use super::diagnostics::kind_text;
 use super::document::{self, Item, Raw};
 use super::error::ReadError;
+use super::inventory;
 use super::nodes::ReadNode;
 use super::owners::{Custom, CustomKinds, Customs, group};
 use super::pods::ReadPod;
@@ -137,6 +138,8 @@ impl<'a> Decoder<'a> {
         let others = std::mem::take(&mut self.others);
         let customs = self.customs(&others)?;
         b.lookup.custom_kinds = customs.kinds.clone();
+        b.catalog.inventory.kinds = b.lookup.kinds.iter().map(|k| (*k).to_owned()).collect();
+        inventory::read_others(&mut b.catalog.inventory, &others, &self.unknown);
         let node_pools = node_pools(&others);
         self.read_shared(&mut b)?;
         self.read_nodes(&mut b, &mut read)?;

@@ -19,6 +19,8 @@ pub enum Class {
     Condition,
     /// Something in the input is odd.
     Input,
+    /// What Ocean asks of a cluster before a migration (`plan::prerequisites`) is not met, or the dump does not show it.
+    Prerequisite,
 }
 
 /// A code and all there is to say about it.
@@ -49,6 +51,10 @@ macro_rules! table {
 }
 
 table! {
+    "autoscaled-pools" Warning Prerequisite: "cluster-autoscaler scales the pool of a selected node";
+        "it adds and removes nodes while Ocean does, which is not simulated"; "switch the pools to manual scaling before the migration"
+    "autoscaled-pools-unknown" Info Prerequisite: "the dump does not show which pools are scaled automatically";
+        "that pools are scaled by hand is taken for granted"; "look at the pools, or add the ConfigMap cluster-autoscaler-status to the dump"
     "budget-invalid" Warning Input: "a budget's selector or amount cannot be parsed";
         "it fails to sync, so that evictions under it are refused"; "mend the budget"
     "budget-stale" Info Condition: "a budget's stored status does not fit its spec or its pods";
@@ -59,6 +65,10 @@ table! {
         "a deleted claim may stay"; "check who removes the finalizer"
     "claim-missing" Warning Condition: "a pod mounts a claim that the dump lacks";
         "a replacement of the pod cannot be scheduled"; "create the claim, or dump persistentvolumeclaims of all namespaces"
+    "cluster-autoscaler-active" Warning Prerequisite: "a Kubernetes cluster autoscaler runs beside Ocean";
+        "new nodes come inconsistently, which is not simulated"; "stop it for the time of the migration"
+    "cluster-autoscaler-unknown" Info Prerequisite: "the dump does not show whether a Kubernetes cluster autoscaler runs";
+        "that none runs is taken for granted"; "add deployments, and on AKS the ConfigMap cluster-autoscaler-status, to the dump"
     "crash-looping" Warning NotModelled: "a container is in CrashLoopBackOff";
         "the simulated replacement becomes ready, the real one may not"; "mend the workload, or add a crash-loop fault for it to the scenario"
     "duplicate-object" Info Input: "an object is in the input twice";
@@ -67,12 +77,20 @@ table! {
         "its claim is made anew for each replacement; provisioning time is the scenario's"; "set a delay for provisioning in the scenario"
     "horizontal-autoscaler" Warning NotModelled: "a HorizontalPodAutoscaler scales a workload";
         "replica counts are taken as constant during the migration"; "pause autoscaling, or expect counts to change"
+    "infrastructure-unknown" Info Prerequisite: "neither provider id nor labels show which cloud a node is of";
+        "that it is of the procedure's cloud is taken for granted"; "none needed if it is"
     "init-container-waits" Info NotModelled: "a pod has been in its init containers when the dump was made";
         "it is taken to become ready after the usual start delay"; "let it finish first"
+    "karpenter-active" Warning Prerequisite: "Karpenter runs beside Ocean";
+        "new nodes come inconsistently, which is not simulated"; "stop it for the time of the migration"
+    "karpenter-unknown" Info Prerequisite: "the dump does not show whether Karpenter runs";
+        "that it does not is taken for granted"; "add deployments and nodepools.karpenter.sh to the dump"
     "kubelets-differ" Info Condition: "kubelets are of different versions";
         "the control plane is taken to be of the newest one's"; "say which it is with --kubernetes-version"
     "kubernetes-version-assumed" Info Missing: "no node tells its kubelet's version";
         "the newest known rules are used"; "say which it is with --kubernetes-version"
+    "kubernetes-version-old" Warning Prerequisite: "Kubernetes is not of a recent version";
+        "Ocean may refuse its nodes, which is not simulated: it does not publish which versions it supports"; "upgrade the cluster first, or say with --oldest-kubernetes what counts as recent"
     "kubernetes-version-unknown" Warning NotModelled: "the rules of this version of Kubernetes are not known";
         "those of the nearest known version are used"; "expect differences where the versions differ (docs/fidelity.md)"
     "limit-range" Info NotModelled: "a LimitRange constrains a namespace";
@@ -125,6 +143,20 @@ table! {
         "nothing is placed there until some have gone"; "none needed"
     "node-windows" Warning NotModelled: "a node or pod runs Windows";
         "placement is modelled, its start and stop behaviour is not"; "give delays for its groups"
+    "ocean-cluster-unknown" Info Prerequisite: "the dump does not show that the cluster is connected to an Ocean cluster";
+        "that it is connected is taken for granted"; "import the cluster into Ocean if that was not done"
+    "ocean-controller-absent" Error Prerequisite: "Ocean's controller is not among the Deployments of the dump";
+        "it is taken to be installed before the start"; "install it"
+    "ocean-controller-not-ready" Error Prerequisite: "Ocean's controller is there and not ready";
+        "the migration ends at once with Ocean's connectivity failure"; "repair it"
+    "ocean-controller-old" Error Prerequisite: "Ocean's controller is too old for the migration";
+        "it is taken to be updated before the start"; "install the second generation"
+    "ocean-controller-unknown" Info Prerequisite: "the dump does not show whether Ocean's controller is there, ready or new enough";
+        "that it does its work is taken for granted"; "add deployments and pods of all namespaces to the dump"
+    "ocean-node-left-out" Info Prerequisite: "a selected node is Ocean's already";
+        "it is left out of the migration"; "none needed"
+    "other-infrastructure" Error Prerequisite: "a selected node is not of the procedure's cloud";
+        "Ocean cannot migrate it; the simulation migrates it all the same"; "plan with the procedure of its cloud"
     "other-scheduler" Warning NotModelled: "a pod names a scheduler that no profile has";
         "nothing places it, or its replacement"; "give the configuration of the scheduler that has it (--scheduler-config)"
     "owner-missing" Warning Condition: "a pod's controller is not in the dump";
@@ -153,10 +185,14 @@ table! {
         "the simulation leaves that plugin where it is by default"; "expect differences in what it does"
     "scheduler-plugin-unknown" Warning NotModelled: "the scheduler's configuration has a plugin that is not part of Kubernetes";
         "it is left out: it neither filters nor scores"; "expect other placements where it matters"
+    "spot-toleration-missing" Error Prerequisite: "pods that do not tolerate spot nodes have a place only in groups that launch no others";
+        "their nodes do not pass validation"; "add the toleration, or let the group fall back to on-demand"
     "storage-capacity" Warning NotModelled: "a CSI driver publishes storage capacity";
         "a new volume may be placed where there is no room"; "expect placements to differ for unbound claims"
     "vertical-autoscaler" Warning NotModelled: "a VerticalPodAutoscaler changes requests when pods are created";
         "replacements are taken to ask for what their predecessors asked for"; "set its mode to Off or Initial during the migration"
+    "virtual-node-groups-unknown" Info Prerequisite: "no Virtual Node Groups were given";
+        "groups are read off the nodes, which Ocean's are not: matches and launches are a guess"; "give them with --groups"
     "webhook" Info NotModelled: "an admission webhook is configured";
         "a webhook may change or refuse pods and evictions; if its own pods move, creating pods may fail"; "check the failurePolicy of webhooks whose pods are moved"
 }
@@ -183,6 +219,7 @@ pub fn markdown() -> String {
         (Class::NotModelled, "Not modelled (`--strict` makes the warnings errors)"),
         (Class::Condition, "The cluster is so already"),
         (Class::Input, "The input is odd"),
+        (Class::Prerequisite, "Prerequisites of Ocean's migration (procedures `ocean-aws` and `ocean-azure`)"),
     ] {
         text.push_str(&format!("## {title}\n\n| code | severity | what is so | what it does to the run | what lifts it |\n|---|---|---|---|---|\n"));
         for d in TABLE.iter().filter(|d| d.class == class) {

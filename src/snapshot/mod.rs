@@ -15,6 +15,7 @@ mod document;
 pub mod error;
 pub mod generate;
 pub mod groups;
+mod inventory;
 mod nodes;
 mod owners;
 mod pods;

@@ -136,6 +136,7 @@ impl Builder {
         }
         let kind = owner.kind;
         let index = self.add_owner(owner);
+        self.catalog.inventory.ready_replicas.insert(index, w.status.ready_replicas.unwrap_or(0));
         if let Some(template) = &spec.template {
             let spec = self.template(template, ns, index, kind);
             self.catalog.owners[index].template = Some(spec);

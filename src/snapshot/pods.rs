@@ -65,6 +65,7 @@ impl Builder {
         };
         self.notice_pod(pod, &spec);
         let spec = self.catalog.specs.push(spec);
+        self.note_not_running(pod, spec);
         let state = self.pod_state(pod, spec, name, uid, node);
         let started = self.start_sample(pod, &state, owner, mirror);
         Some(ReadPod { state, started })

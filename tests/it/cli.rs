@@ -264,7 +264,7 @@ fn a_migration_is_stopped_at_the_moment_asked_for() {
 #[test]
 fn every_schema_is_json() {
     let dir = Dir::new();
-    for name in ["scenario", "plan", "result", "groups", "generate"] {
+    for name in ["scenario", "plan", "result", "discovery", "groups", "generate"] {
         let schema = nodeferry(&dir, &["schema", name]).json();
         assert!(schema["$schema"].is_string() && schema["title"].is_string(), "{name}");
     }

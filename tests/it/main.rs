@@ -4,6 +4,7 @@ mod answers;
 mod cli;
 mod completeness;
 mod determinism;
+mod discovery;
 mod groups;
 mod journal;
 mod ocean;

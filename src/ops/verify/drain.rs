@@ -328,7 +328,7 @@ impl Migration {
             measured: snapshot.delays,
             nodes: NodeChoice {
                 names: recorded.batches.iter().flat_map(|b| b.nodes.clone()).collect(),
-                selector: None,
+                ..NodeChoice::default()
             },
             options,
             sim,

@@ -47,7 +47,7 @@ pub fn never(view: View<'_>, budget: BudgetIdx) -> Option<(String, String)> {
 }
 
 /// Budgets that cover pods on old nodes, with those pods; pods under more than one are another rule's.
-pub(super) fn covered(facts: &Facts<'_>) -> BTreeMap<BudgetIdx, Vec<PodIdx>> {
+pub(crate) fn covered(facts: &Facts<'_>) -> BTreeMap<BudgetIdx, Vec<PodIdx>> {
     let mut map: BTreeMap<BudgetIdx, Vec<PodIdx>> = BTreeMap::new();
     for (_, pods) in facts.moving() {
         for pod in pods {

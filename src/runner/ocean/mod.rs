@@ -11,6 +11,7 @@ mod tests;
 mod validate;
 
 pub(crate) use validate::refuse_start;
+pub use validate::{Obstacle, Validation};
 
 use super::client::Ask;
 use super::context::Cx;

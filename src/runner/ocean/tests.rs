@@ -72,7 +72,7 @@ type Tweak = fn(&mut World, &mut Options);
 /// its cause begins.
 const SEVEN: [(Tweak, &str, &str, &str); 7] = [
     (
-        |_, o| o.ocean.controller_reports = false,
+        |_, o| o.ocean.controller_reports = Some(false),
         "connectivity issues. Make sure the Spotinst controller is installed and working properly.",
         "connectivity issues. Make sure the Spotinst controller is installed and working properly.",
         "the Spotinst controller does not report",
@@ -347,7 +347,7 @@ const STORIES: &[Story] = &[
         name: "the controller does not report",
         nodes: 2,
         batches: &[&[0], &[1]],
-        tweak: |_, o| o.ocean.controller_reports = false,
+        tweak: |_, o| o.ocean.controller_reports = Some(false),
         outcome: Outcome::Failed,
         eks: &["STARTING", "ERROR", "FINISHED_ERROR"],
         aks_nodes: &["TO_BE_REPLACED", "TO_BE_REPLACED"],

@@ -1,16 +1,33 @@
 //! What Ocean looks at before it starts: the controller, and each selected node (MIGRATIONS §1, batch algorithm, 1).
 
-use crate::cluster::{NodeIdx, PodIdx};
+use crate::cluster::{NodeIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
+use crate::groups::eligible::refusal;
 use crate::groups::matching::moving_pods;
+use crate::groups::volumes::VolumeNeeds;
+use crate::plan::Options;
 use crate::plan::options::ProcedureKind;
 use crate::plan::preflight::{Facts, budget_never_met, restrict_scale_down, spot_affinity, stand_alone, two_budgets};
+use crate::plan::prerequisites::{controller, spot_toleration};
 use crate::runner::context::Cx;
+use crate::runner::interface::Packer;
 use crate::runner::outcome::Reason;
 use crate::runner::progress::Fate;
 use crate::runner::refs::N;
 use rustc_hash::FxHashMap;
+
+/// One reason why a node does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What becomes of the node.
+    pub fate: Fate,
+    /// Stable code: `no-matching-group`, `spot-affinity`, `spot-toleration-missing`, `volume-zone`, `pod-no-host`, `stand-alone-pod`,
+    /// `restrict-scale-down`, `budget-never-met`, `two-budgets`.
+    pub code: &'static str,
+    /// What is so.
+    pub text: String,
+}
 
 /// Judges every selected node and says why the migration cannot start at all, if it cannot. Nodes that do not pass get
 /// their fate here and are left out of their batches; at least one must pass (D).
@@ -18,22 +35,16 @@ pub(crate) fn refuse_start(cx: &mut Cx<'_>) -> Option<(Reason, String)> {
     if !cx.options.procedure.is_ocean() {
         return None;
     }
-    if !cx.options.ocean.controller_reports {
-        return Some((Reason::Connectivity, "the Spotinst controller does not report".into()));
+    if let Some(why) = controller::does_not_report(cx.view, cx.options) {
+        return Some((Reason::Connectivity, why));
     }
     let old: Vec<NodeIdx> = cx.tables.nodes.iter().flatten().copied().collect();
-    let nowhere = homeless(cx, &old);
-    let budgets = BudgetIndex::new(cx.view.catalog);
-    let templates = Templates::default();
+    let validation = Validation::new(cx.view, cx.options, cx.packer, &old);
     let mut passed = 0;
     for n in (0..cx.common.nodes.len() as u32).map(N) {
         let verdict = match cx.node(n) {
             None => Some((Fate::Invalid, "the node does not exist any more".to_owned())),
-            Some(node) => {
-                let facts =
-                    Facts { view: cx.view, old: &old, options: cx.options, templates: &templates, budgets: &budgets };
-                judge(cx, &facts, node, &nowhere)
-            }
+            Some(node) => validation.obstacles(node).into_iter().next().map(|o| (o.fate, o.text)),
         };
         match verdict {
             None => passed += 1,
@@ -57,55 +68,99 @@ pub(crate) fn refuse_start(cx: &mut Cx<'_>) -> Option<(Reason, String)> {
     Some((Reason::NoValidNode, causes.join("; ")))
 }
 
+/// The validation of nodes before a migration, as Ocean does it of each that is selected.
+pub struct Validation<'a> {
+    view: View<'a>,
+    options: &'a Options,
+    packer: &'a dyn Packer,
+    old: &'a [NodeIdx],
+    budgets: BudgetIndex,
+    /// What groups can make; empty where no rule asks.
+    templates: Templates,
+    /// Pods that no group could ever host, with why.
+    nowhere: FxHashMap<PodIdx, String>,
+}
+
+impl<'a> Validation<'a> {
+    /// Of the nodes `old` that are to be migrated together.
+    pub fn new(view: View<'a>, options: &'a Options, packer: &'a dyn Packer, old: &'a [NodeIdx]) -> Validation<'a> {
+        let nowhere = homeless(view, packer, old);
+        let spot = options.procedure == ProcedureKind::OceanAzure && spot_toleration::may_matter(view);
+        let templates = if spot || !nowhere.is_empty() { Templates::new(view) } else { Templates::default() };
+        Validation { view, options, packer, old, budgets: BudgetIndex::new(view.catalog), templates, nowhere }
+    }
+
+    /// Whether it is for its volumes alone that a pod has no place.
+    fn is_held_by_volume(&self, pod: PodIdx) -> bool {
+        let spec = self.view.state.pods[pod].spec;
+        let needs = VolumeNeeds::of(self.view, &self.view.catalog.specs[spec]);
+        let (shape, none) = (self.view.catalog.shape(spec), VolumeNeeds::default());
+        !needs.is_empty() && self.templates.all().iter().any(|t| refusal(self.view, t, shape, &none).is_none())
+    }
+
+    /// Why a node does not pass, the first of them first; empty if it does.
+    pub fn obstacles(&self, node: NodeIdx) -> Vec<Obstacle> {
+        let mut found = Vec::new();
+        if let Err(why) = self.packer.match_node(self.view, node, self.old) {
+            let text = format!("no Virtual Node Group matches it: {why}");
+            found.push(Obstacle { fate: Fate::Invalid, code: "no-matching-group", text });
+        }
+        for pod in moving_pods(self.view, node) {
+            self.pod_obstacles(pod, &mut found);
+        }
+        found
+    }
+
+    fn pod_obstacles(&self, pod: PodIdx, found: &mut Vec<Obstacle>) {
+        let (view, o) = (self.view, &self.options.ocean);
+        let facts =
+            Facts { view, old: self.old, options: self.options, templates: &self.templates, budgets: &self.budgets };
+        let azure = self.options.procedure == ProcedureKind::OceanAzure;
+        let name = view.state.pod_text(view.catalog, pod);
+        let mut say = |fate, code, text| found.push(Obstacle { fate, code, text });
+        if azure && spot_affinity::requires_priority(&facts, pod) {
+            let text = format!("pod {name} requires kubernetes.azure.com/scalesetpriority, which cannot be migrated");
+            say(Fate::Invalid, "spot-affinity", text);
+        }
+        if azure && let Some(group) = spot_toleration::needs_toleration(view, &self.templates, pod) {
+            let text = format!("pod {name} does not tolerate spot nodes, and group {group} launches no others");
+            say(Fate::Invalid, "spot-toleration-missing", text);
+        }
+        if let Some(why) = self.nowhere.get(&pod) {
+            let code = if self.is_held_by_volume(pod) { "volume-zone" } else { "pod-no-host" };
+            say(Fate::Invalid, code, format!("no group can host pod {name} ({why})"));
+        }
+        if !o.evict_stand_alone_pods && stand_alone::is_stand_alone(&facts, pod) {
+            let text = format!("pod {name} has no controller and may not be evicted");
+            say(Fate::HeldByStandAlone, "stand-alone-pod", text);
+        }
+        if let Some(key) = restrict_scale_down::holds(view, pod).filter(|_| o.respect_restrict_scale_down) {
+            say(Fate::HeldByRestriction, "restrict-scale-down", format!("pod {name} carries {key}"));
+        }
+        if let Some((code, why)) = never_evicted(&facts, pod).filter(|_| o.respect_pdb) {
+            say(Fate::HeldByBudget, code, format!("pod {name}: {why}"));
+        }
+    }
+}
+
 /// Pods of old nodes that no group could ever host, with why.
-fn homeless(cx: &Cx<'_>, old: &[NodeIdx]) -> FxHashMap<PodIdx, String> {
-    let owned = |p: &PodIdx| cx.view.catalog.specs[cx.view.state.pods[*p].spec].owner.is_some();
-    let pods: Vec<PodIdx> = old.iter().flat_map(|n| moving_pods(cx.view, *n)).filter(owned).collect();
-    let packing = cx.packer.pack(cx.view, &pods, old);
+fn homeless(view: View<'_>, packer: &dyn Packer, old: &[NodeIdx]) -> FxHashMap<PodIdx, String> {
+    let owned = |p: &PodIdx| view.catalog.specs[view.state.pods[*p].spec].owner.is_some();
+    let pods: Vec<PodIdx> = old.iter().flat_map(|n| moving_pods(view, *n)).filter(owned).collect();
+    let packing = packer.pack(view, &pods, old);
     packing.unplaceable.into_iter().filter(|u| u.permanent).map(|u| (u.pod, u.why)).collect()
 }
 
-/// Why a node does not pass; None if it does.
-fn judge(cx: &Cx<'_>, facts: &Facts<'_>, node: NodeIdx, nowhere: &FxHashMap<PodIdx, String>) -> Option<(Fate, String)> {
-    if let Err(why) = cx.packer.match_node(cx.view, node, facts.old) {
-        return Some((Fate::Invalid, format!("no Virtual Node Group matches it: {why}")));
-    }
-    let o = &cx.options.ocean;
-    let text = |p: PodIdx| cx.view.state.pod_text(cx.view.catalog, p);
-    for pod in moving_pods(cx.view, node) {
-        if cx.options.procedure == ProcedureKind::OceanAzure && spot_affinity::requires_priority(facts, pod) {
-            let why =
-                format!("pod {} requires kubernetes.azure.com/scalesetpriority, which cannot be migrated", text(pod));
-            return Some((Fate::Invalid, why));
-        }
-        if let Some(why) = nowhere.get(&pod) {
-            return Some((Fate::Invalid, format!("no group can host pod {} ({why})", text(pod))));
-        }
-        if !o.evict_stand_alone_pods && stand_alone::is_stand_alone(facts, pod) {
-            return Some((
-                Fate::HeldByStandAlone,
-                format!("pod {} has no controller and may not be evicted", text(pod)),
-            ));
-        }
-        if let Some(key) = restrict_scale_down::holds(cx.view, pod).filter(|_| o.respect_restrict_scale_down) {
-            return Some((Fate::HeldByRestriction, format!("pod {} carries {key}", text(pod))));
-        }
-        if let Some(why) = never_evicted(facts, pod).filter(|_| o.respect_pdb) {
-            return Some((Fate::HeldByBudget, format!("pod {}: {why}", text(pod))));
-        }
-    }
-    None
-}
-
-/// Why a pod's evictions are refused for ever, if they are.
-fn never_evicted(facts: &Facts<'_>, pod: PodIdx) -> Option<String> {
+/// Why a pod's evictions are refused for ever, if they are, with the rule's code.
+fn never_evicted(facts: &Facts<'_>, pod: PodIdx) -> Option<(&'static str, String)> {
     if two_budgets::has_two(facts, pod) {
-        return Some("it is under more than one disruption budget".into());
+        return Some(("two-budgets", "it is under more than one disruption budget".into()));
     }
     let [budget] = facts.budgets.budgets_of(facts.view.state.pods[pod].spec) else { return None };
     if budget_never_met::escapes(facts, *budget, pod) {
         return None;
     }
     let (why, _) = budget_never_met::never(facts.view, *budget)?;
-    Some(format!("disruption budget {} can never be met: {why}", facts.view.catalog.budget_text(*budget)))
+    let budget = facts.view.catalog.budget_text(*budget);
+    Some(("budget-never-met", format!("disruption budget {budget} can never be met: {why}")))
 }

@@ -71,6 +71,7 @@ pub(super) fn read(
         fallback_to_od: chosen.fallback,
         restrict_scale_down: false,
         draining_timeout_ms: None,
+        kubernetes_version: None,
         pod_slots: None,
     };
     Ok((draft, notes))

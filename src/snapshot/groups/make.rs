@@ -97,6 +97,8 @@ pub(super) struct Draft {
     pub fallback_to_od: bool,
     pub restrict_scale_down: bool,
     pub draining_timeout_ms: Option<i64>,
+    /// Version of Kubernetes of its nodes, where it is pinned.
+    pub kubernetes_version: Option<String>,
     /// Pod slots that the group sets for all its machine types (Azure `maxPodsPerNode`).
     pub pod_slots: Option<i64>,
 }
@@ -172,6 +174,7 @@ impl Reader<'_> {
             fallback_to_od: draft.fallback_to_od,
             restrict_scale_down: draft.restrict_scale_down,
             draining_timeout_ms: draft.draining_timeout_ms,
+            kubernetes_version: draft.kubernetes_version.as_deref().map(|v| catalog.names.intern(v)),
             max_is_assumed: draft.max_count.is_none(),
         };
         catalog.groups.push(group);

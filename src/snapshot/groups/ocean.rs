@@ -79,6 +79,7 @@ pub(super) fn read_aws(
         fallback_to_od: strategy.fallback,
         restrict_scale_down: f.flag("restrictScaleDown")?.unwrap_or(false),
         draining_timeout_ms: strategy.draining_ms,
+        kubernetes_version: None,
         pod_slots: None,
     };
     f.finish(unread);
@@ -99,24 +100,18 @@ pub(super) fn read_azure(
     };
     let name = name.unwrap_or_else(|| id.clone());
     let (mut min, mut max, mut slots, mut arch) = (None, None, Some(110), Vec::new());
+    let mut version = None;
     if let Some(mut l) = f.child("nodeCountLimits")? {
         (min, max) = (l.count("minCount")?, l.count("maxCount")?);
         l.finish(unread);
     }
     if let Some(mut p) = f.child("nodePoolProperties")? {
         slots = p.count("maxPodsPerNode")?.or(slots);
+        version = p.text("kubernetesVersion")?.map(str::to_string);
         if p.text("osType")?.is_some_and(|os| os.eq_ignore_ascii_case("windows")) {
             arch.push(("kubernetes.io/os".to_string(), "windows".to_string()));
         }
-        p.skip(&[
-            "enableNodePublicIP",
-            "osDiskSizeGB",
-            "osDiskType",
-            "osSKU",
-            "kubernetesVersion",
-            "podSubnetIDs",
-            "vnetSubnetIDs",
-        ]);
+        p.skip(&["enableNodePublicIP", "osDiskSizeGB", "osDiskType", "osSKU", "podSubnetIDs", "vnetSubnetIDs"]);
         p.skip(&["linuxOSConfig"]);
         p.finish(unread);
     }
@@ -157,6 +152,7 @@ pub(super) fn read_azure(
         fallback_to_od: strategy.fallback,
         restrict_scale_down: f.flag("restrictScaleDown")?.unwrap_or(false),
         draining_timeout_ms: strategy.draining_ms,
+        kubernetes_version: version,
         pod_slots: slots,
     };
     f.finish(unread);

@@ -193,6 +193,7 @@ fn draft_group(file: &str, at: &str, group: &Group) -> Result<Draft, GroupsError
         fallback_to_od: group.fallback_to_on_demand,
         restrict_scale_down: group.restrict_scale_down,
         draining_timeout_ms: group.draining_timeout_ms,
+        kubernetes_version: None,
         pod_slots: None,
     })
 }

@@ -305,7 +305,7 @@ pub struct ContainerState<'a> {
     #[serde(borrow)]
     pub waiting: Option<Waiting<'a>>,
     pub running: Option<RunningState>,
-    pub terminated: Option<TerminatedState>,
+    pub terminated: Option<TerminatedState<'a>>,
 }
 
 /// Why a container waits.
@@ -326,6 +326,8 @@ pub struct RunningState {
 /// When a container ended.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct TerminatedState {
+pub struct TerminatedState<'a> {
+    #[serde(borrow)]
+    pub reason: Option<Text<'a>>,
     pub finished_at: Option<Time>,
 }

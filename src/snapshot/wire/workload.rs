@@ -63,8 +63,9 @@ pub struct FailureRule<'a> {
 
 /// Its status, as far as it is read.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct WorkloadStatus<'a> {
+    pub ready_replicas: Option<i64>,
     pub succeeded: i64,
     pub failed: i64,
     #[serde(borrow)]
