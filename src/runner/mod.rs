@@ -30,7 +30,7 @@ pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use progress::{BatchReport, Fate, Progress};
 
-use crate::cluster::{NodeIdx, View};
+use crate::cluster::View;
 use crate::plan::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
 use crate::plan::{Intent, NodeId};
 use client::{Ask, Client};

@@ -6,6 +6,11 @@ use crate::groups::{Difference, GroupMatch, Matcher, remedy};
 use crate::plan::options::ProcedureKind;
 use std::collections::BTreeMap;
 
+/// What matches nodes as the procedure's cloud does it: by the node on Azure, by its pods on AWS.
+pub fn matcher<'a>(facts: &Facts<'a>, left: &'a [GroupIdx]) -> Matcher<'a> {
+    Matcher::new(facts.view, facts.templates, facts.options.procedure == ProcedureKind::OceanAws, left)
+}
+
 /// What the nearest group differs in, as text.
 pub fn nearest_text(facts: &Facts<'_>, found: &GroupMatch) -> String {
     match found {
@@ -18,14 +23,13 @@ pub fn nearest_text(facts: &Facts<'_>, found: &GroupMatch) -> String {
     }
 }
 
-/// See the module. The match is as the procedure's cloud makes it: by the node on Azure, by its pods on AWS.
+/// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     if !facts.options.procedure.is_ocean() {
         return Vec::new();
     }
     let left = facts.left();
-    let by_pods = facts.options.procedure == ProcedureKind::OceanAws;
-    let matcher = Matcher::new(facts.view, facts.templates, by_pods, &left);
+    let matcher = matcher(facts, &left);
     let mut findings = Vec::new();
     let mut notes: BTreeMap<(GroupIdx, &str), (Difference, Vec<NodeIdx>)> = BTreeMap::new();
     for node in facts.old {

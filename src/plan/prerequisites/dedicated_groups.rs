@@ -30,9 +30,11 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         )
         .finding(Severity::Info, "virtual-node-groups-unknown", "NodeGroup");
     }
+    let left = facts.left();
+    let matcher = vng_match::matcher(facts, &left);
     let (mut matches, mut without): (BTreeMap<String, usize>, Vec<String>) = (BTreeMap::new(), Vec::new());
     for node in facts.old {
-        match vng_match::matched(facts, *node) {
+        match matcher.find(*node) {
             GroupMatch::Default => *matches.entry("Default".into()).or_default() += 1,
             GroupMatch::Group(g) => *matches.entry(catalog.text(catalog.groups[g].id).to_owned()).or_default() += 1,
             GroupMatch::None { .. } => without.push(facts.node(*node).to_owned()),
