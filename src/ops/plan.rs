@@ -206,13 +206,8 @@ pub fn replication_seed(seed: u64, nth: u32) -> u64 {
 /// # Errors
 /// Says what of the request cannot be met: no such node, a parameter out of range, a broken invariant.
 pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
-    let problems = request.options.problems();
-    if !problems.is_empty() {
-        return Err(PlanError::Input(problems.join("; ")));
-    }
+    let batches = batches_of(&request)?;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let nodes = choose(view, &request.nodes)?;
-    let batches = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
     intent.scheduler = request.scheduler.document.clone();
@@ -220,6 +215,20 @@ pub fn plan(request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, P
         "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
     });
     forecast(request, intent, batches, progress)
+}
+
+/// The old nodes of a request in batches.
+///
+/// # Errors
+/// A parameter out of range, or a choice that no node meets.
+pub fn batches_of(request: &Request) -> Result<Vec<Vec<NodeIdx>>, PlanError> {
+    let problems = request.options.problems();
+    if !problems.is_empty() {
+        return Err(PlanError::Input(problems.join("; ")));
+    }
+    let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    let nodes = choose(view, &request.nodes)?;
+    batches(view, &nodes, &request.options).map_err(PlanError::Input)
 }
 
 /// Simulates a given intent and says what comes of it.
@@ -265,7 +274,8 @@ pub fn forecast(
     findings.dedup();
     intent.guards = Guards::accepting(&findings);
     let baseline = Baseline::of(view, &snapshot_sha256);
-    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: None }));
+    let terminate_drained = intent.options.stop_terminates_drained;
+    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained }));
     let shared = Shared {
         packer: Arc::new(packer),
         intent: Arc::new(intent.clone()),

@@ -5,6 +5,7 @@ mod completeness;
 mod determinism;
 mod groups;
 mod journal;
+mod ocean_states;
 mod properties;
 mod readme;
 mod rehearse;
