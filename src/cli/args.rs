@@ -35,7 +35,7 @@ pub enum Command {
     Simulate(Box<SimulateArgs>),
     /// Show how an execution stands, from its journal: what is done, under way, refused and waited for.
     Status(StatusArgs),
-    /// Show what happened in an execution, entry by entry, from its journal.
+    /// List the executions of a directory's journals, or show what happened in one, entry by entry.
     History(HistoryArgs),
     /// Ask a running execution to stop in order.
     Stop(StopArgs),
@@ -167,7 +167,8 @@ Examples:
   nodeferry plan scenarios/quickstart.yaml
   nodeferry plan cluster.json --selector agentpool=old
   nodeferry plan cluster.json --nodes old-1,old-2 --procedure ocean-azure --groups vngs.json --batch-size 20%
-  nodeferry plan cluster.json -l agentpool=old --replications 200 --report reports/mine --plan plan.json --trace trace.jsonl")]
+  nodeferry plan cluster.json -l agentpool=old --replications 200 --report reports/mine --plan plan.json --trace trace.jsonl
+  nodeferry plan cluster.json -l agentpool=old --procedure ocean-azure --groups vngs.json --emit-request create.json")]
 pub struct PlanArgs {
     /// A scenario (YAML or JSON with a `scenario:` field), or dump(s) of a cluster; - for standard input.
     #[arg(required = true, value_name = "INPUT")]
@@ -247,6 +248,9 @@ pub struct PlanArgs {
     /// Somebody stops the migration at this moment (10m, 90s, 1h).
     #[arg(long, value_name = "TIME")]
     pub stop_at: Option<String>,
+    /// What that stop says of nodes that are drained by then: terminate them, or keep them.
+    #[arg(long, value_name = "BOOL", requires = "stop_at")]
+    pub terminate_drained: Option<bool>,
     /// Seed of all luck.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -262,6 +266,12 @@ pub struct PlanArgs {
     /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
     #[arg(long, value_name = "F")]
     pub trace: Option<PathBuf>,
+    /// Write the body of the call with which Ocean itself would be asked for this migration (ocean-aws, ocean-azure); - for standard output.
+    #[arg(long, value_name = "F")]
+    pub emit_request: Option<PathBuf>,
+    /// Comment in that body, at most 256 characters (ocean-azure).
+    #[arg(long, value_name = "TEXT", requires = "emit_request")]
+    pub comment: Option<String>,
     /// Write CSV files and plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,

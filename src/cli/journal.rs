@@ -2,16 +2,17 @@
 
 use super::args::Output;
 use super::{print, width};
+use crate::ops::executions::Executions;
 use crate::ops::history::{Line, history};
 use crate::ops::journal_dir::{Asked, JournalDir, Order};
 use crate::ops::status::{State, Status};
 use crate::runner::WaitFor;
 use crate::session::journal::fold;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The journal of an execution.
 #[derive(Debug, Args)]
@@ -41,22 +42,34 @@ pub struct StatusArgs {
 /// `history`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Times are wall time, UTC.
+Without DIR, lists the executions whose journals are in the working directory (or in --dir): their names, clusters, states, times, and how many
+nodes were replaced. Times are wall time, UTC. Exit status 0, also where there is none; 2 if the directory or a journal named by DIR cannot be read.
 
 Examples:
+  nodeferry history
+  nodeferry history --dir runs --cluster prod -o json
   nodeferry history nodeferry-20261121-104916
   nodeferry history nodeferry-20261121-104916 --batch 2
   nodeferry history nodeferry-20261121-104916 -o json | jq -c '.[] | select(.record == \"answered\")'")]
 pub struct HistoryArgs {
-    /// Journal.
-    #[command(flatten)]
-    pub journal: JournalArgs,
+    /// Directory of the journal (--journal of nodeferry execute), or its journal.jsonl; without it, executions are listed.
+    #[arg(value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
     /// Only what belongs to this batch, counted from 1.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "journal")]
     pub batch: Option<u32>,
     /// Also what only a resuming process needs: the cluster at the start, budgets' figures, the written progress.
-    #[arg(long)]
+    #[arg(long, requires = "journal")]
     pub all: bool,
+    /// Lists the executions whose journals are in this directory; the working directory if not given.
+    #[arg(long, value_name = "DIR", conflicts_with = "journal")]
+    pub dir: Option<PathBuf>,
+    /// Lists only the executions of this cluster: the name of its context, or the uid of its namespace kube-system.
+    #[arg(long, value_name = "NAME|UID", conflicts_with = "journal")]
+    pub cluster: Option<String>,
 }
 
 /// `stop`.
@@ -101,11 +114,16 @@ pub struct ApproveArgs {
 
 impl JournalArgs {
     fn dir(&self) -> JournalDir {
-        match self.dir.parent() {
-            Some(here) if self.dir.is_file() && here.as_os_str().is_empty() => JournalDir::at("."),
-            Some(parent) if self.dir.is_file() => JournalDir::at(parent),
-            _ => JournalDir::at(&self.dir),
-        }
+        journal_dir(&self.dir)
+    }
+}
+
+/// The directory of a journal that is named by it, or by its file.
+fn journal_dir(path: &Path) -> JournalDir {
+    match path.parent() {
+        Some(here) if path.is_file() && here.as_os_str().is_empty() => JournalDir::at("."),
+        Some(parent) if path.is_file() => JournalDir::at(parent),
+        _ => JournalDir::at(path),
     }
 }
 
@@ -130,7 +148,8 @@ pub(super) fn status(args: &StatusArgs) -> Result<i32> {
 
 /// Runs `history`.
 pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
-    let dir = args.journal.dir();
+    let Some(path) = &args.journal else { return list_executions(args) };
+    let dir = journal_dir(path);
     let journal = dir.read()?;
     let (began, _) = fold(&journal.entries).map_err(|e| anyhow!("{}: {e}", dir.path().display()))?;
     let batches = began.plan.intent.batches.len();
@@ -139,7 +158,7 @@ pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
     }
     let mut lines = history(&journal.entries);
     lines.retain(|l| args.batch.is_none_or(|b| l.batch == Some(b - 1)));
-    match args.journal.output {
+    match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&lines)?)?,
         Output::Table => {
             let told = lines.iter().filter(|l| args.all || l.is_news);
@@ -151,6 +170,33 @@ pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
     }
     if let Some(torn) = &journal.torn {
         writeln!(anstream::stderr(), "note: {torn}")?;
+    }
+    Ok(0)
+}
+
+/// Lists the executions of a directory.
+fn list_executions(args: &HistoryArgs) -> Result<i32> {
+    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
+    let mut found = Executions::in_dir(dir)
+        .with_context(|| format!("cannot read the directory {}; check the path (--dir)", dir.display()))?;
+    let all = found.list.len();
+    if let Some(cluster) = &args.cluster {
+        found.of_cluster(cluster);
+    }
+    match args.output {
+        Output::Json => print(&serde_json::to_string_pretty(&found.list)?)?,
+        Output::Table if found.list.is_empty() => {
+            let of = args.cluster.as_ref().map_or(String::new(), |c| format!(" of cluster {c}"));
+            let others = if all > 0 { format!(" ({all} of other clusters)") } else { String::new() };
+            print(&format!(
+                "No executions{of} in {}{others}: no directory in it has the journal.jsonl of one (nodeferry execute --journal).",
+                dir.display()
+            ))?;
+        }
+        Output::Table => print(&found.text(width()))?,
+    }
+    for problem in &found.problems {
+        writeln!(anstream::stderr(), "note: not listed: {problem}")?;
     }
     Ok(0)
 }

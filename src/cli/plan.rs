@@ -2,14 +2,16 @@
 
 use super::args::{Output, PlanArgs, SimulateArgs};
 use super::{print, width};
+use crate::cluster::View;
 use crate::ops::control_plane::ControlPlane;
+use crate::ops::create_request;
 use crate::ops::input::{self, Input};
-use crate::ops::plan::{Planned, Request, forecast, plan as make_plan};
+use crate::ops::plan::{Planned, Request, batches_of, forecast, plan as make_plan};
 use crate::ops::resimulate::{self, Laid};
-use crate::plan::Plan;
 use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::plan::options::UnscheduledAtStart;
 use crate::plan::select::NodeChoice;
+use crate::plan::{Intent, Plan};
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::sim::autoscaler::AutoscalerKind;
 use crate::trace::recorder::write_jsonl;
@@ -56,14 +58,49 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
         bail!("--replications is 0; expected at least 1");
     }
     request.threads = args.threads.unwrap_or(0);
+    let stdout = |path: &Option<std::path::PathBuf>| path.as_deref() == Some(Path::new("-"));
+    if stdout(&args.trace) && stdout(&args.emit_request) {
+        bail!("--trace - and --emit-request - both want the standard output; write one of them to a file");
+    }
+    // Said before the simulation, which may take a while.
+    if let Some(path) = &args.emit_request {
+        emit_request(&request, path, args.comment.as_deref())?;
+    }
     let planned = with_progress(request.replications, |tick| make_plan(request, tick))?;
     write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
     if let Some(path) = &args.plan {
         let text = serde_json::to_string_pretty(&planned.plan)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
     }
-    show(&planned, args.output, args.trace.as_deref())?;
+    // A body on standard output is not mixed with anything.
+    if !stdout(&args.emit_request) {
+        show(&planned, args.output, args.trace.as_deref())?;
+    }
     Ok(planned.exit_status())
+}
+
+/// Writes the body of the call that creates the migration, and says what of the plan is not in it.
+fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result<()> {
+    create_request::check(&request.options, comment).map_err(|e| anyhow!("--emit-request: {e}"))?;
+    let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    let (batches, left_out) = batches_of(request)?;
+    let intent = Intent::new(view, &batches, request.options.clone());
+    // The pools, if they and nothing else chose the nodes (nodePoolNames); else the nodes are named one by one.
+    let choice = &request.nodes;
+    let by_pools = choice.names.is_empty() && choice.selector.is_none() && left_out.is_empty();
+    let pools: &[String] = if by_pools { &choice.node_pools } else { &[] };
+    let request =
+        create_request::create_request(view, &intent, pools, comment).map_err(|e| anyhow!("--emit-request: {e}"))?;
+    let text = serde_json::to_string_pretty(&request.body)? + "\n";
+    if path == Path::new("-") {
+        print(&text)?;
+    } else {
+        std::fs::write(path, text).with_context(|| format!("cannot write the request to {}", path.display()))?;
+    }
+    for note in &request.notes {
+        let _ = writeln!(anstream::stderr(), "request: {note}");
+    }
+    Ok(())
 }
 
 /// Runs `simulate`.
@@ -187,6 +224,9 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     let o = &mut request.options;
     if let Some(text) = &args.stop_at {
         o.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
+    }
+    if args.terminate_drained.is_some() {
+        o.stop_terminates_drained = args.terminate_drained;
     }
     match args.autoscaler.as_deref() {
         None => {}

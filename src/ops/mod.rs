@@ -3,8 +3,10 @@
 pub mod actual;
 pub mod calibrate;
 pub mod control_plane;
+pub mod create_request;
 pub mod diff;
 pub mod discover;
+pub mod executions;
 pub mod expect;
 pub mod history;
 pub mod input;

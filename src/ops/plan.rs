@@ -207,13 +207,8 @@ pub fn replication_seed(seed: u64, nth: u32) -> u64 {
 /// # Errors
 /// Says what of the request cannot be met: no such node, a parameter out of range, a broken invariant.
 pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
-    let problems = request.options.problems();
-    if !problems.is_empty() {
-        return Err(PlanError::Input(problems.join("; ")));
-    }
+    let (batches, left_out) = batches_of(&request)?;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let (nodes, left_out) = choose(view, &request.nodes, &request.options)?;
-    let batches = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
     intent.scheduler = request.scheduler.document.clone();
@@ -222,6 +217,20 @@ pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planne
     });
     request.findings.extend(left_out);
     forecast(request, intent, batches, progress)
+}
+
+/// The old nodes of a request in batches, and findings of nodes that were left out of them.
+///
+/// # Errors
+/// A parameter out of range, or a choice that no node meets.
+pub fn batches_of(request: &Request) -> Result<(Vec<Vec<NodeIdx>>, Vec<Finding>), PlanError> {
+    let problems = request.options.problems();
+    if !problems.is_empty() {
+        return Err(PlanError::Input(problems.join("; ")));
+    }
+    let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    let (nodes, left_out) = choose(view, &request.nodes, &request.options)?;
+    Ok((batches(view, &nodes, &request.options).map_err(PlanError::Input)?, left_out))
 }
 
 /// Simulates a given intent and says what comes of it.
@@ -265,7 +274,8 @@ pub fn forecast(
     findings.dedup();
     intent.guards = Guards::accepting(&findings);
     let baseline = Baseline::of(view, &snapshot_sha256);
-    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: None }));
+    let terminate_drained = intent.options.stop_terminates_drained;
+    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained }));
     let shared = Shared {
         packer: Arc::new(packer),
         intent: Arc::new(intent.clone()),

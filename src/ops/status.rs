@@ -8,7 +8,8 @@ use crate::runner::{BatchReport, CallId, Failure, Fate, Ms, Outcome, Progress, R
 use crate::session::Began;
 use crate::session::journal::{Call, Entry, Journal, JournalError, Record, fold};
 use crate::snapshot::time::format_rfc3339;
-use crate::trace::EventKind;
+use crate::trace::states::{ForcedPod, PoolNow};
+use crate::trace::{EventKind, PodDetail, ProviderStates};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,6 +47,8 @@ pub struct Status {
     pub outcome: Option<Outcome>,
     /// Why, unless it completed.
     pub failure: Option<Failure>,
+    /// The provider's word for how the migration stands (`AWAIT_REPLACEMENTS`); null for procedures that have none.
+    pub migration_state: Option<String>,
     /// What it does, in words.
     pub doing: String,
     /// The batch under way, counted from 0.
@@ -62,6 +65,10 @@ pub struct Status {
     pub batches: Vec<Batch>,
     /// All old nodes, in the order of the plan.
     pub nodes: Vec<Node>,
+    /// Each group in which new nodes were launched, in the provider's words; empty where it has none.
+    pub pools: Vec<PoolNow>,
+    /// Pods that were deleted past their budgets.
+    pub pods_forced: Vec<ForcedPod>,
     /// Calls that left and whose answers the journal does not have.
     pub open_calls: Vec<OpenCall>,
     /// What the API, the provider or a program refuses at the moment.
@@ -84,6 +91,18 @@ pub enum State {
     Killed,
     /// It is over.
     Ended,
+}
+
+impl State {
+    /// The word of the JSON form (`running`).
+    pub fn text(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Interrupted => "interrupted",
+            State::Killed => "killed",
+            State::Ended => "ended",
+        }
+    }
 }
 
 /// What is waited for before a batch.
@@ -121,6 +140,11 @@ pub struct Node {
     pub batch: u32,
     /// What became of it.
     pub fate: Fate,
+    /// The provider's word for how it stands (`NOT_REPLACED_DUE_TO_PDB`); null where it has none.
+    pub state: Option<String>,
+    /// Its pods that would have to move, where the provider lists them by kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pod_details: Vec<PodDetail>,
     /// We cordoned it; it was not cordoned before.
     pub cordoned: bool,
     /// Why it was not replaced.
@@ -186,12 +210,16 @@ impl Status {
             (None, None, None) => State::Killed,
         };
         let progress = resumed.progress.as_ref();
+        let states = provider_states(&journal.entries);
         Ok(Status {
             doing: doing(progress),
             batch: progress.filter(|p| matches!(p.phase, Phase::Batch)).map(|p| p.common.batch),
             waiting: progress.and_then(gate),
             batches: batches(&began, progress),
-            nodes: nodes(&began, progress),
+            nodes: nodes(&began, progress, &states),
+            migration_state: states.migration,
+            pools: states.pools.into_values().collect(),
+            pods_forced: states.forced,
             began: format_rfc3339(began.unix_ms, 3),
             latest: format_rfc3339(began.unix_ms + resumed.t_ms, 3),
             elapsed_ms: resumed.t_ms,
@@ -252,16 +280,30 @@ fn batches(began: &Began, progress: Option<&Progress>) -> Vec<Batch> {
         .collect()
 }
 
-fn nodes(began: &Began, progress: Option<&Progress>) -> Vec<Node> {
+/// How all stands in the provider's words, by what the entries say happened.
+fn provider_states(entries: &[Entry]) -> ProviderStates {
+    let mut states = ProviderStates::default();
+    for entry in entries {
+        if let Record::Happened(event) = &entry.record {
+            states.observe(event);
+        }
+    }
+    states
+}
+
+fn nodes(began: &Began, progress: Option<&Progress>, states: &ProviderStates) -> Vec<Node> {
     let planned = began.plan.intent.batches.iter().zip(0u32..).flat_map(|(nodes, b)| nodes.iter().map(move |n| (n, b)));
     planned
         .enumerate()
         .map(|(n, (id, batch))| {
             let old = progress.and_then(|p| p.common.nodes.get(n));
+            let now = states.nodes.get(&id.name);
             Node {
                 name: id.name.clone(),
                 batch,
                 fate: old.map_or(Fate::Waiting, |o| o.fate),
+                state: now.map(|n| n.state.clone()),
+                pod_details: now.map_or(Vec::new(), |n| n.pod_details.clone()),
                 cordoned: old.is_some_and(|o| o.cordoned),
                 why: old.map_or(String::new(), |o| o.why.clone()),
                 reason: old.and_then(|o| o.reason).map(Reason::code),
@@ -352,6 +394,9 @@ impl Status {
         let since =
             format!("{} (latest entry {} later{processes})", self.began, duration(self.elapsed_ms.unsigned_abs()));
         say("began", since);
+        if let Some(state) = &self.migration_state {
+            say("ocean", state.clone());
+        }
         if let Some(stop) = &self.stop {
             say("stop", stop_words(stop).into());
         }
@@ -368,6 +413,9 @@ impl Status {
                 say("cause", failure.cause.clone());
             }
             say("remedy", failure.remedy.clone());
+            if !failure.advice.is_empty() {
+                say("vendor", failure.advice.clone());
+            }
         }
         // While a process runs, a line that breaks off is one that it is writing.
         if let Some(torn) = self.torn.as_ref().filter(|_| self.state != State::Running) {
@@ -378,6 +426,8 @@ impl Status {
         }
         out.push_str(&self.batch_table(width));
         out.push_str(&self.node_table(width));
+        out.push_str(&self.pool_table(width));
+        out.push_str(&self.pod_tables(width));
         out.push_str(&self.call_table(width));
         out
     }
@@ -439,30 +489,70 @@ impl Status {
         format!("\n{}{}", table.render(width), more(self.batches.len(), "batch"))
     }
     fn node_table(&self, width: Option<u16>) -> String {
-        let touched = |n: &&Node| n.fate != Fate::Waiting || n.cordoned || !n.note.is_empty();
+        // A stop takes nodes back that were being drained: why they are not says that they had begun.
+        let touched = |n: &&Node| n.fate != Fate::Waiting || n.cordoned || !n.why.is_empty() || !n.note.is_empty();
         let begun: Vec<&Node> = self.nodes.iter().filter(touched).collect();
-        let mut table = Table::new(&[
-            ("NODE", Align::Left),
-            ("BATCH", Align::Right),
-            ("STATE", Align::Left),
-            ("CORDONED", Align::Left),
-            ("WHY", Align::Left),
-        ]);
+        // The provider's own words are a column only where it has some.
+        let worded = self.nodes.iter().any(|n| n.state.is_some());
+        let left = |name| (name, Align::Left);
+        let mut columns = vec![left("NODE"), ("BATCH", Align::Right), left("STATE")];
+        columns.extend(worded.then(|| left("OCEAN")));
+        columns.extend([left("CORDONED"), left("WHY")]);
+        let mut table = Table::new(&columns);
         // Those that are done say least.
         let (done, open): (Vec<&Node>, Vec<&Node>) = begun.into_iter().partition(|n| n.fate.is_replaced());
         for n in open.iter().chain(&done).take(MOST_ROWS) {
             let cordoned = if n.cordoned { "by us" } else { "" };
-            let batch = (n.batch + 1).to_string();
             let why = if n.why.is_empty() { &n.note } else { &n.why };
-            table.row([n.name.clone(), batch, n.fate.text().into(), cordoned.into(), plain(why)]);
+            let fate = if n.fate == Fate::Waiting && !n.why.is_empty() { "not drained" } else { n.fate.text() };
+            let mut row = vec![n.name.clone(), (n.batch + 1).to_string(), fate.into()];
+            row.extend(worded.then(|| n.state.clone().unwrap_or_default()));
+            row.extend([cordoned.into(), plain(why)]);
+            table.row(row);
         }
         let mut out = String::new();
         if !table.is_empty() {
             let _ = write!(out, "\n{}{}", table.render(width), more(open.len() + done.len(), "node"));
         }
-        let untouched = self.nodes.len() - open.len() - done.len();
-        if untouched > 0 {
-            let _ = writeln!(out, "\n{} not touched.", count(untouched as u64, "node"));
+        let untouched: Vec<&Node> = self.nodes.iter().filter(|n| !touched(n)).collect();
+        if let Some(first) = untouched.first() {
+            let same = untouched.iter().all(|n| n.state == first.state);
+            let state = first.state.as_ref().filter(|_| same).map_or(String::new(), |s| format!(" ({s})"));
+            let _ = writeln!(out, "\n{} not touched{state}.", count(untouched.len() as u64, "node"));
+        }
+        out
+    }
+    fn pool_table(&self, width: Option<u16>) -> String {
+        let left = |name| (name, Align::Left);
+        let mut table = Table::new(&[left("NEW POOL"), left("OCEAN"), left("")]);
+        for p in self.pools.iter().take(MOST_ROWS) {
+            table.row([plain(&p.group), p.state.clone(), plain(&p.message)]);
+        }
+        match table.is_empty() {
+            true => String::new(),
+            false => format!("\n{}{}", table.render(width), more(self.pools.len(), "pool")),
+        }
+    }
+    /// Pods that hold a node, by kind, and pods that were deleted past their budgets.
+    fn pod_tables(&self, width: Option<u16>) -> String {
+        let left = |name| (name, Align::Left);
+        let mut out = String::new();
+        let mut table = Table::new(&[left("POD"), left("ON NODE"), left("OCEAN")]);
+        let held: Vec<(&Node, &PodDetail)> =
+            self.nodes.iter().flat_map(|n| n.pod_details.iter().map(move |p| (n, p))).collect();
+        for (node, pod) in held.iter().take(MOST_ROWS) {
+            table.row([plain(&pod.pod), node.name.clone(), plain(&pod.kind)]);
+        }
+        if !table.is_empty() {
+            let _ = write!(out, "\n{}{}", table.render(width), more(held.len(), "pod"));
+        }
+        let mut table = Table::new(&[left("FORCED"), left("ON NODE"), ("AT", Align::Right), left("WHY")]);
+        for p in self.pods_forced.iter().take(MOST_ROWS) {
+            let at = format!("+{}", duration(p.t_ms));
+            table.row([plain(&p.pod), p.node.clone().unwrap_or_default(), at, plain(&p.message)]);
+        }
+        if !table.is_empty() {
+            let _ = write!(out, "\n{}{}", table.render(width), more(self.pods_forced.len(), "pod"));
         }
         out
     }

@@ -610,6 +610,10 @@ pub struct Options {
     pub horizon_ms: i64,
     /// Stop is asked for at this moment, in ms. Default never.
     pub stop_at_ms: Option<i64>,
+    /// What that stop says of nodes that are drained by then: terminate them, or keep them (AWS: the stop call's own
+    /// `shouldTerminateDrainedNodes`). Default: kept on AWS, on Azure as `terminate_nodes` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_terminates_drained: Option<bool>,
     /// Limits of the client that carries it out, per API group. Default for kubectl-drain kubectl's 5 a second and 10
     /// at once, for the others 50 and 100 (C; their controllers are not published).
     pub client: Option<RateLimit>,
@@ -641,6 +645,7 @@ impl Default for Options {
             source_groups_may_grow: true,
             horizon_ms: 24 * 60 * MINUTE,
             stop_at_ms: None,
+            stop_terminates_drained: None,
             client: None,
             kubectl_drain: KubectlDrainOptions::default(),
             ocean: OceanOptions::default(),

@@ -175,7 +175,7 @@ fn blocking(forecast: &Forecast) -> String {
         }
         let _ = writeln!(out, "    remedy: {}", f.remedy);
         if !f.advice.is_empty() {
-            let _ = writeln!(out, "    vendor: {}", f.advice);
+            let _ = writeln!(out, "    the vendor advises: {}", f.advice);
         }
     }
     out

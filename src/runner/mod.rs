@@ -241,7 +241,8 @@ impl Runner {
             Input::Tick => {}
         }
         if self.intent.options.stop_at_ms.is_some_and(|t| now >= t) {
-            self.progress.common.stop.get_or_insert(StopMode { terminate_drained: None });
+            let terminate_drained = self.intent.options.stop_terminates_drained;
+            self.progress.common.stop.get_or_insert(StopMode { terminate_drained });
         }
         if now >= self.intent.options.horizon_ms && !matches!(self.progress.phase, Phase::Closing { .. } | Phase::Ended)
         {

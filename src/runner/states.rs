@@ -2,15 +2,15 @@
 //!
 //! Which words there are, and for what, is the provider's ([`super::ocean::words`]); here is when which of them holds. A state is
 //! announced when it changes and at no other time: what was announced last is kept in the progress, so that a restart repeats
-//! nothing. Procedures without a published enum announce none.
+//! nothing that was written down. Procedures without a published enum announce none.
 
+use super::Runner;
 use super::context::{Cx, group};
 use super::interface::{Announcement, Ms, Outbox, PodOfNode};
 use super::ocean::words;
 use super::outcome::Outcome;
 use super::progress::{Fate, NewPool, OldNode};
 use super::refs::N;
-use super::{Runner, count};
 use crate::cluster::View;
 use crate::groups::matching::moving_pods;
 
@@ -252,7 +252,7 @@ impl Runner {
 
 /// `2 of 3 new nodes are Ready`.
 pub(super) fn pool_words(ready: u32, wanted: u32) -> String {
-    format!("{ready} of {} Ready", count(wanted as usize, "new node"))
+    format!("{ready} of {wanted} new nodes are Ready")
 }
 
 /// The group of a pool, as a view has it.

@@ -180,6 +180,15 @@ impl World {
         self.state.set_ready(pod, true, 0);
         pod
     }
+    /// Gives the n-th node a provider ID, or takes it away.
+    pub fn provider_ids(&mut self, of: impl Fn(usize) -> Option<String>) {
+        for n in 0..self.state.nodes.len() {
+            let index = NodeIdx(n as u32);
+            let mut spec = (*self.state.nodes[index].spec).clone();
+            spec.provider_id = of(n).map(|id| self.state.make_name(&id));
+            self.state.nodes[index].spec = Arc::new(spec);
+        }
+    }
     /// A budget over a deployment's pods, with the status of one that is fully healthy.
     pub fn budget(&mut self, name: &str, deployment: &str, demand: Option<Demand>) -> BudgetIdx {
         let (key, value) = (self.catalog.names.intern("app"), self.catalog.names.intern(deployment));

@@ -147,7 +147,7 @@ fn json_has_every_field_that_is_promised() {
 }
 
 /// The events of the trace, as the documentation lists them.
-const EVENTS: &str = "migration_started batch_started node_cordoned node_launch_requested node_launch_failed node_added node_ready \
+const EVENTS: &str = "migration_started migration_state node_state pool_state pod_forced batch_started node_cordoned node_launch_requested node_launch_failed node_added node_ready \
     node_not_ready eviction_accepted eviction_refused budget_changed pod_terminated pod_created pod_bound pod_unschedulable pod_ready \
     pod_preempted node_drained drain_failed node_deleted node_uncordoned node_warning batch_finished migration_finished";
 

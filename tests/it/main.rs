@@ -8,6 +8,7 @@ mod discovery;
 mod groups;
 mod journal;
 mod ocean;
+mod ocean_states;
 mod properties;
 mod readme;
 mod rehearse;

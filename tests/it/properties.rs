@@ -92,6 +92,7 @@ fn planned(scenario: &Value, replications: u32, threads: usize) -> Planned {
         "{} without a message\n{scenario}",
         f.outcome
     );
+    crate::ocean_states::check_states(&planned, scenario["options"]["procedure"].as_str().expect("a procedure"));
     let whole: f64 = f.outcomes.values().sum();
     assert!((whole - 1.0).abs() < 1e-9, "the shares of the outcomes make {whole}\n{scenario}");
     planned

@@ -126,7 +126,17 @@ fn the_journal_itself_names_its_directory() {
 #[test]
 fn a_batch_that_the_plan_has_not_is_refused() {
     let (_tmp, dir) = written(&story());
-    let journal = JournalArgs { dir: dir.path().to_owned(), output: Output::Table };
-    let refused = show_history(&HistoryArgs { journal, batch: Some(9), all: false }).expect_err("refused");
+    let refused = show_history(&history_args(Some(dir.path().to_owned()), Some(9))).expect_err("refused");
     assert_eq!(refused.to_string(), "--batch 9: the plan of shop-1 has 2 batches");
+}
+
+fn history_args(journal: Option<PathBuf>, batch: Option<u32>) -> HistoryArgs {
+    HistoryArgs { journal, output: Output::Table, batch, all: false, dir: None, cluster: None }
+}
+
+#[test]
+fn a_list_of_a_directory_that_is_not_there_is_refused() {
+    let args = HistoryArgs { dir: Some(PathBuf::from("/nowhere/at/all")), ..history_args(None, None) };
+    let refused = list_executions(&args).expect_err("refused");
+    assert_eq!(refused.to_string(), "cannot read the directory /nowhere/at/all; check the path (--dir)");
 }

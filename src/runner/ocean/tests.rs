@@ -96,7 +96,9 @@ const SEVEN: [(Tweak, &str, &str, &str); 7] = [
         "Deployment/default/web has 1 of 2 ready replicas; pod default/web-0x is unschedulable",
     ),
     (
-        |w, _| drop(w.stuck.insert("old-0".into())),
+        |w, _| {
+            w.stuck.insert("old-0".into());
+        },
         "failure to terminate old nodes.",
         "failure to terminate old instances.",
         "still there: old-0 (old-0: the role may not delete it)",
@@ -429,7 +431,9 @@ const STORIES: &[Story] = &[
         name: "an instance stays",
         nodes: 2,
         batches: &[&[0, 1]],
-        tweak: |w, _| drop(w.stuck.insert("old-1".into())),
+        tweak: |w, _| {
+            w.stuck.insert("old-1".into());
+        },
         outcome: Outcome::Failed,
         eks: &[
             "STARTING",
@@ -449,7 +453,9 @@ const STORIES: &[Story] = &[
         name: "a budget holds one",
         nodes: 2,
         batches: &[&[0], &[1]],
-        tweak: |w, _| drop(w.refuses.insert("web-0".into(), (Ms::MAX, 429))),
+        tweak: |w, _| {
+            w.refuses.insert("web-0".into(), (Ms::MAX, 429));
+        },
         outcome: Outcome::PartlyCompleted,
         // Nothing of the first batch is terminated; what its budget held is made schedulable again in the end.
         eks: &[
