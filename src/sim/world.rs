@@ -1,19 +1,20 @@
 //! One simulated run: the actors, the clock that jumps, and the runner that is driven through it.
 
 use super::autoscaler::Autoscaler;
-use super::checkers::{Checkers, Violation};
+use super::checkers::Checkers;
 use super::controllers::Controllers;
 use super::ctx::Ctx;
 use super::delays::Delays;
 use super::event::{EventQueue, Timer};
 use super::evictions::{Evictions, Waiting, Write};
-use super::faults::{Component, Faults};
+use super::faults::{Component, Fault, Faults};
 use super::gates::Gates;
 use super::kubelet::Kubelet;
 use super::machines::Machines;
 use super::node_lifecycle::NodeLifecycle;
 use super::options::SimOptions;
 use super::scheduling::Scheduling;
+use super::site::SiteSpec;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{BudgetIdx, Catalog, Change, NodeChange, NodeIdx, PodChange, PodIdx, State, View};
@@ -45,64 +46,16 @@ macro_rules! ctx {
 }
 
 mod port;
+mod run;
 
 pub use port::{Grant, LaunchFailed, Told};
-
-/// What a run is made of.
-pub struct RunInput {
-    /// The cluster's unchanging part.
-    pub catalog: Arc<Catalog>,
-    /// The cluster at the start.
-    pub state: State,
-    /// The runner, not yet begun; None if somebody else makes the calls (see [`World::advance_to`]).
-    pub runner: Option<Runner>,
-    /// Old nodes of the migration.
-    pub old_nodes: Vec<NodeIdx>,
-    /// Options.
-    pub options: Arc<SimOptions>,
-    /// How long things take.
-    pub delays: Arc<Delays>,
-    /// How the autoscaler behaves.
-    pub autoscaler: super::autoscaler::AutoscalerOptions,
-    /// The scheduler's configuration.
-    pub scheduler: crate::scheduler::SchedulerConfig,
-    /// Index of budgets by pod.
-    pub budgets: Arc<crate::disruption::BudgetIndex>,
-    /// Seed of this run.
-    pub seed: u64,
-    /// When somebody stops the migration, if anybody does.
-    pub stop_at: Option<(i64, StopMode)>,
-}
-
-/// How a run ended, and what happened in it.
-#[derive(Clone, Debug)]
-pub struct RunResult {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, unless it completed.
-    pub failure: Option<Failure>,
-    /// Milliseconds from start to end.
-    pub duration_ms: i64,
-    /// What happened, in order.
-    pub observations: Vec<Observation>,
-    /// What the imitated command printed: batch, stream, line.
-    pub lines: Vec<(u32, Stream, String)>,
-    /// Exit status of the imitated command, by batch.
-    pub exits: BTreeMap<u32, i32>,
-    /// When the imitated command returned, by batch.
-    pub returned_ms: BTreeMap<u32, i64>,
-    /// Broken invariants: bugs of ours.
-    pub violations: Vec<Violation>,
-    /// The cluster at the end (and the names of all that was made).
-    pub state: State,
-    /// Events handled.
-    pub steps: u64,
-}
+pub use run::Line;
 
 /// Rounds of one instant after which a run is taken to be spinning.
 const MOST_ROUNDS: u32 = 100_000;
 
-/// A simulated world and the runner in it.
+/// A simulated world and the runner in it: a value that can be stepped, cloned and dropped at any moment.
+#[derive(Clone)]
 pub struct World {
     catalog: Arc<Catalog>,
     state: State,
@@ -126,6 +79,7 @@ pub struct World {
     runner_wakeup: Option<i64>,
     outbox: Outbox,
     calls: BTreeMap<u64, Action>,
+    calls_of_others: u64,
     evictions: Evictions,
     gates: Gates,
     ensured: BTreeMap<String, u32>,
@@ -138,8 +92,9 @@ pub struct World {
     returned_ms: BTreeMap<u32, i64>,
     batch: Option<u32>,
     batch_of: BTreeMap<NodeIdx, u32>,
-    old_nodes: BTreeSet<NodeIdx>,
     stop_at: Option<(i64, StopMode)>,
+    /// The first instant has been settled.
+    begun: bool,
     ended: Option<(Outcome, Option<Failure>)>,
     /// The runner is serialised and resumed before every input; for tests.
     restarts: bool,
@@ -147,10 +102,19 @@ pub struct World {
 }
 
 impl World {
-    /// A world at the moment of its snapshot.
-    pub fn new(input: RunInput) -> World {
-        let RunInput { catalog, state, runner, old_nodes, options, delays, budgets, seed, stop_at, .. } = input;
-        let faults = Faults::new(&options.faults);
+    /// A world at the moment of its snapshot. `more` goes wrong besides what the site's options say. Without a runner somebody
+    /// else makes the calls (see [`World::advance_to`]); `stop_at` is when somebody stops the migration, if anybody does.
+    pub fn new(
+        site: &SiteSpec,
+        seed: u64,
+        more: &[Fault],
+        runner: Option<Runner>,
+        stop_at: Option<(i64, StopMode)>,
+    ) -> World {
+        let (catalog, state) = (site.catalog.clone(), site.state.clone());
+        let (options, delays) = (site.options.clone(), site.delays.clone());
+        let mut faults = Faults::new(&options.faults);
+        more.iter().for_each(|fault| _ = faults.add(fault.clone()));
         let mut world = World {
             timers: EventQueue::default(),
             draws: Draws::new(seed),
@@ -158,17 +122,18 @@ impl World {
             kubelet: Kubelet::default(),
             lifecycle: NodeLifecycle::default(),
             controllers: Controllers::new(&catalog, &state, &options),
-            disruption: super::budgets::Budgets::new(&catalog, &state, budgets, &options),
+            disruption: super::budgets::Budgets::new(&catalog, &state, site.budgets.clone(), &options),
             machines: Machines::default(),
             volumes: Volumes::default(),
-            autoscaler: Autoscaler::new(&catalog, &state, input.autoscaler, &[]),
-            scheduling: Scheduling::new(&catalog, &state, input.scheduler, &options),
+            autoscaler: Autoscaler::new(site.templates.clone(), site.autoscaler.clone(), &[]),
+            scheduling: Scheduling::new(&catalog, &state, site.scheduler.clone(), &options),
             checkers: Checkers::default(),
             runner_wakeup: runner.as_ref().map(|_| 0),
             runner,
             told: Told::default(),
             outbox: Outbox::default(),
             calls: BTreeMap::new(),
+            calls_of_others: 0,
             evictions: Evictions::default(),
             gates: Gates::default(),
             ensured: BTreeMap::new(),
@@ -181,8 +146,8 @@ impl World {
             returned_ms: BTreeMap::new(),
             batch: None,
             batch_of: BTreeMap::new(),
-            old_nodes: old_nodes.into_iter().collect(),
             stop_at,
+            begun: false,
             ended: None,
             restarts: false,
             steps: 0,
@@ -192,42 +157,28 @@ impl World {
             delays,
             faults,
         };
-        world.begin();
+        world.begin(&site.old_nodes);
         world
     }
 
-    /// Runs until the runner has ended, nothing can happen any more, or the horizon is reached.
-    pub fn run(mut self) -> RunResult {
-        self.settle();
-        while self.ended.is_none() {
-            let Some(next) = self.next_moment() else {
-                self.give_up("nothing-left-to-happen", "no event is left, and the migration has not ended");
-                break;
-            };
-            if next > self.options.horizon_ms {
+    /// Lets the next moment come and all that happens in it; false if the run has ended already. It ends with the runner, when
+    /// nothing can happen any more, or at the horizon.
+    pub fn step(&mut self) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.settle();
+            return true;
+        }
+        match self.next_moment() {
+            None => self.give_up("nothing-left-to-happen", "no event is left, and the migration has not ended"),
+            Some(next) if next > self.options.horizon_ms => {
                 self.give_up("horizon", "the horizon of the run was reached before the migration ended");
-                break;
             }
-            self.reach(next);
+            Some(next) => self.reach(next),
         }
-        let (outcome, failure) = self.ended.take().unwrap_or((Outcome::Failed, None));
-        RunResult {
-            outcome,
-            failure,
-            duration_ms: self.now,
-            observations: self.observations,
-            lines: self.lines,
-            exits: self.exits,
-            returned_ms: self.returned_ms,
-            violations: self.checkers.violations,
-            state: self.state,
-            steps: self.steps,
-        }
-    }
-
-    /// From now on the runner is serialised and resumed before every input: the end must be the same.
-    pub fn restart_runner_before_every_input(&mut self) {
-        self.restarts = true;
+        true
     }
 
     // --- the clock ---
@@ -307,9 +258,9 @@ impl World {
     // --- the beginning ---
 
     /// Tells the trace what is there, and wakes the actors.
-    fn begin(&mut self) {
+    fn begin(&mut self, old_nodes: &BTreeSet<NodeIdx>) {
         let view = View { catalog: &self.catalog, state: &self.state };
-        self.observations.extend(observe::initial(view, |node| self.old_nodes.contains(&node)));
+        self.observations.extend(observe::initial(view, |node| old_nodes.contains(&node)));
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.moment() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
@@ -407,7 +358,6 @@ impl World {
     }
 
     fn strike(&mut self, fault: u32) {
-        use super::faults::Fault;
         match self.faults.list().get(fault as usize).cloned() {
             Some(Fault::NodeLoss { node, .. }) => {
                 let found = self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == node);
@@ -626,6 +576,9 @@ impl World {
     }
     fn reply(&mut self, id: u64, answer: Answer) {
         self.spread_changes();
+        if id >= run::OTHERS {
+            return self.told.answers.push((id, answer));
+        }
         self.feed(Input::Answer(CallId(id), answer));
     }
 

@@ -3,6 +3,7 @@
 mod cli;
 mod completeness;
 mod determinism;
+mod engine;
 mod groups;
 mod journal;
 mod properties;

@@ -20,6 +20,7 @@ use crate::groups::{Launch, PackOptions, Packing, Shortage, Template, Templates,
 use batching::Batching;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How long a node that became Ready still counts as one that pending pods will find: the scheduler's longest backoff and a retry.
 const SETTLING_MS: i64 = 15_000;
@@ -59,8 +60,8 @@ impl Situation<'_> {
 /// The autoscaler of one run.
 #[derive(Clone, Debug)]
 pub struct Autoscaler {
-    options: AutoscalerOptions,
-    templates: Templates,
+    options: Arc<AutoscalerOptions>,
+    templates: Arc<Templates>,
     frozen_up: BTreeSet<GroupIdx>,
     frozen_down: BTreeSet<GroupIdx>,
     /// The scan that is asked for.
@@ -81,11 +82,11 @@ pub struct Autoscaler {
 }
 
 impl Autoscaler {
-    /// An autoscaler for the cluster as it is at the start; `frozen_up` are groups it may not grow.
-    pub fn new(catalog: &Catalog, state: &State, options: AutoscalerOptions, frozen_up: &[GroupIdx]) -> Autoscaler {
+    /// An autoscaler over what the groups would make; `frozen_up` are groups it may not grow.
+    pub fn new(templates: Arc<Templates>, options: Arc<AutoscalerOptions>, frozen_up: &[GroupIdx]) -> Autoscaler {
         Autoscaler {
             options,
-            templates: Templates::new(View { catalog, state }),
+            templates,
             frozen_up: frozen_up.iter().copied().collect(),
             frozen_down: BTreeSet::new(),
             next_scan: None,

@@ -66,7 +66,8 @@ fn pending_world(pods: usize, max: u32) -> Cluster {
 
 fn actor(stage: &Stage, kind: AutoscalerKind) -> Autoscaler {
     let options = AutoscalerOptions { kind, ..AutoscalerOptions::default() };
-    Autoscaler::new(&stage.cluster.catalog, &stage.cluster.state, options, &[])
+    let templates = Templates::new(View { catalog: &stage.cluster.catalog, state: &stage.cluster.state });
+    Autoscaler::new(Arc::new(templates), Arc::new(options), &[])
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn the_actor_retires_empty_nodes_at_a_scan() {
 fn a_pod_that_machines_do_not_help_rests_before_it_starts_more_of_them() {
     let mut s = Stage::new(pending_world(1, 10), &[]);
     let mut a = actor(&s, AutoscalerKind::Reactive);
-    a.options.launches_per_pod = 3;
+    Arc::make_mut(&mut a.options).launches_per_pod = 3;
     s.act(0, |ctx, _| a.begin(ctx));
     for scan in 1..10 {
         // Each machine is there at once, and the pod still waits.

@@ -72,17 +72,20 @@ impl World {
             self.reach(next);
         }
         self.now = self.now.max(moment);
+        self.forget_observations();
     }
     /// A call reaches its server now; its answer is told now or, where the server takes time for it, later.
     pub fn call(&mut self, id: u64, action: Action) {
         self.calls.insert(id, action);
         self.perform(id);
         self.settle();
+        self.forget_observations();
     }
     /// Somebody else changes the cluster now.
     pub fn edit<R>(&mut self, change: impl FnOnce(&Catalog, &mut State, i64) -> R) -> R {
         let result = change(&self.catalog, &mut self.state, self.now);
         self.settle();
+        self.forget_observations();
         result
     }
     /// A node stops answering for good.
@@ -98,6 +101,11 @@ impl World {
         w.machines.deleted(&mut ctx!(w), node);
         self.settle();
     }
+    /// Nobody keeps a trace of a world without a runner: what its clients see is the API.
+    fn forget_observations(&mut self) {
+        self.observations.clear();
+    }
+
     /// What a runner would have been told since.
     pub fn take_told(&mut self) -> Told {
         std::mem::take(&mut self.told)
