@@ -19,7 +19,7 @@ pub type Line = (u32, Stream, String);
 impl World {
     /// The runner in it.
     pub fn runner(&self) -> Option<&Runner> {
-        self.runner.as_ref()
+        self.driver.runner.as_ref()
     }
 
     /// Whether the first instant has been settled.
@@ -34,71 +34,71 @@ impl World {
 
     /// The cluster now.
     pub fn view(&self) -> View<'_> {
-        View { catalog: &self.catalog, state: &self.state }
+        self.site.view()
     }
 
     /// Events handled so far.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.site.steps
     }
 
     /// What happened since it was taken last, in order.
     pub fn take_observations(&mut self) -> Vec<Observation> {
-        std::mem::take(&mut self.observations)
+        std::mem::take(&mut self.site.observations)
     }
 
     /// What the imitated command printed since it was taken last.
     pub fn take_lines(&mut self) -> Vec<Line> {
-        std::mem::take(&mut self.lines)
+        std::mem::take(&mut self.driver.lines)
     }
 
     /// Exit status of the imitated command, by batch.
     pub fn exits(&self) -> &BTreeMap<u32, i32> {
-        &self.exits
+        &self.driver.exits
     }
 
     /// When the imitated command returned, by batch.
     pub fn returned_ms(&self) -> &BTreeMap<u32, i64> {
-        &self.returned_ms
+        &self.driver.returned_ms
     }
 
     /// The parts that outlive the run: the cluster at its end and broken invariants.
     pub fn into_parts(self) -> (State, Vec<Violation>) {
-        (self.state, self.checkers.violations)
+        (self.site.state, self.site.checkers.violations)
     }
 
     /// From now on the runner is serialised and resumed before every input: the end must be the same.
     pub fn restart_runner_before_every_input(&mut self) {
-        self.restarts = true;
+        self.driver.restarts = true;
     }
 
     /// What is drawn from now on is drawn for this seed; what was drawn stays.
     pub fn draw_from(&mut self, seed: u64) {
-        self.draws = Draws::new(seed);
+        self.site.draws = Draws::new(seed);
     }
 
     /// From now on this can go wrong too, as if it stood last in the scenario's list.
     pub fn add_fault(&mut self, fault: Fault) {
         let moment = fault.moment();
-        let nth = self.faults.add(fault);
+        let nth = self.site.faults.add(fault);
         if let Some(at) = moment {
-            self.timers.schedule(at, Timer::Fault(nth));
+            self.site.timers.schedule(at, Timer::Fault(nth));
         }
     }
 
     /// Somebody stops the migration at `at`, which is not in the past.
     pub fn stop_at(&mut self, at: i64, mode: StopMode) {
-        self.stop_at = Some((at, mode));
+        self.driver.stop_at = Some((at, mode));
     }
 
     /// Somebody else makes a call at `at`, which is neither in the past nor after the next moment. Returns its number, under which
     /// [`World::answer_of`] finds what became of it.
     pub fn call_of_others(&mut self, at: i64, action: Action) -> CallId {
-        self.now = self.now.max(at);
-        self.checkers.time(self.now);
-        let id = OTHERS + self.calls_of_others;
-        self.calls_of_others += 1;
-        self.calls.insert(id, action);
+        self.site.now = self.site.now.max(at);
+        self.site.checkers.time(self.site.now);
+        let id = OTHERS + self.api.calls_of_others;
+        self.api.calls_of_others += 1;
+        self.api.calls.insert(id, action);
         self.perform(id);
         self.settle();
         CallId(id)
@@ -106,6 +106,6 @@ impl World {
 
     /// What became of a call of somebody else; None while it is not answered.
     pub fn answer_of(&self, call: CallId) -> Option<&Answer> {
-        self.told.answers.iter().find(|(id, _)| *id == call.0).map(|(_, answer)| answer)
+        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).map(|(_, answer)| answer)
     }
 }

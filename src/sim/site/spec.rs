@@ -1,17 +1,17 @@
 //! What a simulated cluster is made of: read, validated and indexed once, shared by all its runs.
 
-use super::autoscaler::AutoscalerOptions;
-use super::delays::Delays;
-use super::options::SimOptions;
 use crate::cluster::{Catalog, Cluster, NodeIdx, State, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
 use crate::scheduler::SchedulerConfig;
+use crate::sim::autoscaler::AutoscalerOptions;
+use crate::sim::delays::Delays;
+use crate::sim::options::SimOptions;
 use crate::snapshot::StartDelays;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A cluster at the moment of its snapshot and the rules that it will go by; a [`World`](super::world::World) is one run of it.
+/// A cluster at the moment of its snapshot and the rules that it will go by; a [`World`](crate::sim::world::World) is one run of it.
 #[derive(Clone, Debug)]
 pub struct SiteSpec {
     /// The cluster's unchanging part.
