@@ -19,9 +19,9 @@ pub mod evictions;
 pub mod faults;
 pub mod gates;
 pub mod kubelet;
-pub mod machines;
 pub mod node_lifecycle;
 pub mod options;
+pub mod provider;
 pub mod scheduling;
 pub mod site;
 #[cfg(test)]

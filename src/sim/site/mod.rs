@@ -5,7 +5,7 @@ mod spec;
 
 pub use spec::SiteSpec;
 
-use super::autoscaler::Autoscaler;
+use super::autoscaler::{self, Autoscaler};
 use super::budgets::Budgets;
 use super::checkers::Checkers;
 use super::controllers::Controllers;
@@ -14,9 +14,9 @@ use super::delays::Delays;
 use super::event::{EventQueue, Timer};
 use super::faults::{Component, Fault, Faults};
 use super::kubelet::Kubelet;
-use super::machines::Machines;
 use super::node_lifecycle::NodeLifecycle;
 use super::options::SimOptions;
+use super::provider::Provider;
 use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
@@ -59,9 +59,9 @@ pub struct Site {
     lifecycle: NodeLifecycle,
     controllers: Controllers,
     pub(in crate::sim) disruption: Budgets,
-    pub(in crate::sim) machines: Machines,
+    pub(in crate::sim) provider: Provider,
     volumes: Volumes,
-    pub(in crate::sim) autoscaler: Autoscaler,
+    pub(in crate::sim) autoscaler: Box<dyn Autoscaler>,
     scheduling: Scheduling,
     pub(in crate::sim) checkers: Checkers,
     /// Up to where the actors have read the changes of the state.
@@ -93,9 +93,9 @@ impl Site {
             lifecycle: NodeLifecycle::default(),
             controllers: Controllers::new(&catalog, &state, &options),
             disruption: Budgets::new(&catalog, &state, spec.budgets.clone(), &options),
-            machines: Machines::default(),
+            provider: Provider::new(spec.templates.clone(), spec.autoscaler.fallbacks),
             volumes: Volumes::default(),
-            autoscaler: Autoscaler::new(spec.templates.clone(), spec.autoscaler.clone(), &[]),
+            autoscaler: autoscaler::of_options(spec.autoscaler.clone()),
             scheduling: Scheduling::new(&catalog, &state, spec.scheduler.clone(), &options),
             checkers: Checkers::default(),
             cursor: state.cursor(),
@@ -140,7 +140,7 @@ impl Site {
         w.lifecycle.begin(&mut ctx!(w));
         w.controllers.begin(&mut ctx!(w));
         w.disruption.begin(&mut ctx!(w));
-        w.autoscaler.begin(&mut ctx!(w));
+        w.autoscaler.begin(&mut ctx!(w), &w.provider);
     }
 
     // --- time ---
@@ -185,8 +185,8 @@ impl Site {
             | Timer::TaintEviction(_)
             | Timer::PodGc
             | Timer::Detach(_) => Component::ControllerManager,
-            Timer::Scheduler | Timer::Bound(_) => Component::Scheduler,
-            Timer::Autoscaler | Timer::AutoscalerGroup(_) => Component::Autoscaler,
+            Timer::Bound(_) => Component::Scheduler,
+            Timer::Autoscaler => Component::Autoscaler,
             // The kubelet writes to the API server; machines boot without it but register with it.
             Timer::PodReady(_)
             | Timer::PodStopped(_)
@@ -197,7 +197,7 @@ impl Site {
             | Timer::NodeDeleted(_) => Component::ApiServer,
             Timer::Fault(_) | Timer::Call(_) => return None,
             Timer::EvictionLook(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
-            Timer::Gate(_) | Timer::Runner => return None,
+            Timer::Gate(_) => return None,
         })
     }
 
@@ -206,9 +206,9 @@ impl Site {
         let w = self;
         match timer {
             Timer::Fault(i) => w.strike(i),
-            Timer::Launch(n) => w.machines.register(&mut ctx!(w), n),
-            Timer::NodeReady(node) => w.machines.ready(&mut ctx!(w), node),
-            Timer::NodeDeleted(node) => w.machines.deleted(&mut ctx!(w), node),
+            Timer::Launch(n) => w.provider.machines.register(&mut ctx!(w), n),
+            Timer::NodeReady(node) => w.provider.machines.ready(&mut ctx!(w), node),
+            Timer::NodeDeleted(node) => w.provider.machines.deleted(&mut ctx!(w), node),
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc => w.lifecycle.on_timer(&mut ctx!(w), timer),
             Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) | Timer::PodFinished(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
@@ -221,17 +221,15 @@ impl Site {
                 }
             }
             Timer::Bound(pod) => w.bound(pod),
-            Timer::Autoscaler | Timer::AutoscalerGroup(_) => {
-                w.autoscaler.on_timer(&mut ctx!(w), &mut w.machines, timer);
+            Timer::Autoscaler => {
+                w.autoscaler.on_timer(&mut ctx!(w), &mut w.provider, timer);
             }
-            // Calls are the API server's, and the runner and the scheduler are asked at every instant.
+            // Calls are the API server's.
             Timer::Call(_)
             | Timer::EvictionLook(_)
             | Timer::EvictionWrite(_)
             | Timer::EvictionRetry(_)
-            | Timer::Gate(_)
-            | Timer::Scheduler
-            | Timer::Runner => {}
+            | Timer::Gate(_) => {}
         }
     }
 
@@ -298,7 +296,7 @@ impl Site {
         w.lifecycle.on_change(&mut ctx!(w), change);
         w.controllers.on_change(&mut ctx!(w), change);
         w.disruption.on_change(&mut ctx!(w), change);
-        w.autoscaler.on_change(&mut ctx!(w), change);
+        w.autoscaler.on_change(&mut ctx!(w), &w.provider, change);
         if let Change::Pod(pod, PodChange::Removed | PodChange::Phase(_)) = change {
             let p = &w.state.pods[pod];
             if p.gone || p.phase.is_terminal() {
@@ -337,13 +335,13 @@ impl Site {
         zone: Option<Sym>,
     ) -> Result<(), &'static str> {
         let w = self;
-        w.autoscaler.launch(&mut ctx!(w), &mut w.machines, group, machine, zone, w.batch)
+        w.provider.launch(&mut ctx!(w), group, machine, zone, w.batch)
     }
 
     /// Gives a machine back. Err says why the provider refuses.
     pub fn retire(&mut self, node: NodeIdx) -> Result<(), &'static str> {
         let w = self;
-        w.machines.retire(&mut ctx!(w), node)
+        w.provider.machines.retire(&mut ctx!(w), node)
     }
 
     /// A node stops answering for good.
@@ -356,7 +354,7 @@ impl Site {
     /// A node's machine and object vanish at once, as when somebody ends a machine by hand.
     pub fn vanish(&mut self, node: NodeIdx) {
         let w = self;
-        w.machines.deleted(&mut ctx!(w), node);
+        w.provider.machines.deleted(&mut ctx!(w), node);
     }
 
     /// Whether calls of the runner are lost.

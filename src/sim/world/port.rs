@@ -120,15 +120,15 @@ impl World {
     }
     /// Whether a node's machine is being ended.
     pub fn is_retiring(&self, node: NodeIdx) -> bool {
-        self.site.machines.is_retiring(node)
+        self.site.provider.machines.is_retiring(node)
     }
     /// Machines of a group that were asked for and are not Ready yet.
     pub fn under_way(&self, group: crate::cluster::GroupIdx) -> u32 {
-        self.site.machines.under_way(group)
+        self.site.provider.machines.under_way(group)
     }
     /// Machines that were started so far.
     pub fn launches(&self) -> u32 {
-        self.site.machines.started()
+        self.site.provider.machines.started()
     }
     /// Broken invariants of the world itself: bugs of ours.
     pub fn violations(&self) -> &[Violation] {
