@@ -1,23 +1,35 @@
-//! A whole migration in simulation: 200 old nodes, some 3,000 pods, four batches.
+//! A whole migration in simulation (200 old nodes, some 3,000 pods, four batches), and forks of one under way.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use nodeferry::experiment::{Simulation, Sink};
 use nodeferry::ops::input::request_of_scenario;
-use nodeferry::ops::plan::{Request, plan};
+use nodeferry::ops::plan::{Request, experiment_of, plan};
 use nodeferry::ops::scenario::Scenario;
 use std::hint::black_box;
 use std::path::Path;
 
-const SCENARIO: &str = "
-scenario: bench
-cluster: {generate: {nodes: 200, new_nodes: 200, pods_per_node: 15}}
+/// Read by a test too, which says when it is refused.
+const MIGRATION: &str = include_str!("migration.yaml");
+const QUICKSTART: &str = include_str!("../scenarios/quickstart.yaml");
+/// Two hundred and fifty old and as many new nodes, 5,000 pods.
+const LARGE: &str = "
+scenario: large
+cluster: {generate: {nodes: 250, new_nodes: 250, pods_per_node: 20, cpu_millis: {min: 50, max: 200}, memory_mib: {min: 64, max: 256}}}
 nodes: {selector: agentpool=old}
 options: {batch_size: '25%'}
-sim: {controller_client: {qps: 0, burst: 0}, scheduler_client: {qps: 0, burst: 0}}
 ";
 
-fn request() -> Request {
-    let scenario = Scenario::parse(SCENARIO, Path::new("bench.yaml")).expect("a scenario");
+fn request(text: &str) -> Request {
+    let scenario = Scenario::parse(text, Path::new("bench.yaml")).expect("a scenario");
     request_of_scenario(&scenario, false).expect("a cluster")
+}
+
+/// A run whose first batch has ended.
+fn under_way(text: &str) -> Simulation {
+    let mut run = experiment_of(request(text)).expect("an experiment").start(1, Sink::trace());
+    run.advance_past(1);
+    assert!(run.progress().outcome.is_none(), "it has ended already");
+    run
 }
 
 fn migration(c: &mut Criterion) {
@@ -25,11 +37,17 @@ fn migration(c: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("200 nodes, 3000 pods", |b| {
         b.iter_batched(
-            request,
+            || request(MIGRATION),
             |r| black_box(plan(r, &|| ()).expect("a plan").forecast.pods_moved),
             BatchSize::LargeInput,
         );
     });
+    for (name, text) in
+        [("fork the quickstart and drop it", QUICKSTART), ("fork 500 nodes, 5000 pods and drop it", LARGE)]
+    {
+        let run = under_way(text);
+        group.bench_function(name, |b| b.iter(|| drop(black_box(run.fork(None)))));
+    }
     group.finish();
 }
 

@@ -26,7 +26,6 @@ fn kind(catalog: &mut Catalog, i: usize) -> SpecIdx {
     let app = format!("app-{i}");
     let cpu = 50 + 50 * (i as i64 % 4);
     let memory = (64 + 64 * (i as i64 % 5)) << 20;
-    let requests = Requests { amounts: vec![(CPU, cpu), (MEMORY, memory)], nonzero: [cpu, memory] };
     let spread = match i % 3 {
         1 => vec![SpreadConstraint {
             max_skew: 1,
@@ -39,30 +38,7 @@ fn kind(catalog: &mut Catalog, i: usize) -> SpecIdx {
         }],
         _ => Vec::new(),
     };
-    let shape = PodShape {
-        incoming_nonzero: requests.nonzero,
-        requests,
-        priority: 0,
-        may_preempt: true,
-        node_selector: Vec::new(),
-        node_affinity: None,
-        preferred_node_affinity: Vec::new(),
-        affinity: Vec::new(),
-        preferred_affinity: Vec::new(),
-        anti_affinity: Vec::new(),
-        preferred_anti_affinity: Vec::new(),
-        tolerations: Vec::new(),
-        host_ports: Vec::new(),
-        images: Vec::new(),
-        container_count: 1,
-        spread,
-        scheduler_name: catalog.known.default_scheduler,
-        gated: false,
-        grace_ms: 30_000,
-        restarts_always: true,
-        volumes: Vec::new(),
-        has_resource_claims: false,
-    };
+    let shape = PodShape { spread, ..fixtures::shape_asking(catalog, cpu, memory) };
     let labels = Labels::new([(catalog.names.intern("app"), catalog.names.intern(&app))]);
     if i.is_multiple_of(3) {
         let name = catalog.names.intern(&app);
@@ -70,21 +46,7 @@ fn kind(catalog: &mut Catalog, i: usize) -> SpecIdx {
     }
     let shape = catalog.intern_shape(shape);
     let empty = catalog.known.empty;
-    catalog.specs.push(PodSpec {
-        namespace: NsIdx(0),
-        name: empty,
-        generate_name: None,
-        uid: empty,
-        labels,
-        annotations: Vec::new(),
-        shape,
-        claims: Vec::new(),
-        owner: None,
-        mirror: false,
-        finalizers: Vec::new(),
-        resized: None,
-        ordinal: None,
-    })
+    catalog.specs.push(PodSpec { labels, ..fixtures::pod_spec(NsIdx(0), empty, shape) })
 }
 
 fn world(nodes: usize, kinds: usize) -> World {
@@ -105,21 +67,8 @@ fn node(catalog: &mut Catalog, i: usize) -> NodeSpec {
     let name = catalog.names.intern(&format!("node-{i}"));
     let zone = catalog.names.intern(["a", "b", "c"][i % 3]);
     NodeSpec {
-        name,
-        uid: name,
         labels: Labels::new([(catalog.known.hostname, name), (catalog.known.zone, zone)]),
-        annotations: Vec::new(),
-        allocatable: vec![16_000, 64 << 30, 100 << 30],
-        pod_slots: 110,
-        taints: Vec::new(),
-        images: Vec::new(),
-        attach_limits: None,
-        volumes_in_use: Vec::new(),
-        provider_id: None,
-        kubelet_version: None,
-        created: 0,
-        machine: None,
-        price_micros_per_hour: None,
+        ..fixtures::node_spec(name, vec![16_000, 64 << 30, 100 << 30])
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod disruption;
+pub mod experiment;
 pub mod groups;
 #[cfg(feature = "live")]
 pub mod live;

@@ -228,13 +228,10 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     if args.terminate_drained.is_some() {
         o.stop_terminates_drained = args.terminate_drained;
     }
-    match args.autoscaler.as_deref() {
-        None => {}
-        Some("none") => request.autoscaler.kind = AutoscalerKind::None,
-        Some("reactive") => request.autoscaler.kind = AutoscalerKind::Reactive,
-        Some("karpenter") => request.autoscaler.kind = AutoscalerKind::Karpenter,
-        Some("ocean") => request.autoscaler.kind = AutoscalerKind::Ocean,
-        Some(other) => bail!("--autoscaler {other}: expected none, reactive, karpenter or ocean"),
+    if let Some(name) = &args.autoscaler {
+        let names: Vec<String> = AutoscalerKind::ALL.iter().map(|kind| kind.name()).collect();
+        let unknown = || format!("--autoscaler {name}: expected one of {}", names.join(", "));
+        request.autoscaler.kind = AutoscalerKind::named(name).with_context(unknown)?;
     }
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications);

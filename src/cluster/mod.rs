@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod delay;
 pub mod draw;
 pub mod finding;
+pub mod fixtures;
 pub mod group;
 pub mod ids;
 pub mod intern;

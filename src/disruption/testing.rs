@@ -24,30 +24,7 @@ impl World {
         let mut catalog = Catalog::new();
         let name = catalog.names.intern("ns");
         let ns = catalog.namespaces.push(Namespace { name, labels: Labels::default(), terminating: false });
-        let shape = PodShape {
-            requests: Requests::default(),
-            incoming_nonzero: [0, 0],
-            priority: 0,
-            may_preempt: true,
-            node_selector: vec![],
-            node_affinity: None,
-            preferred_node_affinity: vec![],
-            affinity: vec![],
-            preferred_affinity: vec![],
-            anti_affinity: vec![],
-            preferred_anti_affinity: vec![],
-            tolerations: vec![],
-            host_ports: vec![],
-            images: vec![],
-            container_count: 1,
-            spread: vec![],
-            scheduler_name: catalog.known.default_scheduler,
-            gated: false,
-            grace_ms: 30_000,
-            restarts_always: true,
-            volumes: vec![],
-            has_resource_claims: false,
-        };
+        let shape = fixtures::shape(&catalog);
         let shape = catalog.intern_shape(shape);
         World { catalog, ns, shape, pods: vec![], statuses: vec![] }
     }
@@ -56,42 +33,9 @@ impl World {
     }
     /// An owner `kind/name`; the scale source follows from the kind.
     pub fn owner(&mut self, kind: OwnerKind, name: &str, replicas: Option<i64>) -> OwnerIdx {
-        let (text, api) = match kind {
-            OwnerKind::Deployment => ("Deployment", "apps/v1"),
-            OwnerKind::ReplicaSet => ("ReplicaSet", "apps/v1"),
-            OwnerKind::ReplicationController => ("ReplicationController", "v1"),
-            OwnerKind::StatefulSet => ("StatefulSet", "apps/v1"),
-            OwnerKind::DaemonSet => ("DaemonSet", "apps/v1"),
-            OwnerKind::Job => ("Job", "batch/v1"),
-            OwnerKind::Node => ("Node", "v1"),
-            OwnerKind::Custom => ("Gadget", "example.com/v1"),
-        };
-        let scale = match kind {
-            OwnerKind::Job | OwnerKind::DaemonSet | OwnerKind::Node => ScaleSource::None,
-            _ => ScaleSource::Replicas,
-        };
-        let owner = Owner {
-            kind,
-            kind_name: self.sym(text),
-            api_version: self.sym(api),
-            namespace: self.ns,
-            name: self.sym(name),
-            uid: self.sym(&format!("uid-{name}")),
-            parent: None,
-            missing: false,
-            deleting: false,
-            created: None,
-            replicas,
-            scale,
-            selector: Selector::Nothing,
-            min_ready_ms: 0,
-            parallel: false,
-            first_ordinal: 0,
-            job: None,
-            template: None,
-            claim_templates: vec![],
-        };
-        self.catalog.owners.push(owner)
+        let (sym, uid) = (self.sym(name), self.sym(&format!("uid-{name}")));
+        let owner = fixtures::owner(&mut self.catalog, kind, self.ns, sym, replicas);
+        self.catalog.owners.push(Owner { uid, ..owner })
     }
     /// A bound, running pod `name` with label `app=<app>`; its index is its position of asking.
     pub fn pod(&mut self, name: &str, app: &str, owner: Option<OwnerIdx>, ready: bool) -> PodIdx {
@@ -99,20 +43,14 @@ impl World {
         let value = self.sym(app);
         let generate = name.rsplit_once('-').map(|(stem, _)| format!("{stem}-"));
         let generate_name = generate.map(|g| self.sym(&g));
+        let (sym, uid) = (self.sym(name), self.sym(&format!("uid-{name}")));
         let spec = PodSpec {
-            namespace: self.ns,
-            name: self.sym(name),
             generate_name,
-            uid: self.sym(&format!("uid-{name}")),
+            uid,
             labels: Labels::new([(key, value)]),
-            annotations: vec![],
-            shape: self.shape,
-            claims: vec![],
             owner,
-            mirror: false,
-            finalizers: vec![],
-            resized: None,
             ordinal: name.rsplit_once('-').and_then(|(_, n)| n.parse().ok()),
+            ..fixtures::pod_spec(self.ns, sym, self.shape)
         };
         let spec = self.catalog.specs.push(spec);
         self.pods.push(PodSeed { spec, phase: Phase::Running, ready, bound: true });
@@ -154,8 +92,6 @@ impl World {
         for seed in &self.pods {
             let spec = &self.catalog.specs[seed.spec];
             let pod = PodState {
-                spec: seed.spec,
-                name: spec.name,
                 uid: spec.uid,
                 phase: seed.phase,
                 node: seed.bound.then_some(node),
@@ -163,13 +99,7 @@ impl World {
                 ready_since: -1000,
                 created: -1000,
                 started: -1000,
-                deleting: None,
-                nominated: None,
-                unschedulable: false,
-                preempted: false,
-                restarts: 0,
-                incarnation: 0,
-                gone: false,
+                ..fixtures::pod(seed.spec, spec.name)
             };
             state.add_pod(&self.catalog, pod);
         }
@@ -182,21 +112,5 @@ impl World {
 
 /// A node that offers 110 pods and nothing else.
 pub fn node_spec(name: Sym, dims: usize) -> NodeSpec {
-    NodeSpec {
-        name,
-        uid: name,
-        labels: Labels::default(),
-        annotations: vec![],
-        allocatable: vec![0; dims],
-        pod_slots: 110,
-        taints: vec![],
-        images: vec![],
-        attach_limits: None,
-        volumes_in_use: vec![],
-        provider_id: None,
-        kubelet_version: None,
-        created: -1000,
-        machine: None,
-        price_micros_per_hour: None,
-    }
+    NodeSpec { created: -1000, ..fixtures::node_spec(name, vec![0; dims]) }
 }

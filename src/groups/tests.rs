@@ -48,55 +48,14 @@ impl World {
     pub fn group(&mut self, name: &str, labels: &[(&str, &str)], machines: &[MachineIdx], max: u32) -> GroupIdx {
         let (name, labels) = (self.sym(name), self.labels(labels));
         let zones = ["za", "zb"].map(|z| self.sym(z)).to_vec();
-        self.catalog.groups.push(NodeGroup {
-            id: name,
-            name,
-            origin: GroupOrigin::Own,
-            is_default: false,
-            template_only: false,
-            labels,
-            requirements: NodeSelectorTerm::default(),
-            taints: Vec::new(),
-            zones,
-            region: None,
-            machines: machines.to_vec(),
-            min_count: 0,
-            max_count: max,
-            limits: Vec::new(),
-            weight: 0,
-            headroom: Vec::new(),
-            auto_headroom_percent: 0,
-            launch_delay: None,
-            launch_failure_ppm: 0,
-            spot_percent: None,
-            fallback_to_od: false,
-            restrict_scale_down: false,
-            draining_timeout_ms: None,
-            kubernetes_version: None,
-            max_is_assumed: false,
-        })
+        let machines = machines.to_vec();
+        self.catalog.groups.push(NodeGroup { labels, zones, machines, max_count: max, ..fixtures::group(name) })
     }
     pub fn node(&mut self, name: &str, labels: &[(&str, &str)], cpu: i64, gib: i64) -> usize {
         let mut labels = self.labels(labels);
         let sym = self.sym(name);
         labels.set(self.catalog.known.hostname, sym);
-        let spec = NodeSpec {
-            name: sym,
-            uid: sym,
-            labels,
-            annotations: Vec::new(),
-            allocatable: vec![cpu, gib << 30, 0],
-            pod_slots: 110,
-            taints: Vec::new(),
-            images: Vec::new(),
-            attach_limits: None,
-            volumes_in_use: Vec::new(),
-            provider_id: None,
-            kubelet_version: None,
-            created: 0,
-            machine: None,
-            price_micros_per_hour: None,
-        };
+        let spec = NodeSpec { labels, ..fixtures::node_spec(sym, vec![cpu, gib << 30, 0]) };
         self.nodes.push((spec, true));
         self.nodes.len() - 1
     }
@@ -123,45 +82,12 @@ impl World {
         let mut shape = PodShape {
             requests: Requests { amounts: vec![(CPU, cpu), (MEMORY, gib << 30)], nonzero: [cpu, gib << 30] },
             incoming_nonzero: [cpu, gib << 30],
-            priority: 0,
-            may_preempt: true,
-            node_selector: Vec::new(),
-            node_affinity: None,
-            preferred_node_affinity: Vec::new(),
-            affinity: Vec::new(),
-            preferred_affinity: Vec::new(),
-            anti_affinity: Vec::new(),
-            preferred_anti_affinity: Vec::new(),
-            tolerations: Vec::new(),
-            host_ports: Vec::new(),
-            images: Vec::new(),
-            container_count: 1,
-            spread: Vec::new(),
-            scheduler_name: self.catalog.known.default_scheduler,
-            gated: false,
-            grace_ms: 30_000,
-            restarts_always: true,
-            volumes: Vec::new(),
-            has_resource_claims: false,
+            ..fixtures::shape(&self.catalog)
         };
         edit(self, &mut shape);
         let labels = self.labels(&[("app", app)]);
         let (name, shape) = (self.sym(app), self.catalog.intern_shape(shape));
-        self.catalog.specs.push(PodSpec {
-            namespace: NsIdx(0),
-            name,
-            generate_name: None,
-            uid: name,
-            labels,
-            annotations: Vec::new(),
-            shape,
-            claims: Vec::new(),
-            owner: None,
-            mirror: false,
-            finalizers: Vec::new(),
-            resized: None,
-            ordinal: None,
-        })
+        self.catalog.specs.push(PodSpec { labels, ..fixtures::pod_spec(NsIdx(0), name, shape) })
     }
     pub fn build(self) -> Cluster {
         let mut state = State::new(&self.catalog);

@@ -306,7 +306,7 @@ pub fn assume_autoscaler(request: &mut Request) {
         false => AutoscalerKind::Reactive,
     };
     request.autoscaler.kind = kind;
-    let name = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let name = kind.name();
     request.findings.push(Finding::new(
         Severity::Info,
         "autoscaler-assumed",

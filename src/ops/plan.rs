@@ -1,23 +1,20 @@
 //! Planning: choose the nodes, make the batches, simulate (many times), and say what comes of it.
 
 use super::scenario::NodeChoice;
-use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, OwnerIdx, Severity, SpecIdx, State, View};
-use crate::disruption::BudgetIndex;
+use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, Severity, View};
+use crate::experiment::{Experiment, ReplicateError, RunResult, RunSummary, Sink, replicate, replication_seed};
 use crate::groups::GroupPacker;
 use crate::plan::document::{Guards, Intent, Plan};
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
 use crate::plan::options::{Options, ProcedureKind};
 use crate::plan::select::{chosen, without_oceans};
 use crate::plan::{Baseline, Facts, batches, preflight, prerequisites};
-use crate::runner::{Failure, Outcome, Packer, Runner, StopMode};
+use crate::runner::Outcome;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
-use crate::sim::world::{RunInput, RunResult, World};
-use crate::sim::{Delays, SimOptions};
+use crate::sim::{SimOptions, SiteSpec};
 use crate::snapshot::StartDelays;
-use crate::trace::{Event, EventKind, Metrics, MetricsBuilder, NodeRole, Observation};
-use rayon::prelude::*;
+use crate::trace::{Event, Metrics, MetricsBuilder, NodeRole};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,112 +99,31 @@ pub enum PlanError {
     },
 }
 
-/// What all runs of one plan share.
-struct Shared {
-    catalog: Arc<Catalog>,
-    state: State,
-    intent: Arc<Intent>,
-    packer: Arc<dyn Packer>,
-    old_nodes: Vec<NodeIdx>,
-    sim: Arc<SimOptions>,
-    delays: Arc<Delays>,
-    autoscaler: AutoscalerOptions,
-    scheduler: SchedulerConfig,
-    budgets: Arc<BudgetIndex>,
-    stop_at: Option<(i64, StopMode)>,
-}
-
-/// What is kept of a run that is not shown.
-struct Summary {
-    outcome: Outcome,
-    failure: Option<Failure>,
-    duration_ms: i64,
-}
-
-impl Shared {
-    fn run(&self, seed: u64) -> Result<RunResult, PlanError> {
-        let view = View { catalog: &self.catalog, state: &self.state };
-        let runner = Runner::new(self.intent.clone(), view, self.packer.clone()).map_err(PlanError::Input)?;
-        let mut result = World::new(RunInput {
-            catalog: self.catalog.clone(),
-            state: self.state.clone(),
-            runner: Some(runner),
-            old_nodes: self.old_nodes.clone(),
-            options: self.sim.clone(),
-            delays: self.delays.clone(),
-            autoscaler: self.autoscaler.clone(),
-            scheduler: self.scheduler.clone(),
-            budgets: self.budgets.clone(),
-            seed,
-            stop_at: self.stop_at,
-        })
-        .run();
-        if let Some(failure) = &mut result.failure {
-            let waiting = self.waiting_pods(&result.observations, &result.state);
-            failure.cause.push_str(&waiting);
-            failure.cause.push_str(&self.full_groups(&result.state));
-        }
-        match result.violations.first() {
-            Some(v) => Err(PlanError::Violation { violation: v.to_string(), seed, version: env!("CARGO_PKG_VERSION") }),
-            None => Ok(result),
-        }
-    }
-}
-
-impl Shared {
-    /// What the scheduler said of pods that wait at the end, a workload once, the latest first: the filter behind a failure.
-    fn waiting_pods(&self, observations: &[Observation], state: &State) -> String {
-        const NAMED: usize = 3;
-        let mut workloads = Vec::new();
-        let mut text = String::new();
-        for o in observations.iter().rev().filter(|o| o.kind == EventKind::PodUnschedulable) {
-            let Some((pod, message)) = o.pod.zip(o.detail.as_ref().and_then(|d| d.message.as_deref())) else {
-                continue;
-            };
-            let p = &state.pods[pod];
-            let workload = (self.catalog.specs[p.spec].owner, p.spec);
-            let known = workloads.iter().any(|w: &(Option<OwnerIdx>, SpecIdx)| match workload.0 {
-                Some(owner) => w.0 == Some(owner),
-                None => *w == workload,
-            });
-            if p.gone || p.node.is_some() || known {
-                continue;
-            }
-            workloads.push(workload);
-            text.push_str(&format!("\npod {} waits: {message}", state.pod_text(&self.catalog, pod)));
-            if workloads.len() == NAMED {
-                break;
-            }
-        }
-        text
-    }
-    /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause.
-    fn full_groups(&self, state: &State) -> String {
-        let full = self.catalog.groups.entries().filter_map(|(group, g)| {
-            let nodes = state.nodes.iter().filter(|n| !n.gone && n.group == Some(group)).count();
-            (nodes > 0 && nodes >= g.max_count as usize).then(|| {
-                let assumed = if g.max_is_assumed { ", which is assumed" } else { "" };
-                format!("\nnode group {} is at its maximum of {} nodes{assumed}", self.catalog.text(g.id), g.max_count)
-            })
-        });
-        full.collect()
-    }
-}
-
-/// The seed of one replication; the first has the seed itself.
-pub fn replication_seed(seed: u64, nth: u32) -> u64 {
-    match nth {
-        0 => seed,
-        n => Draws::new(seed).fork("replication", u64::from(n)).seed,
-    }
-}
-
 /// Makes a plan. `progress` is called once for each run that ended, from any thread.
 ///
 /// # Errors
 /// Says what of the request cannot be met: no such node, a parameter out of range, a broken invariant.
 pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planned, PlanError> {
-    let (batches, left_out) = batches_of(&request)?;
+    let (intent, batches, left_out) = intend(&request)?;
+    request.findings.extend(left_out);
+    forecast(request, intent, batches, progress)
+}
+
+/// The experiment of a request: the intent that [`plan`] would make, over its cluster.
+///
+/// # Errors
+/// As [`plan`].
+pub fn experiment_of(request: Request) -> Result<Experiment, PlanError> {
+    let (intent, batches, _) = intend(&request)?;
+    let Request { cluster, measured, sim, autoscaler, scheduler, .. } = request;
+    let site = SiteSpec::new(cluster, batches.into_iter().flatten(), sim, &measured, autoscaler, scheduler);
+    let packer = GroupPacker::new(site.view(), &intent.options);
+    Experiment::prepare(site, Arc::new(intent), Arc::new(packer)).map_err(PlanError::Input)
+}
+
+/// What a request wants: its old nodes chosen and put into batches, and findings of nodes that were left out of them.
+fn intend(request: &Request) -> Result<(Intent, Vec<Vec<NodeIdx>>, Vec<Finding>), PlanError> {
+    let (batches, left_out) = batches_of(request)?;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
@@ -215,8 +131,7 @@ pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planne
     intent.simulation = serde_json::json!({
         "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
     });
-    request.findings.extend(left_out);
-    forecast(request, intent, batches, progress)
+    Ok((intent, batches, left_out))
 }
 
 /// The old nodes of a request in batches, and findings of nodes that were left out of them.
@@ -256,17 +171,15 @@ pub fn forecast(
         threads,
         ..
     } = request;
-    let Cluster { catalog, state } = cluster;
-    let view = View { catalog: &catalog, state: &state };
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
-    let delays = Arc::new(Delays::new(&sim.delays, &measured));
+    let site = SiteSpec::new(cluster, old_nodes.iter().copied(), sim, &measured, autoscaler, scheduler);
+    let (view, catalog) = (site.view(), site.catalog.clone());
     let launch_is_given = !catalog.groups.is_empty() && catalog.groups.iter().all(|g| g.launch_delay.is_some());
-    findings.extend(delays.origins.iter().filter(|f| !(launch_is_given && f.object == "Delay/launch")).cloned());
-    findings.extend(sim.gates.findings(&intent.options.gates));
-    let budgets = Arc::new(BudgetIndex::new(&catalog));
+    findings.extend(site.delays.origins.iter().filter(|f| !(launch_is_given && f.object == "Delay/launch")).cloned());
+    findings.extend(site.options.gates.findings(&intent.options.gates));
     let packer = GroupPacker::new(view, &intent.options);
     let facts =
-        Facts { view, old: &old_nodes, options: &intent.options, templates: packer.templates(), budgets: &budgets };
+        Facts { view, old: &old_nodes, options: &intent.options, templates: packer.templates(), budgets: &site.budgets };
     findings.extend(preflight(&facts));
     let (prerequisites, unmet) = prerequisites::judge(&facts);
     findings.extend(unmet);
@@ -274,28 +187,9 @@ pub fn forecast(
     findings.dedup();
     intent.guards = Guards::accepting(&findings);
     let baseline = Baseline::of(view, &snapshot_sha256);
-    let terminate_drained = intent.options.stop_terminates_drained;
-    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained }));
-    let shared = Shared {
-        packer: Arc::new(packer),
-        intent: Arc::new(intent.clone()),
-        old_nodes,
-        sim: Arc::new(sim),
-        delays,
-        autoscaler,
-        scheduler,
-        budgets,
-        stop_at,
-        catalog: catalog.clone(),
-        state,
-    };
-    let (summaries, only) = replicate(&shared, seed, replications.max(1), threads, progress)?;
-    let durations_ms: Vec<i64> = summaries.iter().map(|s| s.duration_ms).collect();
-    let median = median_index(&durations_ms);
-    let run = match only {
-        Some(run) => run,
-        None => shared.run(replication_seed(seed, median as u32))?,
-    };
+    let experiment = Experiment::prepare(site, Arc::new(intent.clone()), Arc::new(packer)).map_err(PlanError::Input)?;
+    let (summary, run) = simulate(&experiment, seed, replications.max(1), threads, progress)?;
+    let durations_ms = summary.durations_ms();
     let metrics = metrics_of(&catalog, &run);
     let mut predicted = Forecast {
         outcome: run.outcome.text().to_owned(),
@@ -307,7 +201,7 @@ pub fn forecast(
         nodes: node_forecasts(&intent, &metrics),
         pools: metrics.states.pools.values().cloned().collect(),
         pods_forced: metrics.states.forced.clone(),
-        failures: failures(&summaries),
+        failures: failures(&summary),
         findings,
         prerequisites,
         pods_moved: metrics.pods_moved,
@@ -317,7 +211,7 @@ pub fn forecast(
         node_hours: (metrics.node_ms() / 3_600) as f64 / 1000.0,
         cost: metrics.cost_micros.map(|c| (c / 10_000) as f64 / 100.0),
         outcomes: BTreeMap::new(),
-        replications: summaries.len() as u32,
+        replications: summary.len() as u32,
         seed,
         snapshot_sha256,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -325,9 +219,9 @@ pub fn forecast(
     predicted.findings.extend(elsewhere_finding(intent.options.procedure, &predicted));
     predicted.findings.sort();
     for outcome in [Outcome::Completed, Outcome::PartlyCompleted, Outcome::Failed, Outcome::Stopped] {
-        let n = summaries.iter().filter(|s| s.outcome == outcome).count();
+        let n = summary.count(outcome);
         if n > 0 {
-            predicted.outcomes.insert(outcome.text().to_owned(), share(n, summaries.len()));
+            predicted.outcomes.insert(outcome.text().to_owned(), share(n, summary.len()));
         }
     }
     let value = serde_json::to_value(&predicted)
@@ -354,40 +248,39 @@ pub(crate) fn choose(
     }
 }
 
-/// Runs the replications on a pool of threads; the result is in the order of the replications, whatever the pool. A
-/// single run is handed on whole; of many, only what the statistics need is kept.
-fn replicate(
-    shared: &Shared,
+/// Runs the replications. Of many only the figures are kept, and the one with the median duration (the lower median, the earliest of
+/// equals) is run again for its trace; a single run is the one that is shown.
+fn simulate(
+    experiment: &Experiment,
     seed: u64,
     replications: u32,
     threads: usize,
     progress: &(dyn Fn() + Sync),
-) -> Result<(Vec<Summary>, Option<RunResult>), PlanError> {
-    let summarise =
-        |run: &RunResult| Summary { outcome: run.outcome, failure: run.failure.clone(), duration_ms: run.duration_ms };
-    if replications == 1 {
-        let run = shared.run(seed)?;
-        progress();
-        return Ok((vec![summarise(&run)], Some(run)));
-    }
-    let one = |nth: u32| {
-        let run = shared.run(replication_seed(seed, nth))?;
-        progress();
-        Ok(summarise(&run))
+) -> Result<(RunSummary, RunResult), PlanError> {
+    let traced = |nth: u32| {
+        let own = replication_seed(seed, nth);
+        let run = experiment.run(own, Sink::trace());
+        match run.violations.first() {
+            Some(v) => Err(violation(v.to_string(), own)),
+            None => Ok(run),
+        }
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| PlanError::Input(format!("cannot start {threads} threads: {e}")))?;
-    let summaries: Result<Vec<Summary>, PlanError> =
-        pool.install(|| (0..replications).into_par_iter().map(one).collect());
-    Ok((summaries?, None))
+    if replications == 1 {
+        let run = traced(0)?;
+        progress();
+        return Ok((RunSummary::of(seed, 0, &run), run));
+    }
+    let summary = replicate(experiment, seed, 0..replications, threads, progress).map_err(|e| match e {
+        ReplicateError::Violation { violation: v, seed } => violation(v, seed),
+        other => PlanError::Input(other.to_string()),
+    })?;
+    let median = Spread::of(&summary.durations_ms()).p50;
+    let run = traced(summary.with_duration(median).unwrap_or(0))?;
+    Ok((summary, run))
 }
 
-/// Index of the run with the median duration: the lower median, the earliest of equals.
-fn median_index(durations_ms: &[i64]) -> usize {
-    let median = Spread::of(durations_ms).p50;
-    durations_ms.iter().position(|d| *d == median).unwrap_or(0)
+fn violation(violation: String, seed: u64) -> PlanError {
+    PlanError::Violation { violation, seed, version: env!("CARGO_PKG_VERSION") }
 }
 
 fn share(n: usize, of: usize) -> f64 {
@@ -404,17 +297,13 @@ fn metrics_of(catalog: &Catalog, run: &RunResult) -> Metrics {
 }
 
 /// Failures by reason, the most frequent first, then by code.
-fn failures(summaries: &[Summary]) -> Vec<FailureForecast> {
-    let mut by_reason: BTreeMap<&str, (usize, &Failure)> = BTreeMap::new();
-    for failure in summaries.iter().filter_map(|s| s.failure.as_ref()) {
-        by_reason.entry(&failure.reason).or_insert((0, failure)).0 += 1;
-    }
-    let mut list: Vec<(usize, &Failure)> = by_reason.into_values().collect();
-    list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.reason.cmp(&b.1.reason)));
-    list.into_iter()
+fn failures(summary: &RunSummary) -> Vec<FailureForecast> {
+    summary
+        .failures()
+        .into_iter()
         .map(|(n, f)| FailureForecast {
             reason: f.reason.clone(),
-            probability: share(n, summaries.len()),
+            probability: share(n, summary.len()),
             message: f.message.clone(),
             cause: f.cause.clone(),
             remedy: f.remedy.clone(),

@@ -4,19 +4,18 @@ use super::control_plane::ControlPlane;
 use super::input::{self, InputError};
 use super::plan::{PlanError, Request, choose};
 use super::scenario::{ClusterSource, Scenario};
-use crate::cluster::View;
-use crate::disruption::BudgetIndex;
+use crate::cluster::{NodeIdx, View};
+use crate::experiment::{Experiment, Sink};
 use crate::groups::GroupPacker;
 use crate::plan::{Baseline, Intent, Plan, batches};
-use crate::runner::{Ms, Outcome, Runner, StopMode};
+use crate::runner::{Ms, Outcome};
 use crate::session::Began;
 use crate::session::journal::JOURNAL_VERSION;
-use crate::sim::Delays;
+use crate::sim::SiteSpec;
 use crate::sim::api::luck::Profile;
 use crate::sim::api::objects::{Bases, resource_of};
 use crate::sim::api::programs::simulated;
 use crate::sim::api::rehearsal::{Rehearsal, Rehearsed, Stage};
-use crate::sim::world::{RunInput, World};
 use crate::snapshot::{Source, objects_of};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -176,7 +175,7 @@ fn prepared(mut objects: Vec<Value>) -> Vec<Value> {
 
 fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage, RehearseError> {
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
-    let old_nodes = intent.resolve(view).map_err(RehearseError::Other)?.into_iter().flatten().collect();
+    let old_nodes: Vec<NodeIdx> = intent.resolve(view).map_err(RehearseError::Other)?.into_iter().flatten().collect();
     let baseline = Baseline::of(view, &request.snapshot_sha256);
     let cluster = objects
         .iter()
@@ -197,15 +196,15 @@ fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage,
         bases: Arc::new(Bases::new(&request.cluster.catalog, &request.cluster.state, &objects)),
         background: objects.into_iter().filter(|o| resource_of(o).is_none()).collect(),
         began,
-        old_nodes,
-        delays: Arc::new(Delays::new(&request.sim.delays, &request.measured)),
-        budgets: Arc::new(BudgetIndex::new(&request.cluster.catalog)),
-        sim: request.sim,
-        autoscaler: request.autoscaler,
-        scheduler: request.scheduler,
         expected_ms: 0,
-        catalog: request.cluster.catalog,
-        state: request.cluster.state,
+        site: Arc::new(SiteSpec::new(
+            request.cluster,
+            old_nodes,
+            request.sim,
+            &request.measured,
+            request.autoscaler,
+            request.scheduler,
+        )),
     };
     stage.expected_ms = plain(&stage, request.seed)?.duration_ms;
     Ok(stage)
@@ -216,34 +215,19 @@ fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage,
 /// # Errors
 /// The plan does not fit the cluster, or the world broke a rule of its own.
 pub fn plain(stage: &Stage, seed: u64) -> Result<Plain, RehearseError> {
-    let view = View { catalog: &stage.catalog, state: &stage.state };
     let intent = Arc::new(stage.began.plan.intent.clone());
-    let packer = GroupPacker::of_procedure(view, &intent.options);
-    let stop_at = intent.options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: None }));
-    let runner = Runner::new(intent, view, packer).map_err(RehearseError::Other)?;
-    let run = World::new(RunInput {
-        catalog: stage.catalog.clone(),
-        state: stage.state.clone(),
-        runner: Some(runner),
-        old_nodes: stage.old_nodes.clone(),
-        options: Arc::new(stage.sim.clone()),
-        delays: stage.delays.clone(),
-        autoscaler: stage.autoscaler.clone(),
-        scheduler: stage.scheduler.clone(),
-        budgets: stage.budgets.clone(),
-        seed,
-        stop_at,
-    })
-    .run();
+    let packer = GroupPacker::of_procedure(stage.site.view(), &intent.options);
+    let experiment = Experiment::prepare(stage.site.clone(), intent, packer).map_err(RehearseError::Other)?;
+    let run = experiment.run(seed, Sink::Summary);
     if let Some(v) = run.violations.first() {
         return Err(RehearseError::Other(format!("a bug of nodeferry: {v} (seed {seed})")));
     }
-    let accepted = |o: &&crate::trace::Observation| {
-        o.kind == crate::trace::EventKind::EvictionAccepted && o.detail.as_ref().is_none_or(|d| d.reason.is_none())
-    };
-    let evictions = run.observations.iter().filter(accepted).count() as u64;
-    let held_back = run.observations.iter().any(|o| o.kind == crate::trace::EventKind::EvictionRefused);
-    Ok(Plain { outcome: run.outcome, duration_ms: run.duration_ms, evictions, held_back })
+    Ok(Plain {
+        outcome: run.outcome,
+        duration_ms: run.duration_ms,
+        evictions: run.figures.granted,
+        held_back: run.figures.refused > 0,
+    })
 }
 
 // --- the seeds ---

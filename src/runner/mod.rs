@@ -51,6 +51,7 @@ const LAUNCH_RETRY_MS: Ms = 30_000;
 const CLOSING_RETRY_MS: Ms = 5000;
 
 /// The batch algorithm as a state machine.
+#[derive(Clone)]
 pub struct Runner {
     intent: Arc<Intent>,
     packer: Arc<dyn Packer>,

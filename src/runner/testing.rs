@@ -91,32 +91,13 @@ impl World {
         let mut c = Catalog::new();
         let ns = c.names.intern("default");
         let ns = c.namespaces.push(Namespace { name: ns, labels: Labels::default(), terminating: false });
-        let shape = c.intern_shape(empty_shape(&c));
-        let (rs, api) = (c.names.intern("Deployment"), c.names.intern("apps/v1"));
+        let shape = fixtures::shape(&c);
+        let shape = c.intern_shape(shape);
         let mut pods = Vec::new();
         for (name, on) in deployments {
             let sym = c.names.intern(name);
-            let owner = c.owners.push(Owner {
-                kind: OwnerKind::Deployment,
-                kind_name: rs,
-                api_version: api,
-                namespace: ns,
-                name: sym,
-                uid: sym,
-                parent: None,
-                missing: false,
-                deleting: false,
-                created: None,
-                replicas: Some(on.len() as i64),
-                scale: ScaleSource::Replicas,
-                selector: Selector::Nothing,
-                min_ready_ms: 0,
-                parallel: false,
-                first_ordinal: 0,
-                job: None,
-                template: None,
-                claim_templates: Vec::new(),
-            });
+            let owner = fixtures::owner(&mut c, OwnerKind::Deployment, ns, sym, Some(on.len() as i64));
+            let owner = c.owners.push(owner);
             for (i, node) in on.iter().enumerate() {
                 let pod = c.names.intern(&format!("{name}-{i}"));
                 pods.push((pod_spec(&mut c, ns, pod, shape, Some(owner)), pod, *node));
@@ -125,7 +106,7 @@ impl World {
         let texts = (0..old).map(|i| format!("old-{i}")).chain((0..new).map(|i| format!("new-{i}")));
         let names: Vec<Sym> = texts.map(|t| c.names.intern(&t)).collect();
         let group = c.names.intern("pool");
-        c.groups.push(plain_group(group));
+        c.groups.push(fixtures::group(group));
         let mut s = State::new(&c);
         for n in &names {
             s.add_node(Arc::new(node_spec(*n, *n)), Some(GroupIdx(0)), true, 0);
@@ -561,122 +542,15 @@ fn rebase(c: &Catalog, old: State) -> State {
 }
 
 fn add_pod(s: &mut State, c: &Catalog, spec: SpecIdx, name: Sym) -> PodIdx {
-    s.add_pod(
-        c,
-        PodState {
-            spec,
-            name,
-            uid: name,
-            phase: Phase::Pending,
-            node: None,
-            ready: false,
-            ready_since: 0,
-            created: 0,
-            started: 0,
-            deleting: None,
-            nominated: None,
-            unschedulable: false,
-            preempted: false,
-            restarts: 0,
-            incarnation: 0,
-            gone: false,
-        },
-    )
+    s.add_pod(c, fixtures::pod(spec, name))
 }
 
 fn pod_spec(c: &mut Catalog, namespace: NsIdx, name: Sym, shape: ShapeIdx, owner: Option<OwnerIdx>) -> SpecIdx {
-    c.specs.push(PodSpec {
-        namespace,
-        name,
-        generate_name: None,
-        uid: name,
-        labels: Labels::default(),
-        annotations: Vec::new(),
-        shape,
-        claims: Vec::new(),
-        owner,
-        mirror: false,
-        finalizers: Vec::new(),
-        resized: None,
-        ordinal: None,
-    })
+    c.specs.push(PodSpec { owner, ..fixtures::pod_spec(namespace, name, shape) })
 }
 
 fn node_spec(name: Sym, uid: Sym) -> NodeSpec {
-    NodeSpec {
-        name,
-        uid,
-        labels: Labels::default(),
-        annotations: Vec::new(),
-        allocatable: vec![4000, 16 << 30, 0],
-        pod_slots: 110,
-        taints: Vec::new(),
-        images: Vec::new(),
-        attach_limits: None,
-        volumes_in_use: Vec::new(),
-        provider_id: None,
-        kubelet_version: None,
-        created: 0,
-        machine: None,
-        price_micros_per_hour: None,
-    }
-}
-
-fn empty_shape(c: &Catalog) -> PodShape {
-    PodShape {
-        requests: Requests::default(),
-        incoming_nonzero: [0, 0],
-        priority: 0,
-        may_preempt: true,
-        node_selector: Vec::new(),
-        node_affinity: None,
-        preferred_node_affinity: Vec::new(),
-        affinity: Vec::new(),
-        preferred_affinity: Vec::new(),
-        anti_affinity: Vec::new(),
-        preferred_anti_affinity: Vec::new(),
-        tolerations: Vec::new(),
-        host_ports: Vec::new(),
-        images: Vec::new(),
-        container_count: 1,
-        spread: Vec::new(),
-        scheduler_name: c.known.default_scheduler,
-        gated: false,
-        grace_ms: 30_000,
-        restarts_always: true,
-        volumes: Vec::new(),
-        has_resource_claims: false,
-    }
-}
-
-fn plain_group(id: Sym) -> NodeGroup {
-    NodeGroup {
-        id,
-        name: id,
-        origin: GroupOrigin::Own,
-        is_default: false,
-        template_only: false,
-        labels: Labels::default(),
-        requirements: Default::default(),
-        taints: Vec::new(),
-        zones: Vec::new(),
-        region: None,
-        machines: Vec::new(),
-        min_count: 0,
-        max_count: 100,
-        limits: Vec::new(),
-        weight: 0,
-        headroom: Vec::new(),
-        auto_headroom_percent: 0,
-        launch_delay: None,
-        launch_failure_ppm: 0,
-        spot_percent: None,
-        fallback_to_od: false,
-        restrict_scale_down: false,
-        draining_timeout_ms: None,
-        kubernetes_version: None,
-        max_is_assumed: false,
-    }
+    NodeSpec { uid, ..fixtures::node_spec(name, vec![4000, 16 << 30, 0]) }
 }
 
 /// Asks for one node of the first group per five pods.

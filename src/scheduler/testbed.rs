@@ -26,30 +26,7 @@ impl Bed {
     pub fn shape(&mut self, cpu: i64, priority: i32) -> PodShape {
         let requests =
             Requests { amounts: if cpu > 0 { vec![(CPU, cpu)] } else { Vec::new() }, nonzero: [cpu, 200 << 20] };
-        PodShape {
-            incoming_nonzero: requests.nonzero,
-            requests,
-            priority,
-            may_preempt: true,
-            node_selector: Vec::new(),
-            node_affinity: None,
-            preferred_node_affinity: Vec::new(),
-            affinity: Vec::new(),
-            preferred_affinity: Vec::new(),
-            anti_affinity: Vec::new(),
-            preferred_anti_affinity: Vec::new(),
-            tolerations: Vec::new(),
-            host_ports: Vec::new(),
-            images: Vec::new(),
-            container_count: 1,
-            spread: Vec::new(),
-            scheduler_name: self.catalog.known.default_scheduler,
-            gated: false,
-            grace_ms: 30_000,
-            restarts_always: true,
-            volumes: Vec::new(),
-            has_resource_claims: false,
-        }
+        PodShape { incoming_nonzero: requests.nonzero, requests, priority, ..fixtures::shape(&self.catalog) }
     }
     /// A spec of that shape in the default namespace, with labels `k=v`.
     pub fn spec(&mut self, shape: PodShape, labels: &[(&str, &str)]) -> SpecIdx {
@@ -57,21 +34,7 @@ impl Bed {
             Labels::new(labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))));
         let shape = self.catalog.intern_shape(shape);
         let empty = self.catalog.known.empty;
-        self.catalog.specs.push(PodSpec {
-            namespace: NsIdx(0),
-            name: empty,
-            generate_name: None,
-            uid: empty,
-            labels,
-            annotations: Vec::new(),
-            shape,
-            claims: Vec::new(),
-            owner: None,
-            mirror: false,
-            finalizers: Vec::new(),
-            resized: None,
-            ordinal: None,
-        })
+        self.catalog.specs.push(PodSpec { labels, ..fixtures::pod_spec(NsIdx(0), empty, shape) })
     }
     /// Rebuilds the state once the catalogue is complete.
     pub fn start(&mut self) {
@@ -87,23 +50,7 @@ impl Bed {
         let mut all: Vec<(Sym, Sym)> =
             labels.iter().map(|(k, v)| (self.catalog.names.intern(k), self.catalog.names.intern(v))).collect();
         all.push((self.catalog.known.hostname, name));
-        NodeSpec {
-            name,
-            uid: name,
-            labels: Labels::new(all),
-            annotations: Vec::new(),
-            allocatable: vec![cpu, 64 << 30, 64 << 30],
-            pod_slots: 110,
-            taints: Vec::new(),
-            images: Vec::new(),
-            attach_limits: None,
-            volumes_in_use: Vec::new(),
-            provider_id: None,
-            kubelet_version: None,
-            created: 0,
-            machine: None,
-            price_micros_per_hour: None,
-        }
+        NodeSpec { labels: Labels::new(all), ..fixtures::node_spec(name, vec![cpu, 64 << 30, 64 << 30]) }
     }
     /// A pending pod.
     pub fn pod(&mut self, spec: SpecIdx, now: i64) -> PodIdx {

@@ -1,6 +1,6 @@
 //! The event queue: moments that actors asked for, in a total order.
 
-use crate::cluster::{BudgetIdx, GroupIdx, NodeIdx, OwnerIdx, PodIdx};
+use crate::cluster::{BudgetIdx, NodeIdx, OwnerIdx, PodIdx};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -52,16 +52,10 @@ pub enum Timer {
     BudgetRecheck(BudgetIdx),
     /// The attach/detach controller lets go of a node's volumes.
     Detach(NodeIdx),
-    /// The scheduler's queue has something to do.
-    Scheduler,
     /// A binding reaches the API server.
     Bound(PodIdx),
     /// The autoscaler scans.
     Autoscaler,
-    /// The autoscaler looks at one group.
-    AutoscalerGroup(GroupIdx),
-    /// The runner wanted to be woken.
-    Runner,
 }
 
 impl Timer {
@@ -89,11 +83,8 @@ impl Timer {
             Timer::Budget(_) => 18,
             Timer::BudgetRecheck(_) => 19,
             Timer::Detach(_) => 20,
-            Timer::Scheduler => 21,
             Timer::Bound(_) => 22,
             Timer::Autoscaler => 23,
-            Timer::AutoscalerGroup(_) => 24,
-            Timer::Runner => 25,
             Timer::RegisterAgain(_) => 26,
         }
     }
@@ -140,11 +131,11 @@ mod tests {
     #[test]
     fn ties_go_by_class_then_by_order_of_asking() {
         let mut q = EventQueue::default();
-        q.schedule(5, Timer::Runner);
+        q.schedule(5, Timer::Autoscaler);
         q.schedule(5, Timer::PodReady(PodIdx(2)));
         q.schedule(5, Timer::PodReady(PodIdx(1)));
-        q.schedule(4, Timer::Scheduler);
+        q.schedule(4, Timer::PodGc);
         let order: Vec<Timer> = std::iter::from_fn(|| q.pop_until(10)).map(|e| e.1).collect();
-        assert_eq!(order, [Timer::Scheduler, Timer::PodReady(PodIdx(2)), Timer::PodReady(PodIdx(1)), Timer::Runner]);
+        assert_eq!(order, [Timer::PodGc, Timer::PodReady(PodIdx(2)), Timer::PodReady(PodIdx(1)), Timer::Autoscaler]);
     }
 }

@@ -5,6 +5,7 @@ use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// When a fault is on: from (included) to (excluded), in milliseconds since the migration's start; always by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -248,7 +249,7 @@ impl Fault {
 /// The faults of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    list: Vec<Fault>,
+    list: Arc<Vec<Fault>>,
 }
 
 /// Where a machine would be launched.
@@ -265,8 +266,16 @@ pub struct MachineAt<'a> {
 impl Faults {
     /// The faults of a scenario.
     pub fn new(list: &[Fault]) -> Faults {
-        Faults { list: list.to_vec() }
+        Faults { list: Arc::new(list.to_vec()) }
     }
+
+    /// Adds one, as if it stood last in the scenario; its place in the list.
+    pub fn add(&mut self, fault: Fault) -> u32 {
+        let list = Arc::make_mut(&mut self.list);
+        list.push(fault);
+        (list.len() - 1) as u32
+    }
+
     /// All of them, in the scenario's order.
     pub fn list(&self) -> &[Fault] {
         &self.list

@@ -217,6 +217,7 @@ fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
 mod tests {
     use super::*;
     use crate::disruption::testing::World;
+    use crate::sim::SimOptions;
     use crate::sim::faults::{Fault, PodFilter, Window};
     use crate::sim::testing::Bench;
 
@@ -254,12 +255,11 @@ mod tests {
         let mut w = World::new();
         let young = w.pod("young", "x", None, false);
         let old = w.pod("old", "x", None, false);
-        let mut b = Bench::new(w);
-        b.state.pods[old].started = -START_PATIENCE_MS - 1;
-        let mut state = b.state.clone();
-        std::mem::swap(&mut b.state, &mut state);
+        let mut state = w.state();
+        state.pods[old].started = -START_PATIENCE_MS - 1;
+        let mut b = Bench::over(w.catalog, state, SimOptions::default());
         b.run_to(5_000);
-        assert!(b.state.pods[young].ready);
+        assert!(b.state.pods[young].ready && !b.state.pods[old].ready);
         // started 1 s before the snapshot, ready 2 s after its start
         assert_eq!(b.state.pods[young].ready_since, 1_000);
     }

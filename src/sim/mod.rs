@@ -19,10 +19,11 @@ pub mod evictions;
 pub mod faults;
 pub mod gates;
 pub mod kubelet;
-pub mod machines;
 pub mod node_lifecycle;
 pub mod options;
+pub mod provider;
 pub mod scheduling;
+pub mod site;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod volumes;
@@ -35,3 +36,4 @@ pub use event::{EventQueue, Timer};
 pub use faults::{Fault, Faults};
 pub use gates::GateOptions;
 pub use options::SimOptions;
+pub use site::SiteSpec;

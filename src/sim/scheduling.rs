@@ -13,6 +13,7 @@ use crate::scheduler::{Failure, Scheduler, SchedulerConfig, Verdict};
 use crate::trace::{Detail, EventKind, Observation};
 
 /// The scheduler, its queue and its client.
+#[derive(Clone)]
 pub struct Scheduling {
     scheduler: Scheduler,
     queue: Queue,

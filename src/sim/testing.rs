@@ -56,19 +56,23 @@ impl Bench {
         Bench::with(world, SimOptions::default())
     }
     /// A bench with other options; its start and stop delays are set.
-    pub fn with(mut world: World, mut options: SimOptions) -> Bench {
+    pub fn with(mut world: World, options: SimOptions) -> Bench {
         let state = world.state();
+        Bench::over(world.catalog, state, options)
+    }
+    /// The same over any state.
+    pub fn over(catalog: Catalog, state: State, mut options: SimOptions) -> Bench {
         options.delays = DelayOptions {
             start: Some(Delay::Constant { ms: 2_000 }),
             stop: Some(Delay::Constant { ms: 1_000 }),
             ..options.delays
         };
         let mut bench = Bench {
-            controllers: Controllers::new(&world.catalog, &state, &options),
+            controllers: Controllers::new(&catalog, &state, &options),
             delays: Delays::new(&options.delays, &StartDelays::default()),
             faults: Faults::new(&options.faults),
             cursor: state.cursor(),
-            catalog: world.catalog,
+            catalog,
             state,
             now: 0,
             options,

@@ -5,6 +5,7 @@ mod cli;
 mod completeness;
 mod determinism;
 mod discovery;
+mod engine;
 mod groups;
 mod journal;
 mod ocean;

@@ -21,7 +21,7 @@ fn scenarios() -> impl Strategy<Value = Value> {
         select(vec!["all-first", "per-batch"]),
         select(vec!["refuse", "ignore"]),
     );
-    let beside = (select(vec!["none", "reactive"]), 0u64..1000);
+    let beside = (select(vec!["none", "reactive", "ocean", "karpenter"]), 0u64..1000);
     (cluster, options, beside).prop_map(|((seed, nodes, new_nodes, zones, traps), (p, b, size, cordon, pending), (a, luck))| {
         let traps: Vec<Value> = traps.iter().map(|t| json!({"trap": t})).collect();
         let pool = match p {

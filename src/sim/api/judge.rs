@@ -87,7 +87,7 @@ pub struct Judge {
 
 impl Judge {
     /// Judges of a plan's execution, before it begins.
-    pub fn new(bases: Arc<Bases>, state: &State, old: &[NodeIdx], options: &Options) -> Judge {
+    pub fn new(bases: Arc<Bases>, state: &State, old: &BTreeSet<NodeIdx>, options: &Options) -> Judge {
         let cordoned = state.live_nodes().filter(|n| state.nodes[*n].unschedulable);
         let cordons: BTreeMap<NodeIdx, Cordon> =
             cordoned.map(|n| (n, Cordon { by: Who::Other, others_too: true, since: 0 })).collect();

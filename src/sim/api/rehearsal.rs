@@ -8,48 +8,31 @@ use super::luck::{Fate, Luck, Profile};
 use super::nature::{self, Nature};
 use super::objects::{Bases, Place};
 use super::server::{Reply, Server};
-use crate::cluster::{Catalog, NodeIdx, State};
-use crate::disruption::BudgetIndex;
+use crate::cluster::NodeIdx;
 use crate::plan::execution::Retirement;
 use crate::runner::{Failure, Ms, Outcome, StopMode};
-use crate::scheduler::SchedulerConfig;
 use crate::session::api::{LEASES, NODES, PODS, Resource};
 use crate::session::{
     Began, End, Exchange, Input, LEASE, Method, Output, Request, RequestId, Response, Resumed, Session, Setup,
     WatchEvent,
 };
-use crate::sim::autoscaler::AutoscalerOptions;
+use crate::sim::SiteSpec;
 use crate::sim::faults::{Component, Fault, Window};
-use crate::sim::world::{RunInput, World};
-use crate::sim::{Delays, SimOptions};
+use crate::sim::world::World;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What all rehearsals of one plan share.
 pub struct Stage {
-    /// The cluster's unchanging part.
-    pub catalog: Arc<Catalog>,
-    /// The cluster at the start.
-    pub state: State,
+    /// The cluster at the start, and the rules it goes by.
+    pub site: Arc<SiteSpec>,
     /// Its objects.
     pub bases: Arc<Bases>,
     /// Objects that are not served, but that the session is given.
     pub background: Vec<serde_json::Value>,
     /// The execution's beginning, with the plan.
     pub began: Began,
-    /// Old nodes.
-    pub old_nodes: Vec<NodeIdx>,
-    /// Options of the world.
-    pub sim: SimOptions,
-    /// Delays.
-    pub delays: Arc<Delays>,
-    /// The autoscaler.
-    pub autoscaler: AutoscalerOptions,
-    /// The scheduler.
-    pub scheduler: SchedulerConfig,
-    /// Budgets by pod.
-    pub budgets: Arc<BudgetIndex>,
     /// How long the plan is expected to take: faults fall into this time and half of it again.
     pub expected_ms: Ms,
 }
@@ -193,30 +176,17 @@ pub struct Rehearsal<'s> {
 }
 
 impl<'s> Rehearsal<'s> {
-    /// The world of one rehearsal, with no faults but its own.
-    pub fn world(stage: &Stage, sim: SimOptions, seed: u64) -> World {
-        World::new(RunInput {
-            catalog: stage.catalog.clone(),
-            state: stage.state.clone(),
-            runner: None,
-            old_nodes: stage.old_nodes.clone(),
-            options: Arc::new(sim),
-            delays: stage.delays.clone(),
-            autoscaler: stage.autoscaler.clone(),
-            scheduler: stage.scheduler.clone(),
-            budgets: stage.budgets.clone(),
-            seed,
-            stop_at: None,
-        })
+    /// The world of one rehearsal, where `more` goes wrong besides what the scenario says.
+    pub fn world(stage: &Stage, more: &[Fault], seed: u64) -> World {
+        World::new(&stage.site, seed, more, None, None)
     }
     /// A rehearsal that has not begun.
     pub fn new(stage: &'s Stage, seed: u64, profile: Profile, verbose: bool) -> Rehearsal<'s> {
         let mut luck = Luck::new(seed, profile);
         let span = stage.expected_ms + stage.expected_ms / 2;
         let events = nature::drawn(&mut luck, span);
-        let mut sim = stage.sim.clone();
         // While the API server is away its own clients are cut off too; what it refuses it refuses to everybody.
-        sim.faults.extend(events.iter().filter_map(|(at, n)| match n {
+        let more = events.iter().filter_map(|(at, n)| match n {
             Nature::Away(ms) => Some(Fault::Outage {
                 component: Component::ApiServer,
                 window: Window { from_ms: *at, until_ms: Some(at + ms) },
@@ -227,13 +197,13 @@ impl<'s> Rehearsal<'s> {
                 code: *code,
             }),
             _ => None,
-        }));
-        let world = Rehearsal::world(stage, sim, seed);
+        });
+        let world = Rehearsal::world(stage, &more.collect::<Vec<_>>(), seed);
         let options = &stage.began.plan.intent.options;
         let claims = options.execution.retire.values().any(|r| *r == Retirement::Nodeclaim);
         let crashes_left = luck.how_many("crashes", 8);
         let mut rehearsal = Rehearsal {
-            judge: Judge::new(stage.bases.clone(), &stage.state, &stage.old_nodes, options),
+            judge: Judge::new(stage.bases.clone(), &stage.site.state, &stage.site.old_nodes, options),
             server: Server::new(world, stage.bases.clone(), claims),
             stage,
             seed,
@@ -276,7 +246,8 @@ impl<'s> Rehearsal<'s> {
 
     /// Runs it to its end.
     pub fn run(mut self) -> Rehearsed {
-        let horizon = self.stage.began.plan.intent.options.horizon_ms.min(self.stage.sim.horizon_ms) + 3_600_000;
+        let horizon =
+            self.stage.began.plan.intent.options.horizon_ms.min(self.stage.site.options.horizon_ms) + 3_600_000;
         for moment in 0..=MOST_MOMENTS {
             if self.over {
                 break;
@@ -551,7 +522,7 @@ impl<'s> Rehearsal<'s> {
         let fate = lies::single(&mut self.luck, &request).unwrap_or(fate);
         self.log(|| format!("send {}: {}{}", id.0, judge::words(&request), fate_words(&fate)));
         let more = self.luck.delay("latency", 0, 60);
-        let at = now + self.stage.sim.api_latency_ms.max(0) + more;
+        let at = now + self.stage.site.options.api_latency_ms.max(0) + more;
         self.at(at, Event::Arrive { epoch: self.epoch, id, request, fate });
     }
     fn is_away(&self) -> bool {

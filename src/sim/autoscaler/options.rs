@@ -1,23 +1,9 @@
 //! Options of the autoscaler beside a migration.
 
+use super::AutoscalerKind;
 use crate::groups::Choice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Which autoscaler runs beside the migration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum AutoscalerKind {
-    /// None: nodes come and go only where the procedure asks for them.
-    #[default]
-    None,
-    /// Ocean: pending pods in Ocean's order of groups, headroom, a cooldown between its activities.
-    Ocean,
-    /// A stand-in for cluster-autoscaler and its like: pending pods are seen at the next scan, empty nodes go after a while.
-    Reactive,
-    /// The same with Karpenter's batching: it decides when no further pending pod has come for a while.
-    Karpenter,
-}
 
 /// Options of the autoscaler; defaults are upstream's where there is an upstream (KUBERNETES §5, MIGRATIONS §1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,12 +1,17 @@
 //! Decisions and the actor around them, upon a cluster made by hand.
 
+use super::karpenter::Batching;
+use super::scans::{Policy, Scans, Situation, scale_down};
 use super::*;
 use crate::cluster::draw::Draws;
+use crate::cluster::*;
+use crate::groups::Templates;
 use crate::groups::tests::World;
 use crate::sim::delays::{DelayOptions, Delays};
 use crate::sim::faults::{Fault, MachineFilter, Window};
 use crate::sim::{EventQueue, Faults, SimOptions};
 use crate::trace::{EventKind, Observation};
+use std::collections::BTreeMap;
 
 /// What a [`Ctx`] borrows.
 struct Stage {
@@ -17,11 +22,12 @@ struct Stage {
     delays: Delays,
     faults: Faults,
     events: Vec<Observation>,
-    machines: Machines,
+    provider: Provider,
 }
 
 impl Stage {
     fn new(cluster: Cluster, faults: &[Fault]) -> Stage {
+        let templates = Templates::new(View { catalog: &cluster.catalog, state: &cluster.state });
         Stage {
             cluster,
             timers: EventQueue::default(),
@@ -30,10 +36,10 @@ impl Stage {
             delays: Delays::new(&DelayOptions::default(), &Default::default()),
             faults: Faults::new(faults),
             events: Vec::new(),
-            machines: Machines::default(),
+            provider: Provider::new(Arc::new(templates), AutoscalerOptions::default().fallbacks),
         }
     }
-    fn act<T>(&mut self, now: i64, act: impl FnOnce(&mut Ctx<'_>, &mut Machines) -> T) -> T {
+    fn act<T>(&mut self, now: i64, act: impl FnOnce(&mut Ctx<'_>, &mut Provider) -> T) -> T {
         let mut ctx = Ctx {
             now,
             catalog: &self.cluster.catalog,
@@ -45,7 +51,7 @@ impl Stage {
             faults: &self.faults,
             events: &mut self.events,
         };
-        act(&mut ctx, &mut self.machines)
+        act(&mut ctx, &mut self.provider)
     }
     fn seen(&self, kind: EventKind) -> usize {
         self.events.iter().filter(|e| e.kind == kind).count()
@@ -64,30 +70,27 @@ fn pending_world(pods: usize, max: u32) -> Cluster {
     c
 }
 
-fn actor(stage: &Stage, kind: AutoscalerKind) -> Autoscaler {
-    let options = AutoscalerOptions { kind, ..AutoscalerOptions::default() };
-    Autoscaler::new(&stage.cluster.catalog, &stage.cluster.state, options, &[])
+fn actor(kind: AutoscalerKind) -> Box<dyn Autoscaler> {
+    of_options(Arc::new(AutoscalerOptions { kind, ..AutoscalerOptions::default() }))
 }
 
 #[test]
 fn pending_pods_are_seen_at_the_next_scan_and_what_is_under_way_counts() {
     let mut s = Stage::new(pending_world(3, 10), &[]);
-    let mut a = actor(&s, AutoscalerKind::Reactive);
-    s.act(0, |ctx, _| a.begin(ctx));
+    let mut a = actor(AutoscalerKind::Reactive);
+    s.act(0, |ctx, p| a.begin(ctx, p));
     let (at, timer) = s.timers.pop_until(60_000).unwrap();
     assert_eq!((at, timer), (10_000, Timer::Autoscaler));
     s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
-    assert_eq!(s.machines.unregistered().count(), 3);
+    assert_eq!(s.provider.machines.unregistered().count(), 3);
     s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
     assert_eq!(s.seen(EventKind::NodeLaunchRequested), 3);
 }
 
 #[test]
 fn karpenter_decides_once_no_further_pod_has_come_for_a_second() {
-    let mut s = Stage::new(pending_world(0, 10), &[]);
-    let mut a = actor(&s, AutoscalerKind::Karpenter);
     let pod = PodIdx;
-    let options = a.options.clone();
+    let options = AutoscalerOptions::default();
     let run = |w: &mut Batching, now| w.ends(now, &options, |_| true);
     let mut w = Batching::default();
     assert_eq!(w.next(), None);
@@ -110,13 +113,13 @@ fn karpenter_decides_once_no_further_pod_has_come_for_a_second() {
     assert!(!run(&mut w, 59_999) && run(&mut w, 60_000));
 
     // The actor launches at the end of the window, not at a tick, and once for all that came.
-    s.cluster = pending_world(3, 10);
-    a = actor(&s, AutoscalerKind::Karpenter);
-    s.act(250, |ctx, _| a.begin(ctx));
+    let mut s = Stage::new(pending_world(3, 10), &[]);
+    let mut a = actor(AutoscalerKind::Karpenter);
+    s.act(250, |ctx, p| a.begin(ctx, p));
     let (at, timer) = s.timers.pop_until(60_000).unwrap();
     assert_eq!((at, timer), (1_250, Timer::Autoscaler));
     s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
-    assert_eq!(s.machines.unregistered().count(), 3);
+    assert_eq!(s.provider.machines.unregistered().count(), 3);
     // Told again after ten seconds: what is under way counts.
     while let Some((at, timer)) = s.timers.pop_until(30_000) {
         s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
@@ -127,23 +130,23 @@ fn karpenter_decides_once_no_further_pod_has_come_for_a_second() {
 #[test]
 fn no_autoscaler_does_nothing() {
     let mut s = Stage::new(pending_world(3, 10), &[]);
-    let mut a = actor(&s, AutoscalerKind::None);
-    s.act(0, |ctx, _| a.begin(ctx));
+    let mut a = actor(AutoscalerKind::None);
+    s.act(0, |ctx, p| a.begin(ctx, p));
     assert!(s.timers.is_empty());
 }
 
 #[test]
 fn a_frozen_or_full_group_is_not_grown() {
     let mut s = Stage::new(pending_world(3, 2), &[]);
-    let mut a = actor(&s, AutoscalerKind::Reactive);
+    let mut a = actor(AutoscalerKind::Reactive);
     a.freeze(GroupIdx(0), true, true);
-    s.act(0, |ctx, _| a.begin(ctx));
+    s.act(0, |ctx, p| a.begin(ctx, p));
     s.act(10_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
-    assert_eq!(s.machines.unregistered().count(), 0);
+    assert_eq!(s.provider.machines.unregistered().count(), 0);
     a.freeze(GroupIdx(0), false, false);
     s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
-    assert_eq!(s.machines.unregistered().count(), 2);
-    let refused = s.act(20_000, |ctx, m| a.launch(ctx, m, GroupIdx(0), None, None, Some(0)));
+    assert_eq!(s.provider.machines.unregistered().count(), 2);
+    let refused = s.act(20_000, |ctx, p| p.launch(ctx, GroupIdx(0), None, None, Some(0)));
     assert_eq!(refused, Err("GroupFull"));
 }
 
@@ -162,10 +165,9 @@ fn ocean_waits_for_its_cooldown() {
         starting: Vec::new(),
         shortages: Vec::new(),
     };
-    assert_eq!(ocean::decide(&at(299_999), &options, Some(0), &pending).nodes(), 0);
-    assert_eq!(ocean::decide(&at(300_000), &options, Some(0), &pending).nodes(), 3);
-    assert_eq!(ocean::decide(&at(0), &options, None, &pending).nodes(), 3);
-    assert_eq!(none::decide().nodes(), 0);
+    assert_eq!(ocean::Ocean.decide(&at(299_999), &options, Some(0), &pending).nodes(), 0);
+    assert_eq!(ocean::Ocean.decide(&at(300_000), &options, Some(0), &pending).nodes(), 3);
+    assert_eq!(ocean::Ocean.decide(&at(0), &options, None, &pending).nodes(), 3);
 }
 
 #[test]
@@ -176,14 +178,12 @@ fn a_machine_type_without_capacity_gives_way_to_one_no_smaller() {
         available: 0,
     };
     let mut s = Stage::new(pending_world(0, 10), &[fault("m4")]);
-    let mut a = actor(&s, AutoscalerKind::None);
     let small = Some(MachineIdx(0));
-    assert_eq!(s.act(0, |ctx, m| a.launch(ctx, m, GroupIdx(0), small, None, None)), Ok(()));
-    assert_eq!(s.machines.unregistered().map(|r| r.machine).collect::<Vec<_>>(), [MachineIdx(1)]);
+    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), small, None, None)), Ok(()));
+    assert_eq!(s.provider.machines.unregistered().map(|r| r.machine).collect::<Vec<_>>(), [MachineIdx(1)]);
     let mut s = Stage::new(pending_world(0, 10), &[fault("m8")]);
-    let mut a = actor(&s, AutoscalerKind::None);
     let large = Some(MachineIdx(1));
-    assert_eq!(s.act(0, |ctx, m| a.launch(ctx, m, GroupIdx(0), large, None, None)), Err("InsufficientCapacity"));
+    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), large, None, None)), Err("InsufficientCapacity"));
 }
 
 #[test]
@@ -214,27 +214,27 @@ fn the_actor_retires_empty_nodes_at_a_scan() {
     w.group("g", &[("pool", "g")], &[m], 10);
     w.node("a", &[("pool", "g")], 4000, 16);
     let mut s = Stage::new(w.build(), &[]);
-    let mut a = actor(&s, AutoscalerKind::Reactive);
-    s.act(0, |ctx, _| a.begin(ctx));
+    let mut a = actor(AutoscalerKind::Reactive);
+    s.act(0, |ctx, p| a.begin(ctx, p));
     let (at, timer) = s.timers.pop_until(i64::MAX).unwrap();
     assert_eq!(at, 600_000);
     s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
-    assert!(s.machines.is_retiring(NodeIdx(0)));
+    assert!(s.provider.machines.is_retiring(NodeIdx(0)));
 }
 
 #[test]
 fn a_pod_that_machines_do_not_help_rests_before_it_starts_more_of_them() {
     let mut s = Stage::new(pending_world(1, 10), &[]);
-    let mut a = actor(&s, AutoscalerKind::Reactive);
-    a.options.launches_per_pod = 3;
-    s.act(0, |ctx, _| a.begin(ctx));
+    let options = AutoscalerOptions { launches_per_pod: 3, ..AutoscalerOptions::default() };
+    let mut a = Scans::new(reactive::Reactive, Arc::new(options));
+    s.act(0, |ctx, p| a.begin(ctx, p));
     for scan in 1..10 {
         // Each machine is there at once, and the pod still waits.
         s.act(scan * 60_000, |ctx, m| {
             a.on_timer(ctx, m, Timer::Autoscaler);
             a.next_scan = Some(0);
         });
-        s.machines = Machines::default();
+        s.provider.machines = Default::default();
     }
     // At 60, 120 and 180 s; then it rests for the 300 s of the back-off; at 480 and 540 s again.
     assert_eq!(s.seen(EventKind::NodeLaunchRequested), 5);
@@ -243,12 +243,12 @@ fn a_pod_that_machines_do_not_help_rests_before_it_starts_more_of_them() {
 #[test]
 fn a_group_that_is_left_is_never_grown() {
     let mut s = Stage::new(pending_world(3, 10), &[]);
-    let options = AutoscalerOptions { kind: AutoscalerKind::Ocean, ..AutoscalerOptions::default() };
-    let mut a = Autoscaler::new(&s.cluster.catalog, &s.cluster.state, options, &[GroupIdx(0)]);
+    let mut a = actor(AutoscalerKind::Ocean);
+    a.never_grow(&[GroupIdx(0)]);
     // A freeze that is taken back does not change that.
     a.freeze(GroupIdx(0), false, true);
-    s.act(0, |ctx, _| a.begin(ctx));
+    s.act(0, |ctx, p| a.begin(ctx, p));
     let (at, timer) = s.timers.pop_until(60_000).unwrap();
-    s.act(at, |ctx, m| a.on_timer(ctx, m, timer));
-    assert_eq!(s.machines.unregistered().count(), 0);
+    s.act(at, |ctx, p| a.on_timer(ctx, p, timer));
+    assert_eq!(s.provider.machines.unregistered().count(), 0);
 }

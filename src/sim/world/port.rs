@@ -6,7 +6,6 @@ use super::World;
 use crate::cluster::{BudgetIdx, BudgetStatus, Catalog, NodeIdx, PodIdx, State};
 use crate::runner::{Action, Answer, CallId, Input, ObjId};
 use crate::sim::Violation;
-use crate::sim::ctx::Ctx;
 
 /// What a runner would have been told since it was taken last.
 #[derive(Clone, Debug, Default)]
@@ -71,87 +70,92 @@ impl World {
         while let Some(next) = self.next_moment().filter(|n| *n <= moment) {
             self.reach(next);
         }
-        self.now = self.now.max(moment);
+        self.site.now = self.site.now.max(moment);
+        self.forget_observations();
     }
     /// A call reaches its server now; its answer is told now or, where the server takes time for it, later.
     pub fn call(&mut self, id: u64, action: Action) {
-        self.calls.insert(id, action);
+        self.api.calls.insert(id, action);
         self.perform(id);
         self.settle();
+        self.forget_observations();
     }
     /// Somebody else changes the cluster now.
     pub fn edit<R>(&mut self, change: impl FnOnce(&Catalog, &mut State, i64) -> R) -> R {
-        let result = change(&self.catalog, &mut self.state, self.now);
+        let result = change(&self.site.catalog, &mut self.site.state, self.site.now);
         self.settle();
+        self.forget_observations();
         result
     }
     /// A node stops answering for good.
     pub fn lose(&mut self, node: NodeIdx) {
-        let w = &mut *self;
-        w.kubelet.lose(&mut ctx!(w), node);
-        w.lifecycle.lose(&mut ctx!(w), node);
+        self.site.lose(node);
         self.settle();
     }
     /// A node's machine and object vanish at once, as when somebody ends a machine by hand.
     pub fn vanish(&mut self, node: NodeIdx) {
-        let w = &mut *self;
-        w.machines.deleted(&mut ctx!(w), node);
+        self.site.vanish(node);
         self.settle();
     }
     /// Somebody deletes a node, and it is registered again under its name so long after.
     pub fn register_again(&mut self, node: NodeIdx, after_ms: i64) {
-        let w = &mut *self;
-        w.machines.register_again(&mut ctx!(w), node, after_ms);
+        self.site.register_again(node, after_ms);
         self.settle();
     }
     /// The status with which cordoning a node is refused now, if it is.
     pub fn cordon_refused(&self, node: NodeIdx) -> Option<u16> {
-        self.faults.cordon_refused(&self.catalog, &self.state, self.now, node)
+        self.site.faults.cordon_refused(&self.site.catalog, &self.site.state, self.site.now, node)
     }
+    /// Nobody keeps a trace of a world without a runner: what its clients see is the API.
+    fn forget_observations(&mut self) {
+        self.site.observations.clear();
+    }
+
     /// What a runner would have been told since.
     pub fn take_told(&mut self) -> Told {
-        std::mem::take(&mut self.told)
+        std::mem::take(&mut self.driver.told)
     }
     /// Milliseconds since the snapshot.
     pub fn now(&self) -> i64 {
-        self.now
+        self.site.now
     }
     /// What never changes.
     pub fn catalog(&self) -> &Catalog {
-        &self.catalog
+        &self.site.catalog
     }
     /// The cluster now.
     pub fn state(&self) -> &State {
-        &self.state
+        &self.site.state
     }
     /// Whether a node's machine is being ended.
     pub fn is_retiring(&self, node: NodeIdx) -> bool {
-        self.machines.is_retiring(node)
+        self.site.provider.machines.is_retiring(node)
     }
     /// Machines of a group that were asked for and are not Ready yet.
     pub fn under_way(&self, group: crate::cluster::GroupIdx) -> u32 {
-        self.machines.under_way(group)
+        self.site.provider.machines.under_way(group)
     }
     /// Machines that were started so far.
     pub fn launches(&self) -> u32 {
-        self.machines.started()
+        self.site.provider.machines.started()
     }
     /// Broken invariants of the world itself: bugs of ours.
     pub fn violations(&self) -> &[Violation] {
-        &self.checkers.violations
+        &self.site.checkers.violations
     }
     pub(super) fn note_grant(&mut self, pod: PodIdx) {
-        let p = &self.state.pods[pod];
-        let namespace = self.catalog.specs[p.spec].namespace;
+        let p = &self.site.state.pods[pod];
+        let namespace = self.site.catalog.specs[p.spec].namespace;
         let pending = matches!(p.phase, crate::cluster::Phase::Pending);
         let statuses = self
+            .site
             .catalog
             .budgets
             .entries()
             .filter(|(_, b)| b.namespace == namespace)
-            .map(|(i, _)| (i, self.state.budgets[i].clone()))
+            .map(|(i, _)| (i, self.site.state.budgets[i].clone()))
             .collect();
-        self.told.grants.push(Grant {
+        self.driver.told.grants.push(Grant {
             pod,
             node: p.node,
             ready: p.ready,

@@ -35,8 +35,8 @@ impl Bench {
     fn new() -> Bench {
         let stage = stage();
         let options = stage.began.plan.intent.options.clone();
-        let judge = Judge::new(stage.bases.clone(), &stage.state, &stage.old_nodes, &options);
-        let server = Server::new(Rehearsal::world(&stage, stage.sim.clone(), 1), stage.bases.clone(), false);
+        let judge = Judge::new(stage.bases.clone(), &stage.site.state, &stage.site.old_nodes, &options);
+        let server = Server::new(Rehearsal::world(&stage, &[], 1), stage.bases.clone(), false);
         Bench { server, judge }
     }
     fn node(&self, name: &str) -> NodeIdx {

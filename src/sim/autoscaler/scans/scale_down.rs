@@ -1,8 +1,8 @@
 //! Which empty nodes go.
 
-use super::AutoscalerOptions;
 use crate::cluster::*;
 use crate::groups::matching::moving_pods;
+use crate::sim::autoscaler::AutoscalerOptions;
 use std::collections::BTreeMap;
 
 /// Whether a node holds nothing that would have to move.

@@ -1,9 +1,9 @@
 //! Machines: from the request to the Ready node, and from the retirement to the end of the object.
 
-use super::ctx::Ctx;
-use super::event::Timer;
-use super::faults::{Component, MachineAt};
 use crate::cluster::{Effect, GroupIdx, Idx, MachineIdx, NodeIdx, NodeSpec, Sym, Taint};
+use crate::sim::ctx::Ctx;
+use crate::sim::event::Timer;
+use crate::sim::faults::{Component, MachineAt};
 use crate::trace::{Detail, EventKind, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! The first pod that cannot be placed opens a window; each further one makes it last until nothing has come for a while, up to a limit.
 //! Then one decision is taken for all. A pod that still waits is told again every ten seconds.
 
-use super::AutoscalerOptions;
 use crate::cluster::PodIdx;
+use crate::sim::autoscaler::AutoscalerOptions;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `PodController.Reconcile` comes back to a pod that still waits after so long.

@@ -1,0 +1,98 @@
+//! What somebody does to a simulation under way.
+
+use super::simulation::Simulation;
+use crate::cluster::{GroupIdx, Idx, NodeIdx, PodIdx};
+use crate::runner::{Action, CallId, StopMode};
+use crate::sim::Fault;
+
+/// What somebody does to a simulation, at its present moment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inject {
+    /// From now on this goes wrong too, just as if it had stood last in the scenario's list of faults.
+    Fault(Fault),
+    /// Somebody other than the migration makes a call. The migration sees what comes of it in the cluster, not the answer.
+    Call(Action),
+    /// Somebody stops the migration.
+    Stop(StopMode),
+}
+
+/// Why nothing was injected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InjectError {
+    /// The run is over.
+    #[error("the run has ended; inject before its end, into a fork of an earlier moment")]
+    Ended,
+    /// It would strike in the past.
+    #[error("the fault strikes at {at_ms} ms and the simulation stands at {now_ms} ms; give a moment that is to come")]
+    Past {
+        /// When it would strike.
+        at_ms: i64,
+        /// Where the simulation stands.
+        now_ms: i64,
+    },
+    /// Pods made by hand need an entry in the catalogue, which is fixed when the experiment is prepared.
+    #[error(
+        "manual_pods cannot be injected: what such pods ask for must be known when the experiment is prepared; put the fault into sim.faults of the scenario"
+    )]
+    ManualPods,
+    /// The call names what is not there.
+    #[error("the call is about {0}, which this cluster does not have; take indices from the simulation's own view")]
+    NoSuchObject(String),
+}
+
+impl Simulation {
+    /// Does it now. A call returns its number, under which [`Simulation::answer_of`] finds what became of it.
+    ///
+    /// # Errors
+    /// Says why it cannot be done; then nothing is changed.
+    pub fn inject(&mut self, what: Inject) -> Result<Option<CallId>, InjectError> {
+        if self.world().ended().is_some() {
+            return Err(InjectError::Ended);
+        }
+        let now_ms = self.now_ms();
+        match what {
+            Inject::Fault(Fault::ManualPods { .. }) => Err(InjectError::ManualPods),
+            Inject::Fault(fault) => match fault.moment() {
+                Some(at_ms) if at_ms < now_ms => Err(InjectError::Past { at_ms, now_ms }),
+                _ => {
+                    self.world_mut().add_fault(fault);
+                    Ok(None)
+                }
+            },
+            Inject::Call(action) => {
+                self.check(&action)?;
+                self.settle_beginning();
+                let call = self.world_mut().call_of_others(now_ms, action);
+                self.collect();
+                Ok(Some(call))
+            }
+            Inject::Stop(mode) => {
+                self.world_mut().stop_at(now_ms, mode);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the cluster has what a call names.
+    fn check(&self, action: &Action) -> Result<(), InjectError> {
+        let view = self.view();
+        let missing = |what: &str, at: u32| Err(InjectError::NoSuchObject(format!("{what} {at}")));
+        let node = |n: &NodeIdx| if n.at() < view.state.nodes.len() { Ok(()) } else { missing("node", n.0) };
+        let pod = |p: &PodIdx| if p.at() < view.state.pods.len() { Ok(()) } else { missing("pod", p.0) };
+        let group = |g: &GroupIdx| if g.at() < view.catalog.groups.len() { Ok(()) } else { missing("node group", g.0) };
+        match action {
+            Action::Cordon { node: n }
+            | Action::Uncordon { node: n }
+            | Action::Taint { node: n, .. }
+            | Action::Untaint { node: n, .. }
+            | Action::GetNode { node: n }
+            | Action::ListPods { node: n }
+            | Action::RetireNode { node: n } => node(n),
+            Action::Evict { pod: p, .. } | Action::DeletePod { pod: p, .. } | Action::GetPod { pod: p } => pod(p),
+            Action::EnsureNodes { group: g, .. }
+            | Action::FreezeGroup { group: g, .. }
+            | Action::UnfreezeGroup { group: g } => group(g),
+            Action::FindNode { .. } | Action::Check { .. } | Action::AwaitApproval { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Many runs of one experiment, each under a seed of its own.
+
+use super::{Experiment, MergeError, RunSummary, Sink};
+use crate::cluster::draw::Draws;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Why the runs have no summary.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicateError {
+    /// An invariant of the simulation broke: a bug of ours.
+    #[error("{violation} (seed {seed})")]
+    Violation {
+        /// What broke.
+        violation: String,
+        /// Seed of the run.
+        seed: u64,
+    },
+    /// No threads.
+    #[error("cannot start {threads} threads: {why}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system says.
+        why: String,
+    },
+    /// Two runs of one replication differ: a bug of ours.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+}
+
+/// The seed of one replication; the first has the seed itself.
+pub fn replication_seed(seed: u64, nth: u32) -> u64 {
+    match nth {
+        0 => seed,
+        n => Draws::new(seed).fork("replication", u64::from(n)).seed,
+    }
+}
+
+/// Runs a range of an experiment's replications on a pool of threads (0: as many as there are cores); nothing is kept of a run but its
+/// figures. The summary is the same for any number of threads, and shards of a range merge to the summary of the whole. `progress`
+/// is called once for each run that ended, from any thread.
+///
+/// # Errors
+/// A broken invariant, or threads that cannot be started.
+pub fn replicate(
+    experiment: &Experiment,
+    seed: u64,
+    replications: Range<u32>,
+    threads: usize,
+    progress: &(dyn Fn() + Sync),
+) -> Result<RunSummary, ReplicateError> {
+    let one = |nth: u32| {
+        let own = replication_seed(seed, nth);
+        let run = experiment.run(own, Sink::Summary);
+        if let Some(violation) = run.violations.first() {
+            return Err(ReplicateError::Violation { violation: violation.to_string(), seed: own });
+        }
+        progress();
+        Ok(RunSummary::of(seed, nth, &run))
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })?;
+    pool.install(|| replications.into_par_iter().map(one).try_reduce(RunSummary::default, |a, b| Ok(a.merge(b)?)))
+}

@@ -1,0 +1,119 @@
+//! The figures of many runs of one experiment, collected anywhere and merged.
+
+use super::figures::RunFigures;
+use super::simulation::RunResult;
+use crate::runner::{Failure, Outcome};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The figures of many runs of one experiment, by replication.
+///
+/// Merging is associative and commutative, an empty summary changes nothing, and a run that two summaries hold counts once: the
+/// bytes of a summary depend on which replications are in it, not on how they were shared out or in which order they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The experiment's seed, from which each replication's follows; none while there is no run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    seed: Option<u64>,
+    /// Figures by the number of the replication.
+    runs: BTreeMap<u32, RunFigures>,
+    /// Of each reason the failure of the first replication that had it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    failures: BTreeMap<String, First>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct First {
+    replication: u32,
+    failure: Failure,
+}
+
+/// Why two summaries cannot be merged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// They are of different seeds.
+    #[error(
+        "the summaries are of different experiments: one has seed {0}, the other seed {1}; simulate both with one seed"
+    )]
+    Seeds(u64, u64),
+    /// They disagree about a run that both hold.
+    #[error(
+        "the summaries are of different experiments: replication {0} came out differently; simulate both from the same input with the same version"
+    )]
+    Run(u32),
+}
+
+impl RunSummary {
+    /// The summary of one run: the `nth` replication of an experiment under `seed`.
+    pub fn of(seed: u64, nth: u32, run: &RunResult) -> RunSummary {
+        let failures =
+            run.failure.iter().map(|f| (f.reason.clone(), First { replication: nth, failure: f.clone() })).collect();
+        RunSummary { seed: Some(seed), runs: BTreeMap::from([(nth, run.figures.clone())]), failures }
+    }
+
+    /// Both together.
+    ///
+    /// # Errors
+    /// Says that they are not of one experiment.
+    pub fn merge(mut self, other: RunSummary) -> Result<RunSummary, MergeError> {
+        if let (Some(a), Some(b)) = (self.seed, other.seed)
+            && a != b
+        {
+            return Err(MergeError::Seeds(a.min(b), a.max(b)));
+        }
+        self.seed = self.seed.or(other.seed);
+        for (nth, figures) in other.runs {
+            match self.runs.get(&nth) {
+                Some(own) if *own != figures => return Err(MergeError::Run(nth)),
+                Some(_) => {}
+                None => _ = self.runs.insert(nth, figures),
+            }
+        }
+        for (reason, first) in other.failures {
+            let kept = self.failures.entry(reason).or_insert_with(|| first.clone());
+            if first < *kept {
+                *kept = first;
+            }
+        }
+        Ok(self)
+    }
+
+    /// How many runs.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The figures by replication, in order.
+    pub fn runs(&self) -> impl Iterator<Item = (u32, &RunFigures)> {
+        self.runs.iter().map(|(nth, figures)| (*nth, figures))
+    }
+
+    /// How long each run took, in the order of the replications.
+    pub fn durations_ms(&self) -> Vec<i64> {
+        self.runs.values().map(|f| f.duration_ms).collect()
+    }
+
+    /// How many runs ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.runs.values().filter(|f| f.outcome == Some(outcome)).count()
+    }
+
+    /// The replication with this duration; the earliest of equals.
+    pub fn with_duration(&self, duration_ms: i64) -> Option<u32> {
+        self.runs.iter().find(|(_, f)| f.duration_ms == duration_ms).map(|(nth, _)| *nth)
+    }
+
+    /// Failures by reason with how many runs had them, the most frequent first, then by code.
+    pub fn failures(&self) -> Vec<(usize, &Failure)> {
+        let count = |reason: &String| self.runs.values().filter(|f| f.reason.as_ref() == Some(reason)).count();
+        let mut list: Vec<(usize, &Failure)> =
+            self.failures.iter().map(|(reason, first)| (count(reason), &first.failure)).collect();
+        list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.reason.cmp(&b.1.reason)));
+        list
+    }
+}

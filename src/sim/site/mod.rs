@@ -1,0 +1,412 @@
+//! One simulated cluster: its state, its clock and the actors that work on it, without anybody who calls its API.
+
+mod seen;
+mod spec;
+
+pub use spec::SiteSpec;
+
+use super::autoscaler::{self, Autoscaler};
+use super::budgets::Budgets;
+use super::checkers::Checkers;
+use super::controllers::Controllers;
+use super::ctx::Ctx;
+use super::delays::Delays;
+use super::event::{EventQueue, Timer};
+use super::faults::{Component, Fault, Faults};
+use super::kubelet::Kubelet;
+use super::node_lifecycle::NodeLifecycle;
+use super::options::SimOptions;
+use super::provider::Provider;
+use super::scheduling::Scheduling;
+use super::volumes::Volumes;
+use crate::cluster::draw::Draws;
+use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
+use crate::runner::{ObjId, observe};
+use crate::trace::{EventKind, Observation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A [`Ctx`] over the fields of a site, leaving its actors free to be borrowed.
+macro_rules! ctx {
+    ($w:ident) => {
+        Ctx {
+            now: $w.now,
+            catalog: &$w.catalog,
+            state: &mut $w.state,
+            timers: &mut $w.timers,
+            draws: &$w.draws,
+            options: &$w.options,
+            delays: &$w.delays,
+            faults: &$w.faults,
+            events: &mut $w.observations,
+        }
+    };
+}
+
+/// One simulated cluster: a value that can be cloned at any moment.
+#[derive(Clone)]
+pub struct Site {
+    pub(in crate::sim) catalog: Arc<Catalog>,
+    pub(in crate::sim) state: State,
+    pub(in crate::sim) timers: EventQueue,
+    pub(in crate::sim) draws: Draws,
+    pub(in crate::sim) options: Arc<SimOptions>,
+    delays: Arc<Delays>,
+    pub(in crate::sim) faults: Faults,
+    /// Milliseconds since the snapshot.
+    pub(in crate::sim) now: i64,
+    kubelet: Kubelet,
+    lifecycle: NodeLifecycle,
+    controllers: Controllers,
+    pub(in crate::sim) disruption: Budgets,
+    pub(in crate::sim) provider: Provider,
+    volumes: Volumes,
+    pub(in crate::sim) autoscaler: Box<dyn Autoscaler>,
+    scheduling: Scheduling,
+    pub(in crate::sim) checkers: Checkers,
+    /// Up to where the actors have read the changes of the state.
+    cursor: u64,
+    /// What happened since somebody took it.
+    pub(in crate::sim) observations: Vec<Observation>,
+    /// Objects that are not as they were since somebody took them, in the order of their first change.
+    pub(in crate::sim) changed: Vec<ObjId>,
+    pub(in crate::sim) changed_seen: BTreeSet<(u8, u32)>,
+    /// The batch under way, and the batch of each old node that has one: the trace names them.
+    pub(in crate::sim) batch: Option<u32>,
+    pub(in crate::sim) batch_of: BTreeMap<NodeIdx, u32>,
+    /// Events handled.
+    pub(in crate::sim) steps: u64,
+}
+
+impl Site {
+    /// A cluster at the moment of its snapshot, its actors awake. `more` goes wrong besides what the options say.
+    pub fn new(spec: &SiteSpec, seed: u64, more: &[Fault]) -> Site {
+        let (catalog, state) = (spec.catalog.clone(), spec.state.clone());
+        let options = spec.options.clone();
+        let mut faults = Faults::new(&options.faults);
+        more.iter().for_each(|fault| _ = faults.add(fault.clone()));
+        let mut site = Site {
+            timers: EventQueue::default(),
+            draws: Draws::new(seed),
+            now: 0,
+            kubelet: Kubelet::default(),
+            lifecycle: NodeLifecycle::default(),
+            controllers: Controllers::new(&catalog, &state, &options),
+            disruption: Budgets::new(&catalog, &state, spec.budgets.clone(), &options),
+            provider: Provider::new(spec.templates.clone(), spec.autoscaler.fallbacks),
+            volumes: Volumes::default(),
+            autoscaler: autoscaler::of_options(spec.autoscaler.clone()),
+            scheduling: Scheduling::new(&catalog, &state, spec.scheduler.clone(), &options),
+            checkers: Checkers::default(),
+            cursor: state.cursor(),
+            observations: Vec::new(),
+            changed: Vec::new(),
+            changed_seen: BTreeSet::new(),
+            batch: None,
+            batch_of: BTreeMap::new(),
+            steps: 0,
+            delays: spec.delays.clone(),
+            catalog,
+            state,
+            options,
+            faults,
+        };
+        site.begin(&spec.old_nodes);
+        site
+    }
+
+    /// The cluster now.
+    pub fn view(&self) -> View<'_> {
+        View { catalog: &self.catalog, state: &self.state }
+    }
+
+    /// What an actor that is not of the site gets.
+    pub(in crate::sim) fn ctx(&mut self) -> Ctx<'_> {
+        let w = self;
+        ctx!(w)
+    }
+
+    /// Tells the trace what is there, and wakes the actors.
+    fn begin(&mut self, old_nodes: &BTreeSet<NodeIdx>) {
+        let view = View { catalog: &self.catalog, state: &self.state };
+        self.observations.extend(observe::initial(view, |node| old_nodes.contains(&node)));
+        for (i, fault) in self.faults.list().iter().enumerate() {
+            if let Some(at) = fault.moment() {
+                self.timers.schedule(at, Timer::Fault(i as u32));
+            }
+        }
+        let w = self;
+        w.kubelet.begin(&mut ctx!(w));
+        w.lifecycle.begin(&mut ctx!(w));
+        w.controllers.begin(&mut ctx!(w));
+        w.disruption.begin(&mut ctx!(w));
+        w.autoscaler.begin(&mut ctx!(w), &w.provider);
+    }
+
+    // --- time ---
+
+    /// The next moment at which something happens by itself.
+    pub fn next_moment(&self) -> Option<i64> {
+        let scheduler =
+            self.scheduling.next_wakeup().map(|at| match self.faults.outage(Component::Scheduler, at.max(self.now)) {
+                Some(until) => until.unwrap_or(i64::MAX),
+                None => at,
+            });
+        [self.timers.next_at(), scheduler].into_iter().flatten().min()
+    }
+
+    /// A moment comes.
+    pub fn pass_to(&mut self, moment: i64) {
+        self.now = moment.max(self.now);
+        self.checkers.time(moment);
+    }
+
+    /// The next timer that is due and has its effect now; one whose component is away waits until it is back.
+    pub fn pop_timer(&mut self) -> Option<Timer> {
+        while let Some((_, timer)) = self.timers.pop_until(self.now) {
+            self.steps += 1;
+            match Self::needs(timer).and_then(|c| self.faults.outage(c, self.now)) {
+                None => return Some(timer),
+                Some(Some(until)) => self.timers.schedule(until, timer),
+                Some(None) => {}
+            }
+        }
+        None
+    }
+
+    /// Who has to be there for a timer to have its effect.
+    fn needs(timer: Timer) -> Option<Component> {
+        Some(match timer {
+            Timer::Owner(_)
+            | Timer::ControllerWrite(_)
+            | Timer::Budget(_)
+            | Timer::BudgetRecheck(_)
+            | Timer::Taint(_)
+            | Timer::TaintEviction(_)
+            | Timer::PodGc
+            | Timer::Detach(_) => Component::ControllerManager,
+            Timer::Bound(_) => Component::Scheduler,
+            Timer::Autoscaler => Component::Autoscaler,
+            // The kubelet writes to the API server; machines boot without it but register with it.
+            Timer::PodReady(_)
+            | Timer::PodStopped(_)
+            | Timer::PodRemoved(_)
+            | Timer::PodFinished(_)
+            | Timer::Launch(_)
+            | Timer::RegisterAgain(_)
+            | Timer::NodeReady(_)
+            | Timer::NodeDeleted(_) => Component::ApiServer,
+            Timer::Fault(_) | Timer::Call(_) => return None,
+            Timer::EvictionLook(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
+            Timer::Gate(_) => return None,
+        })
+    }
+
+    /// A moment that an actor of the site asked for has come.
+    pub fn on_timer(&mut self, timer: Timer) {
+        let w = self;
+        match timer {
+            Timer::Fault(i) => w.strike(i),
+            Timer::Launch(n) => w.provider.machines.register(&mut ctx!(w), n),
+            Timer::RegisterAgain(node) => w.provider.machines.registered_again(&mut ctx!(w), node),
+            Timer::NodeReady(node) => w.provider.machines.ready(&mut ctx!(w), node),
+            Timer::NodeDeleted(node) => w.provider.machines.deleted(&mut ctx!(w), node),
+            Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc => w.lifecycle.on_timer(&mut ctx!(w), timer),
+            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) | Timer::PodFinished(_) => {
+                w.kubelet.on_timer(&mut ctx!(w), timer);
+            }
+            Timer::Owner(_) | Timer::ControllerWrite(_) => w.controllers.on_timer(&mut ctx!(w), timer),
+            Timer::Budget(_) | Timer::BudgetRecheck(_) => w.disruption.on_timer(&mut ctx!(w), timer),
+            Timer::Detach(node) => {
+                for pod in w.volumes.detach(&mut ctx!(w), node) {
+                    w.kubelet.start(&mut ctx!(w), pod);
+                }
+            }
+            Timer::Bound(pod) => w.bound(pod),
+            Timer::Autoscaler => {
+                w.autoscaler.on_timer(&mut ctx!(w), &mut w.provider, timer);
+            }
+            // Calls are the API server's.
+            Timer::Call(_)
+            | Timer::EvictionLook(_)
+            | Timer::EvictionWrite(_)
+            | Timer::EvictionRetry(_)
+            | Timer::Gate(_) => {}
+        }
+    }
+
+    /// A binding reached the API server: the kubelet sees its pod.
+    fn bound(&mut self, pod: PodIdx) {
+        let w = self;
+        let p = &w.state.pods[pod];
+        if p.gone {
+            return;
+        }
+        w.observations.push(Observation::new(w.now, EventKind::PodBound).pod(pod).node(p.node));
+        if w.volumes.mount(&mut ctx!(w), pod) {
+            w.kubelet.start(&mut ctx!(w), pod);
+        }
+    }
+
+    /// A fault strikes that strikes once.
+    fn strike(&mut self, fault: u32) {
+        match self.faults.list().get(fault as usize).cloned() {
+            Some(Fault::NodeLoss { node, .. }) => {
+                if let Some(node) = self.named(&node) {
+                    self.lose(node);
+                }
+            }
+            Some(Fault::Uncordon { node, .. }) => {
+                if let Some(node) = self.named(&node) {
+                    self.state.set_unschedulable(node, false);
+                }
+            }
+            Some(Fault::NodeRegisteredAgain { node, after_ms, .. }) => {
+                if let Some(node) = self.named(&node) {
+                    self.register_again(node, after_ms);
+                }
+            }
+            Some(Fault::ManualPods { count, namespace, name, .. }) => {
+                // The specs were made when the scenario was read: one per entry, named after it.
+                let wanted = format!("{name}-{fault}");
+                let spec = self.catalog.specs.entries().find(|(_, s)| {
+                    self.catalog.text(s.name) == wanted
+                        && self.catalog.text(self.catalog.namespaces[s.namespace].name) == namespace
+                });
+                if let Some((spec, _)) = spec {
+                    for i in 0..count {
+                        let pod_name = self.state.make_name(&format!("{name}-{i}"));
+                        let _ = self.state.create_pod(&self.catalog, spec, pod_name, self.now);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The node that bears a name now.
+    fn named(&self, name: &str) -> Option<NodeIdx> {
+        self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name)
+    }
+
+    // --- changes ---
+
+    /// The changes since the actors read last; empty once all are spread.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let changes = happened(self.state.changes_since(self.cursor));
+        self.cursor = self.state.cursor();
+        changes
+    }
+
+    /// Whether there are changes that the actors have not read.
+    pub fn has_changes(&self) -> bool {
+        self.cursor != self.state.cursor()
+    }
+
+    /// Hands a change to every actor, in a fixed order.
+    pub fn spread(&mut self, change: Change) {
+        self.observe(change);
+        let w = self;
+        w.checkers.change(w.now, &w.catalog, &w.state, change);
+        w.kubelet.on_change(&mut ctx!(w), change);
+        w.lifecycle.on_change(&mut ctx!(w), change);
+        w.controllers.on_change(&mut ctx!(w), change);
+        w.disruption.on_change(&mut ctx!(w), change);
+        w.autoscaler.on_change(&mut ctx!(w), &w.provider, change);
+        if let Change::Pod(pod, PodChange::Removed | PodChange::Phase(_)) = change {
+            let p = &w.state.pods[pod];
+            if p.gone || p.phase.is_terminal() {
+                w.volumes.left(&mut ctx!(w), pod);
+            }
+        }
+    }
+
+    /// All changes are spread: the scheduler takes them in, and the log of what everybody has read is forgotten.
+    pub fn changes_are_spread(&mut self) {
+        self.scheduling.observe(&self.catalog, &self.state, self.now);
+        let read = self.cursor.min(self.scheduling.cursor());
+        self.state.forget_changes(read);
+    }
+
+    // --- the scheduler ---
+
+    /// One scheduling cycle; false if no pod is to be tried now, or the scheduler is away.
+    pub fn schedule_one(&mut self) -> bool {
+        if self.faults.outage(Component::Scheduler, self.now).is_some() {
+            return false;
+        }
+        let w = self;
+        let tried = w.scheduling.step(&mut ctx!(w), &mut w.checkers);
+        w.steps += u64::from(tried);
+        tried
+    }
+
+    // --- the provider, and what others do ---
+
+    /// Launches one machine of a group for the batch under way. Err is the provider's last refusal.
+    pub fn launch(
+        &mut self,
+        group: GroupIdx,
+        machine: Option<MachineIdx>,
+        zone: Option<Sym>,
+    ) -> Result<(), &'static str> {
+        let w = self;
+        w.provider.launch(&mut ctx!(w), group, machine, zone, w.batch)
+    }
+
+    /// Gives a machine back. Err says why the provider refuses.
+    pub fn retire(&mut self, node: NodeIdx) -> Result<(), &'static str> {
+        let w = self;
+        w.provider.machines.retire(&mut ctx!(w), node)
+    }
+
+    /// A node stops answering for good.
+    pub fn lose(&mut self, node: NodeIdx) {
+        let w = self;
+        w.kubelet.lose(&mut ctx!(w), node);
+        w.lifecycle.lose(&mut ctx!(w), node);
+    }
+
+    /// A node's machine and object vanish at once, as when somebody ends a machine by hand.
+    pub fn vanish(&mut self, node: NodeIdx) {
+        let w = self;
+        w.provider.machines.deleted(&mut ctx!(w), node);
+    }
+
+    /// Somebody deletes a node, and it is registered again under its name so long after.
+    pub fn register_again(&mut self, node: NodeIdx, after_ms: i64) {
+        let w = self;
+        w.provider.machines.register_again(&mut ctx!(w), node, after_ms);
+    }
+
+    /// Whether calls of the runner are lost.
+    pub fn is_away(&self) -> bool {
+        let needed = [Component::ApiServer, Component::MigrationController];
+        needed.into_iter().any(|c| self.faults.outage(c, self.now).is_some())
+    }
+
+    /// What the cluster waits for, in words.
+    pub fn pending_summary(&self) -> String {
+        let pending: Vec<PodIdx> = self.state.live_pods().filter(|p| self.state.pods[*p].node.is_none()).collect();
+        let named: Vec<String> = pending.iter().take(5).map(|p| self.state.pod_text(&self.catalog, *p)).collect();
+        match pending.len() {
+            0 => "no pod is pending".to_owned(),
+            n => format!("{n} pods are pending: {}{}", named.join(", "), if n > 5 { ", …" } else { "" }),
+        }
+    }
+}
+
+/// The changes that happened: those between a hypothesis and its rollback did not.
+fn happened(changes: &[Change]) -> Vec<Change> {
+    let mut kept = Vec::with_capacity(changes.len());
+    let mut supposed = None;
+    for change in changes {
+        match change {
+            Change::Supposed => supposed = Some(kept.len()),
+            Change::RolledBack => kept.truncate(supposed.take().unwrap_or(kept.len())),
+            Change::Kept => supposed = None,
+            other => kept.push(*other),
+        }
+    }
+    kept
+}

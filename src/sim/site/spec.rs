@@ -1,0 +1,65 @@
+//! What a simulated cluster is made of: read, validated and indexed once, shared by all its runs.
+
+use crate::cluster::{Catalog, Cluster, NodeIdx, State, View};
+use crate::disruption::BudgetIndex;
+use crate::groups::Templates;
+use crate::scheduler::SchedulerConfig;
+use crate::sim::autoscaler::AutoscalerOptions;
+use crate::sim::delays::Delays;
+use crate::sim::options::SimOptions;
+use crate::snapshot::StartDelays;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A cluster at the moment of its snapshot and the rules that it will go by; a [`World`](crate::sim::world::World) is one run of it.
+#[derive(Clone, Debug)]
+pub struct SiteSpec {
+    /// The cluster's unchanging part.
+    pub catalog: Arc<Catalog>,
+    /// The cluster at the start.
+    pub state: State,
+    /// Old nodes of the migration; the trace names their side.
+    pub old_nodes: BTreeSet<NodeIdx>,
+    /// Options of every run.
+    pub options: Arc<SimOptions>,
+    /// How long things take.
+    pub delays: Arc<Delays>,
+    /// How the autoscaler behaves.
+    pub autoscaler: Arc<AutoscalerOptions>,
+    /// The scheduler's configuration.
+    pub scheduler: SchedulerConfig,
+    /// Index of budgets by pod.
+    pub budgets: Arc<BudgetIndex>,
+    /// What each node group would make.
+    pub templates: Arc<Templates>,
+}
+
+impl SiteSpec {
+    /// Indexes a cluster. `measured` are the start delays of its dump, which hold where the options give none.
+    pub fn new(
+        cluster: Cluster,
+        old_nodes: impl IntoIterator<Item = NodeIdx>,
+        options: SimOptions,
+        measured: &StartDelays,
+        autoscaler: AutoscalerOptions,
+        scheduler: SchedulerConfig,
+    ) -> SiteSpec {
+        let Cluster { catalog, state } = cluster;
+        SiteSpec {
+            old_nodes: old_nodes.into_iter().collect(),
+            delays: Arc::new(Delays::new(&options.delays, measured)),
+            options: Arc::new(options),
+            autoscaler: Arc::new(autoscaler),
+            scheduler,
+            budgets: Arc::new(BudgetIndex::new(&catalog)),
+            templates: Arc::new(Templates::new(View { catalog: &catalog, state: &state })),
+            catalog,
+            state,
+        }
+    }
+
+    /// The cluster at the start.
+    pub fn view(&self) -> View<'_> {
+        View { catalog: &self.catalog, state: &self.state }
+    }
+}

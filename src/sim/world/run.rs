@@ -1,0 +1,111 @@
+//! A world with a runner, as one who steps it sees it: what happened since, how far it is, and what can be done to it.
+
+use super::World;
+use crate::cluster::draw::Draws;
+use crate::cluster::{State, View};
+use crate::runner::{Action, Answer, CallId, Failure, Outcome, Runner, StopMode, Stream};
+use crate::sim::Violation;
+use crate::sim::event::Timer;
+use crate::sim::faults::Fault;
+use crate::trace::Observation;
+use std::collections::BTreeMap;
+
+/// Calls from this number on are not the runner's: it never hears of them.
+pub(super) const OTHERS: u64 = 1 << 63;
+
+/// A line that the imitated command printed: its batch, where to, the text.
+pub type Line = (u32, Stream, String);
+
+impl World {
+    /// The runner in it.
+    pub fn runner(&self) -> Option<&Runner> {
+        self.driver.runner.as_ref()
+    }
+
+    /// Whether the first instant has been settled.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// How the run ended, once it has.
+    pub fn ended(&self) -> Option<(Outcome, Option<&Failure>)> {
+        self.ended.as_ref().map(|(outcome, failure)| (*outcome, failure.as_ref()))
+    }
+
+    /// The cluster now.
+    pub fn view(&self) -> View<'_> {
+        self.site.view()
+    }
+
+    /// Events handled so far.
+    pub fn steps(&self) -> u64 {
+        self.site.steps
+    }
+
+    /// What happened since it was taken last, in order.
+    pub fn take_observations(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.site.observations)
+    }
+
+    /// What the imitated command printed since it was taken last.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.driver.lines)
+    }
+
+    /// Exit status of the imitated command, by batch.
+    pub fn exits(&self) -> &BTreeMap<u32, i32> {
+        &self.driver.exits
+    }
+
+    /// When the imitated command returned, by batch.
+    pub fn returned_ms(&self) -> &BTreeMap<u32, i64> {
+        &self.driver.returned_ms
+    }
+
+    /// The parts that outlive the run: the cluster at its end and broken invariants.
+    pub fn into_parts(self) -> (State, Vec<Violation>) {
+        (self.site.state, self.site.checkers.violations)
+    }
+
+    /// From now on the runner is serialised and resumed before every input: the end must be the same.
+    pub fn restart_runner_before_every_input(&mut self) {
+        self.driver.restarts = true;
+    }
+
+    /// What is drawn from now on is drawn for this seed; what was drawn stays.
+    pub fn draw_from(&mut self, seed: u64) {
+        self.site.draws = Draws::new(seed);
+    }
+
+    /// From now on this can go wrong too, as if it stood last in the scenario's list.
+    pub fn add_fault(&mut self, fault: Fault) {
+        let moment = fault.moment();
+        let nth = self.site.faults.add(fault);
+        if let Some(at) = moment {
+            self.site.timers.schedule(at, Timer::Fault(nth));
+        }
+    }
+
+    /// Somebody stops the migration at `at`, which is not in the past.
+    pub fn stop_at(&mut self, at: i64, mode: StopMode) {
+        self.driver.stop_at = Some((at, mode));
+    }
+
+    /// Somebody else makes a call at `at`, which is neither in the past nor after the next moment. Returns its number, under which
+    /// [`World::answer_of`] finds what became of it.
+    pub fn call_of_others(&mut self, at: i64, action: Action) -> CallId {
+        self.site.now = self.site.now.max(at);
+        self.site.checkers.time(self.site.now);
+        let id = OTHERS + self.api.calls_of_others;
+        self.api.calls_of_others += 1;
+        self.api.calls.insert(id, action);
+        self.perform(id);
+        self.settle();
+        CallId(id)
+    }
+
+    /// What became of a call of somebody else; None while it is not answered.
+    pub fn answer_of(&self, call: CallId) -> Option<&Answer> {
+        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).map(|(_, answer)| answer)
+    }
+}
