@@ -129,6 +129,7 @@ pub fn owner(catalog: &mut Catalog, kind: OwnerKind, namespace: NsIdx, name: Sym
         parent: None,
         missing: false,
         deleting: false,
+        created: None,
         replicas,
         scale,
         selector: Selector::Nothing,
@@ -167,6 +168,7 @@ pub fn group(id: Sym) -> NodeGroup {
         fallback_to_od: false,
         restrict_scale_down: false,
         draining_timeout_ms: None,
+        kubernetes_version: None,
         max_is_assumed: false,
     }
 }

@@ -414,7 +414,7 @@ mod tests {
             o.ocean.pods_timeout_ms = 60_000;
             // Set together with --force-pdb, and of no concern here.
             o.kubectl_drain.disable_eviction = true;
-            o.ocean.controller_reports = false;
+            o.ocean.controller_reports = Some(false);
         });
         let (_, notes) = request(&world(3, &[]), o.clone(), None).expect("a body");
         assert_eq!(

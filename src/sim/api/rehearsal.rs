@@ -822,7 +822,7 @@ impl<'s> Rehearsal<'s> {
     }
     fn some_old_node(&self, luck: u64) -> Option<NodeIdx> {
         let is_there = |n: &NodeIdx| !self.server.world().state().nodes[*n].gone;
-        let nodes: Vec<NodeIdx> = self.stage.old_nodes.iter().copied().filter(is_there).collect();
+        let nodes: Vec<NodeIdx> = self.stage.site.old_nodes.iter().copied().filter(is_there).collect();
         pick(&nodes, luck)
     }
     fn cordon(&mut self, node: Option<NodeIdx>, on: bool) {
