@@ -370,6 +370,7 @@ impl World {
                 self.state.set_phase(&self.catalog, after, Phase::Running);
                 self.state.set_ready(after, true, self.now);
                 vec![ObjId::Pod(before), ObjId::Pod(after)]
+            }
             Meddling::CreatesByHand(name) => {
                 let spec = self.catalog.specs.indices().last().expect("there is a spec");
                 let name = self.state.make_name(name);
