@@ -357,7 +357,9 @@ mod tests {
         let lease = |ago: i64| {
             let renewed = crate::snapshot::time::format_rfc3339(clock::unix_ms() - ago, 6);
             let meta = json!({"name": "nodeferry", "namespace": "kube-system", "resourceVersion": "1"});
-            Some(json!({"metadata": meta, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": renewed}}))
+            Some(
+                json!({"metadata": meta, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": renewed}}),
+            )
         };
         assert_eq!(ask(None), Ok(()));
         assert_eq!(ask(lease(31_000)), Ok(()));

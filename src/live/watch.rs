@@ -188,7 +188,10 @@ mod tests {
         for head in ["200 OK", "302 Found", "403 Forbidden", "404 Not Found", "503 Unavailable"] {
             let answer = page(head);
             let (events, _) = watched(move |_| answer.clone());
-            assert!(matches!(&events[..], [WatchEvent::Foreign(why)] if why.contains("text/html")), "{head}: {events:?}");
+            assert!(
+                matches!(&events[..], [WatchEvent::Foreign(why)] if why.contains("text/html")),
+                "{head}: {events:?}"
+            );
         }
         // Without a content type its lines are read.
         let (events, _) = watched(|_| "HTTP/1.1 200 OK\r\n\r\n<html>\nsign in\n</html>\n".into());

@@ -19,6 +19,8 @@ use serde_json::{Map, Value};
 const MOST_OF_A_LIST: usize = 256 << 20;
 /// Any other answer: etcd takes objects of 1.5 MiB (its `--max-request-bytes`), JSON makes them longer.
 const MOST_OF_AN_OBJECT: usize = 16 << 20;
+/// What is no API server may ask for patience no longer than this (C): a page for people says an hour.
+const MOST_PATIENCE_MS: Ms = 30_000;
 /// So many characters of something foreign are shown.
 const SHOWN: usize = 40;
 /// So many fields of a foreign JSON object are named.
@@ -157,8 +159,7 @@ impl Wanted {
         let Some((resource, namespace, rest)) = known.copied().find_map(|r| below(r, path)) else {
             return Wanted { words: format!("{} {path}", exchange.method.text()), what: What::Nothing };
         };
-        let place =
-            |name: &str| Place { resource, namespace: namespace.to_owned(), name: name.to_owned() };
+        let place = |name: &str| Place { resource, namespace: namespace.to_owned(), name: name.to_owned() };
         let (verb, what) = match (exchange.method, rest.as_slice()) {
             (Method::Get, []) => {
                 let node = node_of(query);
@@ -395,11 +396,7 @@ impl From<Said<Answered>> for Answered {
 }
 
 /// Reads a response; `otherwise` says what an answer is that `read` does not take (`no PodList`).
-pub(crate) fn take<T>(
-    response: Response,
-    otherwise: &str,
-    read: impl FnOnce(Value) -> Result<T, String>,
-) -> Said<T> {
+pub(crate) fn take<T>(response: Response, otherwise: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Said<T> {
     let (status, retry_after_ms, body) = match response {
         Response::Http { status, retry_after_ms, body } => (status, retry_after_ms, body),
         Response::Foreign(f) => {
@@ -407,7 +404,8 @@ pub(crate) fn take<T>(
                 200..300 => format!("the answer is {otherwise}: {} {}", f.status, f.what),
                 status => format!("{status} without a Status of the API server: {}", f.what),
             };
-            let unknown = Unknown { retry_after_ms: f.retry_after_ms, ..Unknown::foreign(why) };
+            let retry_after_ms = f.retry_after_ms.map(|ms| ms.min(MOST_PATIENCE_MS));
+            let unknown = Unknown { retry_after_ms, ..Unknown::foreign(why) };
             return Said::Unknown(Unknown { page_not_found: f.page_not_found, ..unknown });
         }
         Response::Lost(why) => return Said::Unknown(Unknown::lost(why)),
@@ -424,6 +422,7 @@ pub(crate) fn take<T>(
         },
         _ => format!("the answer is {otherwise}: {status} {}", outline(&body)),
     };
+    let retry_after_ms = retry_after_ms.map(|ms| ms.min(MOST_PATIENCE_MS));
     Said::Unknown(Unknown { retry_after_ms, ..Unknown::foreign(why) })
 }
 
@@ -562,7 +561,8 @@ fn identified(resource: &Resource, object: &Value) -> Result<(), String> {
         });
     }
     // The reader takes an array for an object whose fields all have defaults.
-    if let Some(field) = ["metadata", "spec", "status"].iter().find(|f| object.get(**f).is_some_and(|v| !v.is_object())) {
+    if let Some(field) = ["metadata", "spec", "status"].iter().find(|f| object.get(**f).is_some_and(|v| !v.is_object()))
+    {
         return Err(format!("its {field} is no object"));
     }
     if *resource == PODS && !object.pointer("/spec/containers").is_some_and(Value::is_array) {

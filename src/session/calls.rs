@@ -105,6 +105,8 @@ pub(crate) struct Terms<'a> {
     pub trouble: &'a mut Vec<String>,
     /// What is no answer of the API server's, though it looks like one.
     pub foreign: &'a mut Vec<String>,
+    /// There is trouble of this kind already, and it was told.
+    pub is_lied_to: bool,
     /// A call that is not answered this time is answered as lost after so long.
     pub lost_ms: Ms,
 }
@@ -525,11 +527,13 @@ impl Op {
         }
         let missing = t.mirror.missing_of(&node.name, &listing.version, &listing.items);
         if missing.is_much() && !again {
-            t.notes.push(format!(
-                "list pods of node {}: the list lacks {}; it is read a second time before it is believed",
-                node.name,
-                missing.words("pods")
-            ));
+            if !t.is_lied_to {
+                t.notes.push(format!(
+                    "list pods of node {}: the list lacks {}; it is read a second time before it is believed",
+                    node.name,
+                    missing.words("pods")
+                ));
+            }
             return get(pods_of(node, t.page, ""), At::Page(Listing::default(), true));
         }
         self.believed(t, node, listing, spread(missing.lost, MOST_ASKED))

@@ -174,7 +174,6 @@ impl Lease {
     fn wait(&self, answered: &Answered) -> Ms {
         let asked = match answered {
             Answered::Refused(r) => r.retry_after_ms,
-            Answered::Unknown(u) => u.retry_after_ms,
             _ => None,
         };
         (RETRY_MS << self.failures.saturating_sub(1)).min(MOST_MS).max(asked.unwrap_or(0))

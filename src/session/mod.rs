@@ -778,6 +778,7 @@ impl Session {
             notes: &mut notes,
             trouble: &mut trouble,
             foreign: &mut foreign,
+            is_lied_to: self.foreign.is_under_way(),
             lost_ms: 0,
         });
         notes.extend(trouble.iter().filter_map(|what| self.outage.trouble(self.now, what)));

@@ -36,6 +36,10 @@ impl Outage {
             Kind::Foreign => 30_000,
         }
     }
+    /// Whether it has begun and is not over.
+    pub fn is_under_way(&self) -> bool {
+        self.since.is_some()
+    }
     /// A call is in trouble; what to tell of it, if it is the first.
     pub fn trouble(&mut self, now: Ms, what: &str) -> Option<String> {
         let first = self.since.is_none();

@@ -135,6 +135,7 @@ impl Follower {
             _ => None,
         }
     }
+    /// Without a resource version the server answers with what is so now, and not from a cache that may lag.
     fn list(&self, next: &str) -> Request {
         let next = if next.is_empty() { String::new() } else { format!("&continue={}", percent(next)) };
         Request::Api(Exchange::get(format!("{}?limit={}{next}", self.resource.collection(), self.page)))
@@ -222,8 +223,7 @@ impl Follower {
     /// A list is complete: held against what is known, before it is believed.
     fn held_against(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
         let mut missing = mirror.missing(self.resource, &listing.version, &listing.items);
-        let doubts: Vec<String> =
-            listing.items.iter().filter_map(|item| mirror.doubts(self.resource, item)).collect();
+        let doubts: Vec<String> = listing.items.iter().filter_map(|item| mirror.doubts(self.resource, item)).collect();
         let plural = self.resource.plural;
         let why = match doubts.first() {
             Some(doubt) => Some(format!("the list says something that does not change: {doubt}")),

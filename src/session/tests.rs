@@ -311,7 +311,7 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
     let mut f = Follower::new(PODS, 500);
     f.sent(0, RequestId(1));
     f.answered(0, pods_of_list("50", 10..20), &mut m).expect("ten pods");
-    let mut relist = |f: &mut Follower, m: &mut Mirror, now: i64, answered: Answered| {
+    let relist = |f: &mut Follower, m: &mut Mirror, now: i64, answered: Answered| {
         if !matches!(f.due(now), Some(Request::Api(_))) {
             f.sent(now, RequestId(2));
             f.watched(now, RequestId(2), WatchEvent::Error { code: 410, message: String::new() }, m).expect("taken");
@@ -359,10 +359,12 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
 #[test]
 fn nodes_of_the_plan_that_the_first_list_lacks_are_asked_for() {
     let mut m = Mirror::new(0, Vec::new(), &Value::Null);
-    let known = |name: &str| super::mirror::Known { namespace: String::new(), name: name.into(), uid: format!("u-{name}") };
+    let known =
+        |name: &str| super::mirror::Known { namespace: String::new(), name: name.into(), uid: format!("u-{name}") };
     let mut f = Follower::new(NODES, 500).expecting(vec![known("old-1"), known("old-2")]);
     let node = |name: &str| json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": format!("u-{name}"), "resourceVersion": "4"}});
-    let list = json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": [node("old-2")]});
+    let list =
+        json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": [node("old-2")]});
     f.sent(0, RequestId(1));
     let listed = Wanted::of_exchange(&Exchange::get("/api/v1/nodes?limit=500")).read(http(200, list));
     let followed = f.answered(0, listed, &mut m).expect("goes on");
@@ -379,7 +381,10 @@ fn that_a_kind_is_not_served_is_believed_of_the_servers_own_list_only() {
     let said = |path: &str, response: Response| Wanted::of_exchange(&Exchange::get(path)).read(response);
     let served = |names: &[&str]| {
         let names: Vec<Value> = names.iter().map(|n| json!({"name": n})).collect();
-        http(200, json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "batch/v1", "resources": names}))
+        http(
+            200,
+            json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "batch/v1", "resources": names}),
+        )
     };
     let groups = |names: &[&str]| {
         let names: Vec<Value> = names.iter().map(|n| json!({"versions": [{"groupVersion": n}]})).collect();

@@ -34,9 +34,7 @@ mod tests {
 
     #[test]
     fn the_field_that_cannot_be_read_is_named() {
-        let pod = |cpu: &str| {
-            json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}})
-        };
+        let pod = |cpu: &str| json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}});
         assert_eq!(unreadable("v1", "Pod", &pod("100m")), None);
         let why = unreadable("v1", "Pod", &pod("1x0m")).expect("no quantity");
         assert!(why.starts_with("spec.containers[0].resources.requests.cpu: "), "{why}");

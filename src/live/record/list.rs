@@ -113,7 +113,8 @@ mod tests {
                 list(&client, "/x", api_version, kind).await
             })
         };
-        let plain = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n404 page not found\n";
+        let plain =
+            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n404 page not found\n";
         let page = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
         assert!(matches!(of("karpenter.sh/v1", "NodePool", plain), Ok(Listed::LeftOut(why)) if why.contains("serve")));
         assert!(of("karpenter.sh/v1", "NodePool", page).is_err(), "a page is nobody's word");
@@ -124,15 +125,17 @@ mod tests {
     fn a_login_page_is_no_list_and_a_second_page_of_the_list_neither() {
         let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html>sign in";
         for first_too in [true, false] {
-            let (listed, asked) = runtime().block_on(pods(move |request| match request.contains("continue=") || first_too {
-                true => page.to_owned(),
-                false => {
-                    ok(&json!({"metadata": {"resourceVersion": "7", "continue": "c"}, "items": [pod("x")]}))
-                }
-            }));
+            let (listed, asked) =
+                runtime().block_on(pods(move |request| match request.contains("continue=") || first_too {
+                    true => page.to_owned(),
+                    false => ok(&json!({"metadata": {"resourceVersion": "7", "continue": "c"}, "items": [pod("x")]})),
+                }));
             let Err(e) = listed else { panic!("a list") };
             let e = e.to_string();
-            assert!(e.starts_with("cannot list Pod (/api/v1/pods): the answer is no PodList: 200 text/html, 13 bytes"), "{e}");
+            assert!(
+                e.starts_with("cannot list Pod (/api/v1/pods): the answer is no PodList: 200 text/html, 13 bytes"),
+                "{e}"
+            );
             assert!(e.contains("proxy"), "{e}");
             assert!(asked.len() >= 6, "it is asked again: {asked:?}");
         }

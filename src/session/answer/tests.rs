@@ -194,23 +194,33 @@ fn only_a_404_about_the_very_object_says_that_it_is_gone() {
 
 #[test]
 fn what_came_is_told_so_that_a_person_knows_where_to_look() {
-    let page = |status| read(status, None, Some("text/html"), b"<html>\n  login at https://sso.example.com/very/long</html>");
+    let page =
+        |status| read(status, None, Some("text/html"), b"<html>\n  login at https://sso.example.com/very/long</html>");
     assert_eq!(
         unknown(&get(LIST), page(200)),
         "list pods of node a: the answer is no PodList: 200 text/html, 58 bytes, begins \"<html> login at https://sso.example.com/…\""
     );
     let evict = with(Method::Post, &format!("{POD}/eviction"), json!({}));
     let said = unknown(&evict, page(404));
-    assert!(said.starts_with("evict pod shop/web-1: 404 without a Status of the API server: text/html, 58 bytes"), "{said}");
+    assert!(
+        said.starts_with("evict pod shop/web-1: 404 without a Status of the API server: text/html, 58 bytes"),
+        "{said}"
+    );
     // JSON may hold credentials: its fields are named and not shown.
     let token = json!({"access_token": "sEcReT", "expires_in": 3600});
     let said = unknown(&get(NODE), http(200, token));
     assert_eq!(said, "get node a: the answer is no Node: a JSON object with the fields access_token, expires_in");
     let cut = read(200, None, Some("application/json"), b"{\"token\": \"sEcReT");
     let said = unknown(&get(LEASE), cut);
-    assert!(said.starts_with("get lease kube-system/nodeferry: the answer is no Lease: 200 application/json"), "{said}");
+    assert!(
+        said.starts_with("get lease kube-system/nodeferry: the answer is no Lease: 200 application/json"),
+        "{said}"
+    );
     assert!(!said.contains("sEcReT"), "{said}");
-    let said = unknown(&get("/api/v1/pods?limit=5"), http(200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}})));
+    let said = unknown(
+        &get("/api/v1/pods?limit=5"),
+        http(200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}})),
+    );
     assert_eq!(said, "list pods: the answer is no PodList: it has no items");
 }
 
@@ -228,6 +238,10 @@ fn retry_after_is_heard_of_whoever_says_it() {
     let busy = read(429, Some(7_000), Some("text/plain"), b"Too many requests, please try again later.\n");
     let Answered::Unknown(u) = said(&get(POD), busy) else { panic!("an answer") };
     assert_eq!((u.retry_after_ms, u.foreign), (Some(7_000), true));
+    // But an hour is for people to wait.
+    let maintenance = read(503, Some(3_600_000), Some("text/html"), b"<html>");
+    let Answered::Unknown(u) = said(&get(POD), maintenance) else { panic!("an answer") };
+    assert_eq!(u.retry_after_ms, Some(30_000));
 }
 
 #[test]

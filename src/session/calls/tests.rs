@@ -86,7 +86,14 @@ impl Calls {
         nodes.iter().for_each(|n| mirror.apply(NODES, node(n)));
         mirror.renew().expect("read");
         let options = Options { execution, ..Options::default() };
-        Calls { mirror, options, known: BTreeSet::new(), demands: Vec::new(), looked: BTreeMap::new(), told: Vec::new() }
+        Calls {
+            mirror,
+            options,
+            known: BTreeSet::new(),
+            demands: Vec::new(),
+            looked: BTreeMap::new(),
+            told: Vec::new(),
+        }
     }
     fn with(&mut self, f: impl FnOnce(&mut Terms<'_>) -> Next) -> Next {
         let (mut notes, mut trouble, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
@@ -104,6 +111,7 @@ impl Calls {
             notes: &mut notes,
             trouble: &mut trouble,
             foreign: &mut foreign,
+            is_lied_to: false,
             lost_ms: 1000,
         });
         self.told.extend([notes, trouble, foreign].concat());
@@ -213,7 +221,8 @@ fn nothing_is_concluded_from_a_page() {
     let node = id("old-1");
     let taint = TaintText { key: "k".into(), value: String::new(), effect: "NoSchedule".into() };
     let list = At::Page(Listing::default(), false);
-    let lost = At::Lacking(Listing::default(), [Known { namespace: "d".into(), name: "a".into(), uid: "u-a".into() }].into());
+    let lost =
+        At::Lacking(Listing::default(), [Known { namespace: "d".into(), name: "a".into(), uid: "u-a".into() }].into());
     for (op, at) in [
         (Op::Evict { pod: pod_id.clone(), grace_ms: None }, At::Write),
         (Op::Delete { pod: pod_id.clone(), grace_ms: None }, At::Write),
@@ -276,7 +285,8 @@ fn a_nodes_list_that_lost_most_pods_is_read_twice() {
     let (_, at) = asks(c.begin(&op));
     let (path, at) = asks(c.answered(&op, at, list("9", &["f"])));
     assert!(path.contains("fieldSelector="), "it is read again: {path}");
-    let told = "list pods of node old-1: the list lacks 5 of 6 known pods; it is read a second time before it is believed";
+    let told =
+        "list pods of node old-1: the list lacks 5 of 6 known pods; it is read a second time before it is believed";
     assert_eq!(c.told, [told]);
     // The second time it is complete.
     let all = ["a", "b", "c", "d", "e", "f"];

@@ -72,7 +72,8 @@ pub struct Span {
     pub lie: Option<Lie>,
 }
 
-const PAGE: &str = "<!doctype html>\n<html><head><title>Sign in</title></head><body>Your session has expired.</body></html>";
+const PAGE: &str =
+    "<!doctype html>\n<html><head><title>Sign in</title></head><body>Your session has expired.</body></html>";
 const ALL: [Reach; 7] =
     [Reach::All, Reach::Reads, Reach::Writes, Reach::Lists, Reach::NodeLists, Reach::Objects, Reach::Watches];
 
@@ -158,9 +159,7 @@ impl Lie {
             Lie::Endless => answer::oversized(200, Some("application/json"), 256 << 20),
             Lie::Redirect => page(302),
             Lie::PageNotFound => page(404),
-            Lie::NoSuchPath => {
-                answer::read(404, None, Some("text/plain; charset=utf-8"), b"404 page not found\n")
-            }
+            Lie::NoSuchPath => answer::read(404, None, Some("text/plain; charset=utf-8"), b"404 page not found\n"),
             Lie::Denied(status) | Lie::Maintenance(status) => page(status),
             Lie::Page | Lie::Cut(_) | Lie::Garbled(_) | Lie::Mistyped | Lie::Emptied => page(200),
         }
@@ -169,7 +168,9 @@ impl Lie {
     /// What a watch that is answered so brings.
     pub fn watched(self, resource: &Resource) -> WatchEvent {
         let line = match self.untrue() {
-            Response::Http { body, .. } if self == Lie::OtherKind => json!({"type": "ADDED", "object": body}).to_string(),
+            Response::Http { body, .. } if self == Lie::OtherKind => {
+                json!({"type": "ADDED", "object": body}).to_string()
+            }
             Response::Http { body, .. } => body.to_string(),
             _ => PAGE.lines().next().unwrap_or_default().to_owned(),
         };
@@ -265,9 +266,9 @@ fn lied(luck: &mut Luck, request: &Request, lie: Option<Lie>) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Exchange;
     use crate::session::answer::{Answered, Wanted};
     use crate::session::api::{FOLLOWED, NODES, PODS};
-    use crate::session::Exchange;
     use crate::sim::api::status;
     use std::collections::BTreeSet;
 

@@ -117,6 +117,18 @@ impl Client {
             .unwrap_or_else(|_| serde_json::json!({"message": String::from_utf8_lossy(&text)}));
         Ok(Answer { code, retry_after, body })
     }
+    /// Hands a request on as it is, to a path of the server, and the answer back as it comes.
+    pub fn forward(&self, request: ureq::http::Request<Vec<u8>>) -> Result<ureq::http::Response<ureq::Body>> {
+        let (mut head, body) = request.into_parts();
+        head.uri = format!("{}{}", self.server, head.uri).parse()?;
+        let bare = body.is_empty();
+        let scoped = self.agent.configure_request(ureq::http::Request::from_parts(head, body));
+        let request = scoped.allow_non_standard_methods(true).build();
+        Ok(match bare {
+            true => self.agent.run(request.map(|_| ()))?,
+            false => self.agent.run(request)?,
+        })
+    }
     /// GET.
     pub fn get(&self, path: &str) -> Result<Answer> {
         self.send("GET", path, "", None)

@@ -91,7 +91,7 @@ fn evictions(executor: &Executor) -> usize {
 }
 
 /// Waits until the journal tells of so many evictions.
-fn evicted(executor: &Executor, running: &mut super::executor::Running, count: usize) -> Result<()> {
+pub fn evicted(executor: &Executor, running: &mut super::executor::Running, count: usize) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(90);
     while evictions(executor) < count {
         if running.has_ended()? || Instant::now() > until {
@@ -223,9 +223,15 @@ pub fn token(world: &World, _: u64) -> Result<Verdict> {
         executor.run(&RESUME)?.with(0)?;
         Ok(())
     })?;
-    cluster::add_nodes(client, pool(&old), &old)?;
-    world.turn();
+    renew(world, &old)?;
     Ok(verdict)
+}
+
+/// The old nodes are gone: as many of their names come, and the pods are on the other pool.
+pub fn renew(world: &World, old: &[String]) -> Result<()> {
+    cluster::add_nodes(&world.plane.client, pool(old), old)?;
+    world.turn();
+    Ok(())
 }
 
 /// Exit status of an execution that can be resumed.

@@ -9,6 +9,7 @@ mod executor;
 mod identity;
 mod judge;
 mod karpenter;
+mod liar;
 pub mod machines;
 mod reach;
 mod rogue;
@@ -62,6 +63,8 @@ const LANES: [Lane; 3] = [
             case("rogue", rogue::rogue),
             case("outage", cases::outage),
             case("token", cases::token),
+            case("lied to", liar::lied_to),
+            case("never told the truth", liar::never_told_the_truth),
             case("another cluster", cases::another_cluster),
             // The old pool is gone after it.
             timed("surge", cases::surge),
