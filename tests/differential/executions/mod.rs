@@ -5,6 +5,7 @@
 
 mod cases;
 mod cluster;
+mod cordons;
 mod executor;
 mod identity;
 mod judge;
@@ -61,6 +62,9 @@ const LANES: [Lane; 3] = [
             case("reached", reach::reached),
             case("rogue", rogue::rogue),
             case("outage", cases::outage),
+            case("cordons denied", cordons::denied),
+            case("uncordoned", cordons::uncordoned),
+            case("registered again", cordons::registered_again),
             case("token", cases::token),
             case("another cluster", cases::another_cluster),
             // The old pool is gone after it.
