@@ -4,6 +4,7 @@ use super::args::Output;
 use crate::live::driver::Observer;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};
+use crate::runner::is_left_reason;
 use crate::session::{Entry, Record};
 use crate::trace::{Event, EventKind, NodeRole, time::words};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -95,6 +96,9 @@ impl Teller {
             }
             EventKind::NodeReady => self.coming.remove(node).then(|| format!("new node {node} is ready")),
             EventKind::NodeDrained => Some(format!("node {node} is drained")),
+            EventKind::DrainFailed if event.reason.as_deref().is_some_and(is_left_reason) => {
+                Some(format!("node {node} does not count as replaced{because}"))
+            }
             EventKind::DrainFailed => Some(format!("node {node} could not be drained{because}")),
             EventKind::NodeWarning => Some(format!("node {node} {why}")),
             EventKind::NodeDeleted if is_old => Some(format!("node {node} is gone")),

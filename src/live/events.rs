@@ -4,6 +4,7 @@
 
 use super::client::Client;
 use super::clock;
+use crate::runner::is_left_reason;
 use crate::session::{Entry, Exchange, Method, Record};
 use crate::snapshot::time::format_rfc3339;
 use crate::trace::{Event, EventKind};
@@ -85,6 +86,9 @@ fn told(event: &Event) -> Option<Told> {
         }
         EventKind::NodeDrained => {
             of("NodeferryDrained", "Drain", false, format!("All that had to leave it has left{batch}"))
+        }
+        EventKind::DrainFailed if event.reason.as_deref().is_some_and(is_left_reason) => {
+            of("NodeferryDrainFailed", "Drain", true, format!("Does not count as replaced{batch}{why}"))
         }
         EventKind::DrainFailed => {
             of("NodeferryDrainFailed", "Drain", true, format!("Could not be drained{batch}{why}"))

@@ -140,3 +140,10 @@ fn a_plan_that_names_a_node_twice_is_refused() {
     let both = "in batch 1 and again in batch 2 (as node old-0 and as node old-2)";
     assert_eq!(uid, format!("the plan names the node of uid old-0 {both}: {advice}"));
 }
+
+#[test]
+fn a_node_that_is_selected_twice_is_one_node() {
+    let w = World::new(3, 0, &[("a", &[0])]);
+    let names = ["old-1", "old-0", "old-1"].map(str::to_owned);
+    assert_eq!(super::select(w.view(), &names, None), Ok(vec![NodeIdx(0), NodeIdx(1)]));
+}

@@ -184,6 +184,11 @@ impl Cx<'_> {
     }
 }
 
+/// Whether the reason of a trace's `drain_failed` says that a node is left to a person, be it after it was drained.
+pub fn is_left_reason(word: &str) -> bool {
+    ["CordonRefused", "CordonLost", "RegisteredAgain", "NotVerified", "WorkAgain"].contains(&word)
+}
+
 /// A condition as the trace's events call it.
 fn word(reason: Reason) -> &'static str {
     match reason {

@@ -96,6 +96,11 @@ impl Evictor {
         }
         self.left(node)
     }
+    /// Whether a node has pods that have to leave and are not planned: they came after the others.
+    pub fn has_news(cx: &Cx<'_>, node: N) -> bool {
+        let pods = cx.node(node).map(|index| cx.tables.pods_on(cx.view, index)).unwrap_or_default();
+        pods.iter().any(|p| moves(cx.view, *p) && !cx.tables.pod_of.contains_key(p))
+    }
     /// Pods of a node that are not gone.
     pub fn left(&self, node: N) -> u32 {
         self.left.get(&node).copied().unwrap_or(0)

@@ -113,6 +113,14 @@ impl Looks {
         self.nodes.push(Looked { n, step: Step::Node, since: None });
         cx.ask(Ask::LookNode(n));
     }
+    /// Whether a node is being looked at.
+    pub fn has(&self, n: N) -> bool {
+        self.nodes.iter().any(|l| l.n == n)
+    }
+    /// Looks at a node no more.
+    pub fn forget(&mut self, n: N) {
+        self.nodes.retain(|l| l.n != n);
+    }
     /// Whether none is left.
     pub fn is_over(&self) -> bool {
         self.nodes.is_empty()

@@ -25,6 +25,7 @@ pub mod surge;
 pub(crate) mod testing;
 pub mod whole;
 
+pub use cordons::is_left_reason;
 pub use gate::Waiting;
 pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};

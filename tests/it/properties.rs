@@ -56,6 +56,41 @@ fn groups(procedure: &str) -> Value {
     json!({"inline": {"groups": [group("ssd"), group("hdd")]}})
 }
 
+/// What somebody does to old nodes meanwhile, and an API that refuses cordons.
+fn meddling() -> impl Strategy<Value = Vec<Value>> {
+    let one = (select(vec!["uncordon", "node_registered_again", "cordon_refused"]), 0u32..10, 0i64..400_000);
+    proptest::collection::vec(one, 0..=5).prop_map(|all| {
+        let fault = |(fault, node, at): (&str, u32, i64)| {
+            let node = format!("old-{node:04}");
+            match fault {
+                "cordon_refused" => {
+                    json!({"fault": fault, "node": node, "window": {"from_ms": at / 4, "until_ms": at}})
+                }
+                _ => json!({"fault": fault, "node": node, "at_ms": at}),
+            }
+        };
+        all.into_iter().map(fault).collect()
+    })
+}
+
+/// Nodes of the plan (or others that bear their names) that take pods in the end, or have some that a migration moves.
+fn not_empty(planned: &Planned) -> Vec<String> {
+    let (c, s) = (planned.catalog(), &planned.run.state);
+    let moves = |p: &nodeferry::cluster::PodIdx| {
+        let spec = &c.specs[s.pods[*p].spec];
+        let stays = spec.owner.is_some_and(|o| {
+            matches!(c.owners[o].kind, nodeferry::cluster::OwnerKind::DaemonSet | nodeferry::cluster::OwnerKind::Node)
+        });
+        !stays && !spec.mirror && !s.pods[*p].phase.is_terminal()
+    };
+    let ids = planned.plan.intent.batches.iter().flatten();
+    let wrong = ids.filter(|id| {
+        let named = s.live_nodes().find(|n| s.node_name(c, *n) == id.name);
+        named.is_some_and(|n| !s.nodes[n].unschedulable || s.nodes[n].pods.iter().any(moves))
+    });
+    wrong.map(|id| id.name.clone()).collect()
+}
+
 /// A new request of a scenario; reading it again is part of what must repeat.
 fn request(scenario: &Value, replications: u32, threads: usize) -> Request {
     let scenario = Scenario::parse(&scenario.to_string(), Path::new("property.json")).expect("a scenario");
@@ -114,6 +149,15 @@ proptest! {
         prop_assert!(bytes(&first) == bytes(&planned(&scenario, 1, 1)), "two runs differ: {scenario}");
         let one = planned(&scenario, 4, 1);
         prop_assert!(bytes(&one) == bytes(&planned(&scenario, 4, 2)), "two threads differ from one: {scenario}");
+    }
+
+    #[test]
+    fn completed_means_that_every_node_is_gone_or_cordoned_and_empty(scenario in scenarios(), faults in meddling()) {
+        let mut scenario = scenario;
+        scenario["sim"] = json!({"faults": faults});
+        let done = planned(&scenario, 1, 1);
+        let left = not_empty(&done);
+        prop_assert!(done.forecast.outcome != "COMPLETED" || left.is_empty(), "{left:?} is not empty: {scenario}");
     }
 
     #[test]

@@ -9,7 +9,13 @@ use nodeferry::plan::{Intent, batches, select};
 use nodeferry::runner::StopMode;
 use nodeferry::scheduler::SchedulerConfig;
 use nodeferry::sim::autoscaler::AutoscalerOptions;
+<<<<<<< HEAD
 use nodeferry::sim::{GateOptions, SimOptions, SiteSpec};
+=======
+use nodeferry::sim::faults::{Fault, Window};
+use nodeferry::sim::world::{RunInput, World};
+use nodeferry::sim::{Delays, GateOptions, SimOptions};
+>>>>>>> proof
 use nodeferry::snapshot::Snapshot;
 use nodeferry::snapshot::generate::{GenerateParams, generate};
 use std::sync::Arc;
@@ -21,6 +27,7 @@ fn story(
     preset: SurgePreset,
     stop_at: Option<i64>,
     gates: Gates,
+    faults: Vec<Fault>,
     restarts: bool,
 ) -> Vec<String> {
     // Ocean launches nothing in the group that the nodes leave: the pool of the new nodes stands in for its groups.
@@ -57,10 +64,20 @@ fn story(
     let old_nodes: Vec<NodeIdx> = cut.iter().flatten().copied().collect();
     let intent = Arc::new(Intent::new(view, &cut, options.clone()));
     let packer = Arc::new(GroupPacker::new(view, &options));
+<<<<<<< HEAD
     let sim =
         SimOptions { gates: GateOptions { check_failures: 1, ..GateOptions::default() }, ..SimOptions::default() };
     let site = SiteSpec::new(
         cluster,
+=======
+    let runner = Runner::new(intent, view, packer).expect("the plan fits");
+    let gates = GateOptions { check_failures: 1, ..GateOptions::default() };
+    let sim = SimOptions { gates, faults, ..SimOptions::default() };
+    let mut world = World::new(RunInput {
+        delays: Arc::new(Delays::new(&sim.delays, &snapshot.delays)),
+        budgets: Arc::new(BudgetIndex::new(&catalog)),
+        runner: Some(runner),
+>>>>>>> proof
         old_nodes,
         sim,
         &snapshot.delays,
@@ -95,15 +112,58 @@ fn gates() -> Gates {
     Gates { check: Some(check), approval: Some(approval) }
 }
 
+<<<<<<< HEAD
 /// `stop_at` is in the middle of the procedure's run.
 fn same_end(procedure: ProcedureKind, preset: SurgePreset, stop_at: i64) {
     for (seed, stop_at, gates) in [(1, None, Gates::default()), (2, None, gates()), (3, Some(stop_at), gates())] {
         let run = |restarts| story(seed, procedure, preset, stop_at, gates.clone(), restarts);
+=======
+fn same_end(procedure: ProcedureKind, preset: SurgePreset) {
+    for (seed, stop_at, gates) in [(1, None, Gates::default()), (2, None, gates()), (3, Some(150_000), gates())] {
+        let run = |restarts| story(seed, procedure, preset, stop_at, gates.clone(), Vec::new(), restarts);
+>>>>>>> proof
         let (once, often) = (run(false), run(true));
         eprintln!("{procedure:?} {preset:?} seed {seed}: {} lines, {}", once.len(), once.last().map_or("", |l| l));
         let differs = once.iter().zip(&often).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
         assert_eq!(once.len(), often.len(), "seed {seed}");
+    }
+}
+
+/// Cordons are refused and taken back, once and twice, and a node is registered again under its name.
+fn meddling() -> Vec<Fault> {
+    let node = |n: u32| format!("old-000{n}");
+    let uncordon = |n, at_ms| Fault::Uncordon { node: node(n), at_ms };
+    let until = |until_ms| Window { from_ms: 0, until_ms };
+    vec![
+        Fault::CordonRefused { node: Some(node(0)), window: until(None), code: 422 },
+        Fault::CordonRefused { node: Some(node(1)), window: until(Some(9_000)), code: 403 },
+        uncordon(2, 12_000),
+        uncordon(2, 100_000),
+        uncordon(3, 90_000),
+        uncordon(3, 91_000),
+        Fault::NodeRegisteredAgain { node: node(4), at_ms: 150_000, after_ms: 5_000 },
+    ]
+}
+
+#[test]
+fn cordons_that_are_refused_and_taken_back() {
+    for (procedure, preset) in [
+        (ProcedureKind::KubectlDrain, SurgePreset::Aks),
+        (ProcedureKind::OceanAws, SurgePreset::Aks),
+        (ProcedureKind::Surge, SurgePreset::Aks),
+        (ProcedureKind::Surge, SurgePreset::Eks),
+    ] {
+        for (seed, stop_at) in [(1, None), (2, None), (3, Some(150_000))] {
+            let run = |restarts| story(seed, procedure, preset, stop_at, Gates::default(), meddling(), restarts);
+            let (once, often) = (run(false), run(true));
+            let differs = once.iter().zip(&often).find(|(a, b)| a != b);
+            assert_eq!(differs, None, "{procedure:?} {preset:?} seed {seed}");
+            assert_eq!(once.len(), often.len(), "{procedure:?} {preset:?} seed {seed}");
+            let told = |what: &str| once.iter().any(|l| l.contains("node_warning") && l.contains(what));
+            assert!(stop_at.is_some() || told("CordonRefused"), "{procedure:?} {preset:?} seed {seed}");
+            assert!(!once.last().is_some_and(|l| l.starts_with("Completed")), "{:?}", once.last());
+        }
     }
 }
 
@@ -128,6 +188,6 @@ fn surge_of_every_preset() {
 /// Seed 1 has stateful sets with volumes attached to old nodes: they are let go there, and the pods start elsewhere.
 #[test]
 fn volumes_follow_their_pods() {
-    let lines = story(1, ProcedureKind::KubectlDrain, SurgePreset::Aks, None, Gates::default(), false);
+    let lines = story(1, ProcedureKind::KubectlDrain, SurgePreset::Aks, None, Gates::default(), Vec::new(), false);
     assert!(lines.last().is_some_and(|l| l.starts_with("Completed")), "{:?}", lines.last());
 }

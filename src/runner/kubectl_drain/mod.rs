@@ -4,6 +4,10 @@
 //! node's pods at once through its own rate limiters and polling each until it is gone (kubectl v0.36.3
 //! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; KUBERNETES §4; what older versions do otherwise: [`KubectlVersion`]). What follows is ours: the batch ends when every
 //! workload it touched is whole again, or at a limit.
+//!
+//! kubectl evicts from nodes that it could not cordon, evicts a pod's successor wherever that runs, and never looks whether a
+//! node is empty when it has drained it. We do not (C): a node is not drained before it is cordoned, successors elsewhere are
+//! left alone, and drained nodes are looked at after kubectl has returned; one to which pods came is drained once more.
 
 mod filter;
 mod goroutines;

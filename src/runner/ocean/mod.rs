@@ -149,6 +149,7 @@ impl Ocean {
     fn drop_left(&mut self, cx: &mut Cx<'_>) {
         for n in self.nodes.iter().copied().filter(|n| cx.is_left(*n)).collect::<Vec<_>>() {
             self.evictor.cancel(cx, Some(n));
+            self.looks.forget(n);
             self.nodes.retain(|m| *m != n);
             self.again.retain(|a| a.1 != Ask::Cordon(n));
         }
@@ -224,12 +225,21 @@ impl Ocean {
             self.evictor.plan(cx, n, spread);
         }
     }
-    /// Settles the nodes that are empty; pods that arrived meanwhile (they tolerate the cordon) have to go too.
+    /// Settles the nodes that are empty; pods that arrived meanwhile (they tolerate the cordon) have to go too, if it is
+    /// the same node that they are on.
     fn settle_drained(&mut self, cx: &mut Cx<'_>) {
-        let is_empty = |n: &N| self.evictor.left(*n) == 0 && cx.is_closed(*n);
+        for (n, found) in self.looks.step(cx) {
+            match found {
+                Found::Pods(_) | Found::Going(_) => drop(self.evictor.plan(cx, n, 0)),
+                found => drop(cx.believe(n, found)),
+            }
+        }
+        self.drop_left(cx);
+        let is_empty = |n: &N| self.evictor.left(*n) == 0 && cx.is_closed(*n) && !self.looks.has(*n);
         let empty: Vec<N> = self.nodes.iter().copied().filter(is_empty).collect();
         for n in empty {
-            if self.evictor.plan(cx, n, 0) > 0 {
+            if Evictor::has_news(cx, n) {
+                self.looks.add(cx, n);
                 continue;
             }
             self.nodes.retain(|m| *m != n);
@@ -244,6 +254,7 @@ impl Ocean {
     fn give_up(&mut self, cx: &mut Cx<'_>, stopping: bool) {
         for n in std::mem::take(&mut self.nodes) {
             self.evictor.cancel(cx, Some(n));
+            self.looks.forget(n);
             let (pods, refused) = self.evictor.remaining(cx, n);
             let why = pods.join("; ");
             if stopping {

@@ -120,6 +120,9 @@ impl Surge {
                 cx.settle(n, Fate::Retired, "the node was gone before its turn");
                 continue;
             };
+            if cx.is_left(n) {
+                continue;
+            }
             let state = &cx.view.state.nodes[node];
             let matched = cx.packer.match_node(cx.view, node, &[]);
             let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
@@ -241,9 +244,12 @@ impl Surge {
     }
     fn emptied(&mut self, cx: &mut Cx<'_>, k: usize) {
         let n = self.olds[k].n;
-        // Pods that arrived meanwhile have to go too, and none may arrive any more.
-        if !cx.is_closed(n) || self.evictor.plan(cx, n, 0) > 0 {
+        // Pods that arrived meanwhile have to go too, if it is the same node that they are on; and none may arrive any more.
+        if !cx.is_closed(n) || self.looks.has(n) {
             return;
+        }
+        if Evictor::has_news(cx, n) {
+            return self.looks.add(cx, n);
         }
         cx.settle(n, Fate::Drained, "");
         let Some(node) = cx.node(n) else { return self.finish(cx, k, Fate::Retired, "") };
@@ -300,6 +306,10 @@ impl Surge {
         for (n, found) in self.looks.step(cx) {
             let Some(k) = self.olds.iter().position(|o| o.n == n) else { continue };
             match found {
+                Found::Pods(_) | Found::Going(_) if matches!(self.olds[k].step, Step::Draining { .. }) => {
+                    self.evictor.plan(cx, n, 0);
+                }
+                found if self.olds[k].step != Step::Looking => drop(cx.believe(n, found)),
                 Found::Pods(pods) if !self.stopped && !self.again_drained.contains(&n) => {
                     let text = format!("is drained once more; pods came after it had been drained: {}", some(&pods));
                     cx.warn(n, Reason::PodsLeft, text);
@@ -320,6 +330,7 @@ impl Surge {
         for k in self.active.clone() {
             if cx.is_left(self.olds[k].n) && !matches!(self.olds[k].step, Step::Retiring | Step::Looking) {
                 self.evictor.cancel(cx, Some(self.olds[k].n));
+                self.looks.forget(self.olds[k].n);
                 self.again.retain(|a| a.1 != Ask::Cordon(self.olds[k].n));
                 self.finish(cx, k, Fate::Failed, "");
             }
@@ -373,6 +384,7 @@ impl Surge {
             let o = &mut self.olds[k];
             if matches!(o.step, Step::Cordoning | Step::Draining { .. }) {
                 o.step = Step::Waiting;
+                self.looks.forget(o.n);
                 cx.settle(o.n, Fate::Waiting, "");
                 self.active.retain(|a| *a != k);
             }

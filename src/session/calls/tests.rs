@@ -356,3 +356,104 @@ fn a_node_is_deleted_only_as_it_was_when_its_pods_were_listed() {
     assert_eq!(c.answered(&retire, at.clone(), is(other)), Next::Done(Answer::Accepted), "another bears its name");
     assert_eq!(c.answered(&retire, at, http(404, "")), Next::Done(Answer::Accepted));
 }
+
+fn status(code: u16, reason: &str, message: &str) -> Response {
+    let body = json!({"kind": "Status", "status": "Failure", "reason": reason, "code": code, "message": message});
+    Response::Http { status: code, retry_after_ms: None, body }
+}
+
+/// What apiserver v0.36.3 says of a denied cordon: a ValidatingAdmissionPolicy without and with a reason of its own, a webhook, RBAC.
+const DENIED: [(u16, &str, &str); 5] = [
+    (422, "Invalid", "nodes \"old-1\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no"),
+    (
+        403,
+        "Forbidden",
+        "nodes \"old-1\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+    ),
+    (
+        401,
+        "Unauthorized",
+        "nodes \"old-1\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+    ),
+    (400, "BadRequest", "admission webhook \"w.example.com\" denied the request: no"),
+    (
+        403,
+        "Forbidden",
+        "nodes \"old-1\" is forbidden: User \"ferry\" cannot patch resource \"nodes\" in API group \"\" at the cluster scope",
+    ),
+];
+
+#[test]
+fn a_denied_cordon_is_refused_and_a_conflict_is_looked_into() {
+    let cordon = Op::Cordon { node: id("old-1"), on: true };
+    for (code, reason, message) in DENIED {
+        let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
+        let Next::Done(Answer::Refused { code: is, message: told, .. }) =
+            c.answered(&cordon, At::Write, status(code, reason, message))
+        else {
+            panic!("{code} {message} is no refusal")
+        };
+        assert_eq!((is, told.as_str()), (code, message));
+    }
+    let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
+    let modified =
+        status(409, "Conflict", "Operation cannot be fulfilled on nodes \"old-1\": the object has been modified");
+    assert!(matches!(c.answered(&cordon, At::Write, modified), Next::Ask(Request::Api(_), At::Reread)));
+    // The uid is part of the patch: of another node it cannot be set.
+    let mut other =
+        status(422, "Invalid", "Node \"old-1\" is invalid: metadata.uid: Invalid value: \"1\": field is immutable");
+    if let Response::Http { body, .. } = &mut other {
+        body["details"] = json!({"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]});
+    }
+    assert!(matches!(c.answered(&cordon, At::Write, other), Next::Ask(Request::Api(_), At::Reread)));
+    assert!(DENIED[..4].iter().all(|d| is_denied(&json!({"message": d.2}))));
+    assert!(!is_denied(&json!({"message": "Unauthorized"})));
+}
+
+#[test]
+fn a_look_at_a_node_tells_itself_from_another_that_bears_its_name() {
+    let find = Op::FindNode { node: id("old-1") };
+    assert!(find.only_reads());
+    let is = |body: Value| Response::Http { status: 200, retry_after_ms: None, body };
+    let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
+    let Next::Ask(Request::Api(get), At::Reread) = c.begin(&find) else { panic!("it is asked for") };
+    assert_eq!((get.method, get.path.as_str()), (Method::Get, "/api/v1/nodes/old-1"));
+    assert_eq!(c.answered(&find, At::Reread, is(node("old-1"))), Next::Done(Answer::Accepted));
+    let mut other = node("old-1");
+    other["metadata"]["uid"] = json!("another");
+    other["metadata"]["resourceVersion"] = json!("9");
+    assert_eq!(c.answered(&find, At::Reread, is(other)), Next::Done(Answer::UidChanged));
+    assert_eq!(
+        c.mirror.object(NODES, "", "old-1").map(uid),
+        Some("another"),
+        "the view has it when the answer is heard"
+    );
+    // What bears the name of a node that is gone is not given back in its place.
+    assert_eq!(c.begin(&retire()), Next::Done(Answer::Gone));
+    let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
+    assert_eq!(c.answered(&find, At::Reread, http(404, "")), Next::Done(Answer::Gone));
+    assert_eq!(c.mirror.object(NODES, "", "old-1"), None);
+}
+
+#[test]
+fn a_nodeclaim_is_known_by_its_instance() {
+    let claim = |name: &str, provider: &str| {
+        let mut claim = json!({"metadata": {"name": name, "uid": name}, "status": {"nodeName": "old-1"}});
+        if !provider.is_empty() {
+            claim["status"]["providerID"] = json!(provider);
+        }
+        claim
+    };
+    let of = |mine: &str, claims: Vec<Value>| {
+        let op = Op::Retire { node: id("old-1"), group: None, provider_id: mine.into() };
+        let list = Response::Http { status: 200, retry_after_ms: None, body: json!({"items": claims}) };
+        match Calls::new(ExecutionOptions::default(), &["old-1"]).answered(&op, At::Claims, list) {
+            Next::Ask(Request::Api(delete), _) => delete.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(of("aws:///1", vec![claim("another", "aws:///2"), claim("mine", "aws:///1")]), "mine");
+    assert!(of("aws:///1", vec![claim("another", "aws:///2")]).contains("no NodeClaim belongs to this node"));
+    assert_eq!(of("aws:///1", vec![claim("named", "")]), "named");
+    assert_eq!(of("", vec![claim("named", "aws:///2")]), "named");
+}

@@ -34,6 +34,9 @@ impl fmt::Display for Broken {
     }
 }
 
+/// That a node was registered again is not known to us for so long, at most: the watch may be away.
+const UNKNOWN_MS: Ms = 300_000;
+
 /// More than so many are not kept.
 const MOST: usize = 10;
 
@@ -110,6 +113,10 @@ impl Judge {
             evictions: 0,
             broken: Vec::new(),
         }
+    }
+    /// Whether anything was announced that changes the cluster.
+    pub fn has_begun(&self) -> bool {
+        !self.announced.is_empty()
     }
     /// Notes that a rule was broken.
     pub fn note(&mut self, t_ms: Ms, rule: &'static str, text: impl Into<String>) {
@@ -244,7 +251,16 @@ impl Judge {
         if by_name {
             self.note(now, "uid-precondition", format!("the eviction of {name} names no uid"));
         }
-        let node = s.pods[pod].node.filter(|n| self.old.contains(n));
+        let (on, node) = (s.pods[pod].node, s.pods[pod].node.filter(|n| self.old.contains(n)));
+        // One that bears the name of an old node is not it. Pods name their nodes by name only: as long as nobody has shown us
+        // that it is another, we cannot know.
+        if let Some(on) = on.filter(|_| node.is_none())
+            && let Some(t) = self.truth.get(s.node_name(c, on))
+            && now < s.nodes[on].created + UNKNOWN_MS
+            && t.node_shown.is_none_or(|at| at < s.nodes[on].created)
+        {
+            return;
+        }
         match node {
             None => self.note(now, "old-nodes-only", format!("{name} is not on a node that is to be emptied")),
             Some(node) if !self.taints && !self.cordoned_at.contains_key(&node) => {

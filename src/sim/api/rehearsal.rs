@@ -788,6 +788,8 @@ impl<'s> Rehearsal<'s> {
             Nature::Uncordon(luck) => self.cordon(self.some_node(luck), false),
             Nature::UncordonOld(luck) => self.cordon(self.some_old_node(luck), false),
             Nature::DenyCordons(..) => {}
+            // Before anything was done, a plan whose nodes are others is refused, and nothing is rehearsed.
+            Nature::RegisterAgain(..) if !self.judge.has_begun() => {}
             Nature::RegisterAgain(luck, after_ms) => {
                 let Some(node) = self.some_old_node(luck) else { return };
                 self.server.edit(|w| w.register_again(node, after_ms));

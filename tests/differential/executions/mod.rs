@@ -5,6 +5,7 @@
 
 mod cases;
 mod cluster;
+mod cordons;
 mod executor;
 mod identity;
 mod judge;
@@ -62,6 +63,9 @@ const LANES: [Lane; 3] = [
             case("reached", reach::reached),
             case("rogue", rogue::rogue),
             case("outage", cases::outage),
+            case("cordons denied", cordons::denied),
+            case("uncordoned", cordons::uncordoned),
+            case("registered again", cordons::registered_again),
             case("token", cases::token),
             case("lied to", liar::lied_to),
             case("never told the truth", liar::never_told_the_truth),

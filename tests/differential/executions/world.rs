@@ -163,10 +163,21 @@ impl World {
         promise: &Promise,
         done: impl FnOnce(&mut Verdict) -> Result<()>,
     ) -> Result<Verdict> {
+        self.judged_of(old, old, promise, done)
+    }
+    /// The same where some of the nodes that may be touched are promised nothing.
+    pub fn judged_of(
+        &self,
+        touched: &[String],
+        old: &[String],
+        promise: &Promise,
+        done: impl FnOnce(&mut Verdict) -> Result<()>,
+    ) -> Result<Verdict> {
         let client = &self.plane.client;
+        let touched: BTreeSet<String> = touched.iter().cloned().collect();
         let old: BTreeSet<String> = old.iter().cloned().collect();
         let none = BTreeSet::new();
-        let touched = if matches!(promise, Promise::Untouched) { &none } else { &old };
+        let touched = if matches!(promise, Promise::Untouched) { &none } else { &touched };
         let may_go = if matches!(promise, Promise::Gone) { &old } else { &none };
         let wanted = judge::wanted(client)?;
         let mut verdict = Verdict::default();
