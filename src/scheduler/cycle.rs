@@ -1,7 +1,7 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
 use super::batch::Batch;
-use super::class::{Class, Classes, Lookup, Resolved, Sight, is_refused, refuses};
+use super::class::{Class, Classes, Resolved, Sight, is_refused, refuses};
 use super::config::{Batching, Profile, SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Verdict};
 use super::index::Index;
@@ -14,7 +14,7 @@ use super::plugins::{
     balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
 };
 use super::plugins::{
-    node_volume_limits::NodeVolumeLimits, volume_binding::VolumeBinding, volume_restrictions::VolumeRestrictions,
+    node_volume_limits::NodeVolumeLimits, node_volume_limits::UsedVolumes, volume_binding::VolumeBinding, volume_restrictions::VolumeRestrictions,
     volume_zone::VolumeZone,
 };
 use super::tie::preorder_first;
@@ -86,20 +86,26 @@ impl Volumes {
         Some(answer)
     }
     /// One plugin's Filter; those that skipped the pod let it pass.
-    fn filter_one(&self, plugin: PluginId, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+    fn filter_one(
+        &self,
+        plugin: PluginId,
+        view: PodView<'_>,
+        node: NodeIdx,
+        used: &UsedVolumes,
+    ) -> Result<(), Rejection> {
         match plugin {
             _ if !self.runs.contains(plugin) => Ok(()),
             PluginId::VolumeRestrictions => self.restrictions.filter(view, node),
-            PluginId::NodeVolumeLimits => self.limits.filter(view, node),
+            PluginId::NodeVolumeLimits => self.limits.within(view, node, used.on(node)),
             PluginId::VolumeBinding => self.binding.filter(view, node),
             PluginId::VolumeZone => self.zone.filter(view, node),
             _ => Ok(()),
         }
     }
     /// All that the profile runs.
-    fn admits(&self, view: PodView<'_>, node: NodeIdx) -> bool {
+    fn admits(&self, view: PodView<'_>, node: NodeIdx, used: &UsedVolumes) -> bool {
         let asked = self.runs.and(VOLUME_PLUGINS);
-        asked.iter().all(|p| !view.config.filters(p) || self.filter_one(p, view, node).is_ok())
+        asked.iter().all(|p| !view.config.filters(p) || self.filter_one(p, view, node, used).is_ok())
     }
 }
 
@@ -295,6 +301,10 @@ impl Scheduler {
         let class = &mut self.classes.all[id];
         let ident = &self.index.idents.all[class.ident as usize];
         class.terms.catch_up(&self.index.carriers, ident, config, &catalog.names);
+        if let Some(parts) = &class.parts {
+            let shape = &catalog.shapes[class.shape.at()];
+            self.classes.statics.catch_up(sight, &self.index, shape, parts.fixed);
+        }
         id
     }
     /// The class's last failure, if nothing has changed since that could lift it.
@@ -466,7 +476,7 @@ impl Scheduler {
             PluginId::PodTopologySpread => pts::rejection(spread, node),
             PluginId::InterPodAffinity => affinity.rejection(node),
             _ if VOLUME_PLUGINS.contains(*plugin) => match class.has_volumes {
-                true => self.volumes.filter_one(*plugin, view, node).err(),
+                true => self.volumes.filter_one(*plugin, view, node, &self.index.used_volumes).err(),
                 false => None,
             },
             _ => refuses(sight, *plugin, shape, node).then(|| local_rejection(sight, *plugin, class, node)),
@@ -562,43 +572,45 @@ impl Scheduler {
         if nodes.is_empty() {
             return 0;
         }
-        let mut columns = std::mem::take(&mut self.classes.all[id].columns);
+        let mut tables = std::mem::take(&mut self.classes.tables);
         let class = &self.classes.all[id];
         let sight = self.sight(catalog, state, class.profile);
         let shape = &catalog.shapes[class.shape.at()];
         let enough = sight.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
-        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty();
+        let ports = class.parts.is_some_and(|p| p.ports);
+        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty() && !ports;
         let view = PodView { catalog, state, config: sight.config, pod };
-        // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
-        let mut lookup = class
-            .named
-            .is_none()
-            .then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
+        let parts = class.parts.as_ref();
+        let statics = &self.classes.statics;
+        let (tolerating, selected) = (parts.map(|p| statics.tolerating(p.fixed)), parts.and_then(|p| statics.selected(p.fixed)));
+        let mut room = parts.map(|p| tables.open(sight, &self.index, shape, p.balance, p.asked));
         let mut at = self.next_start % nodes.len();
         let mut looked = 0;
         while looked < nodes.len() {
             let node = nodes[at];
             at = if at + 1 == nodes.len() { 0 } else { at + 1 };
-            let cell = lookup.as_mut().map(|lookup| lookup.cell(node));
-            let locally = match &cell {
-                Some(cell) => !cell.refused,
-                None => !is_refused(sight, shape, node),
+            let score = match (&mut room, tolerating) {
+                (Some(room), Some(tolerating)) => {
+                    let admitted = tolerating.admitted.has(node) && selected.is_none_or(|s| s.has(node));
+                    if admitted { room.score(node) } else { None }
+                }
+                _ => (!is_refused(sight, shape, node)).then_some(0),
             };
-            let fits = locally && (alone || self.fits(node, class, view, &spread, &affinity, overlay));
-            if fits {
+            if let Some(score) = score
+                && (alone || self.fits(node, class, view, &spread, &affinity, overlay))
+                && (!ports || !refuses(sight, PluginId::NodePorts, shape, node))
+            {
                 if feasible.len() == enough {
                     break;
                 }
                 feasible.push(node);
-                if let Some(cell) = cell {
-                    totals.push(cell.absolute);
-                    *any_taints |= cell.taints > 0;
-                }
+                totals.push(score);
+                *any_taints |= tolerating.is_some_and(|t| t.soft(node) > 0);
             }
             looked += 1;
         }
-        self.classes.all[id].columns = columns;
+        self.classes.tables = tables;
         looked
     }
     /// What volumes, other nodes' pods and nominated pods say of a node that would do for itself.
@@ -614,7 +626,7 @@ impl Scheduler {
         match overlay.iter().find(|o| o.0 == node) {
             Some((_, verdict)) => verdict.is_none(),
             None => {
-                (!class.has_volumes || self.volumes.admits(view, node))
+                (!class.has_volumes || self.volumes.admits(view, node, &self.index.used_volumes))
                     && spread.iter().all(|c| c.objection(node).is_none())
                     && affinity.admits(node)
             }
@@ -677,7 +689,9 @@ impl Scheduler {
     /// Adds to what the scan left in the totals; what is the same for all nodes is left to the end.
     fn total(&self, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, any_taints, column, spread } = scratch;
-        let (columns, index, config) = (&class.columns, &self.index, &*self.profiles[class.profile]);
+        let Some(parts) = class.parts.map(|p| p.fixed) else { return };
+        let (statics, index, config) = (&self.classes.statics, &self.index, &*self.profiles[class.profile]);
+        let (preferred, images) = (statics.preferred(parts), statics.images(parts));
         let mut add = |weight: i64, column: &[i64]| {
             totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score)
         };
@@ -690,21 +704,28 @@ impl Scheduler {
                 }
                 PluginId::TaintToleration => {
                     column.clear();
-                    column.extend(feasible.iter().map(|n| i64::from(columns.cell(*n).taints)));
+                    let tolerating = statics.tolerating(parts);
+                    column.extend(feasible.iter().map(|n| i64::from(tolerating.soft(*n))));
                     by_highest(column, true);
                     true
                 }
-                PluginId::NodeAffinity if columns.has_preferred() => {
-                    column.clear();
-                    column.extend(feasible.iter().map(|n| columns.preferred(*n)));
-                    by_highest(column, false);
-                    true
-                }
-                PluginId::ImageLocality if !columns.images.is_empty() => {
-                    column.clear();
-                    column.extend(feasible.iter().map(|n| columns.images.get(n.at()).copied().unwrap_or(0)));
-                    true
-                }
+                PluginId::NodeAffinity => match preferred {
+                    Some(weights) => {
+                        column.clear();
+                        column.extend(feasible.iter().map(|n| i64::from(weights[n.at()])));
+                        by_highest(column, false);
+                        true
+                    }
+                    None => false,
+                },
+                PluginId::ImageLocality => match images {
+                    Some(scores) => {
+                        column.clear();
+                        column.extend(feasible.iter().map(|n| i64::from(scores.get(n.at()))));
+                        true
+                    }
+                    None => false,
+                },
                 PluginId::PodTopologySpread => {
                     pts::score(&class.rows, &index.counts, &index.topology, feasible, spread, column)
                 }
@@ -768,13 +789,12 @@ impl Scheduler {
             PluginId::NodeResourcesFit => {
                 fill(&|n| node_resources_fit::score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
             }
-            PluginId::NodeResourcesBalancedAllocation if class.balances(sight, shape) => {
+            PluginId::NodeResourcesBalancedAllocation if Class::balances(sight, shape) => {
                 fill(&|n| balanced_allocation::score(shape, sight.resolved, n, node(n), sight.state));
             }
             PluginId::ImageLocality => {
-                let mut images = Vec::new();
-                index.images.column(shape, sight.resolved.rules, sight.state.nodes.len(), &mut images);
-                fill(&|n| images.get(n.at()).copied().unwrap_or(0));
+                let images = index.images.scores(shape, sight.resolved.rules);
+                fill(&|n| i64::from(images.get(n.at())));
             }
             PluginId::PodTopologySpread => {
                 return pts::score(&class.rows, &index.counts, &index.topology, feasible, scratch, out);

@@ -1,13 +1,15 @@
 //! PodTopologySpread: how evenly pods lie over domains (P/podtopologyspread).
 
 use crate::cluster::{
-    Catalog, Idx, NodeIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint, State, Sym,
+    Catalog, Idx, NodeIdx, NsIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint, State, Sym,
     WhenUnsatisfiable,
 };
 use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, domain_at};
 use crate::scheduler::ident::Idents;
+use crate::scheduler::tally::Tally;
 use crate::scheduler::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, Profile, Rejection};
+use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 /// Words for too large a skew.
@@ -24,7 +26,8 @@ pub struct Row {
     /// 1 if the pod counts for itself.
     own: i64,
     min_domains: i64,
-    counter: u32,
+    /// None for a soft constraint by host.
+    counter: Option<u32>,
     matcher: u32,
 }
 
@@ -56,7 +59,13 @@ pub struct Compiler<'a> {
 }
 
 /// The constraints that hold for pods without their own: the profile's, with the selector of the pod's services and owner.
-pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) -> Vec<SpreadConstraint> {
+/// `services` are those of its namespace that may select it.
+pub fn default_constraints(
+    catalog: &Catalog,
+    services: Vec<usize>,
+    config: &Profile,
+    spec: &PodSpec,
+) -> Vec<SpreadConstraint> {
     let make = |max_skew, topology_key, when, selector: &Selector| SpreadConstraint {
         max_skew,
         topology_key,
@@ -66,7 +75,7 @@ pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) 
         honor_node_affinity: true,
         honor_node_taints: false,
     };
-    let Some(selector) = default_selector(catalog, spec) else { return Vec::new() };
+    let Some(selector) = default_selector(catalog, services, spec) else { return Vec::new() };
     let soft = WhenUnsatisfiable::ScheduleAnyway;
     match &config.default_spread {
         DefaultSpread::System => {
@@ -86,12 +95,40 @@ pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) 
     }
 }
 
+/// Services by a label that they select pods by.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceIndex {
+    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<usize>>,
+    /// Those that select all pods of their namespace.
+    all: FxHashMap<NsIdx, Vec<usize>>,
+    read: usize,
+}
+
+impl ServiceIndex {
+    /// Services that may select a pod, in the catalogue's order.
+    pub fn candidates(&mut self, catalog: &Catalog, spec: &PodSpec) -> Vec<usize> {
+        for (i, service) in catalog.services.iter().enumerate().skip(self.read) {
+            let Some(selector) = &service.selector else { continue };
+            match selector.iter().next() {
+                Some((key, value)) => self.by_label.entry((service.namespace, key, value)).or_default().push(i),
+                None => self.all.entry(service.namespace).or_default().push(i),
+            }
+        }
+        self.read = catalog.services.len();
+        let namespace = spec.namespace;
+        let lists = spec.labels.iter().filter_map(|(key, value)| self.by_label.get(&(namespace, key, value)));
+        let mut out: Vec<usize> = lists.chain(self.all.get(&namespace)).flatten().copied().collect();
+        out.sort_unstable();
+        out
+    }
+}
+
 /// P/helper/spread.go `DefaultSelector`; None if it has no requirement.
-fn default_selector(catalog: &Catalog, spec: &PodSpec) -> Option<Selector> {
+fn default_selector(catalog: &Catalog, services: Vec<usize>, spec: &PodSpec) -> Option<Selector> {
     let equals = |(key, value)| Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
     let mut requirements: Vec<Requirement> = Vec::new();
-    for service in catalog.services.iter().filter(|s| s.namespace == spec.namespace) {
-        if let Some(selector) = &service.selector
+    for service in services {
+        if let Some(selector) = &catalog.services[service].selector
             && selector.iter().all(|(k, v)| spec.labels.get(k) == Some(v))
         {
             requirements.extend(selector.iter().map(equals));
@@ -143,10 +180,14 @@ impl Compiler<'_> {
                 constraint.honor_node_taints,
                 required.clone(),
             );
-            let counter = self.counts.counter_of(matcher, key, policy, self.topology, self.state, names);
+            let is_hostname = constraint.topology_key == self.catalog.known.hostname;
+            // A soft constraint by host is scored by node, whatever nodes are eligible.
+            let counted = !(is_hostname && constraint.when == WhenUnsatisfiable::ScheduleAnyway);
+            let counter =
+                counted.then(|| self.counts.counter_of(matcher, key, policy, self.topology, self.state, names));
             rows.push(Row {
                 key,
-                is_hostname: constraint.topology_key == self.catalog.known.hostname,
+                is_hostname,
                 max_skew: constraint.max_skew,
                 own,
                 min_domains: constraint.min_domains,
@@ -161,7 +202,7 @@ impl Compiler<'_> {
 /// A hard constraint made ready for one cycle.
 pub struct HardCheck<'a> {
     of: &'a [u32],
-    counts: &'a [u32],
+    counts: &'a Tally,
     /// Most pods a domain may have.
     limit: i64,
 }
@@ -172,7 +213,7 @@ impl HardCheck<'_> {
         match domain_at(self.of, node) {
             None => Some(false),
             Some(domain) => {
-                let count = self.counts.get(domain).copied().unwrap_or(0);
+                let count = self.counts.get(domain);
                 (i64::from(count) > self.limit).then_some(true)
             }
         }
@@ -182,11 +223,13 @@ impl HardCheck<'_> {
 /// Hard constraints made ready for one cycle.
 pub fn checks<'a>(rows: &Rows, counts: &'a Counts, topology: &'a Topology) -> Vec<HardCheck<'a>> {
     let ready = |row: &Row| {
-        let counter = counts.counter(row.counter);
-        let least = if (counter.domains as i64) < row.min_domains { 0 } else { i64::from(counter.min()) };
-        HardCheck { of: &topology.domains(row.key).of, counts: &counter.counts, limit: row.max_skew - row.own + least }
+        let counter = counts.counter(row.counter?);
+        let domains = counts.domains(counter) as i64;
+        let least = if domains < row.min_domains { 0 } else { i64::from(counts.least(counter)) };
+        let of = &topology.domains(row.key).of;
+        Some(HardCheck { of, counts: &counter.counts, limit: row.max_skew - row.own + least })
     };
-    rows.hard.iter().map(ready).collect()
+    rows.hard.iter().filter_map(ready).collect()
 }
 
 /// Why a node is refused, if it is.
@@ -237,10 +280,10 @@ pub fn score(
         };
         ready.push(Ready {
             of: &domains.of,
-            by_node: row.is_hostname,
-            counts: match row.is_hostname {
-                true => &counts.matcher(row.matcher).nodes,
-                false => &counts.counter(row.counter).counts,
+            by_node: row.counter.is_none(),
+            counts: match row.counter {
+                None => &counts.matcher(row.matcher).nodes,
+                Some(counter) => &counts.counter(counter).counts,
             },
             weight: libm::log((size + 2) as f64),
             base: (row.max_skew - 1) as f64,
@@ -260,7 +303,7 @@ pub fn score(
 struct Ready<'a> {
     of: &'a [u32],
     by_node: bool,
-    counts: &'a [u32],
+    counts: &'a Tally,
     weight: f64,
     base: f64,
 }
@@ -271,7 +314,7 @@ impl Ready<'_> {
     fn part(&self, node: NodeIdx) -> f64 {
         let Some(domain) = domain_at(self.of, node) else { return 0.0 };
         let at = if self.by_node { node.at() } else { domain };
-        f64::from(self.counts.get(at).copied().unwrap_or(0)) * self.weight + self.base
+        f64::from(self.counts.get(at)) * self.weight + self.base
     }
 }
 
