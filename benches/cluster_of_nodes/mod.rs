@@ -306,8 +306,7 @@ impl World {
             let Some(failure) = decision.failure().cloned() else { continue };
             let profile = self.scheduler.profile(&self.catalog, &self.state, pod).clone();
             let (check, state) = (&mut self.scheduler, &mut self.state);
-            let preemption =
-                self.preemptor.preempt(check, &profile, &self.catalog, state, pod, &failure, &mut |_| 0);
+            let preemption = self.preemptor.preempt(check, &profile, &self.catalog, state, pod, &failure, &mut |_| 0);
             words += failure.message(&self.catalog, &preemption.post_filter(&profile, &self.catalog, &failure)).len();
             self.forget();
         }

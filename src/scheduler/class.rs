@@ -46,8 +46,21 @@ pub struct Class {
     pub terms: Terms,
     /// What decides by the node alone; None for a class that names its nodes: they are few, and such classes many.
     pub parts: Option<ClassParts>,
-    /// Its last failure, with the index's generation and how many nodes were looked at.
-    pub failed: Option<(u64, usize, Arc<Failure>)>,
+    /// Its last failure.
+    pub failed: Option<Failed>,
+}
+
+/// The last failure of a class.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// The index's generation that it is of.
+    pub generation: u64,
+    /// How many nodes were looked at.
+    pub looked: usize,
+    /// Why.
+    pub failure: Arc<Failure>,
+    /// Up to which touch of a node it is known; None if it held for one pod or one moment only.
+    pub touches: Option<u64>,
 }
 
 /// What a class shares with others that ask the same of a node.
@@ -175,7 +188,7 @@ impl Classes {
         let named = node_affinity::named_nodes(shape.node_affinity.as_ref());
         let parts = named.is_none().then(|| ClassParts {
             fixed: self.statics.parts(sight, shape),
-            asked: self.tables.place(sight.profile, shape),
+            asked: self.tables.place(sight, shape, Class::balances(sight, shape)),
             balance: Class::balances(sight, shape),
             ports: sight.config.filters(PluginId::NodePorts) && !shape.host_ports.is_empty(),
         });

@@ -4,7 +4,8 @@ use super::ident::{Ident, Idents};
 use super::tally::Tally;
 use super::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::cluster::{
-    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, State, Sym, Toleration,
+    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, State, Sym,
+    Toleration,
 };
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -305,15 +306,8 @@ impl Counts {
             return *known;
         }
         let id = self.counters.len() as u32;
-        let mut counter = Counter {
-            key,
-            group,
-            counts: Tally::default(),
-            histogram: Vec::new(),
-            lowest: 0,
-            held: 0,
-            total: 0,
-        };
+        let mut counter =
+            Counter { key, group, counts: Tally::default(), histogram: Vec::new(), lowest: 0, held: 0, total: 0 };
         let eligible = &self.eligibilities[self.groups[group as usize].eligibility as usize].nodes;
         for (node, pods) in self.matchers[matcher as usize].nodes.held() {
             if eligible.get(node).copied().unwrap_or(false)

@@ -2,6 +2,7 @@
 
 use super::carriers::Carriers;
 use super::counts::Counts;
+use super::fit::Room;
 use super::ident::Idents;
 use super::node_order::NodeOrder;
 use super::plugins::image_locality::Images;
@@ -40,6 +41,8 @@ pub struct Index {
     pub nodes_generation: u64,
     /// Raised, by node, when what it has left or its taints or cordon change.
     pub version: Vec<u32>,
+    /// cpu and memory of each node.
+    pub rooms: Vec<Room>,
     /// Each node that appeared or changed its taints or cordon, oldest first.
     pub static_changes: Vec<NodeIdx>,
     /// Pods nominated to nodes, by node.
@@ -54,6 +57,9 @@ pub struct Index {
     present: Vec<Vec<u32>>,
     /// Volumes that count on nodes.
     pub used_volumes: UsedVolumes,
+    /// Nodes whose verdicts may have changed, oldest first, and how many older ones were forgotten.
+    touched: Vec<NodeIdx>,
+    touched_before: u64,
 }
 
 impl Index {
@@ -106,7 +112,7 @@ impl Index {
             Change::Node(node, NodeChange::Unschedulable | NodeChange::Taints) => {
                 self.static_changes.push(node);
                 self.recount(catalog, state, node);
-                self.touch(node);
+                self.touch(state, node);
             }
             Change::Node(_, NodeChange::Ready) => {}
             Change::Attached(node) | Change::Detached(node) => {
@@ -128,8 +134,15 @@ impl Index {
     }
 
     /// Notes that what a node has left may have changed.
-    fn touch(&mut self, node: NodeIdx) {
+    fn touch(&mut self, state: &State, node: NodeIdx) {
         self.generation += 1;
+        self.rooms[node.at()] = Room::of(node, &state.nodes[node], state);
+        if self.touched.len() > 1024 + 4 * self.listed.len() {
+            let half = self.touched.len() / 2;
+            self.touched.drain(..half);
+            self.touched_before += half as u64;
+        }
+        self.touched.push(node);
         self.version[node.at()] = self.version[node.at()].wrapping_add(1);
     }
     fn add_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
@@ -138,6 +151,7 @@ impl Index {
             self.listed.resize(index.at() + 1, false);
             self.version.resize(index.at() + 1, 0);
             self.present.resize(index.at() + 1, Vec::new());
+            self.rooms.resize(index.at() + 1, Room::default());
         }
         if node.gone || self.listed[index.at()] {
             return;
@@ -150,7 +164,7 @@ impl Index {
         self.order.add(index, &node.spec.labels, &catalog.known);
         self.images.add_node(index, &node.spec);
         self.recount(catalog, state, index);
-        self.touch(index);
+        self.touch(state, index);
     }
     fn remove_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
         if !self.is_listed(index) {
@@ -169,8 +183,18 @@ impl Index {
         self.order.remove(index, &node.spec.labels, &catalog.known);
         self.images.remove_node(index, &node.spec);
         self.recount(catalog, state, index);
-        self.touch(index);
+        self.touch(state, index);
     }
+    /// Where [`Index::touched_since`] goes on from now.
+    pub fn touches(&self) -> u64 {
+        self.touched_before + self.touched.len() as u64
+    }
+
+    /// Nodes whose verdicts may have changed since, with repeats; None if that is too long ago to be known.
+    pub fn touched_since(&self, since: u64) -> Option<&[NodeIdx]> {
+        Some(&self.touched[since.checked_sub(self.touched_before)? as usize..])
+    }
+
     /// Whether the scheduler knows a node.
     pub fn is_listed(&self, node: NodeIdx) -> bool {
         self.listed.get(node.at()).copied().unwrap_or(false)
@@ -218,7 +242,7 @@ impl Index {
                 self.carriers.change(shape, shape_of, node, sign, &mut self.topology, state);
                 self.used_volumes.moved(catalog, state, pod, node, sign > 0);
             }
-            self.touch(node);
+            self.touch(state, node);
         }
     }
     /// Makes a pod listed under the node it is nominated to, while it waits.

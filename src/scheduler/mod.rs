@@ -34,6 +34,6 @@ mod topology;
 pub use config::{Batching, DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig, TieBreak};
 pub use config_file::{ConfigError, document};
 pub use cycle::Scheduler;
-pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
+pub use decision::{Decision, Explanation, Failure, Statuses, Verdict, histogram};
 pub use names::{PluginId, PluginSet};
 pub use plugin::{Code, PodPlugin, PodView, PreFilter, Reason, Rejection};

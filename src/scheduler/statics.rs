@@ -4,9 +4,10 @@
 use super::class::Sight;
 use super::index::Index;
 use super::names::PluginId;
+use super::plugins::volume_zone::{self, ZoneLabel};
 use super::plugins::{node_affinity, node_unschedulable, taint_toleration};
 use super::tally::Tally;
-use crate::cluster::{Idx, NodeIdx, NodeSelector, NodeSelectorTerm, PodShape, Sym, Toleration};
+use crate::cluster::{Catalog, Idx, NodeIdx, NodeSelector, NodeSelectorTerm, PodShape, State, Sym, Toleration};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -75,6 +76,15 @@ struct Pulled {
     of: Option<u64>,
 }
 
+/// Where volumes can be used from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// A volume's node affinity.
+    Affinity(NodeSelector),
+    /// Its zone labels.
+    Zones(Vec<ZoneLabel>),
+}
+
 type Selection = (Vec<(Sym, Sym)>, Option<NodeSelector>);
 
 /// The parts of one kind of pods, by their place in [`Statics`].
@@ -94,6 +104,7 @@ pub struct Statics {
     selections: IndexMap<(usize, Selection), Selected, FxBuildHasher>,
     preferences: IndexMap<(usize, Vec<(i32, NodeSelectorTerm)>), Preferred, FxBuildHasher>,
     images: IndexMap<(Vec<Sym>, u32), Pulled, FxBuildHasher>,
+    reaches: IndexMap<Reach, Selected, FxBuildHasher>,
 }
 
 /// The place of a key, which is put in if it is new.
@@ -117,8 +128,7 @@ impl Statics {
         Parts {
             tolerations: place(&mut self.tolerations, (profile, shape.tolerations.clone())),
             selection: selects.then(|| place(&mut self.selections, selection())),
-            preferred: prefers
-                .then(|| place(&mut self.preferences, (profile, shape.preferred_node_affinity.clone()))),
+            preferred: prefers.then(|| place(&mut self.preferences, (profile, shape.preferred_node_affinity.clone()))),
             images: pulls.then(|| place(&mut self.images, (shape.images.clone(), shape.container_count))),
         }
     }
@@ -169,6 +179,28 @@ impl Statics {
                 pulled.any = pulled.scores.held().next().is_some();
             }
         }
+    }
+
+    /// The place of the nodes from which volumes can be used, up to date.
+    pub fn reach(&mut self, catalog: &Catalog, state: &State, index: &Index, reach: Reach) -> u32 {
+        let at = place(&mut self.reaches, reach);
+        if let Some((reach, selected)) = self.reaches.get_index_mut(at as usize) {
+            for n in &index.static_changes[selected.seen..] {
+                let labels = &state.nodes[*n].spec.labels;
+                let reached = match reach {
+                    Reach::Affinity(affinity) => affinity.matches(labels, catalog.known.empty, &catalog.names),
+                    Reach::Zones(zones) => volume_zone::admits(catalog, zones, labels),
+                };
+                selected.nodes.set(*n, reached);
+            }
+            selected.seen = index.static_changes.len();
+        }
+        at
+    }
+
+    /// Nodes from which volumes can be used.
+    pub fn reached(&self, reach: u32) -> &NodeSet {
+        &self.reaches[reach as usize].nodes
     }
 
     /// What nodes say of the tolerations.

@@ -54,6 +54,19 @@ impl Tally {
         }
     }
 
+    /// Whether it is kept as a list, so that looking up a place costs nothing.
+    pub fn is_list(&self) -> bool {
+        matches!(self.store, Store::List(_))
+    }
+
+    /// How many places of a table hold something; 0 for a list.
+    pub fn table_len(&self) -> usize {
+        match &self.store {
+            Store::List(_) => 0,
+            Store::Table { len, .. } => *len,
+        }
+    }
+
     /// Adds to the count of a place, which does not fall below zero; the counts before and after.
     pub fn change(&mut self, place: usize, delta: i64) -> (u32, u32) {
         self.make_room(place);

@@ -8,6 +8,7 @@ use crate::scheduler::ident::Ident;
 use crate::scheduler::tally::Tally;
 use crate::scheduler::topology::{TopoKey, Topology};
 use crate::scheduler::{PluginId, Profile, Rejection};
+use smallvec::SmallVec;
 
 /// Words for required affinity.
 pub const REASON_AFFINITY: &str = "node(s) didn't match pod affinity rules";
@@ -87,28 +88,38 @@ impl Terms {
 /// One domain table with counts: a domain counts if it holds a pod.
 struct Table<'a> {
     of: &'a [u32],
+    /// The domains that hold pods, where there are few domains.
+    holding: Option<u64>,
     counts: &'a Tally,
 }
 
 impl Table<'_> {
+    #[inline]
     fn holds(&self, node: NodeIdx) -> Option<bool> {
-        domain_at(self.of, node).map(|d| self.counts.get(d) > 0)
+        let domain = domain_at(self.of, node)?;
+        Some(match self.holding {
+            Some(holding) => holding >> domain & 1 == 1,
+            None => self.counts.get(domain) > 0,
+        })
     }
 }
 
 /// The terms made ready for one cycle.
 #[derive(Default)]
 pub struct Checks<'a> {
-    affinity: Vec<Table<'a>>,
+    affinity: SmallVec<[Table<'a>; 1]>,
     /// No pod anywhere meets the required terms, but the pod itself does: any node with the keys will do.
     first_of_its_kind: bool,
-    anti: Vec<Table<'a>>,
-    repelling: Vec<Table<'a>>,
+    anti: SmallVec<[Table<'a>; 1]>,
+    repelling: SmallVec<[Table<'a>; 1]>,
 }
 
 /// Makes the terms ready for one cycle.
 pub fn checks<'a>(terms: &Terms, counts: &'a Counts, carriers: &'a Carriers, topology: &'a Topology) -> Checks<'a> {
-    let table = |key: TopoKey, counts: &'a Tally| Table { of: &topology.domains(key).of, counts };
+    let table = |key: TopoKey, counts: &'a Tally| {
+        let domains = topology.domains(key);
+        Table { of: &domains.of, holding: domains.few(|domain| counts.get(domain) > 0), counts }
+    };
     let of = |id: &u32| {
         let counter: &'a Counter = counts.counter(*id);
         table(counter.key, &counter.counts)
@@ -129,6 +140,7 @@ impl Checks<'_> {
         self.affinity.is_empty() && self.anti.is_empty() && self.repelling.is_empty()
     }
     /// Whether a node lets the pod pass.
+    #[inline]
     pub fn admits(&self, node: NodeIdx) -> bool {
         self.meets_affinity(node)
             && !self.anti.iter().any(|t| t.holds(node) == Some(true))
