@@ -937,10 +937,19 @@ fn walk(
 /// Plugins whose verdict on a node depends on other nodes' pods.
 const CROSS_NODE: PluginSet = PluginSet::of(&[PluginId::PodTopologySpread, PluginId::InterPodAffinity]);
 
-/// Whether a node that a plugin of its own refuses is refused by that plugin whatever the pods on other nodes.
+/// Plugins whose verdict depends on the node and its own pods.
+const OF_THE_NODE: PluginSet = PluginSet::of(&[
+    PluginId::NodeUnschedulable,
+    PluginId::TaintToleration,
+    PluginId::NodeAffinity,
+    PluginId::NodePorts,
+    PluginId::NodeResourcesFit,
+]);
+
+/// Whether a node that is refused for itself stays so, and in the same words, whatever the pods on other nodes.
 fn asks_others_last(filter: &[PluginId]) -> bool {
     let first = filter.iter().position(|p| CROSS_NODE.contains(*p)).unwrap_or(filter.len());
-    filter[first..].iter().all(|p| CROSS_NODE.contains(*p))
+    !filter[first..].iter().any(|p| OF_THE_NODE.contains(*p))
 }
 
 /// The words of a plugin that looks at class and node alone.
