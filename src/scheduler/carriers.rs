@@ -1,9 +1,12 @@
 //! Affinity terms that placed pods carry, and how many pods carry each in each domain.
 
+use super::counts::labels_asked;
+use super::ident::Ident;
+use super::tally::Tally;
 use super::topology::{TopoKey, Topology};
-use crate::cluster::{Idx, NodeIdx, PodShape, PodTerm, ShapeIdx, State};
+use crate::cluster::{Idx, NodeIdx, NsIdx, PodShape, PodTerm, ShapeIdx, State, Sym};
 use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// What a term does to the pods it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +25,7 @@ pub struct Carrier {
     /// The term's key.
     pub key: TopoKey,
     /// Pods carrying it in each domain.
-    pub counts: Vec<u32>,
+    pub counts: Tally,
     /// Pods carrying it in any domain.
     pub total: u64,
 }
@@ -32,6 +35,10 @@ pub struct Carrier {
 pub struct Carriers {
     all: IndexMap<(PodTerm, Role), Carrier, FxBuildHasher>,
     of_shape: Vec<Option<Box<[u32]>>>,
+    /// Terms by a label that they ask for; without a namespace where they look in all.
+    by_label: FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>,
+    /// Those that ask for no label.
+    others: Vec<u32>,
 }
 
 impl Carriers {
@@ -63,10 +70,7 @@ impl Carriers {
         for id in self.of_shape[index.at()].iter().flatten() {
             let carrier = &mut self.all[*id as usize];
             let Some(domain) = topology.domain(carrier.key, node) else { continue };
-            if carrier.counts.len() <= domain {
-                carrier.counts.resize(domain + 1, 0);
-            }
-            carrier.counts[domain] = (i64::from(carrier.counts[domain]) + delta).max(0) as u32;
+            carrier.counts.change(domain, delta);
             carrier.total = (carrier.total as i64 + delta).max(0) as u64;
         }
     }
@@ -80,12 +84,43 @@ impl Carriers {
             .chain(repelled)
             .map(|(term, role)| {
                 let key = topology.key(term.topology_key, state);
-                let fresh = || Carrier { key, counts: Vec::new(), total: 0 };
-                let entry = self.all.entry((term.clone(), role));
-                let id = entry.index() as u32;
-                entry.or_insert_with(fresh);
+                if let Some(known) = self.all.get_index_of(&(term.clone(), role)) {
+                    return known as u32;
+                }
+                let id = self.all.len() as u32;
+                self.all.insert((term.clone(), role), Carrier { key, counts: Tally::default(), total: 0 });
+                self.list(term, id);
                 id
             })
             .collect()
+    }
+
+    fn list(&mut self, term: &PodTerm, id: u32) {
+        let Some((key, values)) = labels_asked(&term.selector) else { return self.others.push(id) };
+        for value in values {
+            match term.all_namespaces {
+                true => self.by_label.entry((None, key, value)).or_default().push(id),
+                false => {
+                    for namespace in &term.namespaces {
+                        self.by_label.entry((Some(*namespace), key, value)).or_default().push(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Terms from the `first`-th on that may select pods of a kind, in order.
+    pub fn candidates(&self, first: usize, ident: &Ident) -> Vec<u32> {
+        let mut out = Vec::new();
+        let mut take = |list: &[u32]| out.extend(&list[list.partition_point(|id| (*id as usize) < first)..]);
+        take(&self.others);
+        for (key, value) in ident.labels.iter() {
+            for namespace in [Some(ident.namespace), None] {
+                self.by_label.get(&(namespace, key, value)).into_iter().for_each(|list| take(list));
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
     }
 }

@@ -1,12 +1,15 @@
 //! How many pods that a selector matches are in each domain, kept as pods come and go.
 
 use super::ident::{Ident, Idents};
+use super::tally::Tally;
 use super::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::cluster::{
-    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, PodShape, PodTerm, Selector, State, Sym, Toleration,
+    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, State, Sym,
+    Toleration,
 };
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 /// In which namespaces a selector looks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +56,8 @@ impl MatcherKey {
 /// Counts of one matcher by node.
 #[derive(Clone, Debug, Default)]
 pub struct Matcher {
-    /// Matching pods on each node, by index; nodes beyond the end have none.
-    pub nodes: Vec<u32>,
+    /// Matching pods on each node, by index.
+    pub nodes: Tally,
     counters: Vec<u32>,
 }
 
@@ -73,82 +76,83 @@ pub struct EligibilityKey {
 #[derive(Clone, Debug, Default)]
 struct Eligibility {
     nodes: Vec<bool>,
-    counters: Vec<u32>,
+    /// Its groups, one for each key that is counted by.
+    groups: Vec<u32>,
 }
 
-/// Counts of one matcher by domain over eligible nodes.
+/// The domains of one key over eligible nodes; all counters of the same question share them.
 #[derive(Clone, Debug)]
-pub struct Counter {
-    /// The matcher counted.
-    pub matcher: u32,
-    /// The key whose domains they are.
-    pub key: TopoKey,
+struct Group {
     eligibility: u32,
-    /// Pods in each domain.
-    pub counts: Vec<u32>,
+    key: TopoKey,
     /// Eligible nodes in each domain.
     members: Vec<u32>,
-    /// Number of domains (with members) by their count.
+    /// Number of domains that have an eligible node.
+    domains: usize,
+}
+
+impl Group {
+    fn join(&mut self, domain: usize) {
+        if self.members.len() <= domain {
+            self.members.resize(domain + 1, 0);
+        }
+        self.members[domain] += 1;
+        self.domains += usize::from(self.members[domain] == 1);
+    }
+
+    fn leave(&mut self, domain: usize) {
+        self.members[domain] -= 1;
+        self.domains -= usize::from(self.members[domain] == 0);
+    }
+}
+
+/// Counts of one matcher by domain over eligible nodes. A domain without an eligible node holds nothing.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// The key whose domains they are.
+    pub key: TopoKey,
+    group: u32,
+    /// Pods in each domain.
+    pub counts: Tally,
+    /// Number of domains that hold something, by their count.
     histogram: Vec<u32>,
     lowest: usize,
-    /// Number of domains that have an eligible node.
-    pub domains: usize,
+    /// Number of domains that hold something.
+    held: usize,
     /// Pods in all domains.
     pub total: u64,
 }
 
 impl Counter {
-    /// Pods in a domain.
-    pub fn count(&self, domain: usize) -> u32 {
-        self.counts.get(domain).copied().unwrap_or(0)
-    }
-    /// Fewest pods in a domain that has an eligible node; 0 if there is none.
-    pub fn min(&self) -> u32 {
-        let from = self.lowest.min(self.histogram.len());
-        self.histogram[from..].iter().position(|n| *n > 0).map_or(0, |i| (from + i) as u32)
-    }
-    fn reserve(&mut self, domain: usize) {
-        if self.counts.len() <= domain {
-            self.counts.resize(domain + 1, 0);
-            self.members.resize(domain + 1, 0);
-        }
-    }
-    fn slot(&mut self, count: u32) -> &mut u32 {
-        if self.histogram.len() <= count as usize {
-            self.histogram.resize(count as usize + 1, 0);
-        }
-        self.lowest = self.lowest.min(count as usize);
-        &mut self.histogram[count as usize]
-    }
     fn change(&mut self, domain: usize, delta: i64) {
-        self.reserve(domain);
-        let before = self.counts[domain];
-        let after = (i64::from(before) + delta).max(0) as u32;
-        self.counts[domain] = after;
+        if delta == 0 {
+            return;
+        }
+        let (before, after) = self.counts.change(domain, delta);
         self.total = (self.total as i64 + delta).max(0) as u64;
-        if self.members[domain] > 0 {
-            *self.slot(before) -= 1;
-            *self.slot(after) += 1;
-            while self.lowest + 1 < self.histogram.len() && self.histogram[self.lowest] == 0 {
-                self.lowest += 1;
+        if before > 0 {
+            self.histogram[before as usize] -= 1;
+            self.held -= 1;
+        }
+        if after > 0 {
+            let after = after as usize;
+            if self.histogram.len() <= after {
+                self.histogram.resize(after + 1, 0);
             }
+            self.histogram[after] += 1;
+            self.held += 1;
+            self.lowest = self.lowest.min(after);
+        }
+        while self.lowest + 1 < self.histogram.len() && self.histogram[self.lowest] == 0 {
+            self.lowest += 1;
         }
     }
-    fn join(&mut self, domain: usize) {
-        self.reserve(domain);
-        self.members[domain] += 1;
-        if self.members[domain] == 1 {
-            self.domains += 1;
-            let count = self.counts[domain];
-            *self.slot(count) += 1;
-        }
-    }
-    fn leave(&mut self, domain: usize) {
-        self.members[domain] -= 1;
-        if self.members[domain] == 0 {
-            self.domains -= 1;
-            let count = self.counts[domain];
-            *self.slot(count) -= 1;
+
+    /// Fewest pods in a domain that holds something; 0 if none does.
+    fn least_held(&self) -> u32 {
+        match self.histogram.get(self.lowest) {
+            Some(n) if *n > 0 => self.lowest as u32,
+            _ => 0,
         }
     }
 }
@@ -157,11 +161,15 @@ impl Counter {
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     matchers: IndexMap<MatcherKey, Matcher, FxBuildHasher>,
+    /// Matchers by a label that they ask for; without a namespace where they look in all.
+    by_label: FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>,
+    /// Those that ask for no label: in all namespaces, and by namespace.
     everywhere: Vec<u32>,
     by_namespace: FxHashMap<NsIdx, Vec<u32>>,
     eligibilities: IndexMap<EligibilityKey, Eligibility, FxBuildHasher>,
+    groups: IndexMap<(u32, TopoKey), Group, FxBuildHasher>,
     counters: Vec<Counter>,
-    counter_ids: FxHashMap<(u32, TopoKey, u32), u32>,
+    counter_ids: FxHashMap<(u32, u32), u32>,
 }
 
 /// Whether a node meets a pod's node selector and required node affinity.
@@ -203,53 +211,86 @@ impl Counts {
     pub fn matcher(&self, matcher: u32) -> &Matcher {
         &self.matchers[matcher as usize]
     }
+
     /// A counter.
     pub fn counter(&self, counter: u32) -> &Counter {
         &self.counters[counter as usize]
     }
+
+    /// Number of domains that have an eligible node.
+    pub fn domains(&self, counter: &Counter) -> usize {
+        self.groups[counter.group as usize].domains
+    }
+
+    /// Fewest pods in a domain that has an eligible node; 0 if there is none.
+    pub fn least(&self, counter: &Counter) -> u32 {
+        if counter.held < self.domains(counter) { 0 } else { counter.least_held() }
+    }
+
     /// The matcher of a key; a new one counts the pods that are there.
     pub fn matcher_of(&mut self, key: MatcherKey, idents: &mut Idents, names: &Interner) -> u32 {
         if let Some(known) = self.matchers.get_index_of(&key) {
             return known as u32;
         }
         let id = self.matchers.len() as u32;
+        let namespaces = match key.terms.first().map(|t| &t.1) {
+            Some(Namespaces::These(list)) => Some(list.clone()),
+            _ => None,
+        };
+        let asked = key.terms.first().and_then(|t| labels_asked(&t.0));
+        let candidates = match (&namespaces, &asked) {
+            (Some(list), Some((key, values))) => idents.with_label(list.iter().copied(), *key, values),
+            (None, Some((key, values))) => idents.with_label(idents.namespaces(), *key, values),
+            (Some(list), None) => {
+                list.iter().flat_map(|n| idents.by_namespace.get(n.at()).into_iter().flatten()).copied().collect()
+            }
+            (None, None) => (0..idents.all.len() as u32).collect(),
+        };
+        match (namespaces, asked) {
+            (Some(list), Some((key, values))) => {
+                for namespace in list {
+                    values.iter().for_each(|v| self.by_label.entry((Some(namespace), key, *v)).or_default().push(id));
+                }
+            }
+            (None, Some((key, values))) => {
+                values.iter().for_each(|v| self.by_label.entry((None, key, *v)).or_default().push(id));
+            }
+            (Some(list), None) => list.iter().for_each(|n| self.by_namespace.entry(*n).or_default().push(id)),
+            (None, None) => self.everywhere.push(id),
+        }
         let mut matcher = Matcher::default();
-        let mut count = |ident: &mut Ident| {
+        for ident in candidates {
+            let ident = &mut idents.all[ident as usize];
             if key.matches(ident, names) {
                 ident.matchers.push(id);
                 for (node, counts) in &ident.nodes {
-                    *at(&mut matcher.nodes, *node) += counts[usize::from(key.live_only)];
+                    matcher.nodes.change(node.at(), i64::from(counts[usize::from(key.live_only)]));
                 }
-            }
-        };
-        match key.terms.first().map(|t| &t.1) {
-            Some(Namespaces::These(list)) => {
-                for namespace in list {
-                    self.by_namespace.entry(*namespace).or_default().push(id);
-                    for ident in idents.by_namespace.get(namespace.at()).into_iter().flatten() {
-                        count(&mut idents.all[*ident as usize]);
-                    }
-                }
-            }
-            _ => {
-                self.everywhere.push(id);
-                idents.all.iter_mut().for_each(count);
             }
         }
         self.matchers.insert(key, matcher);
         id
     }
+
     /// Tells a new kind of pods which matchers select it.
     pub fn introduce(&self, ident: &mut Ident, names: &Interner) {
         let local = self.by_namespace.get(&ident.namespace);
-        for id in self.everywhere.iter().chain(local.into_iter().flatten()) {
-            if let Some((key, _)) = self.matchers.get_index(*id as usize)
+        let mut candidates: Vec<u32> = self.everywhere.iter().chain(local.into_iter().flatten()).copied().collect();
+        for (key, value) in ident.labels.iter() {
+            for namespace in [Some(ident.namespace), None] {
+                candidates.extend(self.by_label.get(&(namespace, key, value)).into_iter().flatten());
+            }
+        }
+        candidates.sort_unstable();
+        for id in candidates {
+            if let Some((key, _)) = self.matchers.get_index(id as usize)
                 && key.matches(ident, names)
             {
-                ident.matchers.push(*id);
+                ident.matchers.push(id);
             }
         }
     }
+
     /// The counter of a matcher by a key over the nodes that a policy admits.
     pub fn counter_of(
         &mut self,
@@ -260,43 +301,58 @@ impl Counts {
         state: &State,
         names: &Interner,
     ) -> u32 {
-        let eligibility = self.eligibility_of(policy, topology, state, names);
-        if let Some(known) = self.counter_ids.get(&(matcher, key, eligibility)) {
+        let group = self.group_of(policy, key, topology, state, names);
+        if let Some(known) = self.counter_ids.get(&(matcher, group)) {
             return *known;
         }
         let id = self.counters.len() as u32;
-        let mut counter = Counter {
-            matcher,
-            key,
-            eligibility,
-            counts: Vec::new(),
-            members: Vec::new(),
-            histogram: Vec::new(),
-            lowest: 0,
-            domains: 0,
-            total: 0,
-        };
-        let nodes = &self.matchers[matcher as usize].nodes;
-        let eligible = &mut self.eligibilities[eligibility as usize];
-        for (i, _) in eligible.nodes.iter().enumerate().filter(|e| *e.1) {
-            if let Some(domain) = topology.domain(key, NodeIdx::new(i)) {
-                counter.join(domain);
-                counter.change(domain, i64::from(nodes.get(i).copied().unwrap_or(0)));
+        let mut counter =
+            Counter { key, group, counts: Tally::default(), histogram: Vec::new(), lowest: 0, held: 0, total: 0 };
+        let eligible = &self.eligibilities[self.groups[group as usize].eligibility as usize].nodes;
+        for (node, pods) in self.matchers[matcher as usize].nodes.held() {
+            if eligible.get(node).copied().unwrap_or(false)
+                && let Some(domain) = topology.domain(key, NodeIdx::new(node))
+            {
+                counter.change(domain, i64::from(pods));
             }
         }
-        eligible.counters.push(id);
         self.matchers[matcher as usize].counters.push(id);
         self.counters.push(counter);
-        self.counter_ids.insert((matcher, key, eligibility), id);
+        self.counter_ids.insert((matcher, group), id);
         id
     }
-    fn eligibility_of(&mut self, policy: EligibilityKey, topology: &Topology, state: &State, names: &Interner) -> u32 {
-        if let Some(known) = self.eligibilities.get_index_of(&policy) {
+
+    fn group_of(
+        &mut self,
+        policy: EligibilityKey,
+        key: TopoKey,
+        topology: &Topology,
+        state: &State,
+        names: &Interner,
+    ) -> u32 {
+        let eligibility = match self.eligibilities.get_index_of(&policy) {
+            Some(known) => known,
+            None => {
+                let nodes = state.nodes.entries().map(|(i, n)| policy.admits(topology, i, n, names)).collect();
+                self.eligibilities.insert_full(policy, Eligibility { nodes, groups: Vec::new() }).0
+            }
+        };
+        if let Some(known) = self.groups.get_index_of(&(eligibility as u32, key)) {
             return known as u32;
         }
-        let nodes = state.nodes.entries().map(|(i, n)| policy.admits(topology, i, n, names)).collect();
-        self.eligibilities.insert_full(policy, Eligibility { nodes, counters: Vec::new() }).0 as u32
+        let mut group = Group { eligibility: eligibility as u32, key, members: Vec::new(), domains: 0 };
+        let eligible = &mut self.eligibilities[eligibility];
+        for (i, _) in eligible.nodes.iter().enumerate().filter(|e| *e.1) {
+            if let Some(domain) = topology.domain(key, NodeIdx::new(i)) {
+                group.join(domain);
+            }
+        }
+        let id = self.groups.len() as u32;
+        eligible.groups.push(id);
+        self.groups.insert((eligibility as u32, key), group);
+        id
     }
+
     /// Pods of a kind came to a node or left it: all of them, and those not being deleted.
     pub fn change(&mut self, ident: &Ident, node: NodeIdx, all: i64, live: i64, topology: &Topology) {
         for id in &ident.matchers {
@@ -305,11 +361,11 @@ impl Counts {
             if delta == 0 {
                 continue;
             }
-            let count = at(&mut matcher.nodes, node);
-            *count = (i64::from(*count) + delta).max(0) as u32;
+            matcher.nodes.change(node.at(), delta);
             for counter in &matcher.counters {
                 let counter = &mut self.counters[*counter as usize];
-                let eligible = &self.eligibilities[counter.eligibility as usize].nodes;
+                let eligibility = self.groups[counter.group as usize].eligibility;
+                let eligible = &self.eligibilities[eligibility as usize].nodes;
                 if eligible.get(node.at()).copied().unwrap_or(false)
                     && let Some(domain) = topology.domain(counter.key, node)
                 {
@@ -318,9 +374,19 @@ impl Counts {
             }
         }
     }
-    /// A node appeared, went or changed its taints.
-    pub fn node_changed(&mut self, index: NodeIdx, node: &NodeState, topology: &Topology, names: &Interner) {
-        for (policy, eligibility) in &mut self.eligibilities {
+
+    /// A node appeared, went or changed its taints; `present` are the kinds of the pods counted on it, with repeats.
+    pub fn node_changed(
+        &mut self,
+        index: NodeIdx,
+        node: &NodeState,
+        topology: &Topology,
+        names: &Interner,
+        present: &[u32],
+        idents: &Idents,
+    ) {
+        let mut flipped: SmallVec<[(u32, bool); 4]> = SmallVec::new();
+        for (id, (policy, eligibility)) in self.eligibilities.iter_mut().enumerate() {
             let now = policy.admits(topology, index, node, names);
             if eligibility.nodes.len() <= index.at() {
                 eligibility.nodes.resize(index.at() + 1, false);
@@ -329,27 +395,48 @@ impl Counts {
                 continue;
             }
             eligibility.nodes[index.at()] = now;
-            for counter in &eligibility.counters {
+            flipped.push((id as u32, now));
+            for group in &eligibility.groups {
+                let group = &mut self.groups[*group as usize];
+                match topology.domain(group.key, index) {
+                    Some(domain) if now => group.join(domain),
+                    Some(domain) => group.leave(domain),
+                    None => {}
+                }
+            }
+        }
+        if flipped.is_empty() || present.is_empty() {
+            return;
+        }
+        let mut matchers: Vec<u32> = present.iter().flat_map(|i| &idents.all[*i as usize].matchers).copied().collect();
+        matchers.sort_unstable();
+        matchers.dedup();
+        for matcher in matchers {
+            let matcher = &self.matchers[matcher as usize];
+            let pods = i64::from(matcher.nodes.get(index.at()));
+            for counter in &matcher.counters {
                 let counter = &mut self.counters[*counter as usize];
-                let Some(domain) = topology.domain(counter.key, index) else { continue };
-                let pods = self.matchers[counter.matcher as usize].nodes.get(index.at()).copied().unwrap_or(0);
-                if now {
-                    counter.join(domain);
-                    counter.change(domain, i64::from(pods));
-                } else {
-                    counter.change(domain, -i64::from(pods));
-                    counter.leave(domain);
+                let eligibility = self.groups[counter.group as usize].eligibility;
+                let Some((_, now)) = flipped.iter().find(|f| f.0 == eligibility) else { continue };
+                if let Some(domain) = topology.domain(counter.key, index) {
+                    counter.change(domain, if *now { pods } else { -pods });
                 }
             }
         }
     }
 }
 
-fn at(nodes: &mut Vec<u32>, node: NodeIdx) -> &mut u32 {
-    if nodes.len() <= node.at() {
-        nodes.resize(node.at() + 1, 0);
+/// A label, by key and possible values, that pods must have for a selector to match them; None if it asks for none.
+pub fn labels_asked(selector: &Selector) -> Option<(Sym, SmallVec<[Sym; 2]>)> {
+    let Selector::All(requirements) = selector else { return None };
+    let asked = requirements.iter().find(|r| r.operator == Operator::In)?;
+    let mut values: SmallVec<[Sym; 2]> = SmallVec::new();
+    for value in &asked.values {
+        if !values.contains(value) {
+            values.push(*value);
+        }
     }
-    &mut nodes[node.at()]
+    Some((asked.key, values))
 }
 
 /// The domain of a node in a key's table, if it has the key.

@@ -1,9 +1,9 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
 use super::batch::Batch;
-use super::class::{Class, Classes, Lookup, Resolved, Sight, is_refused, refuses};
+use super::class::{Class, Classes, Failed, Resolved, Sight, is_refused, refuses};
 use super::config::{Batching, Profile, SchedulerConfig, TieBreak};
-use super::decision::{Decision, Explanation, Failure, Verdict};
+use super::decision::{Decision, Explanation, Failure, Statuses, Verdict};
 use super::index::Index;
 use super::names::{PluginId, PluginSet};
 use super::plugin::{Code, PodPlugin, PodView, PreFilter, Rejection};
@@ -14,11 +14,13 @@ use super::plugins::{
     balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
 };
 use super::plugins::{
-    node_volume_limits::NodeVolumeLimits, volume_binding::VolumeBinding, volume_restrictions::VolumeRestrictions,
-    volume_zone::VolumeZone,
+    node_volume_limits::NodeVolumeLimits, node_volume_limits::UsedVolumes, volume_binding::VolumeBinding,
+    volume_restrictions::VolumeRestrictions, volume_zone::VolumeZone,
 };
+use super::statics::{NodeSet, Reach};
 use super::tie::preorder_first;
 use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, SpecIdx, State};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The scheduler's derived knowledge of a state: classes, columns, counts.
@@ -60,6 +62,10 @@ struct Volumes {
     zone: VolumeZone,
     runs: PluginSet,
     prepared: Option<PodIdx>,
+    /// Nodes that the pod's volumes can be used from, by their place in the classes' statics: all must have the node.
+    reaches: SmallVec<[u32; 2]>,
+    /// Plugins that say no more than the reaches do.
+    settled: PluginSet,
 }
 
 /// What came of the steps before nodes are looked at.
@@ -86,20 +92,28 @@ impl Volumes {
         Some(answer)
     }
     /// One plugin's Filter; those that skipped the pod let it pass.
-    fn filter_one(&self, plugin: PluginId, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+    fn filter_one(
+        &self,
+        plugin: PluginId,
+        view: PodView<'_>,
+        node: NodeIdx,
+        used: &UsedVolumes,
+    ) -> Result<(), Rejection> {
         match plugin {
             _ if !self.runs.contains(plugin) => Ok(()),
             PluginId::VolumeRestrictions => self.restrictions.filter(view, node),
-            PluginId::NodeVolumeLimits => self.limits.filter(view, node),
+            PluginId::NodeVolumeLimits => self.limits.within(view, node, used.on(node)),
             PluginId::VolumeBinding => self.binding.filter(view, node),
             PluginId::VolumeZone => self.zone.filter(view, node),
             _ => Ok(()),
         }
     }
     /// All that the profile runs.
-    fn admits(&self, view: PodView<'_>, node: NodeIdx) -> bool {
+    fn admits(&self, view: PodView<'_>, node: NodeIdx, used: &UsedVolumes) -> bool {
         let asked = self.runs.and(VOLUME_PLUGINS);
-        asked.iter().all(|p| !view.config.filters(p) || self.filter_one(p, view, node).is_ok())
+        asked.iter().all(|p| {
+            self.settled.contains(p) || !view.config.filters(p) || self.filter_one(p, view, node, used).is_ok()
+        })
     }
 }
 
@@ -153,7 +167,7 @@ impl Scheduler {
         }
     }
     /// What judging nodes needs to see, under the profile of that index.
-    fn sight<'a>(&'a self, catalog: &'a Catalog, state: &'a State, profile: usize) -> Sight<'a> {
+    pub(super) fn sight<'a>(&'a self, catalog: &'a Catalog, state: &'a State, profile: usize) -> Sight<'a> {
         Sight { catalog, state, config: &self.profiles[profile], resolved: &self.resolved[profile], profile }
     }
     /// Up to where the change log was read; the log may be forgotten up to here.
@@ -215,6 +229,9 @@ impl Scheduler {
         }
         let class = self.class(catalog, state, pod);
         if let Some(decision) = self.still_failing(class, state, pod) {
+            return decision;
+        }
+        if let Some(decision) = self.failing_again(catalog, state, pod, class) {
             return decision;
         }
         let (narrowed, narrowers) = match self.prepare(catalog, state, pod, class) {
@@ -295,25 +312,73 @@ impl Scheduler {
         let class = &mut self.classes.all[id];
         let ident = &self.index.idents.all[class.ident as usize];
         class.terms.catch_up(&self.index.carriers, ident, config, &catalog.names);
+        if let Some(parts) = &class.parts {
+            let shape = &catalog.shapes[class.shape.at()];
+            self.classes.statics.catch_up(sight, &self.index, shape, parts.fixed);
+        }
         id
     }
     /// The class's last failure, if nothing has changed since that could lift it.
     fn still_failing(&mut self, class: usize, state: &State, pod: PodIdx) -> Option<Decision> {
         let class = &self.classes.all[class];
-        let (generation, looked, failure) = class.failed.as_ref()?;
+        let failed = class.failed.as_ref()?;
         let own = class.has_volumes || !self.index.nominated.is_empty() || state.pods[pod].nominated.is_some();
-        if own || *generation != self.index.generation {
+        if own || failed.generation != self.index.generation {
             return None;
         }
-        self.next_start = (self.next_start + looked) % self.index.order.list().len();
-        Some(Decision {
-            verdict: Verdict::Unschedulable(failure.clone()),
-            feasible: 0,
-            evaluated: *looked,
-            hinted: false,
-            explanation: None,
-        })
+        Some(self.fails_as(failed.looked, failed.failure.clone()))
     }
+
+    fn fails_as(&mut self, looked: usize, failure: Arc<Failure>) -> Decision {
+        self.next_start = (self.next_start + looked) % self.index.order.list().len();
+        let verdict = Verdict::Unschedulable(failure);
+        Decision { verdict, feasible: 0, evaluated: looked, hinted: false, explanation: None }
+    }
+
+    /// The class's last failure brought up to date: only nodes that changed since are asked again, and those that pods on
+    /// other nodes kept the class from. None if that is not known to be enough, or one of them takes the pod now.
+    fn failing_again(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, id: usize) -> Option<Decision> {
+        let class = &self.classes.all[id];
+        let failed = class.failed.as_ref()?;
+        let touched = self.index.touched_since(failed.touches?)?;
+        let sight = self.sight(catalog, state, class.profile);
+        let own = class.has_volumes || !self.index.nominated.is_empty() || state.pods[pod].nominated.is_some();
+        if own || sight.config.batching != Batching::Off || !asks_others_last(&sight.config.filter) {
+            return None;
+        }
+        let (spread, affinity) = self.cross_node(class);
+        let mut nodes = match spread.is_empty() && affinity.is_empty() {
+            true => Vec::new(),
+            false => failed.failure.statuses.of_kind(|refusal| CROSS_NODE.contains(refusal.plugin)),
+        };
+        nodes.extend(touched);
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut changes = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let refusal = match self.index.is_listed(node) {
+                true => Some(self.first_refusal(sight, pod, class, node, &spread, &affinity)?),
+                false => None,
+            };
+            changes.push((node, refusal));
+        }
+        drop((spread, affinity));
+        let (generation, touches, all) = (self.index.generation, self.index.touches(), self.index.order.list().len());
+        let failed = self.classes.all[id].failed.as_mut()?;
+        let failure = Arc::make_mut(&mut failed.failure);
+        for (node, refusal) in changes {
+            match refusal {
+                Some(refusal) => failure.statuses.set(node, refusal),
+                None => failure.statuses.remove(node),
+            }
+        }
+        failure.nodes = all;
+        failure.rejectors = failure.statuses.kinds().map(|k| k.0.plugin).collect();
+        (failed.generation, failed.touches, failed.looked) = (generation, Some(touches), all);
+        let failure = failed.failure.clone();
+        Some(self.fails_as(all, failure))
+    }
+
     /// PreFilter (S/framework/runtime `RunPreFilterPlugins`), in plugin order.
     fn prepare(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, class: usize) -> Prepared {
         let class = &self.classes.all[class];
@@ -343,10 +408,13 @@ impl Scheduler {
                 }
             }
         };
-        let config = &self.profiles[class.profile];
+        let profile = class.profile;
+        let config = &self.profiles[profile];
         let view = PodView { catalog, state, config, pod };
         self.volumes.runs = PluginSet::default();
         self.volumes.prepared = Some(pod);
+        self.volumes.settled = PluginSet::default();
+        self.volumes.reaches.clear();
         for plugin in config.pre_filter.iter().copied() {
             let answer = match (plugin, &class.named) {
                 (PluginId::NodeAffinity, Some(names)) if names.is_empty() => {
@@ -375,6 +443,7 @@ impl Scheduler {
                     let _ = self.volumes.pre_filter(plugin, view);
                 }
             }
+            self.settle(catalog, state, profile);
         }
         match (stop, rejected) {
             (Some(stopped), _) => stopped,
@@ -382,6 +451,26 @@ impl Scheduler {
             (None, None) => Prepared::Go(narrowed, narrowers),
         }
     }
+    /// Finds the nodes from which the volumes of the pod at hand can be used, where labels alone decide that.
+    fn settle(&mut self, catalog: &Catalog, state: &State, profile: usize) {
+        let config = &self.profiles[profile];
+        let (volumes, statics) = (&mut self.volumes, &mut self.classes.statics);
+        let runs = |plugin: PluginId| volumes.runs.contains(plugin) && config.filters(plugin);
+        let (binds, zoned) = (runs(PluginId::VolumeBinding), runs(PluginId::VolumeZone));
+        if let Some(affinities) = volumes.binding.affinities(state).filter(|_| binds) {
+            volumes.settled.insert(PluginId::VolumeBinding);
+            for affinity in affinities {
+                let reach = Reach::Affinity(affinity.clone());
+                volumes.reaches.push(statics.reach(catalog, state, &self.index, reach));
+            }
+        }
+        if zoned {
+            volumes.settled.insert(PluginId::VolumeZone);
+            let reach = Reach::Zones(volumes.zone.zones().to_vec());
+            volumes.reaches.push(statics.reach(catalog, state, &self.index, reach));
+        }
+    }
+
     /// Runs the filters for one node as the state stands (also within a hypothesis), pods nominated to it taken into
     /// account (`RunFilterPluginsWithNominatedPods`). For preemption's dry run.
     ///
@@ -438,11 +527,11 @@ impl Scheduler {
         let (spread, affinity) = self.cross_node(class);
         self.first_refusal(sight, pod, class, node, &spread, &affinity).map_or(Ok(()), Err)
     }
-    fn cross_node(&self, class: &Class) -> (Vec<pts::HardCheck<'_>>, ipa::Checks<'_>) {
+    fn cross_node(&self, class: &Class) -> (SmallVec<[pts::HardCheck<'_>; 2]>, ipa::Checks<'_>) {
         let config = &self.profiles[class.profile];
         let spread = match config.filters(PluginId::PodTopologySpread) {
             true => pts::checks(&class.rows, &self.index.counts, &self.index.topology),
-            false => Vec::new(),
+            false => SmallVec::new(),
         };
         let affinity = match config.filters(PluginId::InterPodAffinity) {
             true => ipa::checks(&class.terms, &self.index.counts, &self.index.carriers, &self.index.topology),
@@ -466,7 +555,7 @@ impl Scheduler {
             PluginId::PodTopologySpread => pts::rejection(spread, node),
             PluginId::InterPodAffinity => affinity.rejection(node),
             _ if VOLUME_PLUGINS.contains(*plugin) => match class.has_volumes {
-                true => self.volumes.filter_one(*plugin, view, node).err(),
+                true => self.volumes.filter_one(*plugin, view, node, &self.index.used_volumes).err(),
                 false => None,
             },
             _ => refuses(sight, *plugin, shape, node).then(|| local_rejection(sight, *plugin, class, node)),
@@ -494,9 +583,15 @@ impl Scheduler {
         let feasible = scratch.feasible.len();
         let decision = match scratch.feasible[..] {
             [] => {
+                let general = narrowed.is_none() && overlay.is_empty() && self.classes.all[class].named.is_none();
                 let failure =
                     Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
-                self.classes.all[class].failed = Some((self.index.generation, looked, failure.clone()));
+                self.classes.all[class].failed = Some(Failed {
+                    generation: self.index.generation,
+                    looked,
+                    failure: failure.clone(),
+                    touches: general.then_some(self.index.touches()),
+                });
                 Decision {
                     verdict: Verdict::Unschedulable(failure),
                     feasible,
@@ -562,45 +657,54 @@ impl Scheduler {
         if nodes.is_empty() {
             return 0;
         }
-        let mut columns = std::mem::take(&mut self.classes.all[id].columns);
+        let mut tables = std::mem::take(&mut self.classes.tables);
         let class = &self.classes.all[id];
         let sight = self.sight(catalog, state, class.profile);
         let shape = &catalog.shapes[class.shape.at()];
         let enough = sight.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
-        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty();
+        let ports = class.parts.is_some_and(|p| p.ports);
+        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty() && !ports;
         let view = PodView { catalog, state, config: sight.config, pod };
-        // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): no columns for them.
-        let mut lookup = class
-            .named
-            .is_none()
-            .then(|| Lookup::new(sight, &self.index, shape, class.balances(sight, shape), &mut columns));
-        let mut at = self.next_start % nodes.len();
-        let mut looked = 0;
-        while looked < nodes.len() {
-            let node = nodes[at];
-            at = if at + 1 == nodes.len() { 0 } else { at + 1 };
-            let cell = lookup.as_mut().map(|lookup| lookup.cell(node));
-            let locally = match &cell {
-                Some(cell) => !cell.refused,
-                None => !is_refused(sight, shape, node),
-            };
-            let fits = locally && (alone || self.fits(node, class, view, &spread, &affinity, overlay));
-            if fits {
-                if feasible.len() == enough {
-                    break;
-                }
-                feasible.push(node);
-                if let Some(cell) = cell {
-                    totals.push(cell.absolute);
-                    *any_taints |= cell.taints > 0;
-                }
+        let (others, order) = (!alone, (nodes, self.next_start % nodes.len(), enough));
+        let statics = &self.classes.statics;
+        let passes = |node: NodeIdx| {
+            (!ports || !refuses(sight, PluginId::NodePorts, shape, node))
+                && self.fits(node, class, view, &spread, &affinity, overlay)
+        };
+        let looked = match class.parts {
+            Some(parts) => {
+                let (tolerating, selected) = (statics.tolerating(parts.fixed), statics.selected(parts.fixed));
+                let mut room = tables.open(sight, &self.index, shape, parts.balance, parts.asked);
+                let reaches: SmallVec<[&NodeSet; 3]> = match class.has_volumes {
+                    true => {
+                        selected.into_iter().chain(self.volumes.reaches.iter().map(|r| statics.reached(*r))).collect()
+                    }
+                    false => selected.into_iter().collect(),
+                };
+                let looked = match (&reaches[..], others) {
+                    ([], false) => walk(order, feasible, totals, |node| {
+                        if tolerating.admitted.has(node) { room.score(node) } else { None }
+                    }),
+                    (sets, _) => walk(order, feasible, totals, |node| {
+                        let admitted = tolerating.admitted.has(node) && sets.iter().all(|set| set.has(node));
+                        let score = if admitted { room.score(node) } else { None };
+                        score.filter(|_| !others || passes(node))
+                    }),
+                };
+                *any_taints = feasible.iter().any(|node| tolerating.soft(*node) > 0);
+                looked
             }
-            looked += 1;
-        }
-        self.classes.all[id].columns = columns;
+            // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): nothing is kept for them.
+            None => walk(order, feasible, totals, |node| {
+                (!is_refused(sight, shape, node) && (!others || passes(node))).then_some(0)
+            }),
+        };
+        drop((spread, affinity));
+        self.classes.tables = tables;
         looked
     }
+
     /// What volumes, other nodes' pods and nominated pods say of a node that would do for itself.
     fn fits(
         &self,
@@ -614,7 +718,7 @@ impl Scheduler {
         match overlay.iter().find(|o| o.0 == node) {
             Some((_, verdict)) => verdict.is_none(),
             None => {
-                (!class.has_volumes || self.volumes.admits(view, node))
+                (!class.has_volumes || self.volumes.admits(view, node, &self.index.used_volumes))
                     && spread.iter().all(|c| c.objection(node).is_none())
                     && affinity.admits(node)
             }
@@ -636,19 +740,20 @@ impl Scheduler {
         let sight = self.sight(catalog, state, class.profile);
         let (spread, affinity) = self.cross_node(class);
         let all = self.index.order.list();
-        let mut statuses = Vec::with_capacity(all.len());
-        for node in narrowed.unwrap_or(all).iter().copied() {
+        let mut statuses = Statuses::default();
+        let mut nodes: Vec<NodeIdx> = narrowed.unwrap_or(all).to_vec();
+        nodes.sort_unstable();
+        for node in nodes {
             let doubled = overlay.iter_mut().find(|o| o.0 == node).and_then(|o| o.1.take());
             let status = doubled.or_else(|| self.first_refusal(sight, pod, class, node, &spread, &affinity));
-            statuses.extend(status.map(|s| (node, s)));
+            status.into_iter().for_each(|s| statuses.set(node, s));
         }
-        statuses.sort_by_key(|s| s.0);
         let absent = narrowed.map(|_| {
             let names = narrowers.iter().map(|p| p.name()).collect::<Vec<_>>().join(" ");
             let first = narrowers.iter().next().unwrap_or(PluginId::NodeAffinity);
             Rejection::text(first, Code::Unresolvable, format!("node(s) didn't satisfy plugin(s) [{names}]"))
         });
-        let rejectors = statuses.iter().map(|s| s.1.plugin).chain(narrowers.iter()).collect();
+        let rejectors = statuses.kinds().map(|k| k.0.plugin).chain(narrowers.iter()).collect();
         Failure { nodes: all.len(), pre_filter: None, statuses, absent, rejectors }
     }
     /// Scores the feasible nodes into `scratch.totals`.
@@ -677,10 +782,9 @@ impl Scheduler {
     /// Adds to what the scan left in the totals; what is the same for all nodes is left to the end.
     fn total(&self, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, any_taints, column, spread } = scratch;
-        let (columns, index, config) = (&class.columns, &self.index, &*self.profiles[class.profile]);
-        let mut add = |weight: i64, column: &[i64]| {
-            totals.iter_mut().zip(column).for_each(|(total, score)| *total += weight * score)
-        };
+        let Some(parts) = class.parts.map(|p| p.fixed) else { return };
+        let (statics, index, config) = (&self.classes.statics, &self.index, &*self.profiles[class.profile]);
+        let (preferred, images) = (statics.preferred(parts), statics.images(parts));
         let mut same = 0;
         for (plugin, weight) in &config.score {
             let scored = match plugin {
@@ -690,23 +794,32 @@ impl Scheduler {
                 }
                 PluginId::TaintToleration => {
                     column.clear();
-                    column.extend(feasible.iter().map(|n| i64::from(columns.cell(*n).taints)));
+                    let tolerating = statics.tolerating(parts);
+                    column.extend(feasible.iter().map(|n| i64::from(tolerating.soft(*n))));
                     by_highest(column, true);
                     true
                 }
-                PluginId::NodeAffinity if columns.has_preferred() => {
-                    column.clear();
-                    column.extend(feasible.iter().map(|n| columns.preferred(*n)));
-                    by_highest(column, false);
-                    true
-                }
-                PluginId::ImageLocality if !columns.images.is_empty() => {
-                    column.clear();
-                    column.extend(feasible.iter().map(|n| columns.images.get(n.at()).copied().unwrap_or(0)));
-                    true
-                }
+                PluginId::NodeAffinity => match preferred {
+                    Some(weights) => {
+                        column.clear();
+                        column.extend(feasible.iter().map(|n| i64::from(weights[n.at()])));
+                        by_highest(column, false);
+                        true
+                    }
+                    None => false,
+                },
+                PluginId::ImageLocality => match images {
+                    Some(scores) => {
+                        column.clear();
+                        column.extend(feasible.iter().map(|n| i64::from(scores.get(n.at()))));
+                        true
+                    }
+                    None => false,
+                },
                 PluginId::PodTopologySpread => {
-                    pts::score(&class.rows, &index.counts, &index.topology, feasible, spread, column)
+                    let (counts, topology) = (&index.counts, &index.topology);
+                    pts::add_scores(&class.rows, counts, topology, feasible, spread, *weight, totals);
+                    false
                 }
                 PluginId::InterPodAffinity => {
                     ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, config, feasible, column)
@@ -714,7 +827,7 @@ impl Scheduler {
                 _ => false,
             };
             if scored {
-                add(*weight, column);
+                totals.iter_mut().zip(&*column).for_each(|(total, score)| *total += weight * score);
             }
         }
         if same != 0 {
@@ -768,13 +881,12 @@ impl Scheduler {
             PluginId::NodeResourcesFit => {
                 fill(&|n| node_resources_fit::score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
             }
-            PluginId::NodeResourcesBalancedAllocation if class.balances(sight, shape) => {
+            PluginId::NodeResourcesBalancedAllocation if Class::balances(sight, shape) => {
                 fill(&|n| balanced_allocation::score(shape, sight.resolved, n, node(n), sight.state));
             }
             PluginId::ImageLocality => {
-                let mut images = Vec::new();
-                index.images.column(shape, sight.resolved.rules, sight.state.nodes.len(), &mut images);
-                fill(&|n| images.get(n.at()).copied().unwrap_or(0));
+                let images = index.images.scores(shape, sight.resolved.rules);
+                fill(&|n| i64::from(images.get(n.at())));
             }
             PluginId::PodTopologySpread => {
                 return pts::score(&class.rows, &index.counts, &index.topology, feasible, scratch, out);
@@ -795,6 +907,49 @@ impl Scheduler {
         }
         true
     }
+}
+
+/// Looks at nodes in their order, from the given place on and round, until one more than enough are feasible; returns how many
+/// were looked at before that.
+#[inline]
+fn walk(
+    (nodes, start, enough): (&[NodeIdx], usize, usize),
+    feasible: &mut Vec<NodeIdx>,
+    totals: &mut Vec<i64>,
+    mut score: impl FnMut(NodeIdx) -> Option<i64>,
+) -> usize {
+    let mut looked = 0;
+    for part in [&nodes[start..], &nodes[..start]] {
+        for node in part {
+            if let Some(score) = score(*node) {
+                if feasible.len() == enough {
+                    return looked;
+                }
+                feasible.push(*node);
+                totals.push(score);
+            }
+            looked += 1;
+        }
+    }
+    looked
+}
+
+/// Plugins whose verdict on a node depends on other nodes' pods.
+const CROSS_NODE: PluginSet = PluginSet::of(&[PluginId::PodTopologySpread, PluginId::InterPodAffinity]);
+
+/// Plugins whose verdict depends on the node and its own pods.
+const OF_THE_NODE: PluginSet = PluginSet::of(&[
+    PluginId::NodeUnschedulable,
+    PluginId::TaintToleration,
+    PluginId::NodeAffinity,
+    PluginId::NodePorts,
+    PluginId::NodeResourcesFit,
+]);
+
+/// Whether a node that is refused for itself stays so, and in the same words, whatever the pods on other nodes.
+fn asks_others_last(filter: &[PluginId]) -> bool {
+    let first = filter.iter().position(|p| CROSS_NODE.contains(*p)).unwrap_or(filter.len());
+    !filter[first..].iter().any(|p| OF_THE_NODE.contains(*p))
 }
 
 /// The words of a plugin that looks at class and node alone.

@@ -68,26 +68,120 @@ pub struct Failure {
     pub nodes: usize,
     /// A plugin rejected the pod before any node was looked at.
     pub pre_filter: Option<Rejection>,
-    /// The first refusal of each node looked at, sorted by node.
-    pub statuses: Vec<(NodeIdx, Rejection)>,
+    /// The first refusal of each node looked at.
+    pub statuses: Statuses,
     /// What holds for the nodes not looked at, where a plugin narrowed the set.
     pub absent: Option<Rejection>,
     /// Plugins whose events may make the pod schedulable.
     pub rejectors: PluginSet,
 }
 
+/// Refusals by node. Many nodes refuse in the same words, which are kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses {
+    /// Sorted by node, with the place among `kinds`.
+    nodes: Vec<(NodeIdx, u32)>,
+    /// Different refusals, with the number of nodes; those of no node stay.
+    kinds: Vec<(Rejection, usize)>,
+}
+
+impl Statuses {
+    /// How many nodes have one.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether no node has one.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// What a node said.
+    pub fn get(&self, node: NodeIdx) -> Option<&Rejection> {
+        let at = self.nodes.binary_search_by_key(&node, |s| s.0).ok()?;
+        Some(&self.kinds[self.nodes[at].1 as usize].0)
+    }
+
+    /// All, by node.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeIdx, &Rejection)> {
+        self.nodes.iter().map(|(node, kind)| (*node, &self.kinds[*kind as usize].0))
+    }
+
+    /// The different refusals, with the number of nodes.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Rejection, usize)> {
+        self.kinds.iter().filter(|k| k.1 > 0).map(|k| (&k.0, k.1))
+    }
+
+    /// Nodes whose refusal is of some kind, by index.
+    pub fn of_kind(&self, is: impl Fn(&Rejection) -> bool) -> Vec<NodeIdx> {
+        let wanted: Vec<bool> = self.kinds.iter().map(|k| k.1 > 0 && is(&k.0)).collect();
+        if !wanted.contains(&true) {
+            return Vec::new();
+        }
+        self.nodes.iter().filter(|s| wanted[s.1 as usize]).map(|s| s.0).collect()
+    }
+
+    /// Writes what a node says now.
+    pub fn set(&mut self, node: NodeIdx, rejection: Rejection) {
+        let kind = match self.kinds.iter().position(|k| k.0 == rejection) {
+            Some(known) => known,
+            None => {
+                self.kinds.push((rejection, 0));
+                self.kinds.len() - 1
+            }
+        };
+        self.kinds[kind].1 += 1;
+        // Most are written in order.
+        let last = self.nodes.last().is_none_or(|s| s.0 < node);
+        match if last { Err(self.nodes.len()) } else { self.nodes.binary_search_by_key(&node, |s| s.0) } {
+            Ok(at) => {
+                let before = std::mem::replace(&mut self.nodes[at].1, kind as u32);
+                self.kinds[before as usize].1 -= 1;
+            }
+            Err(at) => self.nodes.insert(at, (node, kind as u32)),
+        }
+    }
+
+    /// Forgets a node.
+    pub fn remove(&mut self, node: NodeIdx) {
+        if let Ok(at) = self.nodes.binary_search_by_key(&node, |s| s.0) {
+            let (_, kind) = self.nodes.remove(at);
+            self.kinds[kind as usize].1 -= 1;
+        }
+    }
+}
+
+impl FromIterator<(NodeIdx, Rejection)> for Statuses {
+    fn from_iter<T: IntoIterator<Item = (NodeIdx, Rejection)>>(all: T) -> Statuses {
+        let mut statuses = Statuses::default();
+        all.into_iter().for_each(|(node, rejection)| statuses.set(node, rejection));
+        statuses
+    }
+}
+
+impl PartialEq for Statuses {
+    fn eq(&self, other: &Statuses) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Statuses {}
+
 impl Failure {
     /// What keeps the pod from one node.
     pub fn status(&self, node: NodeIdx) -> Option<&Rejection> {
-        match self.statuses.binary_search_by_key(&node, |s| s.0) {
-            Ok(i) => Some(&self.statuses[i].1),
-            Err(_) => self.pre_filter.as_ref().or(self.absent.as_ref()),
-        }
+        self.statuses.get(node).or(self.pre_filter.as_ref()).or(self.absent.as_ref())
     }
+
     /// Nodes where preemption may help, by index (`NodesForStatusCode(Unschedulable)`); `live` are all nodes.
     pub fn preemptible(&self, live: impl Iterator<Item = NodeIdx>) -> Vec<NodeIdx> {
-        live.filter(|n| self.status(*n).is_some_and(Rejection::is_resolvable)).collect()
+        let others = self.pre_filter.as_ref().or(self.absent.as_ref());
+        match others.is_some_and(Rejection::is_resolvable) {
+            true => live.filter(|n| self.status(*n).is_some_and(Rejection::is_resolvable)).collect(),
+            false => self.statuses.of_kind(Rejection::is_resolvable),
+        }
     }
+
     /// The message of the PodScheduled condition: `0/N nodes are available: …. <post_filter>`.
     ///
     /// `post_filter` is preemption's part ("no new claims to deallocate, preemption: …"), empty if it did not run.
@@ -102,7 +196,7 @@ impl Failure {
                 let _ = write!(message, " {}.", rejection.message(catalog));
             }
             None => {
-                let parts = histogram(catalog, self.statuses.iter().map(|s| &s.1), self.absent.as_ref(), self.nodes);
+                let parts = histogram(catalog, self.statuses.kinds(), self.absent.as_ref(), self.nodes);
                 if !parts.is_empty() {
                     let _ = write!(message, " {}.", parts.join(", "));
                 }
@@ -115,19 +209,20 @@ impl Failure {
     }
 }
 
-/// Reasons with their counts, as `<count> <reason>`, sorted as text; nodes without a status count for `absent`.
+/// Reasons with their counts, as `<count> <reason>`, sorted as text; `statuses` come with their numbers of nodes, and nodes
+/// without one count for `absent`.
 pub fn histogram<'a>(
     catalog: &Catalog,
-    statuses: impl Iterator<Item = &'a Rejection>,
+    statuses: impl Iterator<Item = (&'a Rejection, usize)>,
     absent: Option<&Rejection>,
     nodes: usize,
 ) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut explicit = 0;
-    for status in statuses {
-        explicit += 1;
+    for (status, count) in statuses {
+        explicit += count;
         for reason in &status.reasons {
-            *counts.entry(reason.text(catalog).into_owned()).or_default() += 1;
+            *counts.entry(reason.text(catalog).into_owned()).or_default() += count;
         }
     }
     if let (Some(absent), true) = (absent, explicit < nodes) {

@@ -25,6 +25,7 @@ pub struct Idents {
     pub all: Vec<Ident>,
     /// Kinds by namespace.
     pub by_namespace: Vec<Vec<u32>>,
+    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<u32>>,
     keys: FxHashSet<Sym>,
     ids: FxHashMap<(NsIdx, Labels), u32>,
     of_spec: Vec<u32>,
@@ -53,6 +54,17 @@ impl Idents {
         self.owners_read = catalog.owners.len();
         self.keys.len() != before
     }
+    /// All namespaces that have pods of some kind, and those before them.
+    pub fn namespaces(&self) -> impl Iterator<Item = NsIdx> + use<> {
+        (0..self.by_namespace.len()).map(NsIdx::new)
+    }
+
+    /// The kinds in some namespaces that have one of these (different) values under a key.
+    pub fn with_label(&self, namespaces: impl Iterator<Item = NsIdx>, key: Sym, values: &[Sym]) -> Vec<u32> {
+        let lists = namespaces.flat_map(|n| values.iter().map(move |v| (n, key, *v)));
+        lists.filter_map(|l| self.by_label.get(&l)).flatten().copied().collect()
+    }
+
     /// The kind of pods made from a spec; `made` is told of a new kind.
     pub fn of_spec(&mut self, catalog: &Catalog, spec: SpecIdx, made: impl FnOnce(&mut Ident)) -> u32 {
         if let Some(known) = self.of_spec.get(spec.at()).filter(|i| **i != u32::MAX) {
@@ -80,6 +92,9 @@ impl Idents {
             self.by_namespace.resize(key.0.at() + 1, Vec::new());
         }
         self.by_namespace[key.0.at()].push(id);
+        for (label, value) in key.1.iter() {
+            self.by_label.entry((key.0, label, value)).or_default().push(id);
+        }
         self.ids.insert(key, id);
         id
     }

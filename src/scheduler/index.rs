@@ -2,9 +2,11 @@
 
 use super::carriers::Carriers;
 use super::counts::Counts;
+use super::fit::Room;
 use super::ident::Idents;
 use super::node_order::NodeOrder;
 use super::plugins::image_locality::Images;
+use super::plugins::node_volume_limits::UsedVolumes;
 use super::topology::Topology;
 use crate::cluster::{Catalog, Change, Idx, NodeChange, NodeIdx, PodChange, PodIdx, State, Sym};
 use rustc_hash::FxHashMap;
@@ -39,8 +41,10 @@ pub struct Index {
     pub nodes_generation: u64,
     /// Raised, by node, when what it has left or its taints or cordon change.
     pub version: Vec<u32>,
-    /// Raised, by node, when its taints or cordon change.
-    pub static_epoch: Vec<u32>,
+    /// cpu and memory of each node.
+    pub rooms: Vec<Room>,
+    /// Each node that appeared or changed its taints or cordon, oldest first.
+    pub static_changes: Vec<NodeIdx>,
     /// Pods nominated to nodes, by node.
     pub nominated: BTreeMap<NodeIdx, Vec<PodIdx>>,
     /// Nodes by name, those that exist.
@@ -49,6 +53,13 @@ pub struct Index {
     listed: Vec<bool>,
     placed: Vec<Option<Placed>>,
     nominations: FxHashMap<PodIdx, NodeIdx>,
+    /// The kind of each pod counted, by node.
+    present: Vec<Vec<u32>>,
+    /// Volumes that count on nodes.
+    pub used_volumes: UsedVolumes,
+    /// Nodes whose verdicts may have changed, oldest first, and how many older ones were forgotten.
+    touched: Vec<NodeIdx>,
+    touched_before: u64,
 }
 
 impl Index {
@@ -63,6 +74,10 @@ impl Index {
             index.reconcile(catalog, state, pod);
             index.renominate(state, pod);
         }
+        for node in state.live_nodes().filter(|n| !state.attached(*n).is_empty()) {
+            index.used_volumes.attached(node);
+        }
+        index.used_volumes.refresh(catalog, state);
         index
     }
     /// Up to where the change log was read.
@@ -80,6 +95,7 @@ impl Index {
         for change in state.changes_since(self.cursor) {
             self.apply(catalog, state, *change);
         }
+        self.used_volumes.refresh(catalog, state);
         self.cursor = state.cursor();
         true
     }
@@ -94,38 +110,61 @@ impl Index {
             Change::Node(node, NodeChange::Added) => self.add_node(catalog, state, node),
             Change::Node(node, NodeChange::Removed) => self.remove_node(catalog, state, node),
             Change::Node(node, NodeChange::Unschedulable | NodeChange::Taints) => {
-                self.static_epoch[node.at()] += 1;
-                self.counts.node_changed(node, &state.nodes[node], &self.topology, &catalog.names);
-                self.touch(node);
+                self.static_changes.push(node);
+                self.recount(catalog, state, node);
+                self.touch(state, node);
             }
             Change::Node(_, NodeChange::Ready) => {}
-            Change::Attached(_) | Change::Detached(_) | Change::Claim(_) | Change::Volume(_) => self.generation += 1,
+            Change::Attached(node) | Change::Detached(node) => {
+                self.generation += 1;
+                self.used_volumes.attached(node);
+            }
+            Change::Claim(claim) => {
+                self.generation += 1;
+                self.used_volumes.claim_changed(claim);
+            }
+            Change::Volume(_) => self.generation += 1,
             Change::Owner(_) | Change::Budget(_) | Change::Supposed | Change::RolledBack | Change::Kept => {}
         }
     }
+    /// A node appeared, went or changed its taints.
+    fn recount(&mut self, catalog: &Catalog, state: &State, node: NodeIdx) {
+        let present = self.present.get(node.at()).map_or(&[][..], |p| p);
+        self.counts.node_changed(node, &state.nodes[node], &self.topology, &catalog.names, present, &self.idents);
+    }
+
     /// Notes that what a node has left may have changed.
-    fn touch(&mut self, node: NodeIdx) {
+    fn touch(&mut self, state: &State, node: NodeIdx) {
         self.generation += 1;
+        self.rooms[node.at()] = Room::of(node, &state.nodes[node], state);
+        if self.touched.len() > 1024 + 4 * self.listed.len() {
+            let half = self.touched.len() / 2;
+            self.touched.drain(..half);
+            self.touched_before += half as u64;
+        }
+        self.touched.push(node);
         self.version[node.at()] = self.version[node.at()].wrapping_add(1);
     }
     fn add_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
         let node = &state.nodes[index];
         if self.listed.len() <= index.at() {
             self.listed.resize(index.at() + 1, false);
-            self.static_epoch.resize(index.at() + 1, 0);
             self.version.resize(index.at() + 1, 0);
+            self.present.resize(index.at() + 1, Vec::new());
+            self.rooms.resize(index.at() + 1, Room::default());
         }
         if node.gone || self.listed[index.at()] {
             return;
         }
         self.listed[index.at()] = true;
         self.nodes_generation += 1;
+        self.static_changes.push(index);
         self.by_name.insert(node.spec.name, index);
         self.topology.add_node(index, &node.spec.labels);
         self.order.add(index, &node.spec.labels, &catalog.known);
         self.images.add_node(index, &node.spec);
-        self.counts.node_changed(index, node, &self.topology, &catalog.names);
-        self.touch(index);
+        self.recount(catalog, state, index);
+        self.touch(state, index);
     }
     fn remove_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
         if !self.is_listed(index) {
@@ -143,9 +182,19 @@ impl Index {
         }
         self.order.remove(index, &node.spec.labels, &catalog.known);
         self.images.remove_node(index, &node.spec);
-        self.counts.node_changed(index, node, &self.topology, &catalog.names);
-        self.touch(index);
+        self.recount(catalog, state, index);
+        self.touch(state, index);
     }
+    /// Where [`Index::touched_since`] goes on from now.
+    pub fn touches(&self) -> u64 {
+        self.touched_before + self.touched.len() as u64
+    }
+
+    /// Nodes whose verdicts may have changed since, with repeats; None if that is too long ago to be known.
+    pub fn touched_since(&self, since: u64) -> Option<&[NodeIdx]> {
+        Some(&self.touched[since.checked_sub(self.touched_before)? as usize..])
+    }
+
     /// Whether the scheduler knows a node.
     pub fn is_listed(&self, node: NodeIdx) -> bool {
         self.listed.get(node.at()).copied().unwrap_or(false)
@@ -181,11 +230,19 @@ impl Index {
                 kind.nodes.swap_remove(&node);
             }
             self.counts.change(kind, node, sign, sign * i64::from(live), &self.topology);
+            let present = &mut self.present[node.at()];
+            match sign {
+                1 => present.push(ident),
+                _ => {
+                    present.iter().position(|i| *i == ident).map(|i| present.swap_remove(i));
+                }
+            }
             if before.map(|b| b.node) != wanted.map(|w| w.node) {
                 let shape_of = &catalog.shapes[shape.at()];
                 self.carriers.change(shape, shape_of, node, sign, &mut self.topology, state);
+                self.used_volumes.moved(catalog, state, pod, node, sign > 0);
             }
-            self.touch(node);
+            self.touch(state, node);
         }
     }
     /// Makes a pod listed under the node it is nominated to, while it waits.

@@ -1,8 +1,8 @@
 //! How Kubernetes PLACES: the decision cycle of kube-scheduler 1.36 with its default profile, one file a plugin.
 //!
 //! Pods are compiled into classes (what the scheduler sees of them, labels projected onto keys that some selector
-//! mentions). What depends on class and node alone is kept in columns and recomputed only where a node changed; what
-//! depends on other nodes (spread, affinity) rests on counts kept from the state's change log. Pods with volumes are
+//! mentions), and classes into parts that many of them share: tolerations, node affinity, requests. What depends on a part
+//! and one node is kept by part and recomputed only where the node changed; what depends on other nodes (spread, affinity) rests on counts kept from the state's change log. Pods with volumes are
 //! asked about pod by pod ([`PodPlugin`]). Nothing here binds: [`Scheduler::decide`] says where, the caller binds.
 //!
 //! Upstream paths in comments: `S/` is `pkg/scheduler`, `P/` is `S/framework/plugins`, of kubernetes v1.36.3.
@@ -15,6 +15,7 @@ pub mod config_file;
 mod counts;
 mod cycle;
 pub mod decision;
+mod fit;
 mod ident;
 mod index;
 pub mod names;
@@ -23,6 +24,8 @@ pub mod plugin;
 pub mod plugins;
 pub mod preemption;
 pub mod queue;
+mod statics;
+mod tally;
 #[cfg(test)]
 pub(crate) mod testbed;
 mod tie;
@@ -31,6 +34,6 @@ mod topology;
 pub use config::{Batching, DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig, TieBreak};
 pub use config_file::{ConfigError, document};
 pub use cycle::Scheduler;
-pub use decision::{Decision, Explanation, Failure, Verdict, histogram};
+pub use decision::{Decision, Explanation, Failure, Statuses, Verdict, histogram};
 pub use names::{PluginId, PluginSet};
 pub use plugin::{Code, PodPlugin, PodView, PreFilter, Reason, Rejection};

@@ -12,7 +12,7 @@ use super::config::Profile;
 use super::decision::{Failure, histogram};
 use super::names::PluginId;
 use super::plugin::Rejection;
-use crate::cluster::{BudgetIdx, Catalog, NodeIdx, NsIdx, PodIdx, State};
+use crate::cluster::{BudgetIdx, Catalog, Idx, NodeIdx, NsIdx, PodIdx, State};
 use rustc_hash::FxHashMap;
 
 #[cfg(test)]
@@ -57,8 +57,8 @@ pub enum Preemption {
 pub enum Tried {
     /// No pod anywhere is less important, so no node had to be tried.
     Nobody,
-    /// What each node said that was tried.
-    Nodes(Vec<Rejection>),
+    /// What the nodes said that were tried, with how many said so.
+    Nodes(Vec<(Rejection, usize)>),
 }
 
 /// A node with the pods that would have to leave it.
@@ -105,7 +105,10 @@ impl Tried {
         let absent = Rejection::unresolvable(PluginId::DefaultPreemption, NOT_HELPFUL);
         let nobody = Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS);
         let parts = match self {
-            Tried::Nodes(refusals) => histogram(catalog, refusals.iter(), Some(&absent), failure.nodes),
+            Tried::Nodes(refusals) => {
+                let refusals = refusals.iter().map(|(refusal, nodes)| (refusal, *nodes));
+                histogram(catalog, refusals, Some(&absent), failure.nodes)
+            }
             Tried::Nobody => {
                 let unjudged = failure.pre_filter.as_ref().or(failure.absent.as_ref());
                 let others = if unjudged.is_some_and(Rejection::is_resolvable) {
@@ -113,8 +116,10 @@ impl Tried {
                 } else {
                     0
                 };
-                let tried = failure.statuses.iter().filter(|s| s.1.is_resolvable()).count() + others;
-                histogram(catalog, std::iter::repeat_n(&nobody, tried), Some(&absent), failure.nodes)
+                let resolvable = failure.statuses.kinds().filter(|k| k.0.is_resolvable()).map(|k| k.1);
+                let tried = resolvable.sum::<usize>() + others;
+                let said = (tried > 0).then_some((&nobody, tried));
+                histogram(catalog, said.into_iter(), Some(&absent), failure.nodes)
             }
         };
         format!("0/{} nodes are available: {}.", failure.nodes, parts.join(", "))
@@ -127,6 +132,8 @@ pub struct Preemptor {
     /// The lowest priority there is, and the number of shapes it was read from: they only become more.
     lowest: Option<(usize, i32)>,
     budgets: Option<Budgets>,
+    /// The lowest priority on each node, with the node's version that it is of.
+    floors: Vec<(u32, i32)>,
 }
 
 impl Preemptor {
@@ -154,9 +161,11 @@ impl Preemptor {
         if self.nobody_below(catalog, priority(catalog, state, pod)) {
             return Preemption::NoCandidate(Tried::Nobody);
         }
-        let budgets = self.budgets.get_or_insert_with(|| Budgets::new(catalog));
         let nodes = failure.preemptible(state.live_nodes());
-        let (candidates, refusals) = dry_run(check, config, catalog, state, pod, &nodes, budgets, offset);
+        self.floors.resize(state.nodes.len().max(self.floors.len()), (u32::MAX, i32::MAX));
+        let Preemptor { budgets, floors, .. } = self;
+        let budgets = budgets.get_or_insert_with(|| Budgets::new(catalog));
+        let (candidates, refusals) = dry_run(check, config, catalog, state, pod, &nodes, budgets, floors, offset);
         if candidates.is_empty() {
             return Preemption::NoCandidate(Tried::Nodes(refusals));
         }
@@ -257,17 +266,23 @@ fn dry_run(
     pod: PodIdx,
     nodes: &[NodeIdx],
     budgets: &Budgets,
+    floors: &mut [(u32, i32)],
     offset: &mut dyn FnMut(usize) -> usize,
-) -> (Vec<Way>, Vec<Rejection>) {
-    let (mut candidates, mut statuses) = (Vec::new(), Vec::new());
+) -> (Vec<Way>, Vec<(Rejection, usize)>) {
+    let (mut candidates, mut statuses): (_, Vec<(Rejection, usize)>) = (Vec::new(), Vec::new());
+    let mine = priority(catalog, state, pod);
     if nodes.is_empty() {
         return (candidates, statuses);
     }
     let enough = enough_candidates(config, nodes.len());
     let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
-    let mut harmless = 0;
+    let (mut harmless, mut victimless) = (0, 0);
     for i in 0..nodes.len() {
         let node = nodes[(start + i) % nodes.len()];
+        if floor(catalog, state, node, floors) >= mine {
+            victimless += 1;
+            continue;
+        }
         match victims_on(check, catalog, state, pod, node, budgets) {
             Ok(option) => {
                 harmless += usize::from(option.violations == 0);
@@ -276,10 +291,27 @@ fn dry_run(
                     break;
                 }
             }
-            Err(rejection) => statuses.push(rejection),
+            Err(rejection) => match statuses.iter_mut().find(|s| s.0 == rejection) {
+                Some(known) => known.1 += 1,
+                None => statuses.push((rejection, 1)),
+            },
         }
     }
+    if victimless > 0 {
+        statuses.push((Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS), victimless));
+    }
     (candidates, statuses)
+}
+
+/// The lowest priority of the pods on a node.
+fn floor(catalog: &Catalog, state: &State, node: NodeIdx, floors: &mut [(u32, i32)]) -> i32 {
+    let n = &state.nodes[node];
+    let known = &mut floors[node.at()];
+    if known.0 != n.version {
+        let lowest = n.pods.iter().map(|p| priority(catalog, state, *p)).min();
+        *known = (n.version, lowest.unwrap_or(i32::MAX));
+    }
+    known.1
 }
 
 /// `calculateNumCandidates`.
@@ -288,7 +320,7 @@ fn enough_candidates(config: &Profile, nodes: usize) -> usize {
     (share.max(config.min_candidate_nodes_absolute).max(0) as usize).min(nodes)
 }
 
-/// `SelectVictimsOnNode`: takes all pods of lower priority off, and if the pod fits then, puts back as many as it can, those that a
+/// `SelectVictimsOnNode`, where there is somebody below: takes all pods of lower priority off, and if the pod fits then, puts back as many as it can, those that a
 /// budget protects first.
 fn victims_on(
     check: &mut impl NodeCheck,
@@ -301,9 +333,6 @@ fn victims_on(
     let mine = priority(catalog, state, pod);
     let mut potential: Vec<PodIdx> =
         state.nodes[node].pods.iter().copied().filter(|p| priority(catalog, state, *p) < mine).collect();
-    if potential.is_empty() {
-        return Err(Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS));
-    }
     sort_by_importance(catalog, state, &mut potential);
     let mark = state.suppose();
     for victim in &potential {

@@ -3,6 +3,9 @@
 use crate::cluster::{Idx, Labels, NodeIdx, State, Sym};
 use rustc_hash::FxHashMap;
 
+/// So many domains, and the lack of one, have a bit each in a word.
+pub const FEW: usize = 63;
+
 /// The domain of a node that lacks the key.
 pub const NO_DOMAIN: u32 = u32::MAX;
 
@@ -19,10 +22,23 @@ pub struct Domains {
     pub of: Vec<u32>,
     /// How many distinct values were ever seen.
     pub len: usize,
+    /// Some node lacks the key, or did.
+    pub some_lack: bool,
     ids: FxHashMap<Sym, u32>,
 }
 
 impl Domains {
+    /// Those of few domains for which something holds, as bits; None if there are too many.
+    pub fn few(&self, holds: impl Fn(usize) -> bool) -> Option<u64> {
+        (self.len < FEW).then(|| (0..self.len).fold(0, |bits, domain| bits | u64::from(holds(domain)) << domain))
+    }
+
+    /// The place of a node's domain in a list of all domains, those without the key at its end.
+    #[inline]
+    pub fn slot(&self, node: NodeIdx) -> usize {
+        self.of.get(node.at()).map_or(self.len, |domain| (*domain as usize).min(self.len))
+    }
+
     fn add_node(&mut self, node: NodeIdx, labels: &Labels) {
         if self.of.len() <= node.at() {
             self.of.resize(node.at() + 1, NO_DOMAIN);
@@ -32,6 +48,8 @@ impl Domains {
             let id = *self.ids.entry(value).or_insert(next);
             self.len = self.len.max(id as usize + 1);
             self.of[node.at()] = id;
+        } else {
+            self.some_lack = true;
         }
     }
 }
@@ -50,7 +68,7 @@ impl Topology {
             return *known;
         }
         let index = TopoKey(self.tables.len() as u32);
-        let mut table = Domains { key, of: Vec::new(), len: 0, ids: FxHashMap::default() };
+        let mut table = Domains { key, of: Vec::new(), len: 0, some_lack: false, ids: FxHashMap::default() };
         for (node, n) in state.nodes.entries() {
             table.add_node(node, &n.spec.labels);
         }

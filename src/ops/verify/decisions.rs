@@ -11,7 +11,7 @@ use crate::disruption::arithmetic::{Tally, compute};
 use crate::ops::control_plane::ControlPlane;
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, preempt};
-use crate::scheduler::{Code, Decision, Explanation, Failure, PluginId, Scheduler};
+use crate::scheduler::{Code, Decision, Explanation, Failure, PluginId, Rejection, Scheduler};
 use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -292,7 +292,9 @@ impl Replay {
     /// the last in its list of the node's pods counts as the oldest.
     fn victims_on(&mut self, pod: PodIdx, failure: &Failure, node: NodeIdx) -> Vec<PodIdx> {
         let mut only = failure.clone();
-        only.statuses.iter_mut().filter(|s| s.0 != node).for_each(|s| s.1.code = Code::Unresolvable);
+        let code = |n: NodeIdx, status: &Rejection| if n == node { status.code } else { Code::Unresolvable };
+        let statuses = failure.statuses.iter();
+        only.statuses = statuses.map(|(n, s)| (n, Rejection { code: code(n, s), ..s.clone() })).collect();
         let config = self.scheduler.profile(&self.catalog, &self.state, pod).clone();
         let placed = self.lists.get(&node).cloned().unwrap_or_default();
         for (age, placed) in placed.iter().enumerate() {

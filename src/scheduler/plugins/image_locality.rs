@@ -1,7 +1,9 @@
 //! ImageLocality: images of the pod that are on the node already (P/imagelocality).
 
 use crate::cluster::{Idx, NodeIdx, NodeSpec, PodShape, Rules, Sym};
+use crate::scheduler::tally::Tally;
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 const MIB: i64 = 1024 * 1024;
 const LEAST: i64 = 23 * MIB;
@@ -36,29 +38,46 @@ impl Images {
         self.nodes -= 1;
         for image in &spec.images {
             if let Some(known) = self.by_name.get_mut(&image.name) {
-                known.nodes.retain(|n| *n != node);
+                // Nodes come in the order of their indices, but for a node that came back.
+                match known.nodes.binary_search(&node) {
+                    Ok(at) if !known.nodes[..at].contains(&node) => drop(known.nodes.remove(at)),
+                    _ => known.nodes.retain(|n| *n != node),
+                }
                 if known.nodes.is_empty() {
                     self.by_name.remove(&image.name);
                 }
             }
         }
     }
-    /// Scores of all nodes for a pod, by node index; empty if none has any of its images.
-    pub fn column(&self, shape: &PodShape, rules: Rules, len: usize, column: &mut Vec<i64>) {
-        column.clear();
+    /// Scores of the nodes that have any of a pod's images to speak of.
+    pub fn scores(&self, shape: &PodShape, rules: Rules) -> Tally {
         // Containers' images come first.
         let counted = if rules.image_volumes_score { usize::MAX } else { shape.container_count as usize };
-        for image in shape.images.iter().take(counted) {
-            let Some(known) = self.by_name.get(image) else { continue };
-            column.resize(len, 0);
-            let spread = known.nodes.len() as f64 / self.nodes as f64;
-            let scaled = (known.size as f64 * spread) as i64;
-            known.nodes.iter().for_each(|n| column[n.at()] += scaled);
+        let known: Vec<&Image> =
+            shape.images.iter().take(counted).filter_map(|image| self.by_name.get(image)).collect();
+        let mut sums: FxHashMap<NodeIdx, i64> = FxHashMap::default();
+        let mut nodes: Vec<NodeIdx> = Vec::new();
+        for image in known {
+            let spread = image.nodes.len() as f64 / self.nodes as f64;
+            let scaled = (image.size as f64 * spread) as i64;
+            for node in &image.nodes {
+                match sums.entry(*node) {
+                    Entry::Occupied(mut sum) => *sum.get_mut() += scaled,
+                    Entry::Vacant(none) => {
+                        none.insert(scaled);
+                        nodes.push(*node);
+                    }
+                }
+            }
         }
-        column.iter_mut().for_each(|sum| *sum = priority(*sum, shape.container_count));
-        if column.iter().all(|score| *score == 0) {
-            column.clear();
+        let mut scores = Tally::default();
+        for node in nodes {
+            let score = priority(sums.get(&node).copied().unwrap_or(0), shape.container_count);
+            if score != 0 {
+                scores.change(node.at(), score);
+            }
         }
+        scores
     }
 }
 

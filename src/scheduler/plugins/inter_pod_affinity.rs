@@ -5,8 +5,10 @@ use crate::cluster::{Idx, NodeIdx, PodShape, PodTerm};
 use crate::scheduler::carriers::{Carriers, Role};
 use crate::scheduler::counts::{Counter, Counts, EligibilityKey, MatcherKey, Namespaces, domain_at, term_matches};
 use crate::scheduler::ident::Ident;
+use crate::scheduler::tally::Tally;
 use crate::scheduler::topology::{TopoKey, Topology};
 use crate::scheduler::{PluginId, Profile, Rejection};
+use smallvec::SmallVec;
 
 /// Words for required affinity.
 pub const REASON_AFFINITY: &str = "node(s) didn't match pod affinity rules";
@@ -62,53 +64,62 @@ impl Compiler<'_> {
 impl Terms {
     /// Takes note of terms that pods carry since it last looked.
     pub fn catch_up(&mut self, carriers: &Carriers, ident: &Ident, config: &Profile, names: &crate::cluster::Interner) {
-        for id in self.carriers_seen..carriers.len() {
-            let (term, role, _) = carriers.get(id as u32);
+        if self.carriers_seen == carriers.len() {
+            return;
+        }
+        for id in carriers.candidates(self.carriers_seen, ident) {
+            let (term, role, _) = carriers.get(id);
             if !term_matches(term, ident, names) {
                 continue;
             }
             match role {
-                Role::Anti => self.repelling.push(id as u32),
+                Role::Anti => self.repelling.push(id),
                 Role::Affinity if config.hard_pod_affinity_weight > 0 => {
-                    self.drawing.push((id as u32, config.hard_pod_affinity_weight));
+                    self.drawing.push((id, config.hard_pod_affinity_weight));
                 }
                 Role::Affinity => {}
-                Role::Preferred(weight) => self.drawing.push((id as u32, i64::from(weight))),
+                Role::Preferred(weight) => self.drawing.push((id, i64::from(weight))),
             }
         }
         self.carriers_seen = carriers.len();
-    }
-    /// Whether placements of other pods cannot matter to this class's filter now.
-    pub fn is_inert(&self, carriers: &Carriers) -> bool {
-        self.affinity.is_empty() && self.anti.is_empty() && self.repelling.iter().all(|c| carriers.get(*c).2.total == 0)
     }
 }
 
 /// One domain table with counts: a domain counts if it holds a pod.
 struct Table<'a> {
     of: &'a [u32],
-    counts: &'a [u32],
+    /// The domains that hold pods, where there are few domains.
+    holding: Option<u64>,
+    counts: &'a Tally,
 }
 
 impl Table<'_> {
+    #[inline]
     fn holds(&self, node: NodeIdx) -> Option<bool> {
-        domain_at(self.of, node).map(|d| self.counts.get(d).copied().unwrap_or(0) > 0)
+        let domain = domain_at(self.of, node)?;
+        Some(match self.holding {
+            Some(holding) => holding >> domain & 1 == 1,
+            None => self.counts.get(domain) > 0,
+        })
     }
 }
 
 /// The terms made ready for one cycle.
 #[derive(Default)]
 pub struct Checks<'a> {
-    affinity: Vec<Table<'a>>,
+    affinity: SmallVec<[Table<'a>; 1]>,
     /// No pod anywhere meets the required terms, but the pod itself does: any node with the keys will do.
     first_of_its_kind: bool,
-    anti: Vec<Table<'a>>,
-    repelling: Vec<Table<'a>>,
+    anti: SmallVec<[Table<'a>; 1]>,
+    repelling: SmallVec<[Table<'a>; 1]>,
 }
 
 /// Makes the terms ready for one cycle.
 pub fn checks<'a>(terms: &Terms, counts: &'a Counts, carriers: &'a Carriers, topology: &'a Topology) -> Checks<'a> {
-    let table = |key: TopoKey, counts: &'a [u32]| Table { of: &topology.domains(key).of, counts };
+    let table = |key: TopoKey, counts: &'a Tally| {
+        let domains = topology.domains(key);
+        Table { of: &domains.of, holding: domains.few(|domain| counts.get(domain) > 0), counts }
+    };
     let of = |id: &u32| {
         let counter: &'a Counter = counts.counter(*id);
         table(counter.key, &counter.counts)
@@ -129,6 +140,7 @@ impl Checks<'_> {
         self.affinity.is_empty() && self.anti.is_empty() && self.repelling.is_empty()
     }
     /// Whether a node lets the pod pass.
+    #[inline]
     pub fn admits(&self, node: NodeIdx) -> bool {
         self.meets_affinity(node)
             && !self.anti.iter().any(|t| t.holds(node) == Some(true))
@@ -174,9 +186,9 @@ pub fn score(
         return false;
     }
     let own = terms.preferred.iter().map(|(c, weight)| (counts.counter(*c), *weight));
-    let own = own.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts[..], weight));
+    let own = own.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts, weight));
     let theirs = terms.drawing.iter().map(|(c, weight)| (carriers.get(*c).2, *weight));
-    let theirs = theirs.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts[..], weight));
+    let theirs = theirs.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts, weight));
     let mut any = false;
     out.clear();
     out.resize(feasible.len(), 0);
@@ -185,7 +197,7 @@ pub fn score(
         let of = &topology.domains(key).of;
         for (sum, node) in out.iter_mut().zip(feasible) {
             let domain = of.get(node.at()).copied().unwrap_or(u32::MAX) as usize;
-            *sum += weight * i64::from(counts.get(domain).copied().unwrap_or(0));
+            *sum += weight * i64::from(counts.get(domain));
         }
     }
     if any {

@@ -44,7 +44,8 @@ impl IgnoredResources {
         let ignored = resources.filter(|(_, name)| is_ignored(catalog.text(**name)));
         IgnoredResources(ignored.map(|(i, _)| ResIdx(i as u32)).collect())
     }
-    fn has(&self, resource: ResIdx) -> bool {
+    /// Whether a resource is not checked.
+    pub fn has(&self, resource: ResIdx) -> bool {
         self.0.contains(&resource)
     }
 }

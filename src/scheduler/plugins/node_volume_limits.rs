@@ -1,8 +1,9 @@
 //! NodeVolumeLimits: a CSI driver attaches only so many volumes to a node (`P/nodevolumelimits/csi.go`).
 
-use crate::cluster::{Catalog, ClaimRef, NodeIdx, PodIdx, PvIdx, PvcIdx, State, Sym, Volume};
+use crate::cluster::{Catalog, ClaimRef, Idx, NodeIdx, PodIdx, PodShape, PvIdx, PvcIdx, State, Sym, Volume};
 use crate::scheduler::plugin::Code;
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// `ErrReasonMaxVolumeCountExceeded`.
@@ -86,24 +87,117 @@ fn is_migrated(catalog: &Catalog, kind: Sym) -> bool {
     matches!(catalog.text(kind), "gce-pd" | "aws-ebs")
 }
 
-impl PodPlugin for NodeVolumeLimits {
-    const PLUGIN: PluginId = PluginId::NodeVolumeLimits;
+/// Whether a shape has volumes that count.
+pub fn counts(catalog: &Catalog, shape: &PodShape) -> bool {
+    shape.volumes.iter().any(|v| match v {
+        Volume::Claim(_) => true,
+        Volume::Disk { kind, .. } => is_migrated(catalog, *kind),
+        _ => false,
+    })
+}
 
-    fn pre_filter(&mut self, view: PodView<'_>) -> PreFilter {
-        self.wanted.clear();
-        let asks = view.shape().volumes.iter().any(|v| match v {
-            Volume::Claim(_) => true,
-            Volume::Disk { kind, .. } => is_migrated(view.catalog, *kind),
-            _ => false,
-        });
-        if !asks {
-            return PreFilter::Skip;
+/// Volumes that count on a node.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    /// Those of the pods there.
+    by_pods: SmallVec<[Counted; 4]>,
+    /// Attachments that no pod there uses: a detach under way still takes its slot. A volume that the pod itself brings
+    /// and that is such an attachment counts twice, as upstream has it.
+    attached: SmallVec<[Counted; 4]>,
+}
+
+impl Used {
+    /// What counts on a node where these pods are, and perhaps others without volumes that count.
+    pub fn of(catalog: &Catalog, state: &State, node: NodeIdx, pods: &[PodIdx]) -> Used {
+        let mut used = Used::default();
+        for pod in pods {
+            of_pod(catalog, state, *pod, &mut used.by_pods);
         }
-        of_pod(view.catalog, view.state, view.pod, &mut self.wanted);
-        PreFilter::Run
+        let attached = state.attached(node).iter().filter_map(|v| of_volume(catalog, state, *v));
+        used.attached = attached.filter(|v| !used.by_pods.contains(v)).collect();
+        used
+    }
+}
+
+/// [`Used`] of every node, kept as pods, claims and attachments change.
+#[derive(Clone, Debug, Default)]
+pub struct UsedVolumes {
+    nodes: Vec<Used>,
+    /// Pods with volumes that count, by node.
+    pods: Vec<Vec<PodIdx>>,
+    /// Nodes where a pod with a claim is, with repeats.
+    users: FxHashMap<PvcIdx, SmallVec<[NodeIdx; 1]>>,
+    stale: Vec<NodeIdx>,
+    nothing: Used,
+}
+
+impl UsedVolumes {
+    /// A node's.
+    pub fn on(&self, node: NodeIdx) -> &Used {
+        self.nodes.get(node.at()).unwrap_or(&self.nothing)
     }
 
-    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+    /// A pod came to a node, or left it.
+    pub fn moved(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, node: NodeIdx, came: bool) {
+        let spec = state.pods[pod].spec;
+        if !counts(catalog, catalog.shape(spec)) {
+            return;
+        }
+        if self.pods.len() <= node.at() {
+            self.pods.resize(node.at() + 1, Vec::new());
+        }
+        let pods = &mut self.pods[node.at()];
+        match came {
+            true => pods.push(pod),
+            false => pods.retain(|p| *p != pod),
+        }
+        for claim in catalog.specs[spec].claims.iter().filter_map(|c| c.claim) {
+            let users = self.users.entry(claim).or_default();
+            match came {
+                true => users.push(node),
+                false => {
+                    users.iter().position(|n| *n == node).map(|i| users.swap_remove(i));
+                }
+            }
+        }
+        self.stale.push(node);
+    }
+
+    /// A volume was attached to a node or detached from it.
+    pub fn attached(&mut self, node: NodeIdx) {
+        self.stale.push(node);
+    }
+
+    /// A claim was bound, made or deleted.
+    pub fn claim_changed(&mut self, claim: PvcIdx) {
+        self.stale.extend(self.users.get(&claim).into_iter().flatten());
+    }
+
+    /// Counts again where something changed.
+    pub fn refresh(&mut self, catalog: &Catalog, state: &State) {
+        if self.stale.is_empty() {
+            return;
+        }
+        let mut stale = std::mem::take(&mut self.stale);
+        stale.sort_unstable();
+        stale.dedup();
+        for node in stale.drain(..) {
+            if self.nodes.len() <= node.at() {
+                self.nodes.resize(node.at() + 1, Used::default());
+            }
+            let pods = self.pods.get(node.at()).map_or(&[][..], |p| p);
+            self.nodes[node.at()] = Used::of(catalog, state, node, pods);
+        }
+        self.stale = stale;
+    }
+}
+
+impl NodeVolumeLimits {
+    /// Judges a node by what counts there.
+    ///
+    /// # Errors
+    /// Why the pod cannot run there.
+    pub fn within(&self, view: PodView<'_>, node: NodeIdx, used: &Used) -> Result<(), Rejection> {
         let (catalog, state) = (view.catalog, view.state);
         if let Some(missing) = view.spec().claims.iter().find(|c| c.claim.is_none_or(|c| state.claims[c].gone)) {
             let namespace = catalog.text(catalog.namespaces[view.spec().namespace].name);
@@ -113,31 +207,34 @@ impl PodPlugin for NodeVolumeLimits {
         }
         let Some(limits) = &state.nodes[node].spec.attach_limits else { return Ok(()) };
         let limit = |driver: Sym| limits.iter().find(|l| l.driver == driver).and_then(|l| l.count);
-        if !self.wanted.iter().any(|(driver, _)| limit(*driver).is_some()) {
-            return Ok(());
-        }
-        let mut used: SmallVec<[Counted; 4]> = SmallVec::new();
-        for pod in &state.nodes[node].pods {
-            of_pod(catalog, state, *pod, &mut used);
-        }
-        // Attachments that no pod there uses count too: a detach under way still takes its slot. A volume that the pod
-        // itself brings and that is such an attachment counts twice, as upstream has it.
-        let attached: SmallVec<[Counted; 8]> = state
-            .attached(node)
-            .iter()
-            .filter_map(|v| of_volume(catalog, state, *v))
-            .filter(|v| !used.contains(v))
-            .collect();
         for (i, (driver, _)) in self.wanted.iter().enumerate() {
             let first_of_driver = !self.wanted[..i].iter().any(|(d, _)| d == driver);
             let Some(limit) = limit(*driver).filter(|_| first_of_driver) else { continue };
             let of_driver = |v: &&Counted| v.0 == *driver;
-            let new = self.wanted.iter().filter(of_driver).filter(|v| !used.contains(v)).count();
-            let now = used.iter().filter(of_driver).count() + attached.iter().filter(of_driver).count();
+            let new = self.wanted.iter().filter(of_driver).filter(|v| !used.by_pods.contains(v)).count();
+            let now = used.by_pods.iter().filter(of_driver).count() + used.attached.iter().filter(of_driver).count();
             if new > 0 && (now + new) as i64 > limit {
                 return Err(Rejection::unschedulable(Self::PLUGIN, TOO_MANY));
             }
         }
         Ok(())
+    }
+}
+
+impl PodPlugin for NodeVolumeLimits {
+    const PLUGIN: PluginId = PluginId::NodeVolumeLimits;
+
+    fn pre_filter(&mut self, view: PodView<'_>) -> PreFilter {
+        self.wanted.clear();
+        if !counts(view.catalog, view.shape()) {
+            return PreFilter::Skip;
+        }
+        of_pod(view.catalog, view.state, view.pod, &mut self.wanted);
+        PreFilter::Run
+    }
+
+    fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
+        let used = Used::of(view.catalog, view.state, node, &view.state.nodes[node].pods);
+        self.within(view, node, &used)
     }
 }

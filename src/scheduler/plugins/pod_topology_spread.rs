@@ -1,13 +1,15 @@
 //! PodTopologySpread: how evenly pods lie over domains (P/podtopologyspread).
 
 use crate::cluster::{
-    Catalog, Idx, NodeIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint, State, Sym,
-    WhenUnsatisfiable,
+    Catalog, Idx, NodeIdx, NsIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint,
+    State, Sym, WhenUnsatisfiable,
 };
 use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, domain_at};
 use crate::scheduler::ident::Idents;
-use crate::scheduler::topology::{NO_DOMAIN, TopoKey, Topology};
+use crate::scheduler::tally::Tally;
+use crate::scheduler::topology::{FEW, NO_DOMAIN, TopoKey, Topology};
 use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, Profile, Rejection};
+use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 /// Words for too large a skew.
@@ -24,7 +26,8 @@ pub struct Row {
     /// 1 if the pod counts for itself.
     own: i64,
     min_domains: i64,
-    counter: u32,
+    /// None for a soft constraint by host.
+    counter: Option<u32>,
     matcher: u32,
 }
 
@@ -56,7 +59,13 @@ pub struct Compiler<'a> {
 }
 
 /// The constraints that hold for pods without their own: the profile's, with the selector of the pod's services and owner.
-pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) -> Vec<SpreadConstraint> {
+/// `services` are those of its namespace that may select it.
+pub fn default_constraints(
+    catalog: &Catalog,
+    services: Vec<usize>,
+    config: &Profile,
+    spec: &PodSpec,
+) -> Vec<SpreadConstraint> {
     let make = |max_skew, topology_key, when, selector: &Selector| SpreadConstraint {
         max_skew,
         topology_key,
@@ -66,7 +75,7 @@ pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) 
         honor_node_affinity: true,
         honor_node_taints: false,
     };
-    let Some(selector) = default_selector(catalog, spec) else { return Vec::new() };
+    let Some(selector) = default_selector(catalog, services, spec) else { return Vec::new() };
     let soft = WhenUnsatisfiable::ScheduleAnyway;
     match &config.default_spread {
         DefaultSpread::System => {
@@ -86,12 +95,40 @@ pub fn default_constraints(catalog: &Catalog, config: &Profile, spec: &PodSpec) 
     }
 }
 
+/// Services by a label that they select pods by.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceIndex {
+    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<usize>>,
+    /// Those that select all pods of their namespace.
+    all: FxHashMap<NsIdx, Vec<usize>>,
+    read: usize,
+}
+
+impl ServiceIndex {
+    /// Services that may select a pod, in the catalogue's order.
+    pub fn candidates(&mut self, catalog: &Catalog, spec: &PodSpec) -> Vec<usize> {
+        for (i, service) in catalog.services.iter().enumerate().skip(self.read) {
+            let Some(selector) = &service.selector else { continue };
+            match selector.iter().next() {
+                Some((key, value)) => self.by_label.entry((service.namespace, key, value)).or_default().push(i),
+                None => self.all.entry(service.namespace).or_default().push(i),
+            }
+        }
+        self.read = catalog.services.len();
+        let namespace = spec.namespace;
+        let lists = spec.labels.iter().filter_map(|(key, value)| self.by_label.get(&(namespace, key, value)));
+        let mut out: Vec<usize> = lists.chain(self.all.get(&namespace)).flatten().copied().collect();
+        out.sort_unstable();
+        out
+    }
+}
+
 /// P/helper/spread.go `DefaultSelector`; None if it has no requirement.
-fn default_selector(catalog: &Catalog, spec: &PodSpec) -> Option<Selector> {
+fn default_selector(catalog: &Catalog, services: Vec<usize>, spec: &PodSpec) -> Option<Selector> {
     let equals = |(key, value)| Requirement { key, operator: Operator::In, values: smallvec![value], bound: None };
     let mut requirements: Vec<Requirement> = Vec::new();
-    for service in catalog.services.iter().filter(|s| s.namespace == spec.namespace) {
-        if let Some(selector) = &service.selector
+    for service in services {
+        if let Some(selector) = &catalog.services[service].selector
             && selector.iter().all(|(k, v)| spec.labels.get(k) == Some(v))
         {
             requirements.extend(selector.iter().map(equals));
@@ -143,10 +180,14 @@ impl Compiler<'_> {
                 constraint.honor_node_taints,
                 required.clone(),
             );
-            let counter = self.counts.counter_of(matcher, key, policy, self.topology, self.state, names);
+            let is_hostname = constraint.topology_key == self.catalog.known.hostname;
+            // A soft constraint by host is scored by node, whatever nodes are eligible.
+            let counted = !(is_hostname && constraint.when == WhenUnsatisfiable::ScheduleAnyway);
+            let counter =
+                counted.then(|| self.counts.counter_of(matcher, key, policy, self.topology, self.state, names));
             rows.push(Row {
                 key,
-                is_hostname: constraint.topology_key == self.catalog.known.hostname,
+                is_hostname,
                 max_skew: constraint.max_skew,
                 own,
                 min_domains: constraint.min_domains,
@@ -161,32 +202,38 @@ impl Compiler<'_> {
 /// A hard constraint made ready for one cycle.
 pub struct HardCheck<'a> {
     of: &'a [u32],
-    counts: &'a [u32],
+    /// The domains that have too many pods, where there are few domains.
+    full: Option<u64>,
+    counts: &'a Tally,
     /// Most pods a domain may have.
     limit: i64,
 }
 
 impl HardCheck<'_> {
     /// What the constraint says of a node: None for no objection, else whether the label is there.
+    #[inline]
     pub fn objection(&self, node: NodeIdx) -> Option<bool> {
-        match domain_at(self.of, node) {
-            None => Some(false),
-            Some(domain) => {
-                let count = self.counts.get(domain).copied().unwrap_or(0);
-                (i64::from(count) > self.limit).then_some(true)
-            }
-        }
+        let Some(domain) = domain_at(self.of, node) else { return Some(false) };
+        let is_full = match self.full {
+            Some(full) => full >> domain & 1 == 1,
+            None => i64::from(self.counts.get(domain)) > self.limit,
+        };
+        is_full.then_some(true)
     }
 }
 
 /// Hard constraints made ready for one cycle.
-pub fn checks<'a>(rows: &Rows, counts: &'a Counts, topology: &'a Topology) -> Vec<HardCheck<'a>> {
+pub fn checks<'a>(rows: &Rows, counts: &'a Counts, topology: &'a Topology) -> SmallVec<[HardCheck<'a>; 2]> {
     let ready = |row: &Row| {
-        let counter = counts.counter(row.counter);
-        let least = if (counter.domains as i64) < row.min_domains { 0 } else { i64::from(counter.min()) };
-        HardCheck { of: &topology.domains(row.key).of, counts: &counter.counts, limit: row.max_skew - row.own + least }
+        let counter = counts.counter(row.counter?);
+        let domains = counts.domains(counter) as i64;
+        let least = if domains < row.min_domains { 0 } else { i64::from(counts.least(counter)) };
+        let limit = row.max_skew - row.own + least;
+        let domains = topology.domains(row.key);
+        let full = domains.few(|domain| i64::from(counter.counts.get(domain)) > limit);
+        Some(HardCheck { of: &domains.of, full, counts: &counter.counts, limit })
     };
-    rows.hard.iter().map(ready).collect()
+    rows.hard.iter().filter_map(ready).collect()
 }
 
 /// Why a node is refused, if it is.
@@ -203,6 +250,131 @@ pub struct Scratch {
     seen: Vec<bool>,
     ignored: Vec<bool>,
     raw: Vec<i64>,
+    column: Vec<i64>,
+    /// Where a node is among the feasible ones, by node; what is not among them has any place.
+    position: Vec<u32>,
+    /// Feasible nodes that hold pods: place, domain and raw score.
+    apart: Vec<(u32, u8, i64)>,
+}
+
+/// Adds the weighted scores of the feasible nodes to their totals.
+///
+/// Nodes of one domain differ by host alone, and few hosts hold any of the pods that are counted: a domain's score is made
+/// once, and those of the few hosts by themselves.
+pub fn add_scores(
+    rows: &Rows,
+    counts: &Counts,
+    topology: &Topology,
+    feasible: &[NodeIdx],
+    scratch: &mut Scratch,
+    weight: i64,
+    totals: &mut [i64],
+) {
+    let is_host = |row: &&Row| row.counter.is_none();
+    let (host, other) = match &rows.soft[..] {
+        [] => return,
+        [only] => (Some(only).filter(is_host), Some(only).filter(|r| !is_host(r))),
+        [a, b] if is_host(&a) != is_host(&b) => {
+            (Some(if is_host(&a) { a } else { b }), Some(if is_host(&a) { b } else { a }))
+        }
+        _ => return add_generally(rows, counts, topology, feasible, scratch, weight, totals),
+    };
+    let domains = other.map(|row| topology.domains(row.key));
+    let len = domains.map_or(0, |d| d.len);
+    let slot_of = |node: &NodeIdx| domains.map_or(0, |d| d.slot(*node));
+    if len >= FEW || host.is_some_and(|row| topology.domains(row.key).some_lack) {
+        return add_generally(rows, counts, topology, feasible, scratch, weight, totals);
+    }
+    // How many feasible nodes are in each domain; those without the key come last.
+    let mut members = [0_u32; FEW + 1];
+    feasible.iter().for_each(|node| members[slot_of(node)] += 1);
+    let ignored = (rows.all_keys && other.is_some()).then_some(len);
+    if let Some(slot) = ignored {
+        members[slot] = 0;
+    }
+    let counted: u32 = members.iter().sum();
+    let distinct = members.iter().filter(|n| **n > 0).count();
+    let log = |size: usize| libm::log((size + 2) as f64);
+    let base = |row: &Row| (row.max_skew - 1) as f64;
+    let by_host = host.map(|row| (&counts.matcher(row.matcher).nodes, log(counted as usize), base(row)));
+    let by_domain = other.and_then(|row| Some((&counts.counter(row.counter?).counts, log(distinct), base(row))));
+    let host_first = rows.soft.first().is_some_and(|row| is_host(&row));
+    let raw = |slot: usize, on_host: u32| {
+        let host = by_host.map(|(_, log, base)| f64::from(on_host) * log + base);
+        let domain = by_domain.map(|(counts, log, base)| match slot < len {
+            true => f64::from(counts.get(slot)) * log + base,
+            false => 0.0,
+        });
+        round(match (host, domain) {
+            (Some(host), Some(domain)) if host_first => host + domain,
+            (Some(host), Some(domain)) => domain + host,
+            (only, None) | (None, only) => only.unwrap_or(0.0),
+        })
+    };
+    let Scratch { position, apart, .. } = scratch;
+    apart.clear();
+    if let Some((held, ..)) = by_host {
+        let mut take = |place: usize, on_host: u32| {
+            let slot = slot_of(&feasible[place]);
+            if Some(slot) != ignored {
+                members[slot] -= 1;
+                apart.push((place as u32, slot as u8, raw(slot, on_host)));
+            }
+        };
+        if held.is_list() {
+            for (place, node) in feasible.iter().enumerate() {
+                match held.get(node.at()) {
+                    0 => {}
+                    on_host => take(place, on_host),
+                }
+            }
+        } else if held.table_len() > 0 {
+            let end = feasible.iter().map(|n| n.at() + 1).max().unwrap_or(0);
+            position.resize(end.max(position.len()), 0);
+            feasible.iter().enumerate().for_each(|(place, node)| position[node.at()] = place as u32);
+            for (node, on_host) in held.held() {
+                let place = position.get(node).map_or(usize::MAX, |place| *place as usize);
+                if feasible.get(place).is_some_and(|n| n.at() == node) {
+                    take(place, on_host);
+                }
+            }
+        }
+    }
+    let mut raws = [0_i64; FEW + 1];
+    let (mut least, mut most) = (i64::MAX, 0);
+    for slot in (0..=len).filter(|slot| members[*slot] > 0) {
+        raws[slot] = raw(slot, 0);
+        (least, most) = (least.min(raws[slot]), most.max(raws[slot]));
+    }
+    for (.., raw) in &*apart {
+        (least, most) = (least.min(*raw), most.max(*raw));
+    }
+    let share = |raw: i64| if most == 0 { 100 } else { 100 * (most + least - raw) / most };
+    let mut scores = [0_i64; FEW + 1];
+    for slot in (0..=len).filter(|slot| members[*slot] > 0) {
+        scores[slot] = weight * share(raws[slot]);
+    }
+    totals.iter_mut().zip(feasible).for_each(|(total, node)| *total += scores[slot_of(node)]);
+    for (place, slot, raw) in &*apart {
+        totals[*place as usize] += weight * share(*raw) - scores[usize::from(*slot)];
+    }
+}
+
+/// The same node by node.
+fn add_generally(
+    rows: &Rows,
+    counts: &Counts,
+    topology: &Topology,
+    feasible: &[NodeIdx],
+    scratch: &mut Scratch,
+    weight: i64,
+    totals: &mut [i64],
+) {
+    let mut column = std::mem::take(&mut scratch.column);
+    if score(rows, counts, topology, feasible, scratch, &mut column) {
+        totals.iter_mut().zip(&column).for_each(|(total, score)| *total += weight * score);
+    }
+    scratch.column = column;
 }
 
 /// Normalised scores of the feasible nodes. False if the plugin has nothing to say.
@@ -218,7 +390,7 @@ pub fn score(
         return false;
     }
     let of = |table: &[u32], node: NodeIdx| table.get(node.at()).copied().unwrap_or(NO_DOMAIN);
-    let Scratch { seen, ignored, raw } = scratch;
+    let Scratch { seen, ignored, raw, .. } = scratch;
     ignored.clear();
     ignored.resize(feasible.len(), false);
     if rows.all_keys {
@@ -237,10 +409,10 @@ pub fn score(
         };
         ready.push(Ready {
             of: &domains.of,
-            by_node: row.is_hostname,
-            counts: match row.is_hostname {
-                true => &counts.matcher(row.matcher).nodes,
-                false => &counts.counter(row.counter).counts,
+            by_node: row.counter.is_none(),
+            counts: match row.counter {
+                None => &counts.matcher(row.matcher).nodes,
+                Some(counter) => &counts.counter(counter).counts,
             },
             weight: libm::log((size + 2) as f64),
             base: (row.max_skew - 1) as f64,
@@ -260,7 +432,7 @@ pub fn score(
 struct Ready<'a> {
     of: &'a [u32],
     by_node: bool,
-    counts: &'a [u32],
+    counts: &'a Tally,
     weight: f64,
     base: f64,
 }
@@ -271,7 +443,7 @@ impl Ready<'_> {
     fn part(&self, node: NodeIdx) -> f64 {
         let Some(domain) = domain_at(self.of, node) else { return 0.0 };
         let at = if self.by_node { node.at() } else { domain };
-        f64::from(self.counts.get(at).copied().unwrap_or(0)) * self.weight + self.base
+        f64::from(self.counts.get(at)) * self.weight + self.base
     }
 }
 

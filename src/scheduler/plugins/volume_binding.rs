@@ -1,7 +1,9 @@
 //! VolumeBinding: bound volumes must be reachable from the node, unbound claims must find or get one there
 //! (`P/volumebinding/{volume_binding,binder}.go`; `component-helpers/storage/volume/pv_helpers.go`).
 
-use crate::cluster::{Catalog, ClassIdx, NodeIdx, PodIdx, Pv, PvIdx, Pvc, PvcIdx, State, StorageClass, Sym};
+use crate::cluster::{
+    Catalog, ClassIdx, NodeIdx, NodeSelector, PodIdx, Pv, PvIdx, Pvc, PvcIdx, State, StorageClass, Sym,
+};
 use crate::scheduler::plugin::{Code, Reason};
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use smallvec::SmallVec;
@@ -254,6 +256,17 @@ impl VolumeBinding {
             }
         }
         None
+    }
+}
+
+impl VolumeBinding {
+    /// The node affinities of the pod's volumes, once it was prepared for; None where more than they decides.
+    pub fn affinities<'s>(&self, state: &'s State) -> Option<SmallVec<[&'s NodeSelector; 2]>> {
+        let mut affinities = SmallVec::new();
+        for claim in &self.claims.bound {
+            affinities.extend(state.volumes[state.claims[*claim].volume?].node_affinity.as_ref());
+        }
+        self.claims.delayed.is_empty().then_some(affinities)
     }
 }
 

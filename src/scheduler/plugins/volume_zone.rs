@@ -1,6 +1,6 @@
 //! VolumeZone: a volume's zone and region labels must match the node's (`P/volumezone/volume_zone.go`).
 
-use crate::cluster::{Catalog, NodeIdx, PvcState, Sym};
+use crate::cluster::{Catalog, Labels, NodeIdx, PvcState, Sym};
 use crate::scheduler::plugin::Code;
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use smallvec::SmallVec;
@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 const CONFLICT: &str = "node(s) had no available volume zone";
 
 /// A label of a volume with the values it allows.
-#[derive(Clone, Debug)]
-struct Topology {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ZoneLabel {
     key: Sym,
     values: SmallVec<[Sym; 2]>,
 }
@@ -18,7 +18,7 @@ struct Topology {
 /// The VolumeZone plugin.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeZone {
-    topologies: Vec<Topology>,
+    topologies: Vec<ZoneLabel>,
 }
 
 /// `topologyLabels`, in upstream's order.
@@ -83,7 +83,7 @@ impl PodPlugin for VolumeZone {
             let volume = &view.state.volumes[volume];
             for key in labels(view.catalog) {
                 if let Some(values) = volume.labels.get(key).and_then(|v| zones(view.catalog, v)) {
-                    self.topologies.push(Topology { key, values });
+                    self.topologies.push(ZoneLabel { key, values });
                 }
             }
         }
@@ -91,22 +91,33 @@ impl PodPlugin for VolumeZone {
     }
 
     fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
-        let known = &view.catalog.known;
-        let node_labels = &view.state.nodes[node].spec.labels;
-        if labels(view.catalog).iter().all(|key| node_labels.get(*key).is_none()) {
-            return Ok(());
+        match admits(view.catalog, &self.topologies, &view.state.nodes[node].spec.labels) {
+            true => Ok(()),
+            false => Err(Rejection::unresolvable(Self::PLUGIN, CONFLICT)),
         }
-        for topology in &self.topologies {
-            let general = match topology.key {
-                k if k == known.zone_beta => known.zone,
-                k if k == known.region_beta => known.region,
-                k => k,
-            };
-            let value = node_labels.get(topology.key).or_else(|| node_labels.get(general));
-            if !value.is_some_and(|v| topology.values.contains(&v)) {
-                return Err(Rejection::unresolvable(Self::PLUGIN, CONFLICT));
-            }
-        }
-        Ok(())
+    }
+}
+
+/// Whether a node's labels agree with those of volumes.
+pub fn admits(catalog: &Catalog, zones: &[ZoneLabel], node: &Labels) -> bool {
+    let known = &catalog.known;
+    if labels(catalog).iter().all(|key| node.get(*key).is_none()) {
+        return true;
+    }
+    zones.iter().all(|zone| {
+        let general = match zone.key {
+            k if k == known.zone_beta => known.zone,
+            k if k == known.region_beta => known.region,
+            k => k,
+        };
+        let value = node.get(zone.key).or_else(|| node.get(general));
+        value.is_some_and(|v| zone.values.contains(&v))
+    })
+}
+
+impl VolumeZone {
+    /// What the volumes' labels allow, once the pod was prepared for.
+    pub fn zones(&self) -> &[ZoneLabel] {
+        &self.topologies
     }
 }

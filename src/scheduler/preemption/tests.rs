@@ -3,7 +3,7 @@
 use super::*;
 use crate::cluster::{Amount, Budget, BudgetStatus, CPU, Demand, Operator, Phase, Requirement, Selector, SpecIdx};
 use crate::scheduler::testbed::Bed;
-use crate::scheduler::{Code, PluginSet, Reason};
+use crate::scheduler::{Code, PluginSet, Reason, Statuses};
 use smallvec::smallvec;
 
 /// Fit on cpu, and nothing else.
@@ -30,7 +30,7 @@ fn failure(bed: &Bed) -> Failure {
         code: Code::Unschedulable,
         reasons: smallvec![Reason::Insufficient(CPU)],
     };
-    let statuses: Vec<_> = bed.state.live_nodes().map(|n| (n, refusal.clone())).collect();
+    let statuses: Statuses = bed.state.live_nodes().map(|n| (n, refusal.clone())).collect();
     Failure {
         nodes: statuses.len(),
         statuses,

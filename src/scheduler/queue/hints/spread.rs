@@ -2,7 +2,7 @@
 
 use super::ClusterEvent;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, SpreadConstraint, State, WhenUnsatisfiable};
-use crate::scheduler::config::Profile;
+use crate::scheduler::config::{DefaultSpread, Profile};
 use crate::scheduler::plugins::pod_topology_spread::default_constraints;
 use std::borrow::Cow;
 
@@ -31,7 +31,14 @@ fn hard<'c>(profile: &Profile, catalog: &'c Catalog, state: &State, pod: PodIdx)
     let spec = state.pods[pod].spec;
     let own = &catalog.shape(spec).spread;
     let mut constraints: Vec<Cow<'c, SpreadConstraint>> = match own.is_empty() {
-        true => default_constraints(catalog, profile, &catalog.specs[spec]).into_iter().map(Cow::Owned).collect(),
+        // The system's own constraints are soft.
+        true if profile.default_spread == DefaultSpread::System => Vec::new(),
+        true => {
+            let spec = &catalog.specs[spec];
+            let all = 0..catalog.services.len();
+            let local = all.filter(|s| catalog.services[*s].namespace == spec.namespace).collect();
+            default_constraints(catalog, local, profile, spec).into_iter().map(Cow::Owned).collect()
+        }
         false => own.iter().map(Cow::Borrowed).collect(),
     };
     constraints.retain(|c| c.when == WhenUnsatisfiable::DoNotSchedule);

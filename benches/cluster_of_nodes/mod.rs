@@ -1,0 +1,320 @@
+//! The cluster that placements are measured on.
+
+use nodeferry::cluster::*;
+use nodeferry::scheduler::preemption::Preemptor;
+use nodeferry::scheduler::{Scheduler, SchedulerConfig};
+use std::sync::Arc;
+
+/// Pods on each node before anything is measured.
+const FILLED: usize = 10;
+const ZONES: [&str; 3] = ["a", "b", "c"];
+
+/// What tells the pods of a case from ordinary ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// A third of the kinds is spread by a Service (the default constraints), a third has a soft constraint of its own, a
+    /// third has nothing; 20 different requests.
+    Requests,
+    /// Likewise, and each kind has a request of its own.
+    OwnRequests,
+    /// Required spread over zones.
+    Spread,
+    /// No two pods of a kind on one host.
+    AntiAffinity,
+    /// All pods of a kind in the zone of the first.
+    Affinity,
+    /// A volume in a zone for each pod, and nodes that attach 24 of them.
+    Volumes,
+    /// Pods that fit nowhere: too large for any node, for what is left, or of labels that no node has. Before each try
+    /// one node changes.
+    Failing,
+}
+
+impl Case {
+    /// Name, nodes, kinds and case of each measurement.
+    pub const ALL: [(&'static str, usize, usize, Case); 11] = [
+        ("1000 nodes, 30 kinds", 1_000, 30, Case::Requests),
+        ("1 kind", 5_000, 1, Case::Requests),
+        ("30 kinds", 5_000, 30, Case::Requests),
+        ("300 kinds", 5_000, 300, Case::Requests),
+        ("3000 kinds", 5_000, 3_000, Case::Requests),
+        ("3000 kinds of requests", 5_000, 3_000, Case::OwnRequests),
+        ("required spread over zones", 5_000, 300, Case::Spread),
+        ("required anti-affinity by host", 5_000, 300, Case::AntiAffinity),
+        ("required affinity by zone", 5_000, 300, Case::Affinity),
+        ("zonal volumes", 5_000, 300, Case::Volumes),
+        ("failing", 5_000, 300, Case::Failing),
+    ];
+}
+
+/// A cluster with its scheduler.
+#[derive(Clone)]
+pub struct World {
+    catalog: Catalog,
+    state: State,
+    scheduler: Scheduler,
+    preemptor: Preemptor,
+    case: Case,
+    /// What the cluster is filled with.
+    plain: Vec<SpecIdx>,
+    /// What is measured.
+    specs: Vec<SpecIdx>,
+    placed: Vec<PodIdx>,
+}
+
+fn selector(catalog: &mut Catalog, app: &str) -> Selector {
+    let (key, value) = (catalog.names.intern("app"), catalog.names.intern(app));
+    Selector::All(vec![Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None }])
+}
+
+fn constraint(catalog: &mut Catalog, app: &str, when: WhenUnsatisfiable) -> SpreadConstraint {
+    SpreadConstraint {
+        max_skew: 1,
+        topology_key: catalog.known.zone,
+        when,
+        selector: selector(catalog, app),
+        min_domains: 1,
+        honor_node_affinity: true,
+        honor_node_taints: false,
+    }
+}
+
+fn term(catalog: &mut Catalog, app: &str, topology_key: Sym) -> PodTerm {
+    let selector = selector(catalog, app);
+    PodTerm { selector, namespaces: vec![NsIdx(0)], all_namespaces: false, topology_key }
+}
+
+fn shape(catalog: &Catalog, cpu: i64, memory: i64) -> PodShape {
+    let requests = Requests { amounts: vec![(CPU, cpu), (MEMORY, memory)], nonzero: [cpu, memory] };
+    PodShape {
+        incoming_nonzero: requests.nonzero,
+        requests,
+        priority: 0,
+        may_preempt: true,
+        node_selector: Vec::new(),
+        node_affinity: None,
+        preferred_node_affinity: Vec::new(),
+        affinity: Vec::new(),
+        preferred_affinity: Vec::new(),
+        anti_affinity: Vec::new(),
+        preferred_anti_affinity: Vec::new(),
+        tolerations: Vec::new(),
+        host_ports: Vec::new(),
+        images: Vec::new(),
+        container_count: 1,
+        spread: Vec::new(),
+        scheduler_name: catalog.known.default_scheduler,
+        gated: false,
+        grace_ms: 30_000,
+        restarts_always: true,
+        volumes: Vec::new(),
+        has_resource_claims: false,
+    }
+}
+
+fn spec(catalog: &mut Catalog, app: &str, shape: PodShape) -> SpecIdx {
+    let labels = Labels::new([(catalog.names.intern("app"), catalog.names.intern(app))]);
+    let shape = catalog.intern_shape(shape);
+    let empty = catalog.known.empty;
+    catalog.specs.push(PodSpec {
+        namespace: NsIdx(0),
+        name: empty,
+        generate_name: None,
+        uid: empty,
+        labels,
+        annotations: Vec::new(),
+        shape,
+        claims: Vec::new(),
+        owner: None,
+        mirror: false,
+        finalizers: Vec::new(),
+        resized: None,
+        ordinal: None,
+    })
+}
+
+/// The i-th kind of a case. `prefix` keeps the labels of two series apart.
+fn kind(catalog: &mut Catalog, prefix: &str, i: usize, case: Case) -> SpecIdx {
+    let app = format!("{prefix}-{i}");
+    let n = i as i64;
+    let (cpu, memory) = (50 + 50 * (n % 4), (64 + 64 * (n % 5)) << 20);
+    let mut shape = match case {
+        Case::OwnRequests => shape(catalog, 50 + n % 200, (64 << 20) + n * 4096),
+        Case::Failing if i % 3 == 0 => shape(catalog, 20_000 + n, memory),
+        Case::Failing if i % 3 == 1 => shape(catalog, 15_900 + n % 100, memory),
+        _ => shape(catalog, cpu, memory),
+    };
+    let host = catalog.known.hostname;
+    let zone = catalog.known.zone;
+    match case {
+        Case::Requests | Case::OwnRequests if i % 3 == 1 => {
+            shape.spread = vec![constraint(catalog, &app, WhenUnsatisfiable::ScheduleAnyway)];
+        }
+        Case::Requests | Case::OwnRequests if i % 3 == 0 => {
+            let name = catalog.names.intern(&app);
+            let labels = Labels::new([(catalog.names.intern("app"), name)]);
+            catalog.services.push(Service { namespace: NsIdx(0), name, selector: Some(labels) });
+        }
+        Case::Spread => shape.spread = vec![constraint(catalog, &app, WhenUnsatisfiable::DoNotSchedule)],
+        Case::AntiAffinity => shape.anti_affinity = vec![term(catalog, &app, host)],
+        Case::Affinity => shape.affinity = vec![term(catalog, &app, zone)],
+        Case::Failing if i % 3 == 2 => {
+            shape.node_selector = vec![(catalog.names.intern("disk"), catalog.names.intern(&app))];
+        }
+        _ => {}
+    }
+    spec(catalog, &app, shape)
+}
+
+/// A pod's own spec with a volume that is bound in a zone.
+fn with_volume(catalog: &mut Catalog, volumes: &mut Vec<(PvcIdx, Arc<Pv>)>, i: usize, kinds: usize) -> SpecIdx {
+    let (name, class) = (catalog.names.intern(&format!("data-{i}")), catalog.names.intern("zonal"));
+    let modes = AccessModes { rwo: true, ..AccessModes::default() };
+    let claim = catalog.claims.push(Pvc {
+        namespace: NsIdx(0),
+        name,
+        uid: name,
+        class: Some(class),
+        request: 1 << 30,
+        modes,
+        block: false,
+        selector: None,
+        lost: false,
+        deleting: false,
+    });
+    let zone = catalog.names.intern(ZONES[i / kinds % ZONES.len()]);
+    let key = catalog.known.zone;
+    let place = Requirement { key, operator: Operator::In, values: [zone].into_iter().collect(), bound: None };
+    let terms = vec![NodeSelectorTerm { expressions: vec![place], fields: Vec::new() }];
+    let driver = Some(catalog.names.intern("disk.csi.example.com"));
+    let phase = catalog.names.intern("Bound");
+    let volume = Pv {
+        name,
+        labels: Labels::default(),
+        class,
+        capacity: 1 << 30,
+        modes,
+        block: false,
+        node_affinity: Some(NodeSelector { terms }),
+        driver,
+        handle: Some(name),
+        claim_ref: Some((NsIdx(0), name)),
+        claim_ref_has_uid: false,
+        phase,
+        deleting: false,
+    };
+    volumes.push((claim, Arc::new(volume)));
+    let mut shape = shape(catalog, 50 + 50 * (i % kinds % 4) as i64, 64 << 20);
+    shape.volumes = vec![Volume::Claim(0)];
+    let spec = spec(catalog, &format!("db-{}", i % kinds), shape);
+    catalog.specs[spec].claims = vec![ClaimRef { name, claim: Some(claim), ephemeral: false }];
+    spec
+}
+
+fn node(catalog: &mut Catalog, i: usize) -> NodeSpec {
+    let name = catalog.names.intern(&format!("node-{i}"));
+    let zone = catalog.names.intern(ZONES[i % ZONES.len()]);
+    let driver = catalog.names.intern("disk.csi.example.com");
+    NodeSpec {
+        name,
+        uid: name,
+        labels: Labels::new([(catalog.known.hostname, name), (catalog.known.zone, zone)]),
+        annotations: Vec::new(),
+        allocatable: vec![16_000, 64 << 30, 100 << 30],
+        pod_slots: 110,
+        taints: Vec::new(),
+        images: Vec::new(),
+        attach_limits: Some(vec![AttachLimit { driver, count: Some(24) }]),
+        volumes_in_use: Vec::new(),
+        provider_id: None,
+        kubelet_version: None,
+        created: 0,
+        machine: None,
+        price_micros_per_hour: None,
+    }
+}
+
+impl World {
+    /// A cluster of that many nodes with ten pods each.
+    pub fn new(nodes: usize, kinds: usize, case: Case) -> World {
+        let mut catalog = Catalog::new();
+        let name = catalog.names.intern("default");
+        catalog.namespaces.push(Namespace { name, labels: Labels::default(), terminating: false });
+        let mut volumes = Vec::new();
+        let specs: Vec<SpecIdx> = match case {
+            Case::Volumes => (0..20_000).map(|i| with_volume(&mut catalog, &mut volumes, i, kinds)).collect(),
+            _ => (0..kinds).map(|i| kind(&mut catalog, "app", i, case)).collect(),
+        };
+        let plain: Vec<SpecIdx> = match case {
+            Case::Failing | Case::Volumes => {
+                (0..kinds).map(|i| kind(&mut catalog, "plain", i, Case::Requests)).collect()
+            }
+            _ => specs.clone(),
+        };
+        let made: Vec<NodeSpec> = (0..nodes).map(|i| node(&mut catalog, i)).collect();
+        let mut state = State::new(&catalog);
+        for spec in made {
+            state.add_node(Arc::new(spec), None, true, 0);
+        }
+        for (claim, volume) in volumes {
+            let volume = state.add_volume(volume, Some(claim));
+            state.bind_claim(claim, volume);
+        }
+        let scheduler = Scheduler::new(&catalog, &state, SchedulerConfig::default());
+        let preemptor = Preemptor::default();
+        let mut world = World { catalog, state, scheduler, preemptor, case, plain, specs, placed: Vec::new() };
+        let plain = world.plain.clone();
+        world.fill(&plain, nodes * FILLED);
+        world
+    }
+
+    /// Decides on so many pods and binds those that fit; how many did.
+    pub fn round(&mut self, pods: usize) -> usize {
+        match self.case {
+            Case::Failing => self.fail(pods),
+            _ => self.fill(&self.specs.clone(), pods),
+        }
+    }
+
+    fn fill(&mut self, specs: &[SpecIdx], pods: usize) -> usize {
+        let name = self.state.make_name("pod");
+        let before = self.placed.len();
+        let step = if self.case == Case::Volumes { 1 } else { 7 };
+        for i in 0..pods {
+            let pod = self.state.create_pod(&self.catalog, specs[(before + i) * step % specs.len()], name, 0);
+            let decision = self.scheduler.decide(&self.catalog, &mut self.state, pod, &mut |_| 0);
+            if let Some(node) = decision.node() {
+                self.state.bind(&self.catalog, pod, node, 0);
+                self.placed.push(pod);
+            }
+            self.forget();
+        }
+        self.placed.len() - before
+    }
+
+    /// Tries pods that fit nowhere, each after a pod has ended on some node.
+    fn fail(&mut self, tries: usize) -> usize {
+        let name = self.state.make_name("pod");
+        let pending: Vec<PodIdx> =
+            self.specs.iter().map(|s| self.state.create_pod(&self.catalog, *s, name, 0)).collect();
+        let mut words = 0;
+        for i in 0..tries {
+            let ended = self.placed[i * 7 % self.placed.len()];
+            self.state.set_phase(&self.catalog, ended, Phase::Succeeded);
+            let pod = pending[i % pending.len()];
+            let decision = self.scheduler.decide(&self.catalog, &mut self.state, pod, &mut |_| 0);
+            let Some(failure) = decision.failure().cloned() else { continue };
+            let profile = self.scheduler.profile(&self.catalog, &self.state, pod).clone();
+            let (check, state) = (&mut self.scheduler, &mut self.state);
+            let preemption = self.preemptor.preempt(check, &profile, &self.catalog, state, pod, &failure, &mut |_| 0);
+            words += failure.message(&self.catalog, &preemption.post_filter(&profile, &self.catalog, &failure)).len();
+            self.forget();
+        }
+        words
+    }
+
+    fn forget(&mut self) {
+        let read = self.scheduler.cursor();
+        self.state.forget_changes(read);
+    }
+}

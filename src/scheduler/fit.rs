@@ -1,0 +1,375 @@
+//! Fit and balance of each node for what a pod asks for, kept while the node stays as it is.
+
+use super::class::{Sight, refuses};
+use super::config::FitStrategy;
+use super::index::Index;
+use super::names::PluginId;
+use super::plugins::{balanced_allocation, node_resources_fit};
+use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, NodeState, PodShape, ResIdx, State};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// All tables together keep no more nodes' figures than this (8 bytes each).
+const MOST_CELLS: usize = 1 << 23;
+
+/// A node that has no room.
+const NO_ROOM: i32 = i32::MIN;
+
+/// Capacities below this are divided exactly in floating point: a quotient of at most 100 then differs from the next
+/// whole number by more than it is rounded by.
+const EXACT: i64 = 1 << 46;
+
+/// What was found of one node.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// The node's version that it is of.
+    seen: u32,
+    /// Fit and balance, weighted; [`NO_ROOM`] if the pod does not fit.
+    score: i32,
+}
+
+const UNSEEN: Cell = Cell { seen: u32::MAX, score: NO_ROOM };
+
+/// cpu and memory of a node as the formulas need them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    capacity: [f64; 2],
+    held: [f64; 2],
+    /// Held by the scorer's non-zero requests.
+    nonzero: [f64; 2],
+    /// Balance as it is.
+    balance: i32,
+    /// A pod slot is left.
+    has_slot: bool,
+    /// The figures are such that the formulas are exact.
+    exact: bool,
+}
+
+impl Room {
+    /// Of a node as it is.
+    pub fn of(index: NodeIdx, node: &NodeState, state: &State) -> Room {
+        let pair = |of: &dyn Fn(ResIdx) -> i64| [CPU, MEMORY].map(of);
+        let requested = state.requested(index);
+        let capacity = pair(&|r| node.spec.allocatable(r));
+        let held = pair(&|r| requested.get(r.at()).copied().unwrap_or(0));
+        let nonzero = state.nonzero(index);
+        let exact = capacity.iter().all(|c| (1..EXACT).contains(c))
+            && held.iter().chain(&nonzero).all(|h| (0..EXACT).contains(h));
+        let float = |pair: [i64; 2]| pair.map(|figure| figure as f64);
+        let has_slot = (node.pods.len() as i64) < node.spec.pod_slots;
+        let mut room =
+            Room { capacity: float(capacity), held: float(held), nonzero: float(nonzero), balance: 0, has_slot, exact };
+        room.balance = if exact { room.balance_with([0.0; 2]) } else { 0 };
+        room
+    }
+
+    /// `balancedResourceScore` of cpu and memory with something more.
+    #[inline]
+    fn balance_with(&self, asked: [f64; 2]) -> i32 {
+        let share = |i: usize| ((self.held[i] + asked[i]) / self.capacity[i]).min(1.0);
+        let deviation = ((share(0) - share(1)) / 2.0).abs();
+        ((1.0 - deviation) * 100.0) as i32
+    }
+
+    /// `leastRequestedScore` of cpu or memory.
+    #[inline]
+    fn least(&self, i: usize, incoming: f64) -> i32 {
+        ((self.capacity[i] - (self.nonzero[i] + incoming)).max(0.0) * 100.0 / self.capacity[i]) as i32
+    }
+}
+
+/// The rules for one kind of request under a profile that scores cpu and memory alone, the emptier the better.
+#[derive(Clone, Debug)]
+struct Formula {
+    /// What must be left; less than anything for what is not asked for.
+    wanted: [f64; 2],
+    /// What is asked for.
+    asked: [f64; 2],
+    /// What Fit's scorer takes for it.
+    incoming: [f64; 2],
+    /// Other resources, which are not scored.
+    others: SmallVec<[(ResIdx, i64); 2]>,
+    /// Weights of cpu and memory within Fit's score.
+    shares: [i64; 2],
+    fit: i64,
+    /// Weight of balance, if that is scored.
+    balance: Option<i64>,
+    by_change: bool,
+}
+
+impl Formula {
+    fn of(sight: Sight<'_>, shape: &PodShape, balance: bool) -> Option<Formula> {
+        let (config, resolved) = (sight.config, sight.resolved);
+        let scores = |scored: &[(ResIdx, i64)]| {
+            scored.len() == 2 && [CPU, MEMORY].iter().all(|r| scored.iter().any(|s| s.0 == *r && s.1 > 0))
+        };
+        let applies = config.fit == FitStrategy::LeastAllocated
+            && config.filters(PluginId::NodeResourcesFit)
+            && scores(&resolved.fit.0)
+            && scores(&resolved.balanced.0);
+        let asked = [CPU, MEMORY].map(|r| shape.requests.get(r));
+        let figures = asked.iter().chain(&shape.incoming_nonzero);
+        if !applies || !figures.into_iter().all(|f| (0..EXACT).contains(f)) {
+            return None;
+        }
+        let share = |r: ResIdx| resolved.fit.0.iter().find(|s| s.0 == r).map_or(0, |s| s.1);
+        let others = shape.requests.amounts.iter().copied();
+        Some(Formula {
+            wanted: asked.map(|a| if a == 0 { f64::NEG_INFINITY } else { a as f64 }),
+            asked: asked.map(|a| a as f64),
+            incoming: shape.incoming_nonzero.map(|a| a as f64),
+            others: others.filter(|(r, _)| ![CPU, MEMORY].contains(r) && !resolved.ignored.has(*r)).collect(),
+            shares: [CPU, MEMORY].map(share),
+            fit: config.weight(PluginId::NodeResourcesFit),
+            balance: balance.then(|| config.weight(PluginId::NodeResourcesBalancedAllocation)),
+            by_change: resolved.rules.balance_by_change,
+        })
+    }
+
+    #[inline]
+    fn score(&self, room: &Room, state: &State, node: NodeIdx) -> Option<i64> {
+        let fits = |i: usize| self.wanted[i] <= room.capacity[i] - room.held[i];
+        if !(room.has_slot && fits(0) && fits(1)) {
+            return None;
+        }
+        if !self.others.is_empty() {
+            let (spec, requested) = (&state.nodes[node].spec, state.requested(node));
+            if !self.others.iter().all(|(r, amount)| *amount <= spec.allocatable(*r) - requested[r.at()]) {
+                return None;
+            }
+        }
+        let least = [0, 1].map(|i| i64::from(room.least(i, self.incoming[i])));
+        let fit = match self.shares {
+            [cpu, memory] if cpu == memory => (least[0] + least[1]) / 2,
+            [cpu, memory] => (cpu * least[0] + memory * least[1]) / (cpu + memory),
+        };
+        let mut sum = self.fit * fit;
+        if let Some(weight) = self.balance {
+            let with = i64::from(room.balance_with(self.asked));
+            sum += weight * if self.by_change { 50 + (50 + with - i64::from(room.balance)) / 2 } else { with };
+        }
+        Some(sum)
+    }
+}
+
+/// What a pod asks for, as far as it decides fit and balance, under the profile of that index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    profile: usize,
+    amounts: Vec<(ResIdx, i64)>,
+    incoming_nonzero: [i64; 2],
+}
+
+/// Figures of the nodes for one kind of request.
+#[derive(Clone, Debug)]
+struct Table {
+    cells: Vec<Cell>,
+    used: u64,
+    formula: Option<Formula>,
+}
+
+/// Tables by request. There are few distinct requests in most clusters; where there are many, those that were not used
+/// for long give their room to others, and what finds no room is computed each time.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    all: Vec<Table>,
+    ids: FxHashMap<Asked, u32>,
+    cells: usize,
+    hand: usize,
+    uses: u64,
+}
+
+impl Tables {
+    /// The place of a shape's request.
+    pub fn place(&mut self, sight: Sight<'_>, shape: &PodShape, balance: bool) -> u32 {
+        let asked = Asked {
+            profile: sight.profile,
+            amounts: shape.requests.amounts.clone(),
+            incoming_nonzero: shape.incoming_nonzero,
+        };
+        let next = self.all.len() as u32;
+        let id = *self.ids.entry(asked).or_insert(next);
+        if id == next {
+            let formula = Formula::of(sight, shape, balance);
+            self.all.push(Table { cells: Vec::new(), used: 0, formula });
+        }
+        id
+    }
+
+    /// Makes a request's table ready for one cycle.
+    pub fn open<'a>(
+        &'a mut self,
+        sight: Sight<'a>,
+        index: &'a Index,
+        shape: &'a PodShape,
+        balance: bool,
+        id: u32,
+    ) -> Fits<'a> {
+        let nodes = sight.state.nodes.len();
+        self.uses += 1;
+        let known = self.all[id as usize].cells.len();
+        let kept = known >= nodes || (is_small(sight) && self.grow(id as usize, nodes));
+        let table = &mut self.all[id as usize];
+        table.used = self.uses;
+        let Table { cells, formula, .. } = table;
+        let cells: &mut [Cell] = if kept { cells } else { &mut [] };
+        let rules = Rules { sight, shape, balance, formula: formula.as_ref(), rooms: &index.rooms };
+        Fits { versions: &index.version, rules, cells }
+    }
+
+    /// Finds room for a table; false if there is none now.
+    fn grow(&mut self, id: usize, nodes: usize) -> bool {
+        // Nodes are added one by one: leave room for some.
+        let wanted = nodes + nodes / 8;
+        let more = wanted - self.all[id].cells.len();
+        if self.cells + more > MOST_CELLS {
+            self.hand = (self.hand + 1) % self.all.len();
+            let old = &mut self.all[self.hand];
+            if self.hand != id && self.uses - old.used > 4 * self.ids.len() as u64 {
+                self.cells -= old.cells.len();
+                old.cells = Vec::new();
+            }
+        }
+        let fits = self.cells + more <= MOST_CELLS;
+        if fits {
+            self.all[id].cells.reserve_exact(more);
+            self.all[id].cells.resize(wanted, UNSEEN);
+            self.cells += more;
+        }
+        fits
+    }
+}
+
+/// Whether weighted scores have room in a cell.
+fn is_small(sight: Sight<'_>) -> bool {
+    let weights =
+        [PluginId::NodeResourcesFit, PluginId::NodeResourcesBalancedAllocation].map(|p| sight.config.weight(p));
+    weights.iter().all(|w| w.abs() < 1 << 23)
+}
+
+/// Looks nodes up for one cycle.
+pub struct Fits<'a> {
+    versions: &'a [u32],
+    rules: Rules<'a>,
+    /// Empty if nothing is kept.
+    cells: &'a mut [Cell],
+}
+
+impl Fits<'_> {
+    /// Fit and balance of a node, weighted; None if the pod does not fit.
+    #[inline]
+    pub fn score(&mut self, node: NodeIdx) -> Option<i64> {
+        let i = node.at();
+        match self.cells.get_mut(i) {
+            Some(cell) => {
+                let version = self.versions[i];
+                if cell.seen != version {
+                    let score = self.rules.score(node);
+                    *cell = Cell { seen: version, score: score.map_or(NO_ROOM, |s| s as i32) };
+                }
+                (cell.score != NO_ROOM).then_some(i64::from(cell.score))
+            }
+            None => self.rules.score(node),
+        }
+    }
+}
+
+/// What fit and balance of a node follow from.
+struct Rules<'a> {
+    sight: Sight<'a>,
+    shape: &'a PodShape,
+    balance: bool,
+    formula: Option<&'a Formula>,
+    rooms: &'a [Room],
+}
+
+impl Rules<'_> {
+    #[inline]
+    fn score(&self, node: NodeIdx) -> Option<i64> {
+        let room = &self.rooms[node.at()];
+        match self.formula {
+            Some(formula) if room.exact => formula.score(room, self.sight.state, node),
+            _ => by_rule(self.sight, self.shape, self.balance, node),
+        }
+    }
+}
+
+/// The plugins' own rules.
+#[inline(never)]
+fn by_rule(sight: Sight<'_>, shape: &PodShape, balance: bool, node: NodeIdx) -> Option<i64> {
+    if sight.config.filters(PluginId::NodeResourcesFit) && refuses(sight, PluginId::NodeResourcesFit, shape, node) {
+        return None;
+    }
+    let n = &sight.state.nodes[node];
+    let config = sight.config;
+    let mut sum = 0;
+    let fit = config.weight(PluginId::NodeResourcesFit);
+    if fit != 0 {
+        sum += fit * node_resources_fit::score(shape, &sight.resolved.fit, config, node, n, sight.state);
+    }
+    if balance {
+        let weight = config.weight(PluginId::NodeResourcesBalancedAllocation);
+        sum += weight * balanced_allocation::score(shape, sight.resolved, node, n, sight.state);
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::draw::Draws;
+    use crate::scheduler::testbed::Bed;
+    use crate::scheduler::{Scheduler, SchedulerConfig};
+
+    /// The formulas give what the plugins' own rules give, also where a quotient is a whole number or nearly one.
+    #[test]
+    fn formulas_equal_the_rules() {
+        let draws = Draws::new(3);
+        let draw = |what: &str, nth: u64, n: u64| draws.below("formula", what, nth, n) as i64;
+        for case in 0..60_u64 {
+            let mut bed = Bed::new();
+            let unit = [1, 1 << 20, 1 << 30, (1 << 33) + 1][case as usize % 4];
+            let mut specs = Vec::new();
+            for i in 0..4 {
+                let nth = case * 10 + i;
+                let mut shape = bed.shape(draw("cpu", nth, 900), 0);
+                let memory = draw("memory", nth, 50) * unit;
+                if memory > 0 {
+                    shape.requests.amounts.push((MEMORY, memory));
+                }
+                shape.requests.nonzero[1] = memory.max(1);
+                shape.incoming_nonzero = shape.requests.nonzero;
+                specs.push(bed.spec(shape, &[]));
+            }
+            let nodes: Vec<_> = (0..6_u64)
+                .map(|i| {
+                    let mut spec = bed.node_spec(&format!("n{i}"), draw("capacity", case * 10 + i, 4000), &[]);
+                    spec.allocatable[1] = draw("size", case * 10 + i, 100) * unit;
+                    spec.pod_slots = 5;
+                    spec
+                })
+                .collect();
+            bed.start();
+            for node in nodes {
+                bed.state.add_node(std::sync::Arc::new(node), None, true, 0);
+            }
+            for i in 0..16_u64 {
+                let node = NodeIdx(draw("node", case * 20 + i, 6) as u32);
+                bed.running(specs[draw("spec", case * 20 + i, 4) as usize], node, 0);
+            }
+            let scheduler = Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::default());
+            let sight = scheduler.sight(&bed.catalog, &bed.state, 0);
+            for spec in specs {
+                let shape = bed.catalog.shape(spec);
+                let formula = Formula::of(sight, shape, true).expect("the default profile has a formula");
+                for (index, node) in bed.state.nodes.entries() {
+                    let room = Room::of(index, node, &bed.state);
+                    if room.exact {
+                        let rule = by_rule(sight, shape, true, index);
+                        assert_eq!(formula.score(&room, &bed.state, index), rule, "case {case}: {room:?}");
+                    }
+                }
+            }
+        }
+    }
+}
