@@ -9,13 +9,8 @@ use nodeferry::plan::{Intent, batches, select};
 use nodeferry::runner::StopMode;
 use nodeferry::scheduler::SchedulerConfig;
 use nodeferry::sim::autoscaler::AutoscalerOptions;
-<<<<<<< HEAD
-use nodeferry::sim::{GateOptions, SimOptions, SiteSpec};
-=======
 use nodeferry::sim::faults::{Fault, Window};
-use nodeferry::sim::world::{RunInput, World};
-use nodeferry::sim::{Delays, GateOptions, SimOptions};
->>>>>>> proof
+use nodeferry::sim::{GateOptions, SimOptions, SiteSpec};
 use nodeferry::snapshot::Snapshot;
 use nodeferry::snapshot::generate::{GenerateParams, generate};
 use std::sync::Arc;
@@ -64,20 +59,10 @@ fn story(
     let old_nodes: Vec<NodeIdx> = cut.iter().flatten().copied().collect();
     let intent = Arc::new(Intent::new(view, &cut, options.clone()));
     let packer = Arc::new(GroupPacker::new(view, &options));
-<<<<<<< HEAD
-    let sim =
-        SimOptions { gates: GateOptions { check_failures: 1, ..GateOptions::default() }, ..SimOptions::default() };
-    let site = SiteSpec::new(
-        cluster,
-=======
-    let runner = Runner::new(intent, view, packer).expect("the plan fits");
     let gates = GateOptions { check_failures: 1, ..GateOptions::default() };
     let sim = SimOptions { gates, faults, ..SimOptions::default() };
-    let mut world = World::new(RunInput {
-        delays: Arc::new(Delays::new(&sim.delays, &snapshot.delays)),
-        budgets: Arc::new(BudgetIndex::new(&catalog)),
-        runner: Some(runner),
->>>>>>> proof
+    let site = SiteSpec::new(
+        cluster,
         old_nodes,
         sim,
         &snapshot.delays,
@@ -112,16 +97,10 @@ fn gates() -> Gates {
     Gates { check: Some(check), approval: Some(approval) }
 }
 
-<<<<<<< HEAD
 /// `stop_at` is in the middle of the procedure's run.
 fn same_end(procedure: ProcedureKind, preset: SurgePreset, stop_at: i64) {
     for (seed, stop_at, gates) in [(1, None, Gates::default()), (2, None, gates()), (3, Some(stop_at), gates())] {
-        let run = |restarts| story(seed, procedure, preset, stop_at, gates.clone(), restarts);
-=======
-fn same_end(procedure: ProcedureKind, preset: SurgePreset) {
-    for (seed, stop_at, gates) in [(1, None, Gates::default()), (2, None, gates()), (3, Some(150_000), gates())] {
         let run = |restarts| story(seed, procedure, preset, stop_at, gates.clone(), Vec::new(), restarts);
->>>>>>> proof
         let (once, often) = (run(false), run(true));
         eprintln!("{procedure:?} {preset:?} seed {seed}: {} lines, {}", once.len(), once.last().map_or("", |l| l));
         let differs = once.iter().zip(&often).find(|(a, b)| a != b);
