@@ -3,7 +3,7 @@
 use crate::cluster::*;
 use crate::disruption::{BudgetIndex, verdict};
 use crate::groups::matching::requirements_text;
-use crate::groups::{Difference, GroupMatch, Templates, match_by_pods, match_node};
+use crate::groups::{Difference, GroupMatch, Templates, known_match, match_by_pods, match_node};
 use crate::report::table::{Align, Table};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -107,7 +107,8 @@ pub fn discover(cluster: &Cluster) -> Discovery {
     let index = BudgetIndex::new(catalog);
     let mut matching: BTreeMap<GroupIdx, usize> = BTreeMap::new();
     let nodes = view.state.live_nodes().map(|node| {
-        let found = if by_pods { match_by_pods(view, &templates, node) } else { match_node(view, node) };
+        let ask = || if by_pods { match_by_pods(view, &templates, node) } else { match_node(view, node) };
+        let found = known_match(view, node).unwrap_or_else(ask);
         if let GroupMatch::Group(group) = found {
             *matching.entry(group).or_default() += 1;
         }
