@@ -6,6 +6,7 @@ mod determinism;
 mod groups;
 mod journal;
 mod properties;
+mod reading;
 mod readme;
 mod rehearse;
 mod resume;
