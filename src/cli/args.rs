@@ -91,9 +91,10 @@ pub struct InputArgs {
     /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
     #[arg(long, value_name = "FILE")]
     pub machine_types: Option<PathBuf>,
-    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1). Kubernetes' default if not given.
+    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1); once for each scheduler where
+    /// several run, `default` for Kubernetes' own. Kubernetes' default if not given.
     #[arg(long, value_name = "FILE")]
-    pub scheduler_config: Option<PathBuf>,
+    pub scheduler_config: Vec<PathBuf>,
     /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
     #[arg(long, value_name = "1.N")]
     pub kubernetes_version: Option<String>,
@@ -275,15 +276,19 @@ pub struct PlanArgs {
     /// Write CSV files and plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
-    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1). Kubernetes' default if not given.
+    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1); once for each scheduler where
+    /// several run, `default` for Kubernetes' own. Kubernetes' default if not given.
     #[arg(long, value_name = "FILE")]
-    pub scheduler_config: Option<PathBuf>,
+    pub scheduler_config: Vec<PathBuf>,
     /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
     #[arg(long, value_name = "1.N")]
     pub kubernetes_version: Option<String>,
     /// Make an error of everything that matters and is not modelled.
     #[arg(long)]
     pub strict: bool,
+    /// Take a dump that says of itself that it is not whole (dump-not-whole) as it is, instead of refusing it.
+    #[arg(long)]
+    pub allow_partial_dump: bool,
     /// How to print.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
@@ -299,6 +304,9 @@ pub struct SimulateArgs {
     /// Input.
     #[command(flatten)]
     pub input: InputArgs,
+    /// Take a dump that says of itself that it is not whole (dump-not-whole) as it is, instead of refusing it.
+    #[arg(long)]
+    pub allow_partial_dump: bool,
     /// Seed of all luck; the plan's own if not given.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -24,6 +24,7 @@ use crate::ops::verify::evictions::verify_evictions;
 use crate::plan::select::chosen;
 use crate::report::table::{Align, Table};
 use crate::snapshot::generate::{GenerateParams, write_list};
+use crate::snapshot::yaml_problem;
 use anyhow::{Context, Result, bail};
 use args::{Cli, Command, DiscoverArgs, GenerateArgs, Output, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
 use clap::{CommandFactory, FromArgMatches};
@@ -157,7 +158,7 @@ fn discover_nodes(args: DiscoverArgs) -> Result<i32> {
     };
     let asked = &args.input;
     let control_plane =
-        ControlPlane::default().with_flags(asked.scheduler_config.as_deref(), asked.kubernetes_version.as_deref())?;
+        ControlPlane::default().with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
     let machine_types = asked.machine_types.as_deref();
     let loaded = input::cluster_of_dump(&sources, &asked.groups, machine_types, &control_plane, asked.strict)?;
     let cluster = &loaded.snapshot.cluster;
@@ -248,8 +249,9 @@ fn generate(args: GenerateArgs) -> Result<i32> {
     let mut params = match &args.params {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-            serde_saphyr::from_str::<GenerateParams>(&text)
-                .map_err(|e| anyhow::anyhow!("{}: {e}; see `nodeferry schema generate`", path.display()))?
+            serde_saphyr::from_str::<GenerateParams>(&text).map_err(|e| {
+                anyhow::anyhow!("{}: {}; see `nodeferry schema generate`", path.display(), yaml_problem(&e, &text))
+            })?
         }
         None => GenerateParams::default(),
     };

@@ -14,6 +14,7 @@ use crate::plan::select::NodeChoice;
 use crate::plan::{Intent, Plan};
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::sim::autoscaler::AutoscalerKind;
+use crate::snapshot::{json_problem, plain_words, yaml_problem};
 use crate::trace::recorder::write_jsonl;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::{BufWriter, IsTerminal, Write};
@@ -21,8 +22,8 @@ use std::path::Path;
 
 /// Runs `plan`.
 pub fn plan(args: PlanArgs) -> Result<i32> {
-    let (config, version) = (args.scheduler_config.as_deref(), args.kubernetes_version.as_deref());
-    let with_flags = |control_plane: ControlPlane| control_plane.with_flags(config, version);
+    let version = args.kubernetes_version.as_deref();
+    let with_flags = |control_plane: ControlPlane| control_plane.with_flags(&args.scheduler_config, version);
     let mut request = match input::load(&args.input)? {
         Input::Scenario(mut scenario) => {
             if !args.groups.is_empty() {
@@ -40,6 +41,7 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             let control_plane = with_flags(ControlPlane::default())?;
             let machine_types = args.machine_types.as_deref();
             let loaded = input::cluster_of_dump(&sources, &args.groups, machine_types, &control_plane, args.strict)?;
+            input::refuse_partial(&loaded.snapshot, args.allow_partial_dump)?;
             let mut request = input::request_of_cluster(loaded);
             if args.nodes.is_empty() && args.node_pools.is_empty() && args.selector.is_none() {
                 bail!(
@@ -112,7 +114,7 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     // The plan's own control plane and groups hold unless others are given.
     let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
         .map_err(|e| anyhow!("{}: {e}", args.plan.display()))?
-        .with_flags(asked.scheduler_config.as_deref(), asked.kubernetes_version.as_deref())?;
+        .with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
     let machine_types = asked.machine_types.as_deref();
     let loaded = match input::load(&asked.dump)? {
         Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, &control_plane, asked.strict)?,
@@ -123,6 +125,7 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
             (files, _) => input::cluster_of_dump(&sources, files, machine_types, &control_plane, asked.strict)?,
         },
     };
+    input::refuse_partial(&loaded.snapshot, args.allow_partial_dump)?;
     let Laid { mut request, batches, drift } =
         resimulate::lay(&saved, loaded).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     request.seed = args.seed.unwrap_or(request.seed);
@@ -252,12 +255,12 @@ fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: 
     let at = || format!("{flag} {}", path.display());
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read; check the path", at()))?;
     let value: serde_json::Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).map_err(|e| anyhow!("{}: not JSON: {e}", at()))?
+        serde_json::from_str(&text).map_err(|e| anyhow!("{}: no valid JSON: {}", at(), json_problem(&e, &text)))?
     } else {
-        serde_saphyr::from_str(&text).map_err(|e| anyhow!("{}: not YAML: {e}", at()))?
+        serde_saphyr::from_str(&text).map_err(|e| anyhow!("{}: no valid YAML: {}", at(), yaml_problem(&e, &text)))?
     };
     serde_path_to_error::deserialize(value)
-        .map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path(), e.inner()))
+        .map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path(), plain_words(&e.inner().to_string())))
 }
 
 /// `90s`, `10m`, `1h`, `1h30m` in milliseconds.

@@ -2,6 +2,7 @@
 
 use super::builtin::{custom_labels, custom_taints, is_system_label, taint_text};
 use super::limits::assumed_max;
+use super::matching::GroupMatch;
 use super::membership::VNG_LABELS;
 use crate::cluster::*;
 use indexmap::IndexMap;
@@ -250,6 +251,15 @@ fn findings(catalog: &Catalog, made: &[(GroupIdx, usize, Option<Sym>)]) -> Vec<F
             format!("{} ({n} nodes, at most {} assumed)", catalog.text(group.id), group.max_count)
         })
         .collect();
+    if made.is_empty() {
+        return vec![Finding::new(
+            Severity::Info,
+            "groups-inferred",
+            "NodeGroup",
+            "no node groups were given, and the nodes show none (those of the control plane belong to none): no node can be launched",
+            "give the real groups with --groups",
+        )];
+    }
     let mut findings = vec![Finding::new(
         Severity::Info,
         "groups-inferred",
@@ -273,6 +283,18 @@ fn findings(catalog: &Catalog, made: &[(GroupIdx, usize, Option<Sym>)]) -> Vec<F
         ));
     }
     findings
+}
+
+/// What a node matches where that is known without the rules of Ocean, which are about groups that Ocean made: a node that was made by
+/// Karpenter, or that a group was read off, is of that group; with no group at all, and of the control plane, it is of none. None where
+/// Ocean's rules are to be asked.
+pub fn known_match(view: View<'_>, node: NodeIdx) -> Option<GroupMatch> {
+    let groups = &view.catalog.groups;
+    if let Some(group) = view.state.nodes[node].group {
+        let known = matches!(groups[group].origin, GroupOrigin::Inferred | GroupOrigin::Karpenter);
+        return known.then_some(GroupMatch::Group(group));
+    }
+    groups.iter().all(|g| g.origin == GroupOrigin::Inferred).then_some(GroupMatch::None { nearest: None })
 }
 
 /// Sets the group of each node that has none, for groups that were given.

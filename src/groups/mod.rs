@@ -20,7 +20,7 @@ pub mod template;
 pub mod volumes;
 
 pub use eligible::Refusal;
-pub use infer::{assign_groups, infer_groups};
+pub use infer::{assign_groups, infer_groups, known_match};
 pub use matching::{Difference, GroupMatch, Matcher, match_by_pods, match_node};
 pub use membership::is_oceans;
 pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};

@@ -1,16 +1,19 @@
 //! The control plane that a simulation assumes: its version, and its scheduler's configuration.
 
 use super::input::InputError;
-use crate::cluster::{KubernetesVersion, version};
-use crate::scheduler::{ConfigError, SchedulerConfig, document};
+use crate::cluster::{Catalog, KubernetesVersion, version};
+use crate::scheduler::SchedulerConfig;
 use crate::snapshot::diagnostics::Notices;
-use crate::snapshot::{Snapshot, hex};
+use crate::snapshot::{ReadError, Snapshot, groups, hex, source};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What stands for the configuration of Kubernetes' own default scheduler where a file's name is expected.
+const DEFAULT: &str = "default";
 
 /// What is said of the control plane; the rest is found out from the dump, or is Kubernetes' default.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +33,10 @@ pub struct Configuration {
     pub name: String,
     /// Its value.
     pub value: Value,
-    /// SHA-256 of its text.
+    /// SHA-256 of its text; of several files that of their texts one after another.
     pub sha256: String,
+    /// Configurations of further schedulers that run beside it.
+    pub beside: Vec<Configuration>,
 }
 
 /// What a plan document keeps of the control plane.
@@ -43,7 +48,7 @@ pub struct Kept {
     /// The minor version that was stated, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated_minor: Option<u32>,
-    /// The scheduler's configuration; Kubernetes' default if there is none.
+    /// The scheduler's configuration, a list of those of several; Kubernetes' default if there is none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub configuration: Value,
     /// SHA-256 of the configuration's text.
@@ -57,16 +62,60 @@ impl Configuration {
     /// # Errors
     /// It cannot be read, or is neither YAML nor JSON.
     pub fn of_file(path: &Path) -> Result<Configuration, InputError> {
-        let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| InputError::SchedulerFile { file: name.clone(), source })?;
-        let value = document(&text).map_err(|source| InputError::Scheduler { name: name.clone(), source })?;
-        Ok(Configuration { name, value, sha256: sha256(&text) })
+        let empty = || InputError::Read(ReadError::EmptyFile { file: path.display().to_string() });
+        Configuration::of_files(&[path.to_owned()])?.ok_or_else(empty)
     }
+
+    /// Reads the files of schedulers that run beside each other; None for no file. `default` is that of Kubernetes' own default scheduler.
+    ///
+    /// # Errors
+    /// One cannot be read, is neither YAML nor JSON, or holds more than one configuration.
+    pub fn of_files(paths: &[PathBuf]) -> Result<Option<Configuration>, InputError> {
+        let (mut all, mut texts) = (Vec::new(), String::new());
+        for path in paths {
+            let name = path.display().to_string();
+            if name == DEFAULT && !path.exists() {
+                let value =
+                    json!({"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"});
+                texts.push_str(DEFAULT);
+                all.push(Configuration::of_value(&name, value));
+                continue;
+            }
+            let sources = source::load(std::slice::from_ref(path)).map_err(|e| match e {
+                ReadError::Io { file, source } => InputError::SchedulerFile { file, source },
+                other => InputError::Read(other),
+            })?;
+            for source in sources {
+                let text = source.text()?;
+                let value = document(&source.name, text)?;
+                texts.push_str(text);
+                all.push(Configuration { name: name.clone(), value, sha256: sha256(text), beside: Vec::new() });
+            }
+        }
+        let mut all = all.into_iter();
+        Ok(all.next().map(|first| Configuration { sha256: sha256(&texts), beside: all.collect(), ..first }))
+    }
+
     /// A configuration that is part of another document.
     pub fn of_value(name: &str, value: Value) -> Configuration {
         let sha256 = sha256(&value.to_string());
-        Configuration { name: name.to_owned(), value, sha256 }
+        Configuration { name: name.to_owned(), value, sha256, beside: Vec::new() }
+    }
+
+    /// What a plan document keeps: the value, or a list of several.
+    fn kept(&self) -> Value {
+        match self.beside.is_empty() {
+            true => self.value.clone(),
+            false => std::iter::once(&self.value).chain(self.beside.iter().map(|c| &c.value)).cloned().collect(),
+        }
+    }
+
+    /// From what [`kept`](Configuration::kept) gave.
+    fn of_kept(name: &str, kept: Value) -> Configuration {
+        let Value::Array(list) = kept else { return Configuration::of_value(name, kept) };
+        let mut all = list.into_iter().enumerate().map(|(i, v)| Configuration::of_value(&format!("{name}[{i}]"), v));
+        let first = all.next().unwrap_or_else(|| Configuration::of_value(name, Value::Null));
+        Configuration { beside: all.collect(), ..first }
     }
 }
 
@@ -83,7 +132,7 @@ impl ControlPlane {
             .map_err(|e| format!("intent.scheduler.{}: {}", e.path(), e.inner()))?;
         let scheduler = (!kept.configuration.is_null()).then(|| Configuration {
             sha256: kept.configuration_sha256.unwrap_or_else(|| sha256(&kept.configuration.to_string())),
-            ..Configuration::of_value("intent.scheduler.configuration", kept.configuration)
+            ..Configuration::of_kept("intent.scheduler.configuration", kept.configuration)
         });
         Ok(ControlPlane { minor: Some(kept.kubernetes.minor()), stated_minor: kept.stated_minor, scheduler })
     }
@@ -94,17 +143,17 @@ impl ControlPlane {
     pub fn recorded(config: Option<&str>) -> Result<ControlPlane, InputError> {
         let Some(text) = config else { return Ok(ControlPlane::default()) };
         let name = "scheduler.yaml".to_owned();
-        let value = document(text).map_err(|source| InputError::Scheduler { name: name.clone(), source })?;
-        let scheduler = Configuration { name, value, sha256: sha256(text) };
+        let value = document(&name, text)?;
+        let scheduler = Configuration { name, value, sha256: sha256(text), beside: Vec::new() };
         Ok(ControlPlane { scheduler: Some(scheduler), ..ControlPlane::default() })
     }
     /// Lays flags over it.
     ///
     /// # Errors
     /// A version that is none, or a file that cannot be read.
-    pub fn with_flags(mut self, config: Option<&Path>, version: Option<&str>) -> Result<ControlPlane, InputError> {
-        if let Some(path) = config {
-            self.scheduler = Some(Configuration::of_file(path)?);
+    pub fn with_flags(mut self, configs: &[PathBuf], version: Option<&str>) -> Result<ControlPlane, InputError> {
+        if let Some(given) = Configuration::of_files(configs)? {
+            self.scheduler = Some(given);
         }
         if let Some(text) = version {
             self.minor = Some(minor_of(text)?);
@@ -122,16 +171,13 @@ impl ControlPlane {
         let catalog = Arc::make_mut(&mut snapshot.cluster.catalog);
         let mut scheduler = match &self.scheduler {
             None => SchedulerConfig::of_version(catalog.kubernetes),
-            Some(given) => {
-                let failed = |source: ConfigError| InputError::Scheduler { name: given.name.clone(), source };
-                SchedulerConfig::from_value(&given.value, catalog).map_err(failed)?
-            }
+            Some(given) => joined(given, catalog, &mut notices)?,
         };
         snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
         let kept = Kept {
             kubernetes: snapshot.cluster.catalog.kubernetes,
             stated_minor: self.stated_minor,
-            configuration: self.scheduler.as_ref().map_or(Value::Null, |s| s.value.clone()),
+            configuration: self.scheduler.as_ref().map_or(Value::Null, Configuration::kept),
             configuration_sha256: self.scheduler.as_ref().map(|s| s.sha256.clone()),
         };
         scheduler.document = json!(kept);
@@ -177,6 +223,47 @@ impl ControlPlane {
         let catalog = Arc::make_mut(&mut snapshot.cluster.catalog);
         catalog.kubernetes = version;
         catalog.inventory.control_plane_minor = self.stated_minor;
+    }
+}
+
+/// The schedulers of all configurations as one with all their profiles.
+fn joined(given: &Configuration, catalog: &mut Catalog, notices: &mut Notices) -> Result<SchedulerConfig, InputError> {
+    let read = |c: &Configuration, catalog: &mut Catalog| {
+        SchedulerConfig::from_value(&c.value, catalog)
+            .map_err(|source| InputError::Scheduler { name: c.name.clone(), source })
+    };
+    let mut scheduler = read(given, catalog)?;
+    let mut owners: Vec<(String, &str)> =
+        scheduler.profiles.iter().map(|p| (p.name.clone(), given.name.as_str())).collect();
+    for other in &given.beside {
+        let more = read(other, catalog)?;
+        for profile in &more.profiles {
+            if let Some((_, first)) = owners.iter().find(|(name, _)| *name == profile.name) {
+                let (scheduler, first, second) = (profile.name.clone(), (*first).to_owned(), other.name.clone());
+                return Err(InputError::SchedulerTwice { scheduler, first, second });
+            }
+            owners.push((profile.name.clone(), &other.name));
+        }
+        let same = more.queue == scheduler.queue && more.client == scheduler.client;
+        let settings = if same { "" } else { "; its backoff and client limits are those of the first file" };
+        let detail = format!(
+            "{} is simulated with {} as one scheduler with all their profiles: pods wait in one queue{settings}",
+            other.name, given.name
+        );
+        notices.note("schedulers-as-one", || format!("Scheduler/{}", more.profiles[0].name), &detail);
+        scheduler.profiles.extend(more.profiles);
+        scheduler.notices.extend(more.notices);
+    }
+    Ok(scheduler)
+}
+
+/// The one configuration that a file holds.
+fn document(name: &str, text: &str) -> Result<Value, InputError> {
+    let mut values = groups::parse_text(name, text)?;
+    match values.len() {
+        1 => Ok(values.remove(0)),
+        0 => Err(InputError::Read(ReadError::EmptyFile { file: name.to_owned() })),
+        documents => Err(InputError::SchedulerDocuments { name: name.to_owned(), documents }),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::disruption::{BudgetIndex, verdict};
 use crate::groups::identity::{self, Cloud};
 use crate::groups::matching::{moving_pods, requirements_text};
 use crate::groups::membership::{VNG_LABELS, oceans_mark};
-use crate::groups::{Difference, GroupMatch, GroupPacker, Matcher, Templates, match_by_pods, match_node, remedy};
+use crate::groups::{Difference, GroupMatch, GroupPacker, Matcher, Templates, known_match, match_by_pods, match_node, remedy};
 use crate::plan::options::{Options, ProcedureKind};
 use crate::plan::{Facts, Prerequisite, prerequisites};
 use crate::report::format::count;
@@ -224,12 +224,16 @@ pub fn discover_wanted(cluster: &Cluster, wanted: &Wanted) -> Discovery {
     let by_pods = catalog.groups.iter().any(|g| g.origin == GroupOrigin::OceanAws);
     let templates = Templates::new(view);
     let index = BudgetIndex::new(catalog);
+    // With Ocean's groups the question is which of them would replace a node, not of which pool it is.
+    let has_vngs = catalog.groups.iter().any(|g| matches!(g.origin, GroupOrigin::OceanAws | GroupOrigin::OceanAzure));
     let all: Vec<NodeIdx> = view.state.live_nodes().collect();
     let shown = wanted.nodes.clone().unwrap_or_else(|| all.clone());
     let mut matching: BTreeMap<GroupIdx, usize> = BTreeMap::new();
     let mut found: BTreeMap<NodeIdx, GroupMatch> = BTreeMap::new();
     for node in all.into_iter().filter(|n| oceans_mark(view, *n).is_none()) {
-        let group = if by_pods { match_by_pods(view, &templates, node) } else { match_node(view, node) };
+        let ask = || if by_pods { match_by_pods(view, &templates, node) } else { match_node(view, node) };
+        let known = if has_vngs { None } else { known_match(view, node) };
+        let group = known.unwrap_or_else(ask);
         if let GroupMatch::Group(group) = group {
             *matching.entry(group).or_default() += 1;
         }

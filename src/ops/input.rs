@@ -11,7 +11,7 @@ use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
 use crate::sim::{Fault, SimOptions};
 use crate::snapshot::generate::generate;
 use crate::snapshot::groups::{self, MachineCatalogue};
-use crate::snapshot::{ReadError, Snapshot, Source, source, strict_violations};
+use crate::snapshot::{ReadError, Snapshot, Source, not_whole, source, strict_violations};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,28 @@ pub enum InputError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file with several configurations of schedulers.
+    #[error(
+        "{name} holds {documents} documents, of which kube-scheduler would read the first only; give each scheduler's configuration as a file of its own, and --scheduler-config once for each"
+    )]
+    SchedulerDocuments {
+        /// File.
+        name: String,
+        /// How many.
+        documents: usize,
+    },
+    /// Two files configure a scheduler of one name.
+    #[error(
+        "{second}: the scheduler {scheduler} is in {first} already; give each scheduler a name (schedulerName) of its own"
+    )]
+    SchedulerTwice {
+        /// Its name.
+        scheduler: String,
+        /// Where it was first.
+        first: String,
+        /// Where it is again.
+        second: String,
+    },
     /// A scheduler's configuration.
     #[error("{name}: {source}")]
     Scheduler {
@@ -49,6 +71,12 @@ pub enum InputError {
     /// A version of Kubernetes.
     #[error("{0:?} is no version of Kubernetes; write its first two numbers, such as 1.34")]
     Version(String),
+    /// A dump that says of itself that it is partial.
+    #[error(
+        "this dump is not whole:\n{}\nmake the dump again: every kind of all namespaces (-A), without selectors, and lists to their end (docs/kubectl.md); or take it as it is with --allow-partial-dump",
+        .0.join("\n")
+    )]
+    NotWhole(Vec<String>),
     /// `--strict`.
     #[error("--strict: {} not modelled or missing:\n{}", .0.len(), .0.join("\n"))]
     Strict(Vec<String>),
@@ -62,6 +90,22 @@ pub struct Loaded {
     pub groups: Value,
     /// The scheduler.
     pub scheduler: SchedulerConfig,
+}
+
+/// Refuses a dump of which its own objects say that it is partial, unless that is allowed: no plan is made of it in silence.
+///
+/// # Errors
+/// What they say.
+pub fn refuse_partial(snapshot: &Snapshot, allowed: bool) -> Result<(), InputError> {
+    let found = not_whole(&snapshot.findings);
+    if allowed || found.is_empty() {
+        return Ok(());
+    }
+    let said = |f: &&Finding| {
+        let what = f.message.trim_start_matches("this dump is not whole: ");
+        format!("  {}: {}", f.object, what.split_once(": what it lacks").map_or(what, |(what, _)| what))
+    };
+    Err(InputError::NotWhole(found.iter().map(said).collect()))
 }
 
 /// What an input file holds.
@@ -152,7 +196,8 @@ pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputErro
     }
     if !objects.is_empty() {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
-        sources.push(Source { name: format!("cluster of scenario {:?}", scenario.scenario), bytes: list.into_bytes() });
+        let name = format!("cluster of scenario {:?}", scenario.scenario);
+        sources.push(Source { name, bytes: list.into_bytes(), found: false });
     }
     Ok(sources)
 }
@@ -217,9 +262,7 @@ fn with_group_values(
         described = values.iter().map(|v| v.1.clone()).collect();
         groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
     } else if !snapshot.node_pools.is_empty() {
-        let values: Vec<(String, Value)> =
-            snapshot.node_pools.iter().map(|v| ("NodePools of the dump".to_owned(), v.clone())).collect();
-        groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
+        groups::groups_of_dump(&snapshot.node_pools, catalogue, &mut snapshot.cluster)
     } else {
         groups::inferred(&catalogue, &mut snapshot.cluster)
     };

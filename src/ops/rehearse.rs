@@ -130,7 +130,7 @@ pub fn stage_of_plan(
 ) -> Result<Stage, RehearseError> {
     let objects = prepared(objects_of(sources).map_err(InputError::from)?);
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
-    let sources = [Source { name: "the dump".into(), bytes: list.into_bytes() }];
+    let sources = [Source { name: "the dump".into(), bytes: list.into_bytes(), found: false }];
     let control_plane =
         ControlPlane::of_plan(&plan.intent.scheduler).map_err(|e| RehearseError::Other(e.to_string()))?;
     let loaded = match plan.intent.groups.as_array() {

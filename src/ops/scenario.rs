@@ -5,6 +5,7 @@ pub use crate::plan::select::NodeChoice;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;
+use crate::snapshot::{json_problem, plain_words, yaml_problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -189,12 +190,12 @@ impl Scenario {
     pub fn parse(text: &str, path: &Path) -> Result<Scenario, ScenarioError> {
         let form = |problem: String| ScenarioError::Form { path: path.to_owned(), problem };
         let value: serde_json::Value = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|e| form(format!("not JSON: {e}")))?
+            serde_json::from_str(text).map_err(|e| form(format!("no valid JSON: {}", json_problem(&e, text))))?
         } else {
-            serde_saphyr::from_str(text).map_err(|e| form(format!("not YAML: {e}")))?
+            serde_saphyr::from_str(text).map_err(|e| form(format!("no valid YAML: {}", yaml_problem(&e, text))))?
         };
-        let mut scenario: Scenario =
-            serde_path_to_error::deserialize(value).map_err(|e| form(format!("at {}: {}", e.path(), e.inner())))?;
+        let mut scenario: Scenario = serde_path_to_error::deserialize(value)
+            .map_err(|e| form(format!("at {}: {}", e.path(), plain_words(&e.inner().to_string()))))?;
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
         problems.extend(scenario.autoscaler.problems());

@@ -562,8 +562,11 @@ impl Runner {
         let left: Vec<(usize, &OldNode)> = nodes.iter().enumerate().filter(|(_, n)| !n.fate.is_replaced()).collect();
         if left.is_empty() {
             return match self.progress.common.reports.iter().find_map(|r| r.failure.clone()) {
-                // All nodes are empty, but some workload did not become whole within its limit.
-                Some(f) if f.reason == Reason::PodsNotScheduled.code() => (Outcome::PartlyCompleted, Some(f)),
+                // All nodes are empty, but some workload did not become ready within its limit: nothing stopped for it, yet it fails.
+                Some(f) if f.reason == Reason::PodsNotScheduled.code() => {
+                    let message = "Every node was emptied, but workloads did not become fully ready again.".into();
+                    (Reason::PodsNotScheduled.outcome(), Some(Failure { message, ..f }))
+                }
                 _ => (Outcome::Completed, None),
             };
         }

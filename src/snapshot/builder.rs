@@ -33,6 +33,13 @@ pub(crate) struct Lookup {
     pub(crate) custom_kinds: Arc<CustomKinds>,
     /// Kinds that the dump holds at least one object of.
     pub(crate) kinds: FxHashSet<&'static str>,
+    /// Kinds of which an empty list says that there are none.
+    pub(crate) none_of: FxHashSet<&'static str>,
+    /// How many pods controllers' statuses count, where they count any.
+    pub(crate) stated_pods: Vec<(OwnerIdx, i64)>,
+    /// Pods that were left out because their node is missing, by their controller's uid; and their namespaces.
+    pub(crate) left_out: FxHashMap<Sym, i64>,
+    pub(crate) left_out_of: FxHashSet<NsIdx>,
 }
 
 /// What a PriorityClass says.

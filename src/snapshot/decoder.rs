@@ -4,16 +4,17 @@ use super::budgets::ReadStatus;
 use super::builder::{Builder, Lookup};
 use super::delays::StartDelays;
 use super::diagnostics::kind_text;
-use super::document::{self, Item, Raw};
+use super::document::{self, Contents, CutList, Item, Origin, Raw};
 use super::error::ReadError;
 use super::inventory;
 use super::nodes::ReadNode;
 use super::owners::{Custom, CustomKinds, Customs, group};
 use super::pods::ReadPod;
 use super::scale::Definition;
+use super::source::Source;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
-use super::{RecordedBudget, RecordedNode, Snapshot};
+use super::{RecordedBudget, RecordedNode, Snapshot, complaint, witness};
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -26,11 +27,17 @@ use std::sync::Arc;
 /// Texts and values are borrowed until [`finish`](Decoder::finish), which decodes each item once, typed.
 #[derive(Default)]
 pub struct Decoder<'a> {
-    sources: Vec<String>,
+    /// Names, and the texts of those that are JSON.
+    sources: Vec<(String, Option<&'a str>)>,
     by_kind: FxHashMap<&'static str, Vec<Item<'a>>>,
     others: Vec<Item<'a>>,
     counts: BTreeMap<String, usize>,
     unknown: BTreeMap<String, usize>,
+    /// Kinds of which an empty list says that there are none.
+    none_of: FxHashSet<&'static str>,
+    cut: Vec<CutList>,
+    /// What was passed over because it is no object: the file, the place and what is wrong.
+    odd: Vec<(String, String)>,
     taken_unix_ms: Option<i64>,
 }
 
@@ -91,19 +98,30 @@ impl<'a> Decoder<'a> {
         Decoder::default()
     }
 
-    /// Adds JSON or YAML text. `values` keeps what YAML was parsed to; it must outlive the decoder.
-    pub fn add_json(&mut self, name: &str, text: &'a str) -> Result<(), ReadError> {
-        let items = document::json_items(name, self.sources.len(), text)?;
-        self.sources.push(name.into());
-        self.add_items(items);
+    /// Adds a source with its text, and its values where it is YAML; all must outlive the decoder.
+    pub(super) fn add_source(
+        &mut self,
+        source: &Source,
+        text: &'a str,
+        yaml: Option<&'a [Value]>,
+    ) -> Result<(), ReadError> {
+        let origin = Origin { file: &source.name, source: self.sources.len(), found: source.found };
+        let (contents, text) = match yaml {
+            Some(values) => (document::of_values(origin, values)?, None),
+            None => (document::of_json(origin, text)?, Some(text)),
+        };
+        self.add(&source.name, text, contents);
         Ok(())
     }
 
-    /// Adds values, each an object or a List.
+    /// Adds values, each an object, a List or an array.
+    ///
+    /// # Errors
+    /// A value that is none.
     pub fn add_values(&mut self, name: &str, values: impl IntoIterator<Item = &'a Value>) -> Result<(), ReadError> {
-        let items = document::value_items(name, self.sources.len(), values)?;
-        self.sources.push(name.into());
-        self.add_items(items);
+        let origin = Origin { file: name, source: self.sources.len(), found: false };
+        let contents = document::of_values(origin, values)?;
+        self.add(name, None, contents);
         Ok(())
     }
 
@@ -112,12 +130,20 @@ impl<'a> Decoder<'a> {
         self.taken_unix_ms = Some(unix_ms);
     }
 
-    fn add_items(&mut self, items: Vec<Item<'a>>) {
-        for item in items {
+    fn add(&mut self, name: &str, text: Option<&'a str>, contents: Contents<'a>) {
+        self.sources.push((name.to_owned(), text));
+        self.none_of.extend(contents.none_of.iter().filter_map(|(version, kind)| known(version, kind)));
+        self.cut.extend(contents.cut);
+        self.odd.extend(contents.odd.into_iter().map(|odd| (name.to_owned(), odd)));
+        for item in contents.items {
             match known(&item.api_version, &item.kind) {
                 Some(kind) => {
                     *count(&mut self.counts, kind) += 1;
                     self.by_kind.entry(kind).or_default().push(item);
+                }
+                // A list of nothing as some clients write it, without `items`.
+                None if item.kind.strip_suffix("List").is_some_and(|k| known(&item.api_version, k).is_some()) => {
+                    self.none_of.extend(item.kind.strip_suffix("List").and_then(|k| known(&item.api_version, k)));
                 }
                 None => {
                     let group = group(&item.api_version);
@@ -134,13 +160,17 @@ impl<'a> Decoder<'a> {
     pub fn finish(mut self, sha256: String) -> Result<Snapshot, ReadError> {
         let mut b = Builder::default();
         b.lookup.kinds = KNOWN.iter().map(|(_, k)| *k).filter(|k| self.by_kind.contains_key(k)).collect();
+        b.lookup.none_of = std::mem::take(&mut self.none_of);
+        for (file, odd) in &self.odd {
+            b.notices.note("document-passed-over", || format!("File/{file}"), odd);
+        }
         let mut read = Read::default();
         let others = std::mem::take(&mut self.others);
         let customs = self.customs(&others)?;
         b.lookup.custom_kinds = customs.kinds.clone();
         b.catalog.inventory.kinds = b.lookup.kinds.iter().map(|k| (*k).to_owned()).collect();
         inventory::read_others(&mut b.catalog.inventory, &others, &self.unknown);
-        let node_pools = node_pools(&others);
+        let node_pools = self.node_pools(&others);
         self.read_shared(&mut b)?;
         self.read_nodes(&mut b, &mut read)?;
         self.read_storage(&mut b, &mut read)?;
@@ -149,6 +179,7 @@ impl<'a> Decoder<'a> {
         self.each(&mut b, "Pod", |b, o: pod::Pod<'_>, _| read.pods.extend(b.read_pod(&customs, &o)))?;
         self.notice_unmodelled(&mut b)?;
         notice_missing(&mut b);
+        witness::note_cut(&mut b.notices, &self.cut);
         Ok(Snapshot {
             node_pools,
             counts: self.counts,
@@ -174,13 +205,28 @@ impl<'a> Decoder<'a> {
         item.raw.decode().map_err(|(path, problem)| {
             let name = item.raw.decode::<Named<'_>>().map(|b| b.metadata).unwrap_or_default();
             let ns = name.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
+            let (file, text) = &self.sources[item.source];
+            // Where the item begins in its file; YAML values no longer know.
+            let line = match (text, item.raw) {
+                (Some(text), Raw::Json(raw)) => {
+                    let from = (raw.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+                    format!(", from line {}", complaint::line_at(text, from))
+                }
+                _ => String::new(),
+            };
             ReadError::Field {
-                file: self.sources[item.source].clone(),
-                item: format!("{} ({} {ns}{})", item.place, &*item.kind, &*name.name),
-                path,
+                file: file.clone(),
+                item: format!("{} ({} {ns}{}{line})", item.place, &*item.kind, &*name.name),
+                path: if path == "." { "the object".into() } else { path },
                 problem,
             }
         })
+    }
+
+    /// Karpenter's NodePools, undecoded, with the names of their files.
+    fn node_pools(&self, others: &[Item<'_>]) -> Vec<(String, Value)> {
+        let pools = others.iter().filter(|i| &*i.kind == "NodePool" && group(&i.api_version) == "karpenter.sh");
+        pools.filter_map(|i| Some((self.sources[i.source].0.clone(), i.raw.decode().ok()?))).collect()
     }
 
     fn customs(&self, others: &[Item<'a>]) -> Result<Customs<'a>, ReadError> {
@@ -290,12 +336,6 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Karpenter's NodePools, undecoded.
-fn node_pools(others: &[Item<'_>]) -> Vec<Value> {
-    let pools = others.iter().filter(|i| &*i.kind == "NodePool" && group(&i.api_version) == "karpenter.sh");
-    pools.filter_map(|i| i.raw.decode().ok()).collect()
-}
-
 fn count<'m>(counts: &'m mut BTreeMap<String, usize>, key: &str) -> &'m mut usize {
     if !counts.contains_key(key) {
         counts.insert(key.to_owned(), 0);
@@ -305,7 +345,8 @@ fn count<'m>(counts: &'m mut BTreeMap<String, usize>, key: &str) -> &'m mut usiz
 
 /// Kinds that are needed, or referred to, and of which the dump holds nothing.
 fn notice_missing(b: &mut Builder) {
-    let has = |kind: &str| b.lookup.kinds.contains(kind);
+    let owned = |kind: &str| b.lookup.kinds.contains(kind);
+    let has = |kind: &str| owned(kind) || (b.lookup.none_of.contains(kind) && kind != "Node");
     let mut missing: Vec<(&'static str, &'static str)> = Vec::new();
     for (kind, code) in [
         ("Node", "no-nodes-in-dump"),
@@ -326,7 +367,7 @@ fn notice_missing(b: &mut Builder) {
         (OwnerKind::Job, "no-jobs-in-dump"),
         (OwnerKind::ReplicationController, "no-replication-controllers-in-dump"),
     ] {
-        if !has(kind_text(kind)) && b.catalog.owners.iter().any(|o| o.kind == kind) {
+        if !owned(kind_text(kind)) && b.catalog.owners.iter().any(|o| o.kind == kind) {
             missing.push((kind_text(kind), code));
         }
     }
@@ -388,6 +429,7 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
         state.set_budget(index, status);
     }
     notice_state(&mut b, &state);
+    witness::note(&mut b, &state);
     let cursor = state.cursor();
     state.forget_changes(cursor);
     let findings = b.notices.findings();
@@ -464,7 +506,7 @@ fn notice_state(b: &mut Builder, state: &State) {
             notices.note("node-overcommitted", object, &format!("its pods request more {what} than it offers"));
         }
     }
-    let healthy = healthy_by_label(catalog, state);
+    let by_label = pods_by_label(catalog, state);
     for (i, budget) in catalog.budgets.entries() {
         let status = &state.budgets[i];
         let object = || format!("PodDisruptionBudget/{}", catalog.budget_text(i));
@@ -472,11 +514,14 @@ fn notice_state(b: &mut Builder, state: &State) {
             let detail =
                 format!("generation {} is stored, {} was observed", budget.generation, status.observed_generation);
             notices.note("budget-stale", object, &detail);
-        } else if let Some(now) = healthy_now(catalog, budget, &healthy) {
+        } else if let Some(now) = seen_of(catalog, budget, &by_label) {
             // Pods marked as disrupted count as unhealthy until the controller has seen them go.
-            if status.sync_failed.is_none() && status.disrupted.is_empty() && now != status.healthy {
-                let detail = format!("it counts {} healthy pods, {now} are ready", status.healthy);
-                notices.note("budget-stale", object, &detail);
+            if status.sync_failed.is_none() && status.disrupted.is_empty() && now.ready != status.healthy {
+                // With fewer pods than it counts as healthy the dump lacks some: `pods-missing` says it.
+                if now.pods >= status.healthy {
+                    let detail = format!("it counts {} healthy pods, {} are ready", status.healthy, now.ready);
+                    notices.note("budget-stale", object, &detail);
+                }
             }
         }
         if let Some(message) = &status.sync_failed {
@@ -488,8 +533,14 @@ fn notice_state(b: &mut Builder, state: &State) {
     }
 }
 
-/// Ready pods by namespace and by each label that some budget selects by.
-type HealthyByLabel = FxHashMap<(NsIdx, Sym, Sym), Vec<SpecIdx>>;
+/// Pods, and whether they are healthy, by namespace and by each label that some budget selects by.
+type PodsByLabel = FxHashMap<(NsIdx, Sym, Sym), Vec<(SpecIdx, bool)>>;
+
+/// What of a budget's pods the dump has.
+struct Seen {
+    pods: i64,
+    ready: i64,
+}
 
 /// The first requirement of a budget's selector that names one value: an index over pods is kept for it.
 fn narrowing(budget: &Budget) -> Option<(Sym, Sym)> {
@@ -498,30 +549,36 @@ fn narrowing(budget: &Budget) -> Option<(Sym, Sym)> {
     requirements.iter().find(one).map(|r| (r.key, r.values[0]))
 }
 
-fn healthy_by_label(catalog: &Catalog, state: &State) -> HealthyByLabel {
-    let mut index: HealthyByLabel = FxHashMap::default();
+fn pods_by_label(catalog: &Catalog, state: &State) -> PodsByLabel {
+    let mut index: PodsByLabel = FxHashMap::default();
     for budget in catalog.budgets.iter() {
         if let Some((key, value)) = narrowing(budget) {
             index.entry((budget.namespace, key, value)).or_default();
         }
     }
-    for pod in state.pods.iter().filter(|p| p.ready && p.deleting.is_none()) {
+    for pod in state.pods.iter() {
         let spec = &catalog.specs[pod.spec];
         for (key, value) in spec.labels.iter() {
             if let Some(list) = index.get_mut(&(spec.namespace, key, value)) {
-                list.push(pod.spec);
+                list.push((pod.spec, pod.ready && pod.deleting.is_none()));
             }
         }
     }
     index
 }
 
-/// Ready pods that a budget selects; None where it cannot be told cheaply.
-fn healthy_now(catalog: &Catalog, budget: &Budget, index: &HealthyByLabel) -> Option<i64> {
+/// The pods that a budget selects; None where it cannot be told cheaply.
+fn seen_of(catalog: &Catalog, budget: &Budget, index: &PodsByLabel) -> Option<Seen> {
     let (key, value) = narrowing(budget)?;
     let pods = index.get(&(budget.namespace, key, value))?;
-    let selected = pods.iter().filter(|p| budget.selector.matches(&catalog.specs[**p].labels, &catalog.names));
-    Some(selected.count() as i64)
+    let mut seen = Seen { pods: 0, ready: 0 };
+    for (spec, ready) in pods {
+        if budget.selector.matches(&catalog.specs[*spec].labels, &catalog.names) {
+            seen.pods += 1;
+            seen.ready += i64::from(*ready);
+        }
+    }
+    Some(seen)
 }
 
 /// Decodes one pod that was recorded apart from the dump.

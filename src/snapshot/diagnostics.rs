@@ -19,6 +19,8 @@ pub enum Class {
     Condition,
     /// Something in the input is odd.
     Input,
+    /// The dump does not tell, and something is assumed.
+    Assumed,
     /// What Ocean asks of a cluster before a migration (`plan::prerequisites`) is not met, or the dump does not show it.
     Prerequisite,
 }
@@ -56,7 +58,7 @@ table! {
     "autoscaled-pools-unknown" Info Prerequisite: "the dump does not show which pools are scaled automatically";
         "that pools are scaled by hand is taken for granted"; "look at the pools, or add the ConfigMap cluster-autoscaler-status to the dump"
     "budget-invalid" Warning Input: "a budget's selector or amount cannot be parsed";
-        "it fails to sync, so that evictions under it are refused"; "mend the budget"
+        "it fails to sync, so that evictions under it are refused"; "fix the budget"
     "budget-stale" Info Condition: "a budget's stored status does not fit its spec or its pods";
         "the eviction API believes the stored status until the disruption controller looks at the budget again"; "nothing, it catches up by itself; if it does not, look at the disruption controller"
     "budget-sync-failed" Warning Condition: "the disruption controller could not compute a budget";
@@ -70,11 +72,33 @@ table! {
     "cluster-autoscaler-unknown" Info Prerequisite: "the dump does not show whether a Kubernetes cluster autoscaler runs";
         "that none runs is taken for granted"; "add deployments, and on AKS the ConfigMap cluster-autoscaler-status, to the dump"
     "crash-looping" Warning NotModelled: "a container is in CrashLoopBackOff";
-        "the simulated replacement becomes ready, the real one may not"; "mend the workload, or add a crash-loop fault for it to the scenario"
+        "the simulated replacement becomes ready, the real one may not"; "fix the workload, or add a crash-loop fault for it to the scenario"
+    "document-passed-over" Info Input: "a file of the directory or archive holds something that is no Kubernetes object";
+        "it is passed over; the rest of the file is read"; "none needed if it is no part of the dump"
+    "dump-not-whole" Error Missing: "this dump is not whole";
+        "what it lacks takes no room, is not moved and is not protected, so that a plan would be wrong: plan and simulate refuse it"; "make the dump again: every kind of all namespaces (-A), without selectors, and lists to their end; --allow-partial-dump takes it as it is"
     "duplicate-object" Info Input: "an object is in the input twice";
         "the first is used"; "give each object once"
     "ephemeral-claim" Warning NotModelled: "a pod has a generic ephemeral volume";
         "its claim is made anew for each replacement; provisioning time is the scenario's"; "set a delay for provisioning in the scenario"
+    "group-fields-not-read" Info Assumed: "a vendor's description of a group has fields that are not read";
+        "they change nothing"; "none needed unless one of them matters to you"
+    "group-max-assumed" Info Assumed: "a group's maximum count is not given";
+        "twice the nodes of now are assumed, at least ten more"; "give the group's max_count"
+    "group-not-read" Warning NotModelled: "a NodePool of the dump cannot be read";
+        "the group is left out: nothing is launched in it"; "correct the NodePool, or describe the group with --groups"
+    "group-requirement-not-applied" Warning NotModelled: "a group requires something of its machine types that is not known of some of them";
+        "they are taken to fulfil it, so that machines may be launched that the real group would not"; "give the label in the machine type's labels (--groups in nodeferry's own form), or name the machine types"
+    "group-requirement-not-read" Warning NotModelled: "a group has a requirement that is not understood";
+        "it is left out: more machine types or nodes may be allowed than are"; "describe the group in nodeferry's own form"
+    "group-value-unknown" Warning NotModelled: "a vendor's description of a group has a value that is not known";
+        "the strictest known one is taken in its place, or it matches nothing"; "check the value, or describe the group in nodeferry's own form"
+    "group-without-machines" Warning Input: "no machine type of a group is known and allowed";
+        "the group can launch nothing"; "name machine types with sizes, give a catalogue with --machine-types, or loosen the group's filters"
+    "group-zones-assumed" Info Assumed: "a group's description names no zones";
+        "those of the cluster's nodes are assumed"; "describe the group in nodeferry's own form with its zones"
+    "groups-inferred" Info Assumed: "no node groups were given";
+        "they are read off the nodes, with assumed maximum counts"; "give the real groups with --groups"
     "horizontal-autoscaler" Warning NotModelled: "a HorizontalPodAutoscaler scales a workload";
         "replica counts are taken as constant during the migration"; "pause autoscaling, or expect counts to change"
     "infrastructure-unknown" Info Prerequisite: "neither provider id nor labels show which cloud a node is of";
@@ -95,6 +119,14 @@ table! {
         "those of the nearest known version are used"; "expect differences where the versions differ (docs/fidelity.md)"
     "limit-range" Info NotModelled: "a LimitRange constrains a namespace";
         "defaults are applied to templates; minimum, maximum and ratios are not checked"; "none needed if the pods of the dump were admitted under it"
+    "machine-filters-not-modelled" Info NotModelled: "a group filters machine types by something that is not modelled";
+        "the filter is not applied: more machine types may be allowed than are"; "name the machine types"
+    "machine-reservation-assumed" Info Assumed: "a catalogue gives the capacity of machine types, and no node of them tells the allocatable";
+        "100m cpu and 10Mi memory are taken off for kubelet and system"; "give allocatable in nodeferry's own form"
+    "machine-size-unknown" Warning Input: "a machine type is named of which nothing tells the size";
+        "it is left out"; "give its allocatable, or a catalogue with --machine-types"
+    "min-values-not-modelled" Info NotModelled: "a requirement of a NodePool has minValues";
+        "it is not looked at: more launches may succeed than would"; "none needed if there is capacity"
     "namespace-terminating" Warning Condition: "a namespace is being deleted";
         "its pods go, and no replacements are created there"; "wait until it is gone"
     "no-api-definitions-in-dump" Warning Missing: "custom resources own pods, but the dump has no customresourcedefinitions";
@@ -110,7 +142,7 @@ table! {
     "no-daemonsets-in-dump" Warning Missing: "pods are owned by DaemonSets, but the dump has none of them: was the kind asked for?";
         "drains refuse their pods, and new nodes are not charged with them"; "add daemonsets to the dump"
     "no-deployments-in-dump" Warning Missing: "ReplicaSets are owned by Deployments, but the dump has none of them: was the kind asked for?";
-        "budgets over them cannot be computed"; "add deployments to the dump"
+        "budgets go by the replicas of the ReplicaSets, and no rollout goes on"; "add deployments to the dump"
     "no-jobs-in-dump" Warning Missing: "pods are owned by Jobs, but the dump has none of them: was the kind asked for?";
         "evicted pods of Jobs are not replaced"; "add jobs to the dump"
     "no-namespaces-in-dump" Info Missing: "the dump has no namespaces: was the kind asked for?";
@@ -122,13 +154,13 @@ table! {
     "no-priority-classes-in-dump" Info Missing: "templates name priority classes, but the dump has none: was the kind asked for?";
         "pods made from templates have priority 0"; "add priorityclasses to the dump"
     "no-replicasets-in-dump" Warning Missing: "pods are owned by ReplicaSets, but the dump has none of them: was the kind asked for?";
-        "evicted pods are not replaced, and budgets over them cannot be computed"; "add replicasets to the dump"
+        "each is taken to want the pods that it has: evicted ones are replaced at once, and budgets go by their number"; "add replicasets to the dump"
     "no-replication-controllers-in-dump" Warning Missing: "pods are owned by ReplicationControllers, but the dump has none of them: was the kind asked for?";
-        "evicted pods are not replaced"; "add replicationcontrollers to the dump"
+        "each is taken to want the pods that it has: evicted ones are replaced at once, and budgets go by their number"; "add replicationcontrollers to the dump"
     "no-services-in-dump" Warning Missing: "the dump has no services: was the kind asked for?";
         "the scheduler's default spreading sees no Service selectors, which changes scores"; "add services to the dump"
     "no-statefulsets-in-dump" Warning Missing: "pods are owned by StatefulSets, but the dump has none of them: was the kind asked for?";
-        "evicted pods are not replaced"; "add statefulsets to the dump"
+        "each is taken to want the pods that it has: evicted ones are replaced under their names, and budgets go by their number"; "add statefulsets to the dump"
     "no-storage-classes-in-dump" Warning Missing: "claims name storage classes, but the dump has none: was the kind asked for?";
         "claims that are not bound yet cannot be scheduled"; "add storageclasses to the dump"
     "no-volumes-in-dump" Warning Missing: "claims are bound, but the dump has no persistentvolumes: was the kind asked for?";
@@ -158,21 +190,29 @@ table! {
     "other-infrastructure" Error Prerequisite: "a selected node is not of the procedure's cloud";
         "Ocean cannot migrate it; the simulation migrates it all the same"; "plan with the procedure of its cloud"
     "other-scheduler" Warning NotModelled: "a pod names a scheduler that no profile has";
-        "nothing places it, or its replacement"; "give the configuration of the scheduler that has it (--scheduler-config)"
+        "nothing places it, or its replacement"; "give the configuration of the scheduler that has it (--scheduler-config, once for each; `default` is that of Kubernetes' own)"
     "owner-missing" Warning Condition: "a pod's controller is not in the dump";
         "nobody replaces the pod once it is evicted, and budgets over it fail to sync"; "find out what became of the controller; dump its kind if it was left out"
     "owner-custom" Info NotModelled: "pods are owned by a custom resource";
         "a stand-in controller replaces its pods at once"; "expect the operator's own order and speed"
+    "pod-cannot-start" Warning NotModelled: "a container waits for what a move does not bring";
+        "the simulated replacement becomes ready, the real one waits as this one does"; "fix the image, the configuration or the command first, or add a crash-loop fault for it to the scenario"
     "pod-finalizer" Warning Condition: "a pod has finalizers";
         "its object may outlive its containers, which delays StatefulSets and drains"; "check who removes the finalizer"
+    "pod-not-ready" Warning NotModelled: "a pod runs and is not ready";
+        "the simulated replacement becomes ready, the real one may not"; "find out why it is not ready first, or add a crash-loop fault for it to the scenario"
     "pod-gated" Info Condition: "a pod has scheduling gates";
         "it is never scheduled during the run"; "remove the gates, or ignore it"
     "pod-resize-pending" Info Condition: "an in-place resize of a pod is not finished";
         "the pod is charged with the larger amount"; "let it finish first"
     "pod-terminating" Info Condition: "a pod is being deleted already";
         "it goes at its deadline at the latest"; "none needed"
+    "pods-missing" Warning Condition: "a controller or budget counts pods in its status that the dump lacks";
+        "a missing pod takes no room and is not moved; its controller creates it once another of its pods is evicted"; "make the dump again with pods of all namespaces; a few are pods that came or went while it was made"
     "pods-restarting" Info Condition: "a pod's containers have restarted before";
         "its start delay is not used as a sample"; "none needed"
+    "price-unknown" Info Assumed: "machine types that were read off the nodes have no price";
+        "costs are not predicted, and machine types are chosen by least waste"; "give prices with --groups or --machine-types"
     "resource-claims" Warning NotModelled: "a pod uses dynamic resource allocation";
         "its devices are not looked at when it is placed"; "check by hand that the new nodes have such devices"
     "resource-quota" Warning NotModelled: "a ResourceQuota limits a namespace";
@@ -187,6 +227,8 @@ table! {
         "it is left out: it neither filters nor scores"; "expect other placements where it matters"
     "spot-toleration-missing" Error Prerequisite: "pods that do not tolerate spot nodes have a place only in groups that launch no others";
         "their nodes do not pass validation"; "add the toleration, or let the group fall back to on-demand"
+    "schedulers-as-one" Info NotModelled: "several schedulers are configured";
+        "they are simulated as one with all their profiles: pods wait in one queue and are placed one after another"; "expect other moments of placement, and two schedulers that fill a node at once now and then"
     "storage-capacity" Warning NotModelled: "a CSI driver publishes storage capacity";
         "a new volume may be placed where there is no room"; "expect placements to differ for unbound claims"
     "vertical-autoscaler" Warning NotModelled: "a VerticalPodAutoscaler changes requests when pods are created";
@@ -211,12 +253,18 @@ pub fn strict_violations(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(counts).collect()
 }
 
+/// The findings by which a dump is not whole.
+pub fn not_whole(findings: &[Finding]) -> Vec<&Finding> {
+    findings.iter().filter(|f| f.code == "dump-not-whole").collect()
+}
+
 /// All codes as a table in Markdown: `docs/findings.md` is made of it.
 pub fn markdown() -> String {
     let mut text = String::new();
     for (class, title) in [
         (Class::Missing, "The dump lacks something (`--strict` makes the warnings errors)"),
         (Class::NotModelled, "Not modelled (`--strict` makes the warnings errors)"),
+        (Class::Assumed, "The dump does not tell, and something is assumed"),
         (Class::Condition, "The cluster is so already"),
         (Class::Input, "The input is odd"),
         (Class::Prerequisite, "Prerequisites of Ocean's migration (procedures `ocean-aws` and `ocean-azure`)"),
@@ -296,7 +344,9 @@ impl Builder {
 
     /// A template names a priority class while the dump holds none.
     pub(crate) fn notice_priority_class(&mut self, class: &str, owner: OwnerIdx) {
-        if !self.lookup.kinds.contains("PriorityClass") {
+        // These two are in every cluster, with values that are fixed.
+        let built_in = matches!(class, "system-node-critical" | "system-cluster-critical");
+        if !built_in && !self.lookup.kinds.contains("PriorityClass") {
             let object = || self.catalog.owner_text(owner);
             self.notices.note("no-priority-classes-in-dump", object, &format!("its template names the priority class {class}, but the dump has no priorityclasses: was the kind asked for?"));
         }
@@ -339,24 +389,53 @@ impl Builder {
         if spec.claims.iter().any(|c| c.ephemeral) {
             notices.note("ephemeral-claim", object, "");
         }
+        let claims = "PersistentVolumeClaim";
         if !terminal
-            && self.lookup.kinds.contains("PersistentVolumeClaim")
+            && (self.lookup.kinds.contains(claims) || self.lookup.none_of.contains(claims))
             && let Some(claim) = spec.claims.iter().find(|c| c.claim.is_none())
         {
             let name = self.catalog.names.text(claim.name).unwrap_or("?");
             notices.note("claim-missing", object, &format!("it mounts the claim {name}, which does not exist"));
         }
+        self.notice_containers(pod, terminal);
+    }
+
+    /// Containers that wait for something, have restarted, or are not ready.
+    fn notice_containers(&mut self, pod: &wire::Pod<'_>, terminal: bool) {
         let statuses = || pod.status.container_statuses.iter().chain(pod.status.init_container_statuses.iter());
-        let loops = |s: &wire::ContainerStatus<'_>| {
-            let waiting = s.state.as_ref().and_then(|s| s.waiting.as_ref());
-            waiting.is_some_and(|w| w.reason.as_deref() == Some("CrashLoopBackOff"))
+        let object = || Builder::object("Pod", &pod.metadata);
+        let reason = |s: &wire::ContainerStatus<'_>| {
+            let reason = s.state.as_ref()?.waiting.as_ref()?.reason.as_deref().filter(|r| !r.is_empty())?;
+            Some((s.name.to_string(), reason.to_owned()))
         };
-        if statuses().any(loops) {
-            notices.note("crash-looping", object, "");
-        } else if statuses().any(|s| s.restart_count > 0) && !terminal {
+        let waits = || statuses().filter_map(reason);
+        let notices = &mut self.notices;
+        if let Some((container, _)) = waits().find(|(_, r)| r == "CrashLoopBackOff") {
+            notices.note("crash-looping", object, &format!("container {container} is in CrashLoopBackOff"));
+        } else if let Some((container, reason)) = waits().find(|(_, r)| !STARTING.contains(&r.as_str())) {
+            notices.note("pod-cannot-start", object, &format!("container {container} waits: {reason}"));
+        } else if terminal || pod.metadata.deletion_timestamp.is_some() {
+        } else if pod.status.phase.as_deref() == Some("Running") && is_unready(pod) {
+            notices.note("pod-not-ready", object, &unready_text(pod));
+        } else if statuses().any(|s| s.restart_count > 0) {
             notices.note("pods-restarting", object, "");
         }
     }
+}
+
+/// Reasons for which a container waits that is only about to start (kubernetes v1.36.3 `pkg/kubelet/kubelet_pods.go`: ContainerCreating,
+/// PodInitializing). Every other one is something that the kubelet tries again and again.
+const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// Whether the condition Ready is there and not True.
+fn is_unready(pod: &wire::Pod<'_>) -> bool {
+    condition(&pod.status.conditions, "Ready").is_some_and(|c| !c.holds())
+}
+
+fn unready_text(pod: &wire::Pod<'_>) -> String {
+    let ready = condition(&pod.status.conditions, "Ready");
+    let why = ready.and_then(|c| c.message.as_deref().or(c.reason.as_deref())).filter(|w| !w.is_empty());
+    why.map_or_else(String::new, |why| format!("it runs and is not ready ({why})"))
 }
 
 /// The kind as Kubernetes writes it.

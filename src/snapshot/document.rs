@@ -1,7 +1,13 @@
-//! From bytes to items: JSON documents one after another, YAML documents, Lists taken apart.
+//! From text to items: JSON documents one after another, YAML documents, Lists and arrays taken apart.
+//!
+//! Documents are judged one by one. What a file of a directory or archive holds beside objects is noted and passed over; in a
+//! file that was named it is an error.
 
+use super::complaint::{self, plain};
+use super::decoder::KNOWN;
 use super::error::ReadError;
-use super::wire::scalar::{List, Text};
+use super::scale::plural;
+use super::wire::scalar::Text;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -40,13 +46,19 @@ impl<'a> Raw<'a> {
         };
         // The second pass only finds the path; it fails where the first did.
         let (path, error) = tracked.err().unwrap_or((".".into(), fast));
-        Err((path, without_position(&error.to_string())))
+        Err((path, plain(&error.to_string())))
     }
 }
 
-/// Line and column within one item would only mislead: they do not count from the file's start.
-fn without_position(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+/// Where a text is from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'f> {
+    /// The file's name.
+    pub(crate) file: &'f str,
+    /// Index of the source.
+    pub(crate) source: usize,
+    /// It was found in a directory or archive: what is no object is passed over.
+    pub(crate) found: bool,
 }
 
 /// An object of the input and where it stands.
@@ -64,131 +76,426 @@ pub(crate) struct Item<'a> {
     pub(crate) kind: Text<'a>,
 }
 
+/// What a source holds.
+#[derive(Debug, Default)]
+pub(crate) struct Contents<'a> {
+    /// The objects.
+    pub(crate) items: Vec<Item<'a>>,
+    /// `apiVersion` and kind of which a list says that there are none.
+    pub(crate) none_of: Vec<(String, String)>,
+    /// Lists that say themselves that they are not whole.
+    pub(crate) cut: Vec<CutList>,
+    /// What is no object and was passed over: the place and what is wrong.
+    pub(crate) odd: Vec<String>,
+}
+
+/// A list of which the server gave a part only: its `metadata.continue` is set.
+#[derive(Debug)]
+pub(crate) struct CutList {
+    /// Its kind.
+    pub(crate) kind: String,
+    /// The file and the place in it.
+    pub(crate) place: String,
+    /// How many items came.
+    pub(crate) items: usize,
+    /// How many more there are, where the server said so.
+    pub(crate) remaining: Option<i64>,
+}
+
+/// Lists and arrays within one another are taken apart so deep.
+const DEEPEST: usize = 3;
+
 /// Where an object stands in its source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    /// A document of its own.
-    Document(usize),
-    /// An item of a List in a document.
-    Item(usize, usize),
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    document: usize,
+    steps: [Step; DEEPEST],
+}
+
+/// A step into a document.
+#[derive(Clone, Copy, Debug, Default)]
+enum Step {
+    /// None.
+    #[default]
+    Here,
+    /// An item of a List.
+    Item(usize),
+    /// An element of an array.
+    Element(usize),
+}
+
+impl Place {
+    fn document(document: usize) -> Place {
+        Place { document, ..Place::default() }
+    }
+
+    /// A step further; None where it is deep enough.
+    fn within(mut self, step: Step) -> Option<Place> {
+        let free = self.steps.iter_mut().find(|s| matches!(s, Step::Here))?;
+        *free = step;
+        Some(self)
+    }
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Place::Document(d) => write!(f, "document {}", d + 1),
-            Place::Item(0, i) => write!(f, "items[{i}]"),
-            Place::Item(d, i) => write!(f, "document {}, items[{i}]", d + 1),
+        let whole = matches!(self.steps[0], Step::Here);
+        if whole || self.document > 0 {
+            write!(f, "document {}{}", self.document + 1, if whole { "" } else { ", " })?;
         }
+        for (i, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Here => {}
+                Step::Item(n) => write!(f, "{}items[{n}]", if i == 0 { "" } else { "." })?,
+                Step::Element(n) => write!(f, "[{n}]")?,
+            }
+        }
+        Ok(())
     }
 }
 
 /// The outermost fields of a document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Top<'a, T> {
+struct Top<'a> {
     #[serde(borrow, default)]
     api_version: Text<'a>,
     #[serde(borrow, default)]
     kind: Text<'a>,
-    #[serde(default = "Option::default")]
-    items: Option<List<T>>,
+    #[serde(borrow, default)]
+    items: Items<'a>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
 }
 
-/// The items of JSON text: Lists, single objects, or several of them one after another.
-pub(crate) fn json_items<'a>(file: &str, source: usize, text: &'a str) -> Result<Vec<Item<'a>>, ReadError> {
-    let syntax = |e: serde_json::Error| {
-        if e.is_data() {
-            ReadError::NotAnObject { file: file.into(), item: "the document".into(), problem: e.to_string() }
-        } else {
-            ReadError::Syntax { file: file.into(), format: "JSON", problem: e.to_string() }
+/// `items` where it is a list; whatever else a custom resource calls so is passed over.
+#[derive(Default)]
+enum Items<'a> {
+    #[default]
+    Absent,
+    List(Vec<&'a RawValue>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Items<'a>, D::Error> {
+        struct V<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> serde::de::Visitor<'de> for V<'a> {
+            type Value = Items<'a>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Items<'a>, E> {
+                Ok(Items::List(Vec::new()))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'a>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Items::List(items))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Items<'a>, A::Error> {
+                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
+                Ok(Items::Absent)
+            }
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Items<'a>, E> {
+                Ok(Items::Absent)
+            }
+            fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Items<'a>, E> {
+                Ok(Items::Absent)
+            }
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Items<'a>, E> {
+                Ok(Items::Absent)
+            }
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Items<'a>, E> {
+                Ok(Items::Absent)
+            }
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Items<'a>, E> {
+                Ok(Items::Absent)
+            }
         }
-    };
-    let mut items = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Top<'a, &'a RawValue>>();
-    let mut document = 0;
-    loop {
-        let start = stream.byte_offset();
-        let Some(top) = stream.next() else { break };
-        let top = top.map_err(syntax)?;
-        let whole = text[start..stream.byte_offset()].trim();
-        take_document(file, source, document, top, Raw::Json(whole), |raw| Raw::Json(raw.get()), &mut items)?;
-        document += 1;
+        deserializer.deserialize_any(V(std::marker::PhantomData))
     }
-    Ok(items)
 }
 
-/// The items of values that somebody else parsed, each an object or a List.
-pub(crate) fn value_items<'a>(
-    file: &str,
-    source: usize,
-    values: impl IntoIterator<Item = &'a Value>,
-) -> Result<Vec<Item<'a>>, ReadError> {
-    let mut items = Vec::new();
-    for (document, value) in values.into_iter().enumerate() {
-        // An empty YAML document (`---` twice, or only comments).
-        let Some(map) = value.as_object() else {
-            if value.is_null() {
+/// The fields of a list's metadata that say whether it is whole (Kubernetes API concepts, "Retrieving large results sets in chunks").
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ListMeta<'a> {
+    #[serde(borrow, rename = "continue")]
+    token: Text<'a>,
+    remaining_item_count: Option<i64>,
+}
+
+/// A document that has been looked at: of a list its items, of anything else itself.
+enum Opened<'a> {
+    Nothing,
+    Array(Vec<Raw<'a>>),
+    Object {
+        api_version: Text<'a>,
+        kind: Text<'a>,
+        items: Option<Vec<Raw<'a>>>,
+        metadata: Option<Raw<'a>>,
+        whole: Raw<'a>,
+    },
+    Scalar,
+}
+
+impl<'a> Top<'a> {
+    fn opened(self, whole: &'a str) -> Opened<'a> {
+        let items = match self.items {
+            Items::Absent => None,
+            Items::List(list) => Some(list.into_iter().map(|i| Raw::Json(i.get())).collect()),
+        };
+        let metadata = self.metadata.map(|m| Raw::Json(m.get()));
+        Opened::Object { api_version: self.api_version, kind: self.kind, items, metadata, whole: Raw::Json(whole) }
+    }
+}
+
+impl<'a> Raw<'a> {
+    fn is_null(self) -> bool {
+        match self {
+            Raw::Json(text) => text.trim() == "null",
+            Raw::Value(value) => value.is_null(),
+        }
+    }
+
+    /// Looks at an element of an array, which may be an object, a List or another array.
+    fn open(self) -> Result<Opened<'a>, String> {
+        match self {
+            Raw::Json(text) => {
+                let failed = |e: serde_json::Error| plain(&e.to_string());
+                match text.trim_start().as_bytes().first() {
+                    Some(b'{') => Ok(serde_json::from_str::<Top<'a>>(text).map_err(failed)?.opened(text)),
+                    Some(b'[') => {
+                        let list: Vec<&'a RawValue> = serde_json::from_str(text).map_err(failed)?;
+                        Ok(Opened::Array(list.into_iter().map(|i| Raw::Json(i.get())).collect()))
+                    }
+                    Some(b'n') => Ok(Opened::Nothing),
+                    _ => Ok(Opened::Scalar),
+                }
+            }
+            Raw::Value(Value::Null) => Ok(Opened::Nothing),
+            Raw::Value(Value::Array(list)) => Ok(Opened::Array(list.iter().map(Raw::Value).collect())),
+            Raw::Value(whole @ Value::Object(map)) => {
+                let text = |key: &str| Text(map.get(key).and_then(Value::as_str).unwrap_or("").into());
+                let items = match map.get("items") {
+                    Some(Value::Array(list)) => Some(list.iter().map(Raw::Value).collect()),
+                    Some(Value::Null) => Some(Vec::new()),
+                    _ => None,
+                };
+                let metadata = map.get("metadata").map(Raw::Value);
+                Ok(Opened::Object {
+                    api_version: text("apiVersion"),
+                    kind: text("kind"),
+                    items,
+                    metadata,
+                    whole: Raw::Value(whole),
+                })
+            }
+            Raw::Value(_) => Ok(Opened::Scalar),
+        }
+    }
+}
+
+/// What JSON text holds: Lists, arrays, single objects, or several of them one after another.
+pub(crate) fn of_json<'a>(origin: Origin<'_>, text: &'a str) -> Result<Contents<'a>, ReadError> {
+    let mut reader = Reader { origin, contents: Contents::default() };
+    let (mut at, mut document) = (0, 0);
+    loop {
+        // Between documents may stand what YAML or a JSON text sequence (RFC 7464) puts there.
+        let rest = text[at..].trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{1e}'));
+        at = text.len() - rest.len();
+        let opened = match rest.as_bytes() {
+            [] => return Ok(reader.contents),
+            [b'-', b'-', b'-', ..] => {
+                at += 3;
                 continue;
             }
-            return Err(ReadError::NotAnObject {
-                file: file.into(),
-                item: Place::Document(document).to_string(),
-                problem: "it is no mapping".into(),
-            });
+            [b'{', ..] => first::<Top<'a>>(rest).map(|(top, used)| (top.opened(&rest[..used]), used)),
+            [b'[', ..] => first::<Vec<&'a RawValue>>(rest)
+                .map(|(list, used)| (Opened::Array(list.into_iter().map(|i| Raw::Json(i.get())).collect()), used)),
+            _ => return Err(syntax(origin.file, "JSON", complaint::stray(text, at))),
         };
-        let text = |key: &str| Text(map.get(key).and_then(Value::as_str).unwrap_or("").into());
-        let top = Top {
-            api_version: text("apiVersion"),
-            kind: text("kind"),
-            items: map.get("items").and_then(Value::as_array).map(|a| List(a.iter().collect())),
+        let place = Place::document(document);
+        let used = match opened {
+            Ok((opened, used)) => {
+                reader.take(place, opened)?;
+                used
+            }
+            Err(e) if e.is_data() => {
+                reader.odd(place, &plain(&e.to_string()))?;
+                first::<&RawValue>(rest).map_err(|e| syntax(origin.file, "JSON", complaint::json(&e, text, at)))?.1
+            }
+            Err(e) => return Err(syntax(origin.file, "JSON", complaint::json(&e, text, at))),
         };
-        take_document(file, source, document, top, Raw::Value(value), Raw::Value, &mut items)?;
+        at += used;
+        document += 1;
     }
-    Ok(items)
 }
 
-/// Adds a document, or the items of a List, to `items`.
-fn take_document<'a, T: Copy>(
-    file: &str,
-    source: usize,
-    document: usize,
-    top: Top<'a, T>,
-    whole: Raw<'a>,
-    raw: impl Fn(T) -> Raw<'a>,
-    items: &mut Vec<Item<'a>>,
-) -> Result<(), ReadError> {
-    let missing = |place: Place, problem: &str| ReadError::NotAnObject {
-        file: file.into(),
-        item: place.to_string(),
-        problem: problem.into(),
-    };
-    match top.items {
-        Some(list) if top.kind.ends_with("List") => {
-            items.reserve(list.len());
-            for (i, item) in list.iter().enumerate() {
-                let place = Place::Item(document, i);
-                let raw = raw(*item);
-                let mut head = head(raw);
-                // `kubectl get --raw` prints a PodList whose items do not repeat their kind.
-                if head.1.is_empty() && &*top.kind != "List" {
-                    head = (top.api_version.clone(), Text(top.kind.trim_end_matches("List").to_owned().into()));
+/// What values hold that somebody else parsed, each an object, a List or an array.
+pub(crate) fn of_values<'a>(
+    origin: Origin<'_>,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> Result<Contents<'a>, ReadError> {
+    let mut reader = Reader { origin, contents: Contents::default() };
+    for (document, value) in values.into_iter().enumerate() {
+        let opened = Raw::Value(value).open().unwrap_or(Opened::Scalar);
+        reader.take(Place::document(document), opened)?;
+    }
+    Ok(reader.contents)
+}
+
+/// The first value of a text and how many bytes it takes.
+fn first<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(T, usize), serde_json::Error> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = stream.next().unwrap_or_else(|| Err(serde::de::Error::custom("expected a value")))?;
+    Ok((value, stream.byte_offset()))
+}
+
+fn syntax(file: &str, format: &'static str, complaint: complaint::Complaint) -> ReadError {
+    ReadError::Syntax { file: file.into(), format, problem: complaint.problem, remedy: complaint.remedy }
+}
+
+/// Takes documents apart.
+struct Reader<'f, 'a> {
+    origin: Origin<'f>,
+    contents: Contents<'a>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Adds a document, the items of a List, or the elements of an array.
+    fn take(&mut self, place: Place, opened: Opened<'a>) -> Result<(), ReadError> {
+        match opened {
+            // An empty YAML document (`---` twice, or only comments), or a list's null.
+            Opened::Nothing => Ok(()),
+            Opened::Scalar => self.odd(place, "it is a text or a number, no object"),
+            Opened::Array(elements) => {
+                for (i, element) in elements.into_iter().enumerate() {
+                    self.enter(place, Step::Element(i), element, |r, place, element| match element.open() {
+                        Ok(opened) => r.take(place, opened),
+                        Err(problem) => r.odd(place, &problem),
+                    })?;
                 }
-                if head.1.is_empty() {
-                    return Err(missing(place, "kind is missing"));
-                }
-                items.push(Item { source, place, raw, api_version: head.0, kind: head.1 });
+                Ok(())
             }
-        }
-        _ => {
-            let place = Place::Document(document);
-            if top.kind.is_empty() {
-                return Err(missing(place, "kind is missing"));
+            Opened::Object { api_version, kind, items: Some(items), metadata, .. } if kind.ends_with("List") => {
+                self.take_list(place, &api_version, &kind, items, metadata)
             }
-            items.push(Item { source, place, raw: whole, api_version: top.api_version, kind: top.kind });
+            Opened::Object { api_version, kind, whole, .. } => self.take_object(place, whole, api_version, kind),
         }
     }
-    Ok(())
+
+    fn enter(
+        &mut self,
+        place: Place,
+        step: Step,
+        raw: Raw<'a>,
+        take: impl FnOnce(&mut Self, Place, Raw<'a>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        match place.within(step) {
+            _ if raw.is_null() => Ok(()),
+            Some(place) => take(self, place, raw),
+            None => self.odd(place, "lists are nested too deeply in it"),
+        }
+    }
+
+    fn take_list(
+        &mut self,
+        place: Place,
+        api_version: &Text<'a>,
+        kind: &Text<'a>,
+        items: Vec<Raw<'a>>,
+        metadata: Option<Raw<'a>>,
+    ) -> Result<(), ReadError> {
+        let of = kind.trim_end_matches("List");
+        if let Some(cut) = self.cut(place, kind, items.len(), metadata) {
+            self.contents.cut.push(cut);
+        } else if items.is_empty() {
+            // `kubectl get pdb -o json` prints a List of nothing; then the file's name tells what was asked for.
+            let named = kind_of_file(self.origin.file).filter(|_| of.is_empty());
+            let none_of = named.map_or_else(|| (api_version.to_string(), of.to_owned()), |(v, k)| (v, k.to_owned()));
+            self.contents.none_of.push(none_of);
+        }
+        self.contents.items.reserve(items.len());
+        for (i, item) in items.into_iter().enumerate() {
+            let (mut item_version, mut item_kind) = head(item);
+            // `kubectl get --raw` prints a PodList whose items do not repeat their kind.
+            if item_kind.is_empty() && !of.is_empty() {
+                (item_version, item_kind) = (api_version.clone(), Text(of.to_owned().into()));
+            }
+            // A List of Lists, as `jq -s` makes it.
+            let nested = item_kind.ends_with("List");
+            self.enter(place, Step::Item(i), item, |r, place, item| match nested.then(|| item.open()) {
+                Some(Ok(opened)) => r.take(place, opened),
+                Some(Err(problem)) => r.odd(place, &problem),
+                None => r.take_object(place, item, item_version, item_kind),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take_object(
+        &mut self,
+        place: Place,
+        raw: Raw<'a>,
+        mut api_version: Text<'a>,
+        mut kind: Text<'a>,
+    ) -> Result<(), ReadError> {
+        if kind.is_empty() {
+            let named = kind_of_file(self.origin.file).filter(|_| has_name(raw));
+            let Some((version, of_file)) = named else { return self.odd(place, "kind is missing") };
+            (api_version, kind) = (Text(version.into()), Text(of_file.into()));
+        }
+        self.contents.items.push(Item { source: self.origin.source, place, raw, api_version, kind });
+        Ok(())
+    }
+
+    /// A list that says that it is not whole.
+    fn cut(&self, place: Place, kind: &str, items: usize, metadata: Option<Raw<'a>>) -> Option<CutList> {
+        let meta: ListMeta<'_> = metadata?.decode::<Option<ListMeta<'_>>>().ok()??;
+        let remaining = meta.remaining_item_count.filter(|n| *n > 0);
+        (!meta.token.is_empty() || remaining.is_some()).then(|| CutList {
+            kind: kind.to_owned(),
+            place: format!("{}, {place}", self.origin.file),
+            items,
+            remaining,
+        })
+    }
+
+    /// What is no object: passed over where the file was only found, an error where it was named.
+    fn odd(&mut self, place: Place, problem: &str) -> Result<(), ReadError> {
+        if self.origin.found {
+            self.contents.odd.push(format!("{place}: {problem}"));
+            return Ok(());
+        }
+        Err(ReadError::NotAnObject { file: self.origin.file.into(), item: place.to_string(), problem: problem.into() })
+    }
+}
+
+/// Whether an object has a name, so that it could be of a kind that only its file names.
+fn has_name(raw: Raw<'_>) -> bool {
+    raw.decode::<super::wire::Named<'_>>().is_ok_and(|n| !n.metadata.name.is_empty())
+}
+
+/// The kind that a file or its directory is called after (`nodes.json`, `poddisruptionbudgets.policy.json`, `pods/default.json`),
+/// with an `apiVersion` of its group.
+fn kind_of_file(name: &str) -> Option<(String, &'static str)> {
+    let parts = name.rsplit(['/', '\\']);
+    let stems = parts.take(2).enumerate().map(|(i, p)| if i == 0 { p.split('.').next().unwrap_or(p) } else { p });
+    stems
+        .filter_map(|stem| {
+            let stem = stem.to_ascii_lowercase();
+            let (group, kind) = KNOWN.iter().find(|(_, kind)| plural(kind) == stem)?;
+            let version = match *group {
+                "" => "v1".to_owned(),
+                "autoscaling" => "autoscaling/v2".to_owned(),
+                group => format!("{group}/v1"),
+            };
+            Some((version, *kind))
+        })
+        .next()
 }
 
 /// `apiVersion` and `kind` of an item; "" for what is not there.
@@ -235,11 +542,14 @@ fn sniff(text: &str) -> (Text<'_>, Text<'_>) {
 /// The documents of YAML text.
 pub(crate) fn yaml_values(file: &str, text: &str) -> Result<Vec<Value>, ReadError> {
     let options = serde_saphyr::options! { budget: None };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|e| ReadError::Syntax {
-        file: file.into(),
-        format: "YAML",
-        problem: e.to_string(),
-    })
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|e| syntax(file, "YAML", complaint::yaml(&e, text)))
+}
+
+/// The documents of JSON text.
+pub(crate) fn json_values(file: &str, text: &str) -> Result<Vec<Value>, ReadError> {
+    // The stream counts lines from the beginning of the text.
+    let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    stream.collect::<Result<_, _>>().map_err(|e| syntax(file, "JSON", complaint::json(&e, text, 0)))
 }
 
 /// Whether text is JSON rather than YAML: it begins with a brace or bracket.

@@ -12,39 +12,57 @@ pub enum ReadError {
         #[source]
         source: std::io::Error,
     },
-    /// A directory without a file that could be a dump.
-    #[error("{directory} holds no .json, .yaml, .yml or .gz file; write the dump into it first")]
+    /// A directory or archive without a file that could be a dump.
+    #[error(
+        "{directory} holds no .json, .yaml or .yml file (as such, as .gz, or in a .tar or .tgz), however deep; write the dump into it first"
+    )]
     EmptyDirectory {
         /// Path as given.
         directory: String,
     },
     /// A file with nothing in it.
-    #[error("{file} is empty; expected what `kubectl get … -o json` prints (did the command fail?)")]
+    #[error(
+        "{file} is empty; expected what `kubectl get … -o json` prints: see whether the command failed, or remove the file"
+    )]
     EmptyFile {
         /// Path as given.
         file: String,
     },
-    /// Not UTF-8.
-    #[error("{file} is not text in UTF-8 (byte {at}); expected JSON or YAML, gzipped or not")]
+    /// A file of another kind.
+    #[error("{file} is {what}; {remedy}")]
+    NotADump {
+        /// Path as given.
+        file: String,
+        /// What it is.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Neither UTF-8 nor UTF-16.
+    #[error("{file} is not text in {encoding} (byte {at}); write it as UTF-8, as `kubectl get … -o json` prints it")]
     NotText {
         /// Path as given.
         file: String,
+        /// What it was taken for.
+        encoding: &'static str,
         /// First wrong byte.
         at: usize,
     },
     /// Neither JSON nor YAML, or cut off.
-    #[error("{file} is no valid {format}: {problem}; is the file cut off? Make the dump again")]
+    #[error("{file} is no valid {format}: {problem}; {remedy}")]
     Syntax {
         /// Path as given.
         file: String,
         /// `JSON` or `YAML`.
         format: &'static str,
-        /// What the parser said, with line and column.
+        /// What is wrong, with the line.
         problem: String,
+        /// What to do.
+        remedy: String,
     },
     /// A document that is no Kubernetes object.
     #[error(
-        "{file}: {item} is no Kubernetes object: {problem}; expected an object with apiVersion and kind, or a List of such"
+        "{file}: {item} is no Kubernetes object: {problem}; expected an object with apiVersion and kind, a List or an array of such"
     )]
     NotAnObject {
         /// Path as given.
@@ -56,7 +74,7 @@ pub enum ReadError {
     },
     /// A field of an object is not what the API allows.
     #[error(
-        "{file}: {item}: {path}: {problem}; the API server would not store this, so make the dump again or mend the field"
+        "{file}: {item}: {path}: {problem}; the API server would not store this, so make the dump again or correct the field"
     )]
     Field {
         /// Path as given.

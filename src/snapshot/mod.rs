@@ -8,6 +8,7 @@
 
 mod budgets;
 mod builder;
+mod complaint;
 mod decoder;
 pub mod delays;
 pub mod diagnostics;
@@ -24,13 +25,16 @@ mod requests;
 mod scale;
 mod shape;
 pub mod source;
+mod tar;
 pub mod time;
 mod volumes;
 mod wire;
+mod witness;
 
+pub(crate) use complaint::plain as plain_words;
 pub use decoder::{Decoder, KNOWN};
 pub use delays::{StartDelays, StartSample};
-pub use diagnostics::strict_violations;
+pub use diagnostics::{not_whole, strict_violations};
 pub use error::ReadError;
 pub(crate) use owners::group;
 pub(crate) use readable::unreadable;
@@ -54,14 +58,14 @@ pub struct Snapshot {
     pub cluster: Cluster,
     /// What was noticed, sorted by severity, code, then order of appearance.
     pub findings: Vec<Finding>,
-    /// SHA-256 in hex of the unpacked input, sources one after another: what `cat FILES | sha256sum` prints.
+    /// SHA-256 in hex of the unpacked input as UTF-8, sources one after another: what `cat FILES | sha256sum` prints.
     pub sha256: String,
     /// How many objects of each kind were read.
     pub counts: BTreeMap<String, usize>,
     /// How many objects of kinds that are not read (`Widget.example.com`).
     pub unknown: BTreeMap<String, usize>,
-    /// Karpenter NodePools as the dump has them, for those who read node groups.
-    pub node_pools: Vec<Value>,
+    /// Karpenter NodePools as the dump has them, each with the name of its file, for those who read node groups.
+    pub node_pools: Vec<(String, Value)>,
     /// Start delays measured from the pods.
     pub delays: StartDelays,
     lookup: Lookup,
@@ -79,18 +83,13 @@ pub fn read_paths(paths: &[PathBuf]) -> Result<Snapshot, ReadError> {
 pub fn objects_of(sources: &[Source]) -> Result<Vec<Value>, ReadError> {
     let mut objects = Vec::new();
     for source in sources {
-        let text = std::str::from_utf8(&source.bytes)
-            .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?
-            .trim_start_matches('\u{feff}');
-        let yaml = match document::is_json(text) {
-            true => None,
-            false => Some(document::yaml_values(&source.name, text)?),
+        let (text, yaml) = parsed(source)?;
+        let origin = document::Origin { file: &source.name, source: 0, found: source.found };
+        let contents = match &yaml {
+            Some(values) => document::of_values(origin, values)?,
+            None => document::of_json(origin, text)?,
         };
-        let items = match &yaml {
-            Some(values) => document::value_items(&source.name, 0, values)?,
-            None => document::json_items(&source.name, 0, text)?,
-        };
-        for item in items {
+        for item in contents.items {
             let mut object: Value = item.raw.decode().map_err(|(path, problem)| ReadError::NotAnObject {
                 file: source.name.clone(),
                 item: format!("{} {path}", item.place),
@@ -104,6 +103,39 @@ pub fn objects_of(sources: &[Source]) -> Result<Vec<Value>, ReadError> {
     Ok(objects)
 }
 
+/// A source's text, and its values where it is YAML.
+fn parsed(source: &Source) -> Result<(&str, Option<Vec<Value>>), ReadError> {
+    let text = source.text()?;
+    if text.trim().is_empty() {
+        return Err(ReadError::EmptyFile { file: source.name.clone() });
+    }
+    if document::is_json(text) {
+        return Ok((text, None));
+    }
+    let values = document::yaml_values(&source.name, text)?;
+    // Any text is YAML; one that is something well known is better called by its name.
+    let without_kind = values.iter().all(|v| v.get("kind").is_none());
+    if let (true, Some((what, remedy))) = (without_kind, complaint::known_text(text)) {
+        return Err(ReadError::Syntax {
+            file: source.name.clone(),
+            format: "dump",
+            problem: what.into(),
+            remedy: remedy.into(),
+        });
+    }
+    Ok((text, Some(values)))
+}
+
+/// What is wrong with JSON that somebody else parsed, and what to do: the line and the cause, nothing of the parser.
+pub(crate) fn json_problem(error: &serde_json::Error, text: &str) -> String {
+    complaint::json(error, text, 0).to_string()
+}
+
+/// The same for YAML.
+pub(crate) fn yaml_problem(error: &serde_saphyr::Error, text: &str) -> String {
+    complaint::yaml(error, text).to_string()
+}
+
 impl Snapshot {
     /// Decodes sources that are loaded already; pure.
     pub fn from_sources(sources: &[Source]) -> Result<Snapshot, ReadError> {
@@ -111,24 +143,11 @@ impl Snapshot {
         let mut texts = Vec::with_capacity(sources.len());
         for source in sources {
             hash.update(&source.bytes);
-            let text = std::str::from_utf8(&source.bytes)
-                .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?;
-            if text.trim().is_empty() {
-                return Err(ReadError::EmptyFile { file: source.name.clone() });
-            }
-            let text = text.trim_start_matches('\u{feff}');
-            let yaml = match document::is_json(text) {
-                true => None,
-                false => Some(document::yaml_values(&source.name, text)?),
-            };
-            texts.push((source.name.as_str(), text, yaml));
+            texts.push((source, parsed(source)?));
         }
         let mut decoder = Decoder::new();
-        for (name, text, yaml) in &texts {
-            match yaml {
-                Some(values) => decoder.add_values(name, values)?,
-                None => decoder.add_json(name, text)?,
-            }
+        for (source, (text, yaml)) in &texts {
+            decoder.add_source(source, text, yaml.as_deref())?;
         }
         decoder.finish(hex(&hash.finalize()))
     }

@@ -7,6 +7,7 @@ use super::scale::{self, Definition, Object, Scale};
 use super::wire::pod::{Container, PodTemplate, Resources, Toleration as WireToleration};
 use super::wire::scalar::{Map, Text};
 use super::wire::{Meta, OwnerReference, workload as wire};
+use super::witness;
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
@@ -137,6 +138,7 @@ impl Builder {
         let kind = owner.kind;
         let index = self.add_owner(owner);
         self.catalog.inventory.ready_replicas.insert(index, w.status.ready_replicas.unwrap_or(0));
+        self.lookup.stated_pods.extend(witness::stated_pods(kind, &w.status).map(|n| (index, n)));
         if let Some(template) = &spec.template {
             let spec = self.template(template, ns, index, kind);
             self.catalog.owners[index].template = Some(spec);
@@ -156,6 +158,8 @@ impl Builder {
         owner.selector = self.map_selector(rc.spec.selector.as_ref());
         owner.min_ready_ms = rc.spec.min_ready_seconds.saturating_mul(1000);
         let index = self.add_owner(owner);
+        let stated = witness::stated_pods(OwnerKind::ReplicationController, &rc.status);
+        self.lookup.stated_pods.extend(stated.map(|n| (index, n)));
         if let Some(template) = &rc.spec.template {
             let spec = self.template(template, ns, index, OwnerKind::ReplicationController);
             self.catalog.owners[index].template = Some(spec);
@@ -414,12 +418,12 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
     }
 }
 
-/// The number under a path such as `.spec.replicas`.
 /// The key of a kind in [`Customs::definitions`].
 fn definition_key(reference: &OwnerReference<'_>) -> String {
     format!("{}/{}", group(&reference.api_version), &*reference.kind)
 }
 
+/// The number under a path such as `.spec.replicas`.
 fn at_path(value: &Value, path: &str) -> Option<i64> {
     path.trim_start_matches('.').split('.').try_fold(value, |v, key| v.get(key))?.as_i64()
 }

@@ -75,8 +75,14 @@ impl Builder {
     /// node in the dump it cannot be told, and a pod that ended holds nothing either way.
     fn is_orphan(&mut self, node: &str, pod: &wire::Pod<'_>) -> bool {
         let ended = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        if ended || !self.lookup.kinds.contains("Node") {
+        if ended || self.lookup.nodes.is_empty() {
             return false;
+        }
+        let ns = self.namespace(pod.metadata.ns());
+        self.lookup.left_out_of.insert(ns);
+        if let Some(owner) = pod.metadata.controller() {
+            let uid = self.sym(&owner.uid);
+            *self.lookup.left_out.entry(uid).or_default() += 1;
         }
         let detail = format!("it is bound to node {node}, which the dump lacks");
         self.notices.note("node-missing", || Builder::object("Pod", &pod.metadata), &detail);

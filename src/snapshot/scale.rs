@@ -140,7 +140,7 @@ const BUILT_IN: [(&str, &str, &str); 19] = [
 ];
 
 /// The name of a kind's resource, as the API's own are all formed.
-fn plural(kind: &str) -> String {
+pub(super) fn plural(kind: &str) -> String {
     let kind = kind.to_ascii_lowercase();
     if kind == "endpoints" {
         return kind;

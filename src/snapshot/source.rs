@@ -1,70 +1,153 @@
-//! Files, directories and standard input as bytes, unpacked; the only place of this room that does I/O.
+//! Files, directories, archives and standard input as text, unpacked; the only place of this room that does I/O.
 
 use super::error::ReadError;
+use super::tar;
+use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+/// Archives within archives are unpacked so deep.
+const DEEPEST: usize = 3;
 
 /// One input, unpacked.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// How the user named it; `-` is standard input.
+    /// How the user named it; `-` is standard input. A file of a directory or archive has its path below the name given.
     pub name: String,
-    /// Its bytes, gunzipped.
+    /// Its bytes, gunzipped; UTF-16 has become UTF-8.
     pub bytes: Vec<u8>,
+    /// It was found in a directory or archive: what in it is no Kubernetes object is passed over, with a finding.
+    pub found: bool,
 }
 
 impl Source {
-    /// A source from bytes, gunzipped if they are gzip.
+    /// A source from bytes: gunzipped if they are gzip, UTF-16 made UTF-8.
+    ///
+    /// # Errors
+    /// Bytes that cannot be unpacked, or are a known kind of file that holds no text.
     pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, ReadError> {
         let name = name.into();
-        let bytes = unpack(bytes).map_err(|source| ReadError::Io { file: name.clone(), source })?;
-        Ok(Source { name, bytes })
+        let bytes = unpack(bytes).map_err(|e| not_gzip(&name, &e))?;
+        Source::of_unpacked(name, bytes, false)
+    }
+
+    fn of_unpacked(name: String, bytes: Vec<u8>, found: bool) -> Result<Source, ReadError> {
+        if let Some((what, remedy)) = other_file(&bytes) {
+            return Err(ReadError::NotADump { file: name, what: what.into(), remedy: remedy.into() });
+        }
+        let bytes = match utf16(&bytes) {
+            None => bytes,
+            Some(Ok(text)) => text.into_bytes(),
+            Some(Err(at)) => return Err(ReadError::NotText { file: name, encoding: "UTF-16", at }),
+        };
+        Ok(Source { name, bytes, found })
+    }
+
+    /// Its text, without a byte order mark.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn text(&self) -> Result<&str, ReadError> {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Ok(text.trim_start_matches('\u{feff}')),
+            Err(e) => Err(ReadError::NotText { file: self.name.clone(), encoding: "UTF-8", at: e.valid_up_to() }),
+        }
     }
 }
 
-/// Reads files, directories (their dump files sorted by name, not deeper) and standard input (`-`), in this order.
+/// Reads files, directories (their dump files sorted by path, however deep), archives and standard input (`-`), in this order.
+///
+/// # Errors
+/// What cannot be read or unpacked, or holds no file that could be a dump.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
     let mut sources = Vec::new();
     for path in paths {
         let shown = path.display().to_string();
-        let io = |source| ReadError::Io { file: shown.clone(), source };
         if shown == "-" {
             let mut bytes = Vec::new();
+            let io = |source| ReadError::Io { file: "standard input".into(), source };
             std::io::stdin().lock().read_to_end(&mut bytes).map_err(io)?;
-            sources.push(Source::new("standard input", bytes)?);
+            add("standard input".into(), bytes, false, 0, &mut sources)?;
         } else if path.is_dir() {
-            let files = dump_files(path).map_err(io)?;
+            let mut files = Vec::new();
+            dump_files(path, &mut BTreeSet::new(), &mut files)?;
             if files.is_empty() {
                 return Err(ReadError::EmptyDirectory { directory: shown });
             }
             for file in files {
-                sources.push(load_file(&file)?);
+                let bytes = read(&file)?;
+                add(file.display().to_string(), bytes, true, 0, &mut sources)?;
             }
         } else {
-            sources.push(load_file(path)?);
+            add(shown, read(path)?, false, 0, &mut sources)?;
         }
     }
     Ok(sources)
 }
 
-fn load_file(path: &Path) -> Result<Source, ReadError> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| ReadError::Io { file: name.clone(), source })?;
-    Source::new(name, bytes)
+fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    std::fs::read(path).map_err(|source| ReadError::Io { file: path.display().to_string(), source })
 }
 
-fn dump_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let bare = name.strip_suffix(".gz").unwrap_or(&name);
-        if path.is_file() && [".json", ".yaml", ".yml"].iter().any(|e| bare.ends_with(e)) {
+/// Adds a file's text, or the dump files of an archive, sorted by name.
+fn add(name: String, bytes: Vec<u8>, found: bool, depth: usize, sources: &mut Vec<Source>) -> Result<(), ReadError> {
+    let bytes = unpack(bytes).map_err(|e| not_gzip(&name, &e))?;
+    if depth >= DEEPEST || !tar::is_tar(&bytes) {
+        sources.push(Source::of_unpacked(name, bytes, found)?);
+        return Ok(());
+    }
+    let mut files = tar::files(&bytes).map_err(|problem| ReadError::NotADump {
+        file: name.clone(),
+        what: format!("a tar archive that cannot be read: {problem}"),
+        remedy: "make the archive again, or unpack it and give the directory".into(),
+    })?;
+    let listed = |name: &str| {
+        !Path::new(name).components().any(|c| matches!(c, Component::Normal(n) if is_hidden(Path::new(n))))
+    };
+    files.retain(|f| is_dump_file(Path::new(&f.0)) && listed(&f.0));
+    files.sort_by(|a, b| Path::new(&a.0).cmp(Path::new(&b.0)));
+    if files.is_empty() {
+        return Err(ReadError::EmptyDirectory { directory: name });
+    }
+    for (file, content) in files {
+        add(format!("{name}/{}", file.trim_start_matches("./")), content.to_vec(), true, depth + 1, sources)?;
+    }
+    Ok(())
+}
+
+/// The dump files below a directory, sorted by path. A directory that links lead to twice is read once.
+fn dump_files(directory: &Path, seen: &mut BTreeSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), ReadError> {
+    let io = |source| ReadError::Io { file: directory.display().to_string(), source };
+    if !seen.insert(std::fs::canonicalize(directory).map_err(io)?) {
+        return Ok(());
+    }
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(io)? {
+        entries.push(entry.map_err(io)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        if is_hidden(&path) {
+            continue;
+        } else if path.is_dir() {
+            dump_files(&path, seen, files)?;
+        } else if path.is_file() && is_dump_file(&path) {
             files.push(path);
         }
     }
-    files.sort();
-    Ok(files)
+    Ok(())
+}
+
+/// Whether a path is one that its owner does not list: `.git`, and the `._name` that macOS puts into archives.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
+}
+
+/// Whether a file could be a dump, by its name.
+fn is_dump_file(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let bare = name.strip_suffix(".gz").unwrap_or(&name);
+    [".json", ".yaml", ".yml", ".tar", ".tgz"].iter().any(|e| bare.ends_with(e))
 }
 
 fn unpack(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
@@ -74,4 +157,58 @@ fn unpack(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 8);
     flate2::read::MultiGzDecoder::new(&*bytes).read_to_end(&mut out)?;
     Ok(out)
+}
+
+fn not_gzip(file: &str, error: &std::io::Error) -> ReadError {
+    let cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
+    let problem = if cut { "it is cut off" } else { "it is damaged" };
+    ReadError::NotADump {
+        file: file.into(),
+        what: format!("a gzip file that cannot be unpacked: {problem}"),
+        remedy: "make or copy it again".into(),
+    }
+}
+
+/// Files that hold no text, by how they begin: what they are, and what to do.
+fn other_file(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    const UNPACK: &str = "unpack it and give the directory or the files";
+    const KNOWN: &[(&[u8], &str, &str)] = &[
+        (b"PK\x03\x04", "a zip archive", UNPACK),
+        (b"\xfd7zXZ\0", "packed with xz", UNPACK),
+        (b"\x28\xb5\x2f\xfd", "packed with zstd", UNPACK),
+        (b"BZh", "packed with bzip2", UNPACK),
+        (b"7z\xbc\xaf", "a 7z archive", UNPACK),
+        (b"k8s\0", "in Kubernetes' binary form (protobuf)", "make the dump with `kubectl get … -o json`"),
+    ];
+    let found = KNOWN.iter().find(|(magic, _, _)| bytes.starts_with(magic)).map(|(_, what, remedy)| (*what, *remedy));
+    found.or_else(|| tar::is_tar(bytes).then_some(("a tar archive", UNPACK)))
+}
+
+/// UTF-16 as text, by its byte order mark or by the zero beside its first character; None for what is none. The error is
+/// the byte that is wrong.
+fn utf16(bytes: &[u8]) -> Option<Result<String, usize>> {
+    let (little, skip) = match bytes {
+        [0xff, 0xfe, ..] => (true, 2),
+        [0xfe, 0xff, ..] => (false, 2),
+        [first, 0, second, 0, ..] if first.is_ascii() && second.is_ascii() && *first != 0 => (true, 0),
+        [0, first, 0, second, ..] if first.is_ascii() && second.is_ascii() && *first != 0 => (false, 0),
+        _ => return None,
+    };
+    let unit = |pair: &[u8]| match (pair, little) {
+        ([a, b], true) => u16::from_le_bytes([*a, *b]),
+        ([a, b], false) => u16::from_be_bytes([*a, *b]),
+        _ => 0xdc00, // half a unit at the end: a surrogate without its other half is an error
+    };
+    let mut text = String::with_capacity(bytes.len() / 2);
+    let mut at = skip;
+    for c in char::decode_utf16(bytes[skip..].chunks(2).map(unit)) {
+        match c {
+            Ok(c) => {
+                at += 2 * c.len_utf16();
+                text.push(c);
+            }
+            Err(_) => return Some(Err(at)),
+        }
+    }
+    Some(Ok(text))
 }

@@ -11,6 +11,7 @@ mod journal;
 mod ocean;
 mod ocean_states;
 mod properties;
+mod reading;
 mod readme;
 mod rehearse;
 mod resume;

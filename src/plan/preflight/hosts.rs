@@ -21,7 +21,12 @@ pub struct Homeless {
 
 /// Whether a node that stays could ever host a pod, were it empty; else why not (the scheduler's filters that do not
 /// depend on other pods).
-fn node_refusal(facts: &Facts<'_>, node: NodeIdx, pod: PodIdx, needs: &VolumeNeeds) -> Option<(bool, String)> {
+pub(super) fn node_refusal(
+    facts: &Facts<'_>,
+    node: NodeIdx,
+    pod: PodIdx,
+    needs: &VolumeNeeds,
+) -> Option<(bool, String)> {
     let (c, s) = (facts.view.catalog, facts.view.state);
     let (n, shape) = (&s.nodes[node], c.shape(s.pods[pod].spec));
     let labels = &n.spec.labels;

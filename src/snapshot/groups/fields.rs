@@ -63,6 +63,14 @@ impl<'a> Fields<'a> {
         let number = number.or_else(|| v.as_str().and_then(|s| s.parse().ok()));
         number.filter(|n| *n >= 0).map(Some).ok_or_else(|| self.wrong(key, v, "a whole number from 0"))
     }
+    /// A number from 0 in thousandths, which may have a fraction.
+    pub fn milli(&mut self, key: &'static str) -> Result<Option<i64>, GroupsError> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let number = v.as_f64().or_else(|| v.as_str().and_then(|s| s.parse().ok()));
+        let number = number.filter(|n| (0.0..=1e12).contains(n)).map(|n| libm::round(n * 1000.0) as i64);
+        number.map(Some).ok_or_else(|| self.wrong(key, v, "a number from 0"))
+    }
+
     pub fn flag(&mut self, key: &'static str) -> Result<Option<bool>, GroupsError> {
         match self.get(key) {
             None => Ok(None),

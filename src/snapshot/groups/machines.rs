@@ -2,6 +2,7 @@
 
 use super::GroupsError;
 use super::fields::{Fields, form};
+use super::machine_labels::{INSTANCE_TYPE, is_of_machine};
 use crate::cluster::*;
 use crate::groups::price;
 use crate::snapshot::requests::is_counted;
@@ -20,6 +21,8 @@ pub(super) struct Known {
     pub allocatable: BTreeMap<String, i64>,
     pub pod_slots: i64,
     pub labels: Vec<(String, String)>,
+    /// What nodes of the type state of it by labels of Karpenter's providers.
+    pub stated: Vec<(String, String)>,
     pub zones: Vec<String>,
     pub price: Option<u64>,
     pub spot_price: Option<u64>,
@@ -39,7 +42,7 @@ impl Known {
     }
     /// The value under a label key.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+        self.labels.iter().chain(&self.stated).find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 }
 
@@ -71,6 +74,15 @@ impl MachineCatalogue {
             let spec = &cluster.state.nodes[node].spec;
             let Some(name) = spec.labels.get(catalog.known.instance_type) else { continue };
             let known = self.types.entry(catalog.text(name).to_string()).or_default();
+            // What a node states of its machine type stands before what could be made of the type's name and size.
+            let labels = spec.labels.iter().map(|(k, v)| (catalog.text(k), catalog.text(v)));
+            for (key, value) in labels.filter(|(k, _)| is_of_machine(k) && *k != INSTANCE_TYPE) {
+                if known.label(key).is_none() {
+                    let common = key.starts_with("kubernetes.io/");
+                    let list = if common { &mut known.labels } else { &mut known.stated };
+                    list.push((key.to_string(), value.to_string()));
+                }
+            }
             if !known.allocatable.is_empty() && !known.assumed_reservation {
                 continue;
             }
@@ -80,15 +92,6 @@ impl MachineCatalogue {
             known.assumed_reservation = false;
             let limit = |l: &AttachLimit| (catalog.text(l.driver).to_string(), l.count);
             known.attach_limits = spec.attach_limits.as_ref().map(|l| l.iter().map(limit).collect());
-            for key in ["kubernetes.io/arch", "kubernetes.io/os"] {
-                let value = catalog.names.get(key).and_then(|k| spec.labels.get(k));
-                if let Some(value) = value.filter(|_| known.label(key).is_none()) {
-                    known.labels.push((key.to_string(), catalog.text(value).to_string()));
-                }
-            }
-            let derived = derived_labels(catalog.text(name), known.cpu(), known.memory());
-            let missing: Vec<_> = derived.into_iter().filter(|(k, _)| known.label(k).is_none()).collect();
-            known.labels.extend(missing);
         }
     }
 }
@@ -120,9 +123,6 @@ fn read_type(mut fields: Fields<'_>) -> Result<(String, Known), GroupsError> {
             _ => {}
         }
     }
-    let whole_cpu = known.cpu().saturating_add(ASSUMED_RESERVATION[0]);
-    let whole_memory = known.memory().saturating_add(ASSUMED_RESERVATION[1]);
-    known.labels = derived_labels(&name, whole_cpu, whole_memory);
     if let Some(arch) = fields.text("architecture")? {
         known.labels.push(("kubernetes.io/arch".into(), arch.into()));
     }
@@ -173,37 +173,5 @@ pub(super) fn quantity(value: &Value) -> Option<Quantity> {
         Value::String(s) => Quantity::parse(s).ok(),
         Value::Number(n) => Quantity::parse(&n.to_string()).ok(),
         _ => None,
-    }
-}
-
-/// Labels that Karpenter's providers make from a machine type's name and size: AWS `m5.2xlarge`, kwok `m-2x-amd64-linux`.
-fn derived_labels(name: &str, cpu_milli: i64, memory: i64) -> Vec<(String, String)> {
-    // Allocatable is a little less than the machine has.
-    let cpus = cpu_milli.saturating_add(999) / 1000;
-    if let Some((family, size)) = name.split_once('.') {
-        let digits = family.find(|c: char| c.is_ascii_digit()).unwrap_or(family.len());
-        let label = |k: &str, v: String| (format!("karpenter.k8s.aws/instance-{k}"), v);
-        return vec![
-            label("family", family.into()),
-            label("size", size.into()),
-            label("category", family[..digits].into()),
-            label("generation", family[digits..].chars().take_while(char::is_ascii_digit).collect()),
-            label("cpu", cpus.to_string()),
-            label("memory", (memory >> 20).to_string()),
-        ];
-    }
-    let parts: Vec<&str> = name.split('-').collect();
-    match parts[..] {
-        [family, size, _, _] if size.strip_suffix('x').is_some_and(|n| n.parse::<u32>().is_ok()) => {
-            let label = |k: &str, v: String| (format!("karpenter.kwok.sh/instance-{k}"), v);
-            let gib = memory.saturating_add((1 << 30) - 1) >> 30;
-            vec![
-                label("family", family.into()),
-                label("size", size.trim_end_matches('x').into()),
-                label("cpu", cpus.to_string()),
-                label("memory", format!("{gib}Gi")),
-            ]
-        }
-        _ => Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use super::machines::Known;
+use super::ocean::Note;
 use crate::cluster::*;
 use crate::groups::limits::assumed_max;
 use std::collections::BTreeSet;
@@ -20,12 +21,29 @@ pub(super) fn effect(text: &str) -> Option<Effect> {
     }
 }
 
+/// An effect as vendors' APIs write it: their enums ignore case, and some separate words (`NO_SCHEDULE`). One that is not known is
+/// taken for the strictest that a description of a group can mean, and noted.
+pub(super) fn vendors_effect(text: &str, at: &str, notes: &mut Vec<Note>) -> Effect {
+    let bare: String = text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    match bare.as_str() {
+        "noschedule" => Effect::NoSchedule,
+        "prefernoschedule" => Effect::PreferNoSchedule,
+        "noexecute" => Effect::NoExecute,
+        _ => {
+            notes.push(("group-value-unknown", format!("{at}: the effect {text} is not known; NoSchedule is taken")));
+            Effect::NoSchedule
+        }
+    }
+}
+
 /// A requirement on a label, in text.
 #[derive(Clone, Debug)]
 pub(super) struct DraftRequirement {
     pub key: String,
     pub operator: Operator,
     pub values: Vec<String>,
+    /// As the file has it, for messages.
+    pub said: String,
 }
 
 impl DraftRequirement {
@@ -101,6 +119,8 @@ pub(super) struct Draft {
     pub kubernetes_version: Option<String>,
     /// Pod slots that the group sets for all its machine types (Azure `maxPodsPerNode`).
     pub pod_slots: Option<i64>,
+    /// Why there is no machine type, where it is not that no size is known.
+    pub without_machines: Option<String>,
 }
 
 impl Reader<'_> {
@@ -110,25 +130,13 @@ impl Reader<'_> {
         let machines: Vec<MachineIdx> =
             draft.machines.iter().filter_map(|m| self.machine(&object, m, draft.pod_slots)).collect();
         if machines.is_empty() && !draft.template_only {
-            self.say(
-                Severity::Warning,
-                "group-without-machines",
-                &object,
-                "no machine type of known size: the group can launch nothing".into(),
-                "name machine types with sizes, or give a catalogue with --machine-types",
-            );
+            let why = draft.without_machines.clone().unwrap_or_else(|| "no machine type of known size".into());
+            self.say("group-without-machines", &object, format!("{why}: the group can launch nothing"));
         }
         if draft.origin != GroupOrigin::Own && draft.zones.is_none() && !self.zones.is_empty() {
-            self.say(
-                Severity::Info,
-                "group-zones-assumed",
-                &object,
-                format!(
-                    "the description names no zones; those of the cluster's nodes are assumed: {}",
-                    self.zones.join(", ")
-                ),
-                "describe the group in nodeferry's own form with its zones",
-            );
+            let zones = self.zones.join(", ");
+            let message = format!("the description names no zones; those of the cluster's nodes are assumed: {zones}");
+            self.say("group-zones-assumed", &object, message);
         }
         let zones = self.resolve_zones(draft.zones.clone().unwrap_or_else(|| self.zones.clone()));
         let catalog = Arc::make_mut(&mut self.cluster.catalog);
@@ -184,13 +192,11 @@ impl Reader<'_> {
     fn machine(&mut self, object: &str, draft: &DraftMachine, slots: Option<i64>) -> Option<MachineIdx> {
         let known = self.known.types.get(&draft.name).cloned();
         if draft.allocatable.is_none() && known.as_ref().is_none_or(|k| k.allocatable.is_empty()) {
-            self.say(
-                Severity::Warning,
-                "machine-size-unknown",
-                object,
-                format!("machine type {}: neither the file, nor a catalogue, nor a node of the cluster tells its size; it is left out", draft.name),
-                "give its allocatable, or a catalogue with --machine-types",
+            let message = format!(
+                "machine type {}: neither the file, nor a catalogue, nor a node of the cluster tells its size; it is left out",
+                draft.name
             );
+            self.say("machine-size-unknown", object, message);
             return None;
         }
         let known = known.unwrap_or_default();
@@ -258,13 +264,9 @@ impl Reader<'_> {
         }
         for (name, max) in assumed {
             let object = format!("NodeGroup/{}", self.cluster.catalog.text(name));
-            self.say(
-                Severity::Info,
-                "group-max-assumed",
-                &object,
-                format!("no maximum count is given; {max} is assumed (twice the nodes of now, at least ten more)"),
-                "give the group's max_count",
-            );
+            let message =
+                format!("no maximum count is given; {max} is assumed (twice the nodes of now, at least ten more)");
+            self.say("group-max-assumed", &object, message);
         }
         if !self.reserved.is_empty() {
             let names: Vec<&str> = self.reserved.iter().map(String::as_str).collect();
@@ -272,13 +274,7 @@ impl Reader<'_> {
                 "the catalogue gives the capacity of {}; 100m cpu and 10Mi memory are taken off for kubelet and system, as no node of these types tells more",
                 names.join(", ")
             );
-            self.say(
-                Severity::Info,
-                "machine-reservation-assumed",
-                "MachineType",
-                message,
-                "give allocatable in nodeferry's own form",
-            );
+            self.say("machine-reservation-assumed", "MachineType", message);
         }
     }
 }

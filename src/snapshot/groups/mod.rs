@@ -5,6 +5,7 @@
 
 mod fields;
 mod karpenter;
+mod machine_labels;
 pub mod machines;
 mod make;
 mod ocean;
@@ -15,6 +16,7 @@ mod tests;
 pub use machines::MachineCatalogue;
 pub use own::GroupsFile;
 
+use super::diagnostics::diagnostic;
 use super::document;
 use super::error::ReadError;
 use super::source::{self, Source};
@@ -71,18 +73,29 @@ pub fn read_groups(
     groups_from_values(&values_of(paths)?, catalogue, cluster)
 }
 
-/// The documents of files of node groups, each with the name of its file.
+/// The documents of files of node groups, each with the name of its file. Of a directory or archive those that describe groups.
 ///
 /// # Errors
-/// A file that cannot be read or parsed.
+/// A file that cannot be read or parsed, a directory or archive without a group.
 pub fn values_of(paths: &[PathBuf]) -> Result<Vec<(String, Value)>, GroupsError> {
     let mut values = Vec::new();
-    for source in source::load(paths)? {
-        for value in parse(&source)? {
-            values.push((source.name.clone(), value));
+    for path in paths {
+        let before = values.len();
+        for source in source::load(std::slice::from_ref(path))? {
+            let documents = parse(&source)?.into_iter().filter(|v| !source.found || describes_groups(v));
+            values.extend(documents.map(|v| (source.name.clone(), v)));
+        }
+        if values.len() == before {
+            return Err(GroupsError::NoGroup { file: path.display().to_string() });
         }
     }
     Ok(values)
+}
+
+/// Whether a document describes a group, among other things.
+fn describes_groups(value: &Value) -> bool {
+    let described = |item: &Value| !matches!(detect(item), None | Some(Form::OtherKind));
+    value.get("groups").is_some() || items(String::new(), value).iter().any(|(_, item)| described(item))
 }
 
 /// Reads a catalogue of machine types from a file.
@@ -109,24 +122,34 @@ pub fn groups_from_values(
     cluster: &mut Cluster,
 ) -> Result<Vec<Finding>, GroupsError> {
     let mut reader = Reader::new(catalogue, cluster);
-    for (file, value) in values {
+    // A file often holds more than groups: a NodePool and, as a second document, the EC2NodeClass that it names.
+    for of_file in values.chunk_by(|a, b| a.0 == b.0) {
         let before = reader.cluster.catalog.groups.len();
-        reader.read(file, value)?;
+        for (file, value) in of_file {
+            reader.read(file, value)?;
+        }
         if reader.cluster.catalog.groups.len() == before {
-            return Err(GroupsError::NoGroup { file: file.clone() });
+            return Err(GroupsError::NoGroup { file: of_file[0].0.clone() });
         }
     }
-    // Labels that every new node gets must be in the catalogue before a run.
-    let catalog = std::sync::Arc::make_mut(&mut reader.cluster.catalog);
-    for text in ["kubernetes.io/os", "kubernetes.io/arch", "linux", "amd64"] {
-        catalog.names.intern(text);
+    Ok(reader.finish())
+}
+
+/// Reads the NodePools that a dump holds; pure. One that cannot be read is left out and said. Without any that can, groups are
+/// read off the nodes.
+pub fn groups_of_dump(pools: &[(String, Value)], catalogue: MachineCatalogue, cluster: &mut Cluster) -> Vec<Finding> {
+    let mut reader = Reader::new(catalogue.clone(), cluster);
+    for (file, pool) in pools {
+        if let Err(e) = reader.read_item(file, "", pool) {
+            let name = pool.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without name");
+            reader.say("group-not-read", &format!("NodePool/{name}"), format!("{e}; the group is left out"));
+        }
     }
-    reader.cluster.state.catalog_grew(&reader.cluster.catalog);
-    assign_groups(&reader.cluster.catalog, &mut reader.cluster.state);
-    reader.settle();
-    price_nodes(reader.cluster);
-    reader.say_unread();
-    Ok(reader.findings)
+    let mut findings = reader.finish();
+    if cluster.catalog.groups.is_empty() {
+        findings.extend(inferred(&catalogue, cluster));
+    }
+    findings
 }
 
 /// Reads node groups from sources that are loaded already; pure.
@@ -170,19 +193,19 @@ pub fn apply_prices(catalogue: &MachineCatalogue, catalog: &mut Catalog) {
 
 /// The documents of a source, JSON or YAML.
 fn parse(source: &Source) -> Result<Vec<Value>, ReadError> {
-    let text = std::str::from_utf8(&source.bytes)
-        .map_err(|e| ReadError::NotText { file: source.name.clone(), at: e.valid_up_to() })?
-        .trim_start_matches('\u{feff}');
-    if !document::is_json(text) {
-        let values = document::yaml_values(&source.name, text)?;
-        return Ok(values.into_iter().filter(|v| !v.is_null()).collect());
+    parse_text(&source.name, source.text()?)
+}
+
+/// The documents of a text, JSON or YAML, but for empty ones.
+pub(crate) fn parse_text(file: &str, text: &str) -> Result<Vec<Value>, ReadError> {
+    if text.trim().is_empty() {
+        return Err(ReadError::EmptyFile { file: file.to_owned() });
     }
-    let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    stream.collect::<Result<Vec<Value>, _>>().map_err(|e| ReadError::Syntax {
-        file: source.name.clone(),
-        format: "JSON",
-        problem: e.to_string(),
-    })
+    let values = match document::is_json(text) {
+        true => document::json_values(file, text)?,
+        false => document::yaml_values(file, text)?,
+    };
+    Ok(values.into_iter().filter(|v| !v.is_null()).collect())
 }
 
 /// What is kept while groups are read.
@@ -213,8 +236,27 @@ impl<'c> Reader<'c> {
             cluster,
         }
     }
-    fn say(&mut self, severity: Severity, code: &str, object: &str, message: String, remedy: &str) {
-        self.findings.push(Finding::new(severity, code, object, message, remedy));
+    /// Says something by its code, whose severity and remedy are in the table of all findings.
+    fn say(&mut self, code: &'static str, object: &str, message: String) {
+        debug_assert!(diagnostic(code).is_some(), "{code} is not in the table");
+        if let Some(d) = diagnostic(code) {
+            self.findings.push(Finding::new(d.severity, code, object, message, d.remedy));
+        }
+    }
+
+    /// Sets what could not be set before all groups were read, and gives the findings.
+    fn finish(mut self) -> Vec<Finding> {
+        // Labels that every new node gets must be in the catalogue before a run.
+        let catalog = std::sync::Arc::make_mut(&mut self.cluster.catalog);
+        for text in ["kubernetes.io/os", "kubernetes.io/arch", "linux", "amd64"] {
+            catalog.names.intern(text);
+        }
+        self.cluster.state.catalog_grew(&self.cluster.catalog);
+        assign_groups(&self.cluster.catalog, &mut self.cluster.state);
+        self.settle();
+        price_nodes(self.cluster);
+        self.say_unread();
+        self.findings
     }
     /// A machine type that our own form defines for all its groups.
     fn define(&mut self, draft: DraftMachine) {
@@ -256,13 +298,23 @@ impl<'c> Reader<'c> {
 
     fn read_item(&mut self, file: &str, path: &str, item: &Value) -> Result<(), GroupsError> {
         let mut unread = self.unread.remove(file).unwrap_or_default();
+        // Errors name the object, for a file may hold many.
+        let name = |kind: &str, object: &Value, at: &str| {
+            let name = object.pointer(at).or_else(|| object.get("id")).and_then(Value::as_str);
+            name.map_or_else(|| file.to_owned(), |name| format!("{file}: {kind} {name}"))
+        };
         let read: Option<Result<(Draft, Vec<Note>), GroupsError>> = match detect(item) {
-            Some(Form::Karpenter) => Some(karpenter::read(self, Fields::of(file, path, item)?, &mut unread)),
+            Some(Form::Karpenter) => {
+                let named = name("NodePool", item, "/metadata/name");
+                Some(Fields::of(&named, path, item).and_then(|f| karpenter::read(self, f, &mut unread)))
+            }
             Some(Form::Aws(inner, at)) => {
-                Some(ocean::read_aws(self, Fields::of(file, join(path, at), inner)?, &mut unread))
+                let named = name("launchSpec", inner, "/name");
+                Some(Fields::of(&named, join(path, at), inner).and_then(|f| ocean::read_aws(self, f, &mut unread)))
             }
             Some(Form::Azure(inner, at)) => {
-                Some(ocean::read_azure(self, Fields::of(file, join(path, at), inner)?, &mut unread))
+                let named = name("virtualNodeGroup", inner, "/name");
+                Some(Fields::of(&named, join(path, at), inner).and_then(|f| ocean::read_azure(self, f, &mut unread)))
             }
             Some(Form::OtherKind) => None,
             None => return Err(form(file, path, item, "a launchSpec, a virtualNodeGroup or a NodePool")),
@@ -270,8 +322,8 @@ impl<'c> Reader<'c> {
         self.unread.insert(file.to_string(), unread);
         if let Some(read) = read {
             let (draft, notes) = read?;
-            for (severity, code, message, remedy) in notes {
-                self.say(severity, code, &format!("NodeGroup/{}", draft.name), message, remedy);
+            for (code, message) in notes {
+                self.say(code, &format!("NodeGroup/{}", draft.name), message);
             }
             self.add(draft);
         }
@@ -285,13 +337,7 @@ impl<'c> Reader<'c> {
             }
             let list: Vec<String> = unread.iter().map(|(k, n)| format!("{k} ({n})")).collect();
             let message = format!("fields of the groups that are not read: {}", list.join(", "));
-            self.say(
-                Severity::Info,
-                "group-fields-not-read",
-                &format!("File/{file}"),
-                message,
-                "none needed unless one of them matters to you",
-            );
+            self.say("group-fields-not-read", &format!("File/{file}"), message);
         }
     }
 }
@@ -349,7 +395,10 @@ fn detect(item: &Value) -> Option<Form<'_>> {
         return Some(Form::Azure(inner, "virtualNodeGroup"));
     }
     match (item.get("kind").and_then(Value::as_str), item.get("apiVersion")) {
-        (Some("NodePool"), _) => return Some(Form::Karpenter),
+        // Other projects have a kind of this name too.
+        (Some("NodePool"), api) if api.and_then(Value::as_str).is_none_or(|a| a.starts_with("karpenter.sh/")) => {
+            return Some(Form::Karpenter);
+        }
         (Some(_), Some(_)) => return Some(Form::OtherKind),
         _ => {}
     }

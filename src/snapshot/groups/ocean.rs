@@ -2,9 +2,9 @@
 
 use super::fields::{Fields, Unread};
 use super::machines::Known;
-use super::make::{Draft, EFFECTS, effect, named};
+use super::make::{Draft, DraftMachine, named, vendors_effect};
 use super::{GroupsError, Reader};
-use crate::cluster::{Effect, GroupOrigin, Severity};
+use crate::cluster::{Effect, GroupOrigin};
 
 /// Ocean's automatic headroom where none is configured (D).
 const AUTO_HEADROOM_PERCENT: u32 = 5;
@@ -30,9 +30,10 @@ pub(super) fn read_aws(
         None => (None, None),
     };
     let filters = filters(f.child("instanceTypesFilters")?, unread, &mut notes)?;
-    let mut types = f.texts("instanceTypes")?;
-    types.extend(f.texts("preferredOnDemandTypes")?);
-    types.extend(f.texts("preferredSpotTypes")?);
+    let types = f.texts("instanceTypes")?;
+    let mut preferred = f.texts("preferredOnDemandTypes")?;
+    preferred.extend(f.texts("preferredSpotTypes")?);
+    let (machines, without_machines) = machines(reader, &preferred, &types, &filters);
     let (headroom, percent) = headroom(f.child("autoScale")?, unread)?;
     let strategy = strategy(f.child("strategy")?, unread)?;
     f.skip(&[
@@ -63,10 +64,10 @@ pub(super) fn read_aws(
         template_only: false,
         labels: f.labels("labels")?,
         requirements: Vec::new(),
-        taints: taints(&mut f)?,
+        taints: taints(&mut f, &mut notes)?,
         zones: None,
         region: None,
-        machines: machines(reader, &types, &filters),
+        machines,
         min_count: min.unwrap_or(0) as u32,
         max_count: Some(count(max)),
         limits: Vec::new(),
@@ -81,6 +82,7 @@ pub(super) fn read_aws(
         draining_timeout_ms: strategy.draining_ms,
         kubernetes_version: None,
         pod_slots: None,
+        without_machines,
     };
     f.finish(unread);
     Ok((draft, notes))
@@ -122,6 +124,7 @@ pub(super) fn read_azure(
         wanted = filters(sizes.child("filters")?, unread, &mut notes)?;
         sizes.finish(unread);
     }
+    let (machines, without_machines) = machines(reader, &preferred, &[], &wanted);
     let (headroom, percent) = headroom(f.child("autoScale")?, unread)?;
     let strategy = strategy(f.child("strategy")?, unread)?;
     let zones: Vec<String> = f.texts("availabilityZones")?.into_iter().map(str::to_string).collect();
@@ -136,10 +139,10 @@ pub(super) fn read_azure(
         template_only: false,
         labels,
         requirements: Vec::new(),
-        taints: taints(&mut f)?,
+        taints: taints(&mut f, &mut notes)?,
         zones: (!zones.is_empty()).then_some(zones),
         region: None,
-        machines: machines(reader, &preferred, &wanted),
+        machines,
         min_count: min.unwrap_or(0) as u32,
         max_count: Some(count(max)),
         limits: Vec::new(),
@@ -154,13 +157,14 @@ pub(super) fn read_azure(
         draining_timeout_ms: strategy.draining_ms,
         kubernetes_version: version,
         pod_slots: slots,
+        without_machines,
     };
     f.finish(unread);
     Ok((draft, notes))
 }
 
-/// Something to say about a group: severity, code, message, remedy.
-pub(super) type Note = (Severity, &'static str, String, &'static str);
+/// Something to say about a group: code and message.
+pub(super) type Note = (&'static str, String);
 
 fn count(max: Option<i64>) -> u32 {
     max.map_or(MAX_COUNT, |m| u32::try_from(m).unwrap_or(u32::MAX))
@@ -178,13 +182,13 @@ pub(super) fn created_ms(description: &serde_json::Value) -> Option<i64> {
     created.as_i64().or_else(|| crate::snapshot::time::parse_rfc3339(created.as_str()?))
 }
 
-fn taints(f: &mut Fields<'_>) -> Result<Vec<(String, String, Effect)>, GroupsError> {
+fn taints(f: &mut Fields<'_>, notes: &mut Vec<Note>) -> Result<Vec<(String, String, Effect)>, GroupsError> {
     let mut taints = Vec::new();
     for mut t in f.children("taints")? {
         let key = t.text("key")?.ok_or_else(|| t.missing("key", "the taint's key"))?;
         let value = t.text("value")?.unwrap_or_default();
-        let text = t.text("effect")?.unwrap_or("NoSchedule");
-        let effect = effect(text).ok_or_else(|| t.wrong("effect", &text.into(), EFFECTS))?;
+        let at = t.at("effect");
+        let effect = vendors_effect(t.text("effect")?.unwrap_or("NoSchedule"), &at, notes);
         taints.push((key.to_string(), value.to_string(), effect));
     }
     Ok(taints)
@@ -235,24 +239,61 @@ fn strategy(fields: Option<Fields<'_>>, unread: &mut Unread) -> Result<Strategy,
 struct Filters {
     min_cpu: Option<i64>,
     max_cpu: Option<i64>,
-    min_gib: Option<i64>,
-    max_gib: Option<i64>,
-    architectures: Vec<String>,
+    /// In thousandths of a GiB, for the bounds may have fractions.
+    min_milli_gib: Option<i64>,
+    max_milli_gib: Option<i64>,
+    /// As the label `kubernetes.io/arch` has them.
+    architectures: Vec<&'static str>,
+    /// All filters as they stand, for messages.
+    said: Vec<String>,
 }
+
+/// Architectures as Ocean's API writes them, in any case, and as the label `kubernetes.io/arch` has them: `x86_64` includes Intel's and
+/// AMD's (spotinst/openapi `ocean-vmSizes.yaml`).
+const ARCHITECTURES: &[(&str, &str)] = &[
+    ("x86_64", "amd64"),
+    ("intel64", "amd64"),
+    ("amd64", "amd64"),
+    ("arm64", "arm64"),
+    ("aarch64", "arm64"),
+    ("i386", "386"),
+];
 
 fn filters(fields: Option<Fields<'_>>, unread: &mut Unread, notes: &mut Vec<Note>) -> Result<Filters, GroupsError> {
     let Some(mut f) = fields else { return Ok(Filters::default()) };
-    let mut either = |a: &'static str, b: &'static str| -> Result<Option<i64>, GroupsError> {
+    let mut said = Vec::new();
+    let mut whole = |a: &'static str, b: &'static str| -> Result<Option<i64>, GroupsError> {
         let first = f.count(a)?;
-        Ok(first.or(f.count(b)?))
+        let value = first.or(f.count(b)?);
+        said.extend(value.map(|v| format!("{a} {v}")));
+        Ok(value)
     };
-    let filters = Filters {
-        min_cpu: either("minVcpu", "minVCpu")?,
-        max_cpu: either("maxVcpu", "maxVCpu")?,
-        min_gib: either("minMemoryGiB", "minMemoryGib")?,
-        max_gib: either("maxMemoryGiB", "maxMemoryGib")?,
-        architectures: f.texts("architectures")?.into_iter().map(str::to_string).collect(),
+    let (min_cpu, max_cpu) = (whole("minVcpu", "minVCpu")?, whole("maxVcpu", "maxVCpu")?);
+    let mut fraction = |a: &'static str, b: &'static str| -> Result<Option<i64>, GroupsError> {
+        let first = f.milli(a)?;
+        let value = first.or(f.milli(b)?);
+        said.extend(value.map(|v| format!("{a} {}", v as f64 / 1000.0)));
+        Ok(value)
     };
+    let (min_milli_gib, max_milli_gib) =
+        (fraction("minMemoryGiB", "minMemoryGib")?, fraction("maxMemoryGiB", "maxMemoryGib")?);
+    let given = f.texts("architectures")?;
+    let mut architectures = Vec::new();
+    for text in &given {
+        match ARCHITECTURES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
+            Some((_, label)) => architectures.push(*label),
+            None => {
+                let at = f.at("architectures");
+                let message = format!("{at}: {text} is not known; it allows no machine type");
+                notes.push(("group-value-unknown", message));
+                architectures.push("");
+            }
+        }
+    }
+    if !given.is_empty() {
+        said.push(format!("architectures {}", given.join(", ")));
+    }
+    let filters = Filters { min_cpu, max_cpu, min_milli_gib, max_milli_gib, architectures, said };
     let mut others = Unread::new();
     let path = f.path().to_string();
     f.finish(&mut others);
@@ -262,7 +303,7 @@ fn filters(fields: Option<Fields<'_>>, unread: &mut Unread, notes: &mut Vec<Note
             "{path}: the filters {} are not applied; more machine types may be allowed than are",
             names.join(", ")
         );
-        notes.push((Severity::Info, "machine-filters-not-modelled", message, "name the machine types"));
+        notes.push(("machine-filters-not-modelled", message));
     }
     for (name, n) in others {
         *unread.entry(name).or_default() += n;
@@ -275,20 +316,35 @@ impl Filters {
     fn allow(&self, known: &Known) -> bool {
         let cpus = known.cpu().saturating_add(999) / 1000;
         let gib = known.memory().saturating_add((1 << 30) - 1) >> 30;
-        let arch = known.label("kubernetes.io/arch").map(|a| if a == "amd64" { "x86_64" } else { a });
         let within =
             |n: i64, min: Option<i64>, max: Option<i64>| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
         within(cpus, self.min_cpu, self.max_cpu)
-            && within(gib, self.min_gib, self.max_gib)
+            && within(gib.saturating_mul(1000), self.min_milli_gib, self.max_milli_gib)
             && (self.architectures.is_empty()
-                || arch.is_none_or(|a| self.architectures.iter().any(|w| w == a || (w == "amd64" && a == "x86_64"))))
+                || known.label("kubernetes.io/arch").is_none_or(|arch| self.architectures.contains(&arch)))
     }
 }
 
-/// The types named, in order, that pass the filters as far as their sizes are known; without names every known type that passes.
-fn machines(reader: &Reader<'_>, names: &[&str], filters: &Filters) -> Vec<super::make::DraftMachine> {
-    if names.is_empty() {
-        return named(reader.known.types.iter().filter(|(_, k)| filters.allow(k)).map(|(n, _)| n.as_str()));
-    }
-    named(names.iter().copied().filter(|n| reader.known.types.get(*n).is_none_or(|k| filters.allow(k))))
+/// The machine types that a group may use, and why there is none: of the types it names those that pass the filters as far as their sizes
+/// are known, without names every known type that passes. Preferred types come first, and are no restriction.
+fn machines(
+    reader: &Reader<'_>,
+    preferred: &[&str],
+    names: &[&str],
+    filters: &Filters,
+) -> (Vec<DraftMachine>, Option<String>) {
+    let known = &reader.known.types;
+    let passes = |n: &str| known.get(n).is_none_or(|k| filters.allow(k));
+    let all: Vec<&str> = if names.is_empty() { known.keys().map(String::as_str).collect() } else { names.to_vec() };
+    let allowed = preferred.iter().copied().filter(|n| names.is_empty() || names.contains(n));
+    let machines = named(allowed.chain(all.iter().copied()).filter(|n| passes(n)));
+    let filtered = machines.is_empty() && !all.is_empty();
+    let why = filtered.then(|| {
+        format!(
+            "none of the {} machine types of known size passes its filters ({})",
+            all.len(),
+            filters.said.join("; ")
+        )
+    });
+    (machines, why)
 }

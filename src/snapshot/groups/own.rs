@@ -3,6 +3,7 @@
 use super::make::{Draft, DraftMachine};
 use super::{GroupsError, Reader};
 use crate::cluster::{Delay, GroupOrigin};
+use crate::snapshot::complaint::plain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,7 +120,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &str, value: &Value) -> Result
     let parsed: GroupsFile = serde_path_to_error::deserialize(value).map_err(|e| GroupsError::Form {
         file: file.into(),
         path: e.path().to_string(),
-        problem: e.inner().to_string(),
+        problem: plain(&e.inner().to_string()),
         expected: "the form that `nodeferry schema groups` prints".into(),
     })?;
     for (i, machine) in parsed.machine_types.iter().enumerate() {
@@ -195,6 +196,7 @@ fn draft_group(file: &str, at: &str, group: &Group) -> Result<Draft, GroupsError
         draining_timeout_ms: group.draining_timeout_ms,
         kubernetes_version: None,
         pod_slots: None,
+        without_machines: None,
     })
 }
 

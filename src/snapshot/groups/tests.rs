@@ -177,7 +177,10 @@ groups:
     assert_eq!(c.state.requested(NodeIdx(0)).len(), c.catalog.resources.len());
 
     let error = read(&mut cluster(), json!({"groups": [{"name": "a", "machines": []}]})).unwrap_err().to_string();
-    assert!(error.starts_with("groups.json: groups[0]") && error.contains("unknown field `machines`"), "{error}");
+    assert!(
+        error.starts_with("groups.json: groups[0]") && error.contains("the field machines is not known here"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn errors_name_file_path_and_what_was_expected() {
     let error = |v: Value| read(&mut cluster(), v).unwrap_err().to_string();
     assert_eq!(
         error(json!({"launchSpec": {"id": "x", "resourceLimits": {"maxInstanceCount": "many"}}})),
-        "groups.json: launchSpec.resourceLimits.maxInstanceCount: found \"many\"; expected a whole number from 0"
+        "groups.json: launchSpec x: launchSpec.resourceLimits.maxInstanceCount: found \"many\"; expected a whole number from 0"
     );
     assert_eq!(
         error(json!({"groups": [{"name": "a", "machine_types": [{"name": "m", "allocatable": {"cpu": "lots"}}]}]})),
@@ -204,4 +207,254 @@ fn nodes_know_their_groups_once_they_are_read() {
     .unwrap();
     assert_eq!(c.state.nodes[NodeIdx(1)].group, Some(GroupIdx(0)));
     assert_eq!(c.catalog.groups[GroupIdx(0)].max_count, 12);
+}
+
+fn document(text: &str) -> (String, Value) {
+    ("pool.yaml".into(), serde_saphyr::from_str(text).unwrap())
+}
+
+fn pool(name: &str, requirements: Value) -> Value {
+    json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": name},
+        "spec": {"template": {"spec": {"requirements": requirements}}}})
+}
+
+/// A cluster with one node of a machine type.
+fn node_of(kind: &str, labels: &[(&str, &str)]) -> Cluster {
+    let mut w = World::new();
+    let mut all = vec![
+        ("topology.kubernetes.io/zone", "z"),
+        ("node.kubernetes.io/instance-type", kind),
+        ("kubernetes.io/arch", "amd64"),
+    ];
+    all.extend(labels);
+    w.node("n", &all, 3860, 13);
+    w.build()
+}
+
+fn machines(c: &Cluster, group: usize) -> Vec<&str> {
+    let g = &c.catalog.groups[GroupIdx(group as u32)];
+    g.machines.iter().map(|m| c.catalog.text(c.catalog.machines[*m].name)).collect()
+}
+
+#[test]
+fn the_documents_of_a_file_are_judged_one_by_one() {
+    let class = |kind: &str| {
+        document(&format!(
+            "{{apiVersion: karpenter.k8s.aws/v1, kind: {kind}, metadata: {{name: fresh}}, spec: {{role: nodes}}}}"
+        ))
+    };
+    for kind in ["EC2NodeClass", "AKSNodeClass", "ConfigMap"] {
+        let mut c = cluster();
+        let pool = ("pool.yaml".to_owned(), pool("fresh", json!([])));
+        groups_from_values(&[class(kind), pool], MachineCatalogue::default(), &mut c).unwrap();
+        assert_eq!(c.catalog.groups.len(), 1);
+    }
+    // A file must hold a group all the same, and each file its own.
+    let alone = |values: &[(String, Value)]| {
+        groups_from_values(values, MachineCatalogue::default(), &mut cluster()).unwrap_err().to_string()
+    };
+    assert!(alone(&[class("EC2NodeClass")]).starts_with("pool.yaml holds no node group"));
+    let other = ("other.yaml".to_owned(), pool("fresh", json!([])));
+    assert!(alone(&[other, class("EC2NodeClass")]).starts_with("pool.yaml holds no node group"));
+    // Another project's kind of the same name is another kind.
+    let foreign =
+        json!({"apiVersion": "hypershift.openshift.io/v1beta1", "kind": "NodePool", "metadata": {"name": "x"}});
+    assert!(alone(&[("f".into(), foreign)]).starts_with("f holds no node group"));
+}
+
+#[test]
+fn bounds_may_be_included() {
+    let key = "karpenter.k8s.aws/instance-generation";
+    for (operator, value, fits) in [
+        ("Gte", "5", true),
+        ("Gte", "6", false),
+        ("Lte", "5", true),
+        ("Lte", "4", false),
+        ("Gt", "4", true),
+        ("Gt", "5", false),
+        ("Lt", "6", true),
+    ] {
+        let mut c = node_of("m5.large", &[]);
+        let findings = read(&mut c, pool("p", json!([{"key": key, "operator": operator, "values": [value]}]))).unwrap();
+        assert_eq!(machines(&c, 0).len(), usize::from(fits), "{operator} {value}");
+        assert_eq!(codes(&findings).contains(&"group-without-machines"), !fits, "{findings:?}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_of_a_group_is_said_and_not_fatal() {
+    let all = json!([
+        {"key": "karpenter.k8s.aws/instance-cpu", "operator": "Near", "values": ["4"]},
+        {"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gt", "values": ["many"]},
+        {"key": "karpenter.k8s.aws/instance-network-bandwidth", "operator": "Gt", "values": ["1000"]},
+        {"key": "topology.k8s.aws/zone-id", "operator": "In", "values": ["euw1-az1"]},
+        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["Cheap"]},
+    ]);
+    let mut described = pool("p", all);
+    described["spec"]["template"]["spec"]["taints"] =
+        json!([{"key": "a", "effect": "no-schedule"}, {"key": "b", "effect": "Never"}]);
+    let mut c = node_of("m5.large", &[]);
+    let findings = read(&mut c, described).unwrap();
+    let g = &c.catalog.groups[GroupIdx(0)];
+    assert_eq!(machines(&c, 0), ["m5.large"]);
+    assert_eq!(g.taints.iter().map(|t| t.effect).collect::<Vec<_>>(), [Effect::NoSchedule, Effect::NoSchedule]);
+    let said: Vec<(&str, &str)> = findings.iter().map(|f| (f.code.as_str(), f.message.as_str())).collect();
+    for (code, part) in [
+        ("group-requirement-not-read", "karpenter.k8s.aws/instance-cpu Near 4: the operator is not known"),
+        ("group-requirement-not-read", "instance-cpu Gt many: its bound is no whole number"),
+        (
+            "group-requirement-not-applied",
+            "instance-network-bandwidth Gt 1000: it is not known whether m5.large fulfil it",
+        ),
+        ("group-requirement-not-read", "topology.k8s.aws/zone-id In euw1-az1"),
+        ("group-value-unknown", "capacity-type In Cheap"),
+        ("group-value-unknown", "taints[1].effect: the effect Never is not known; NoSchedule is taken"),
+    ] {
+        assert!(said.iter().any(|(c, m)| *c == code && m.contains(part)), "{code} {part} in {said:?}");
+    }
+    assert_eq!(said.iter().filter(|(c, _)| *c == "group-value-unknown").count(), 2);
+    assert_eq!(crate::snapshot::strict_violations(&findings).len(), 6);
+}
+
+#[test]
+fn a_requirement_on_the_machine_is_never_a_label_of_new_nodes() {
+    for (kind, requirement) in [
+        ("Standard_D4s_v5", json!({"key": "karpenter.azure.com/sku-family", "operator": "In", "values": ["F"]})),
+        ("Standard_D4s_v5", json!({"key": "karpenter.azure.com/sku-cpu", "operator": "Lt", "values": ["3"]})),
+        ("m5.large", json!({"key": "karpenter.k8s.aws/instance-local-nvme", "operator": "Gt", "values": ["300"]})),
+        ("m5.large", json!({"key": "karpenter.k8s.aws/instance-gpu-count", "operator": "Gt", "values": ["0"]})),
+        ("m5.large", json!({"key": "beta.kubernetes.io/arch", "operator": "In", "values": ["arm64"]})),
+    ] {
+        let mut c = node_of(kind, &[]);
+        let findings = read(&mut c, pool("p", json!([requirement]))).unwrap();
+        assert_eq!(machines(&c, 0), Vec::<&str>::new(), "{requirement}");
+        let without = findings.iter().find(|f| f.code == "group-without-machines").expect("said");
+        assert!(
+            without.message.starts_with("none of the 1 machine types of known size fulfils all its requirements"),
+            "{without:?}"
+        );
+        let g = &c.catalog.groups[GroupIdx(0)];
+        let keys: Vec<&str> = g.labels.iter().map(|(k, _)| c.catalog.text(k)).collect();
+        assert!(
+            keys.iter().all(|k| k.starts_with("karpenter.sh/")) && g.requirements.expressions.is_empty(),
+            "{keys:?}"
+        );
+    }
+    // What a node of the type states stands before what its name tells; so it does for pods that ask for it.
+    let stated = [("karpenter.k8s.aws/instance-local-nvme", "950"), ("karpenter.k8s.aws/instance-memory", "16384")];
+    let mut c = node_of("m5.xlarge", &stated);
+    let requirements = json!([
+        {"key": "karpenter.k8s.aws/instance-local-nvme", "operator": "Gt", "values": ["300"]},
+        {"key": "karpenter.k8s.aws/instance-memory", "operator": "In", "values": ["16384"]},
+    ]);
+    let findings = read(&mut c, pool("p", requirements)).unwrap();
+    assert_eq!((machines(&c, 0), codes(&findings)), (vec!["m5.xlarge"], vec!["group-zones-assumed"]));
+    let labels = &c.catalog.machines[c.catalog.groups[GroupIdx(0)].machines[0]].labels;
+    let value = |k: &str| c.catalog.names.get(k).and_then(|k| labels.get(k)).map(|v| c.catalog.text(v));
+    assert_eq!(value("karpenter.k8s.aws/instance-memory"), Some("16384"));
+    assert_eq!(value("karpenter.k8s.aws/instance-family"), Some("m5"));
+}
+
+#[test]
+fn node_pools_of_a_dump_that_cannot_be_read_are_left_out() {
+    let broken =
+        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "broken"}, "spec": {}});
+    let pools = [("d/nodepools.json".to_owned(), broken), ("d/nodepools.json".to_owned(), pool("good", json!([])))];
+    let mut c = cluster();
+    let findings = groups_of_dump(&pools, MachineCatalogue::default(), &mut c);
+    assert_eq!(c.catalog.groups.len(), 1);
+    let said = findings.iter().find(|f| f.code == "group-not-read").expect("said");
+    assert_eq!(said.object, "NodePool/broken");
+    let wanted = "d/nodepools.json: NodePool broken: spec.template: it is missing; expected the nodes' template; the group is left out";
+    assert_eq!(said.message, wanted);
+    // Without any that can be read, groups are read off the nodes.
+    let mut c = cluster();
+    let findings = groups_of_dump(&pools[..1], MachineCatalogue::default(), &mut c);
+    assert!(codes(&findings).contains(&"groups-inferred") && c.catalog.groups.len() == 1, "{findings:?}");
+}
+
+#[test]
+fn oceans_values_are_compared_as_its_api_compares_them() {
+    let vng =
+        |filters: Value| json!({"name": "v", "nodeCountLimits": {"maxCount": 3}, "vmSizes": {"filters": filters}});
+    for (filters, fits) in [
+        (json!({"architectures": ["X86_64"]}), true),
+        (json!({"architectures": ["x86_64"]}), true),
+        (json!({"architectures": ["AMD64"]}), true),
+        (json!({"architectures": ["Intel64"]}), true),
+        (json!({"architectures": ["ARM64"]}), false),
+        (json!({"architectures": ["arm64", "INTEL64"]}), true),
+        (json!({"minMemoryGiB": 3.5, "maxMemoryGiB": 13.0}), true),
+        (json!({"maxMemoryGiB": 12.5}), false),
+        (json!({"minVCpu": 4.0}), true),
+    ] {
+        let mut c = node_of("Standard_D4s_v5", &[]);
+        let findings = read(&mut c, vng(filters.clone())).unwrap();
+        assert_eq!(machines(&c, 0).len(), usize::from(fits), "{filters}");
+        let without = findings.iter().find(|f| f.code == "group-without-machines");
+        assert_eq!(without.is_none(), fits, "{findings:?}");
+        assert!(without.is_none_or(|f| f.message.contains("passes its filters (")), "{without:?}");
+    }
+    let mut c = node_of("Standard_D4s_v5", &[]);
+    let findings = read(&mut c, vng(json!({"architectures": ["RISCV64", "AMD64"]}))).unwrap();
+    let said = findings.iter().find(|f| f.code == "group-value-unknown").expect("said");
+    assert_eq!(said.message, "vmSizes.filters.architectures: RISCV64 is not known; it allows no machine type");
+    assert_eq!(machines(&c, 0), ["Standard_D4s_v5"]);
+    let taints = json!({"name": "v", "labels": {"a": "b"}, "taints": [{"key": "t", "effect": "NO_EXECUTE"}, {"key": "u", "effect": "prefernoschedule"}]});
+    let mut c = cluster();
+    read(&mut c, taints).unwrap();
+    let effects: Vec<Effect> = c.catalog.groups[GroupIdx(0)].taints.iter().map(|t| t.effect).collect();
+    assert_eq!(effects, [Effect::NoExecute, Effect::PreferNoSchedule]);
+}
+
+#[test]
+fn preferences_put_machine_types_first_and_exclude_none() {
+    let types = json!([
+        {"name": "Standard_D4s_v5", "resources": {"cpu": "4", "memory": "16Gi"}},
+        {"name": "Standard_D8s_v5", "resources": {"cpu": "8", "memory": "32Gi"}},
+        {"name": "Standard_E8s_v5", "resources": {"cpu": "8", "memory": "64Gi"}},
+    ]);
+    let chosen = |description: Value| {
+        let mut c = World::new().build();
+        let catalogue = MachineCatalogue::parse("types.json", &types).unwrap();
+        groups_from_values(&[("g.json".into(), description)], catalogue, &mut c).unwrap();
+        machines(&c, 0).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let azure = |sizes: Value| chosen(json!({"name": "v", "nodeCountLimits": {}, "vmSizes": sizes}));
+    assert_eq!(
+        azure(json!({"preferredVmSizes": ["Standard_E8s_v5"]})),
+        ["Standard_E8s_v5", "Standard_D4s_v5", "Standard_D8s_v5"]
+    );
+    assert_eq!(
+        azure(json!({"preferredVmSizes": ["Standard_E8s_v5"], "filters": {"minVCpu": 8}})),
+        ["Standard_E8s_v5", "Standard_D8s_v5"]
+    );
+    let aws = |mut spec: Value| {
+        spec["name"] = "v".into();
+        chosen(json!({ "launchSpec": spec }))
+    };
+    assert_eq!(aws(json!({"preferredSpotTypes": ["Standard_D8s_v5"]})).len(), 3);
+    let both = json!({"instanceTypes": ["Standard_D4s_v5", "Standard_D8s_v5"], "preferredSpotTypes": ["Standard_D8s_v5", "Standard_E8s_v5"]});
+    assert_eq!(aws(both), ["Standard_D8s_v5", "Standard_D4s_v5"]);
+}
+
+#[test]
+fn every_finding_of_groups_is_in_the_table() {
+    for (file, text) in [
+        ("make.rs", include_str!("make.rs")),
+        ("mod.rs", include_str!("mod.rs")),
+        ("ocean.rs", include_str!("ocean.rs")),
+        ("karpenter.rs", include_str!("karpenter.rs")),
+        ("infer.rs", include_str!("../../groups/infer.rs")),
+    ] {
+        let coded = text
+            .split("self.say(\"")
+            .skip(1)
+            .chain(text.split("notes.push((\"").skip(1))
+            .chain(text.split("Severity::Info,\n").skip(1));
+        for after in coded {
+            let code = after.trim_start().trim_start_matches('"').split('"').next().unwrap_or_default();
+            assert!(crate::snapshot::diagnostics::diagnostic(code).is_some(), "{file}: {code}");
+        }
+    }
 }

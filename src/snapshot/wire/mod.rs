@@ -8,7 +8,7 @@ pub mod selector;
 pub mod storage;
 pub mod workload;
 
-use scalar::{List, Pairs, Text, Time};
+use scalar::{List, Pairs, Text, Time, or_default};
 use serde::Deserialize;
 
 /// `metadata`.
@@ -61,7 +61,7 @@ pub struct OwnerReference<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Bare<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
 }
 
@@ -69,7 +69,7 @@ pub struct Bare<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Named<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Name<'a>,
 }
 

@@ -1,7 +1,7 @@
 //! Nodes and namespaces as the API writes them.
 
 use super::pod::ResourceList;
-use super::scalar::{List, Text};
+use super::scalar::{List, Text, or_default};
 use super::{Condition, Meta};
 use serde::Deserialize;
 
@@ -9,9 +9,11 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Node<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: NodeSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: NodeStatus<'a>,
 }
 
@@ -44,6 +46,7 @@ pub struct NodeStatus<'a> {
     pub capacity: ResourceList<'a>,
     pub conditions: List<Condition<'a>>,
     pub images: List<Image<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub node_info: NodeInfo<'a>,
     pub volumes_in_use: List<Text<'a>>,
 }
@@ -54,6 +57,7 @@ pub struct NodeStatus<'a> {
 pub struct Image<'a> {
     #[serde(borrow)]
     pub names: List<Text<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub size_bytes: i64,
 }
 
@@ -70,8 +74,9 @@ pub struct NodeInfo<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Namespace<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: NamespaceStatus<'a>,
 }
 

@@ -1,6 +1,6 @@
 //! Pods as the API writes them.
 
-use super::scalar::{List, Map, Pairs, Text, Time};
+use super::scalar::{List, Map, Pairs, Text, Time, or_default};
 use super::selector::{LabelSelector, NodeSelector, NodeSelectorTerm};
 use super::{Condition, Meta};
 use crate::cluster::Quantity;
@@ -14,9 +14,11 @@ pub type ResourceList<'a> = Map<'a, Quantity>;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Pod<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: PodSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: PodStatus<'a>,
 }
 
@@ -24,8 +26,9 @@ pub struct Pod<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: PodSpec<'a>,
 }
 
@@ -81,6 +84,7 @@ pub struct Container<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
     pub image: Option<Text<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub resources: Resources<'a>,
     pub restart_policy: Option<Text<'a>>,
     pub ports: List<Port<'a>>,
@@ -128,8 +132,9 @@ pub struct NodeAffinity<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PreferredNode<'a> {
+    #[serde(deserialize_with = "or_default")]
     pub weight: i32,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub preference: NodeSelectorTerm<'a>,
 }
 
@@ -147,8 +152,9 @@ pub struct PodAffinity<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PreferredPod<'a> {
+    #[serde(deserialize_with = "or_default")]
     pub weight: i32,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub pod_affinity_term: PodTerm<'a>,
 }
 
@@ -181,6 +187,7 @@ pub struct Toleration<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SpreadConstraint<'a> {
+    #[serde(deserialize_with = "or_default")]
     pub max_skew: i64,
     #[serde(borrow)]
     pub topology_key: Text<'a>,
@@ -239,6 +246,7 @@ pub struct ImageSource<'a> {
 pub struct GceDisk<'a> {
     #[serde(borrow)]
     pub pd_name: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub read_only: bool,
 }
 
@@ -248,6 +256,7 @@ pub struct GceDisk<'a> {
 pub struct AwsDisk<'a> {
     #[serde(borrow, rename = "volumeID")]
     pub volume_id: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub read_only: bool,
 }
 
@@ -257,6 +266,7 @@ pub struct AwsDisk<'a> {
 pub struct Iscsi<'a> {
     #[serde(borrow)]
     pub iqn: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub read_only: bool,
 }
 
@@ -268,6 +278,7 @@ pub struct Rbd<'a> {
     pub monitors: List<Text<'a>>,
     pub pool: Option<Text<'a>>,
     pub image: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub read_only: bool,
 }
 
@@ -292,6 +303,7 @@ pub struct PodStatus<'a> {
 pub struct ContainerStatus<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub restart_count: i64,
     pub resources: Option<Resources<'a>>,
     pub allocated_resources: Option<ResourceList<'a>>,

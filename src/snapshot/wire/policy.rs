@@ -1,7 +1,7 @@
 //! Budgets, services, priority and runtime classes, limit ranges as the API writes them.
 
 use super::pod::{ResourceList, Toleration};
-use super::scalar::{IntOrString, List, Map, Pairs, Text, Time};
+use super::scalar::{IntOrString, List, Map, Pairs, Text, Time, or_default};
 use super::selector::LabelSelector;
 use super::{Condition, Meta};
 use serde::Deserialize;
@@ -10,9 +10,11 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Budget<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: BudgetSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: BudgetStatus<'a>,
 }
 
@@ -31,10 +33,15 @@ pub struct BudgetSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct BudgetStatus<'a> {
+    #[serde(deserialize_with = "or_default")]
     pub disruptions_allowed: i64,
+    #[serde(deserialize_with = "or_default")]
     pub current_healthy: i64,
+    #[serde(deserialize_with = "or_default")]
     pub desired_healthy: i64,
+    #[serde(deserialize_with = "or_default")]
     pub expected_pods: i64,
+    #[serde(deserialize_with = "or_default")]
     pub observed_generation: i64,
     #[serde(borrow)]
     pub disrupted_pods: Map<'a, Option<Time>>,
@@ -45,8 +52,9 @@ pub struct BudgetStatus<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Service<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: ServiceSpec<'a>,
 }
 
@@ -62,9 +70,11 @@ pub struct ServiceSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PriorityClass<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub value: i32,
+    #[serde(deserialize_with = "or_default")]
     pub global_default: bool,
     pub preemption_policy: Option<Text<'a>>,
 }
@@ -73,7 +83,7 @@ pub struct PriorityClass<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RuntimeClass<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
     pub overhead: Option<Overhead<'a>>,
     pub scheduling: Option<Scheduling<'a>>,
@@ -100,8 +110,9 @@ pub struct Scheduling<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct LimitRange<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: LimitRangeSpec<'a>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::Meta;
 use super::pod::{AwsDisk, GceDisk, ResourceList, Resources};
-use super::scalar::{List, Text};
+use super::scalar::{List, Text, or_default};
 use super::selector::{LabelSelector, NodeSelector, TopologySelectorTerm};
 use serde::Deserialize;
 
@@ -10,9 +10,11 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Volume<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: VolumeSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: PhaseOnly<'a>,
 }
 
@@ -98,9 +100,11 @@ pub struct Cinder<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Claim<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: ClaimSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: PhaseOnly<'a>,
 }
 
@@ -113,6 +117,7 @@ pub struct ClaimSpec<'a> {
     pub volume_name: Option<Text<'a>>,
     pub access_modes: List<Text<'a>>,
     pub volume_mode: Option<Text<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub resources: Resources<'a>,
     pub selector: Option<LabelSelector<'a>>,
 }
@@ -121,7 +126,7 @@ pub struct ClaimSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Class<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
     pub provisioner: Text<'a>,
     pub volume_binding_mode: Option<Text<'a>>,
@@ -132,8 +137,9 @@ pub struct Class<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Driver<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: DriverSpec,
 }
 
@@ -149,8 +155,9 @@ pub struct DriverSpec {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CsiNode<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: CsiNodeSpec<'a>,
 }
 
@@ -182,8 +189,9 @@ pub struct DriverLimit {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct VolumeAttachment<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: AttachmentSpec<'a>,
 }
 
@@ -193,6 +201,7 @@ pub struct VolumeAttachment<'a> {
 pub struct AttachmentSpec<'a> {
     #[serde(borrow)]
     pub node_name: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub source: AttachmentSource<'a>,
 }
 

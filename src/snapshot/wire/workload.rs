@@ -1,7 +1,7 @@
 //! Controllers of pods as the API writes them.
 
 use super::pod::PodTemplate;
-use super::scalar::{List, Pairs, Text};
+use super::scalar::{List, Pairs, Text, or_default};
 use super::selector::LabelSelector;
 use super::{Bare, Condition, Meta};
 use serde::Deserialize;
@@ -10,9 +10,11 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Workload<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: WorkloadSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub status: WorkloadStatus<'a>,
 }
 
@@ -23,6 +25,7 @@ pub struct WorkloadSpec<'a> {
     pub replicas: Option<i64>,
     #[serde(borrow)]
     pub selector: Option<LabelSelector<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub min_ready_seconds: i64,
     pub template: Option<PodTemplate<'a>>,
     pub pod_management_policy: Option<Text<'a>>,
@@ -33,6 +36,7 @@ pub struct WorkloadSpec<'a> {
     pub backoff_limit: Option<i64>,
     pub pod_replacement_policy: Option<Text<'a>>,
     pub pod_failure_policy: Option<FailurePolicy<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub suspend: bool,
     pub completion_mode: Option<Text<'a>>,
 }
@@ -41,6 +45,7 @@ pub struct WorkloadSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Ordinals {
+    #[serde(deserialize_with = "or_default")]
     pub start: u32,
 }
 
@@ -66,7 +71,12 @@ pub struct FailureRule<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub struct WorkloadStatus<'a> {
     pub ready_replicas: Option<i64>,
+    pub replicas: Option<i64>,
+    pub current_number_scheduled: Option<i64>,
+    pub active: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
     pub succeeded: i64,
+    #[serde(deserialize_with = "or_default")]
     pub failed: i64,
     #[serde(borrow)]
     pub conditions: List<Condition<'a>>,
@@ -76,9 +86,12 @@ pub struct WorkloadStatus<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ReplicationController<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: ReplicationControllerSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
+    pub status: WorkloadStatus<'a>,
 }
 
 /// Its spec.
@@ -88,6 +101,7 @@ pub struct ReplicationControllerSpec<'a> {
     pub replicas: Option<i64>,
     #[serde(borrow)]
     pub selector: Option<Pairs<'a>>,
+    #[serde(deserialize_with = "or_default")]
     pub min_ready_seconds: i64,
     pub template: Option<PodTemplate<'a>>,
 }
@@ -96,8 +110,9 @@ pub struct ReplicationControllerSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Definition<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "or_default")]
     pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub spec: DefinitionSpec<'a>,
 }
 
@@ -107,6 +122,7 @@ pub struct Definition<'a> {
 pub struct DefinitionSpec<'a> {
     #[serde(borrow)]
     pub group: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
     pub names: Names<'a>,
     pub scope: Text<'a>,
     pub versions: List<Version<'a>>,

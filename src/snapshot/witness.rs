@@ -1,0 +1,192 @@
+//! A dump as its own witness: what its objects say of others that it lacks.
+//!
+//! Lists say themselves that the server gave a part only. Controllers and budgets count pods in their status, and pods name
+//! their controllers. A dump is not taken in one instant, so a few that differ are pods that came or went meanwhile; beyond
+//! [`SLACK_PERCENT`] something was left out.
+
+use super::builder::Builder;
+use super::diagnostics::{Notices, kind_text};
+use super::document::CutList;
+use super::wire::workload::WorkloadStatus;
+use crate::cluster::*;
+
+/// So many of a hundred counted pods may be missing without the dump being called partial (C).
+const SLACK_PERCENT: i64 = 5;
+/// Objects named in one finding.
+const NAMED: usize = 5;
+
+/// How many pods a controller's status counts (kubernetes v1.36.3: ReplicaSets, ReplicationControllers and StatefulSets count
+/// those that have not ended and are not being deleted, Deployments those of their ReplicaSets, DaemonSets the nodes that run one
+/// and should, Jobs those that are pending or running).
+pub(super) fn stated_pods(kind: OwnerKind, status: &WorkloadStatus<'_>) -> Option<i64> {
+    match kind {
+        OwnerKind::DaemonSet => status.current_number_scheduled,
+        OwnerKind::Job => status.active,
+        _ => status.replicas,
+    }
+    .filter(|n| *n > 0)
+}
+
+/// Says of lists that are cut.
+pub(super) fn note_cut(notices: &mut Notices, cut: &[CutList]) {
+    for list in cut {
+        let more = list
+            .remaining
+            .map_or("how many more there are it does not say".to_owned(), |n| format!("{n} more are left out"));
+        let detail = format!(
+            "this dump is not whole: the {} has {} item{} and says by metadata.continue that it is the first part only, {more}",
+            list.kind,
+            list.items,
+            if list.items == 1 { "" } else { "s" }
+        );
+        notices.note("dump-not-whole", || format!("File/{}", list.place), &detail);
+    }
+}
+
+/// Compares what statuses count and pods name with what was read.
+pub(super) fn note(b: &mut Builder, state: &State) {
+    owners_of_pods(b, state);
+    let by_namespace = by_namespace(&b.catalog, state);
+    controllers(b, state, &by_namespace);
+    budgets(b, state, &by_namespace);
+}
+
+/// Pods of each namespace.
+fn by_namespace(catalog: &Catalog, state: &State) -> Vec<Vec<SpecIdx>> {
+    let mut pods = vec![Vec::new(); catalog.namespaces.len()];
+    for pod in state.pods.iter() {
+        pods[catalog.specs[pod.spec].namespace.at()].push(pod.spec);
+    }
+    pods
+}
+
+fn selected(b: &Builder, pods: &[SpecIdx], selector: &Selector) -> i64 {
+    pods.iter().filter(|s| selector.matches(&b.catalog.specs[**s].labels, &b.catalog.names)).count() as i64
+}
+
+/// What was counted of how much, and by whom.
+#[derive(Default)]
+struct Tally {
+    stated: i64,
+    missing: i64,
+    named: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, object: impl FnOnce() -> String, stated: i64, seen: i64) {
+        self.stated += stated;
+        if seen < stated {
+            self.missing += stated - seen;
+            if self.named.len() < NAMED {
+                self.named.push(format!("{}: {seen} of {stated}", object()));
+            }
+        }
+    }
+
+    fn is_much(&self) -> bool {
+        self.missing * 100 > self.stated * SLACK_PERCENT
+    }
+}
+
+fn controllers(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
+    let mut tally = Tally::default();
+    let stated = std::mem::take(&mut b.lookup.stated_pods);
+    let mut has_sets = vec![false; b.catalog.owners.len()];
+    for parent in b.catalog.owners.iter().filter_map(|o| o.parent) {
+        has_sets[parent.at()] = true;
+    }
+    for (owner, count) in stated {
+        let o = &b.catalog.owners[owner];
+        let seen = match o.kind {
+            // Its ReplicaSets say it more exactly.
+            OwnerKind::Deployment if has_sets[owner.at()] => continue,
+            OwnerKind::Deployment => selected(b, &by_namespace[o.namespace.at()], &o.selector),
+            _ => state.owned[owner].len() as i64,
+        };
+        let left_out = b.lookup.left_out.get(&o.uid).copied().unwrap_or(0);
+        note_fewer(b, &mut tally, count, seen + left_out, |b| b.catalog.owner_text(owner));
+    }
+    if tally.is_much() {
+        let detail = format!(
+            "this dump is not whole: the controllers' statuses count {} pods that it lacks, of {} ({})",
+            tally.missing,
+            tally.stated,
+            tally.named.join(", ")
+        );
+        b.notices.note("dump-not-whole", || "Pod".into(), &detail);
+    }
+}
+
+fn note_fewer(b: &mut Builder, tally: &mut Tally, stated: i64, seen: i64, object: impl Fn(&Builder) -> String) {
+    tally.add(|| object(b), stated, seen);
+    if seen < stated {
+        let text = object(b);
+        let detail = format!("its status counts {stated} pods, the dump has {seen} of them");
+        b.notices.note("pods-missing", || text, &detail);
+    }
+}
+
+fn budgets(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
+    let mut tally = Tally::default();
+    for budget in b.catalog.budgets.indices().collect::<Vec<_>>() {
+        let spec = &b.catalog.budgets[budget];
+        let status = &state.budgets[budget];
+        if status.sync_failed.is_some() || b.lookup.left_out_of.contains(&spec.namespace) {
+            continue;
+        }
+        let seen = selected(b, &by_namespace[spec.namespace.at()], &spec.selector);
+        // Healthy pods were there. Expected ones are counted where minAvailable is a number, and else taken from the
+        // controllers' replicas, but only if there is a pod at all (disruption.go `getExpectedPodCount`).
+        let counted = matches!(spec.demand, Some(Demand::MinAvailable(Amount::Count(_)))) || seen == 0;
+        let stated = if counted { status.healthy.max(status.expected) } else { status.healthy };
+        if status.observed_generation >= spec.generation && stated > 0 {
+            note_fewer(b, &mut tally, stated, seen, |b| {
+                format!("PodDisruptionBudget/{}", b.catalog.budget_text(budget))
+            });
+        }
+    }
+    if tally.is_much() {
+        let detail = format!(
+            "this dump is not whole: the budgets' statuses count {} pods that it lacks, of {} ({})",
+            tally.missing,
+            tally.stated,
+            tally.named.join(", ")
+        );
+        b.notices.note("dump-not-whole", || "Pod".into(), &detail);
+    }
+}
+
+/// Garbage collection removes pods whose controller is gone: that many live ones name one that the dump lacks, while it has
+/// others of its kind, means that it lacks controllers.
+fn owners_of_pods(b: &mut Builder, state: &State) {
+    let mut tally = Tally::default();
+    let mut kinds: Vec<&'static str> = Vec::new();
+    for (owner, pods) in state.owned.entries() {
+        let o = &b.catalog.owners[owner];
+        let kind = kind_text(o.kind);
+        if !b.lookup.kinds.contains(kind) || b.catalog.namespaces[o.namespace].terminating {
+            continue;
+        }
+        let live = pods.iter().filter(|p| state.pods[**p].is_active()).count() as i64;
+        tally.stated += live;
+        if o.missing && live > 0 {
+            tally.missing += live;
+            if tally.named.len() < NAMED {
+                tally.named.push(b.catalog.owner_text(owner));
+            }
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+    }
+    if tally.is_much() {
+        kinds.sort_unstable();
+        let detail = format!(
+            "this dump is not whole: {} of {} pods name a controller that it lacks, though it has others of its kind ({})",
+            tally.missing,
+            tally.stated,
+            tally.named.join(", ")
+        );
+        b.notices.note("dump-not-whole", || kinds.join(", "), &detail);
+    }
+}
