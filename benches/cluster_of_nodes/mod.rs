@@ -140,7 +140,7 @@ fn kind(catalog: &mut Catalog, prefix: &str, i: usize, case: Case) -> SpecIdx {
     let (cpu, memory) = (50 + 50 * (n % 4), (64 + 64 * (n % 5)) << 20);
     let mut shape = match case {
         Case::OwnRequests => shape(catalog, 50 + n % 200, (64 << 20) + n * 4096),
-        Case::Failing if i % 3 == 0 => shape(catalog, 20_000 + n, memory),
+        Case::Failing if i.is_multiple_of(3) => shape(catalog, 20_000 + n, memory),
         Case::Failing if i % 3 == 1 => shape(catalog, 15_900 + n % 100, memory),
         _ => shape(catalog, cpu, memory),
     };
@@ -150,7 +150,7 @@ fn kind(catalog: &mut Catalog, prefix: &str, i: usize, case: Case) -> SpecIdx {
         Case::Requests | Case::OwnRequests if i % 3 == 1 => {
             shape.spread = vec![constraint(catalog, &app, WhenUnsatisfiable::ScheduleAnyway)];
         }
-        Case::Requests | Case::OwnRequests if i % 3 == 0 => {
+        Case::Requests | Case::OwnRequests if i.is_multiple_of(3) => {
             let name = catalog.names.intern(&app);
             let labels = Labels::new([(catalog.names.intern("app"), name)]);
             catalog.services.push(Service { namespace: NsIdx(0), name, selector: Some(labels) });
