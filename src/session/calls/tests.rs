@@ -45,7 +45,7 @@ fn read(op: &Op, at: &At, response: Response) -> Answered {
         (Op::Cordon { node, .. } | Op::Taint { node, .. }, At::Write) => {
             Exchange { method: Method::Patch, path: NODES.object("", &node.name), body: None }
         }
-        (Op::Cordon { node, .. } | Op::Taint { node, .. } | Op::Retire { node, .. } | Op::GetNode { node }, _) => {
+        (Op::Cordon { node, .. } | Op::Taint { node, .. } | Op::Retire { node, .. } | Op::GetNode { node } | Op::FindNode { node }, _) => {
             Exchange::get(NODES.object("", &node.name))
         }
         other => panic!("{other:?} asks for nothing"),
@@ -451,7 +451,7 @@ fn a_nodeclaim_is_known_by_its_instance() {
     };
     let of = |mine: &str, claims: Vec<Value>| {
         let op = Op::Retire { node: id("old-1"), group: None, provider_id: mine.into() };
-        let list = Response::Http { status: 200, retry_after_ms: None, body: json!({"items": claims}) };
+        let list = Response::Http { status: 200, retry_after_ms: None, body: json!({"metadata": {"resourceVersion": "1"}, "items": claims}) };
         match Calls::new(ExecutionOptions::default(), &["old-1"]).answered(&op, At::Claims, list) {
             Next::Ask(Request::Api(delete), _) => delete.path.rsplit('/').next().unwrap_or_default().to_owned(),
             other => format!("{other:?}"),
