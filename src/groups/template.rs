@@ -275,15 +275,17 @@ impl Habits {
                 labels.set(r.key, *value);
             }
         }
+        // What a group is given holds, though on a few nodes it may happen to be the name, the type or the zone too.
+        let free = |k: &&Sym| group.labels.get(**k).is_none();
         labels.set(known.hostname, UNNAMED);
-        self.hostname_keys.iter().for_each(|k| labels.set(*k, UNNAMED));
+        self.hostname_keys.iter().filter(free).for_each(|k| labels.set(*k, UNNAMED));
         if !catalog.text(kind.name).is_empty() {
             labels.set(known.instance_type, kind.name);
-            self.type_keys.iter().for_each(|k| labels.set(*k, kind.name));
+            self.type_keys.iter().filter(free).for_each(|k| labels.set(*k, kind.name));
         }
         if let Some(zone) = zone {
             labels.set(known.zone, zone);
-            self.zone_keys.iter().for_each(|k| labels.set(*k, zone));
+            self.zone_keys.iter().filter(free).for_each(|k| labels.set(*k, zone));
             if let Some(region) = group.region.or_else(|| self.regions.get(&zone).copied()) {
                 labels.set(known.region, region);
             }

@@ -104,15 +104,15 @@ fn aws_gets_what_the_pods_ask_for() {
         {"matchExpressions": [{"key": "eks.amazonaws.com/nodegroup", "operator": "In", "values": ["db", "api"]}]},
     ]}}});
     let pods = [
-        ("w", "n-web", json!({"nodeSelector": {"eks.amazonaws.com/nodegroup": "web"}})),
-        ("a", "n-api", json!({"nodeSelector": {"team": "api"}, "tolerations": tolerates.clone()})),
-        ("b", "n-api", json!({"affinity": affinity, "tolerations": tolerates})),
-        ("lost", "n-web", json!({"nodeSelector": {"kubernetes.io/hostname": "n-web"}})),
+        ("w", "web", json!({"nodeSelector": {"eks.amazonaws.com/nodegroup": "web"}})),
+        ("a", "api", json!({"nodeSelector": {"team": "api"}, "tolerations": tolerates.clone()})),
+        ("b", "api", json!({"affinity": affinity, "tolerations": tolerates})),
+        ("lost", "web", json!({"nodeSelector": {"kubernetes.io/hostname": "web"}})),
     ];
     let mut c = cluster(&nodes, &pods);
     assert_eq!(Cloud::of(&c), Some(Cloud::Aws));
     let missing = missing_groups(&c, &all(&c), Cloud::Aws, None);
-    assert_eq!(missing.beyond, ["pod shop/lost asks for node n-web"]);
+    assert_eq!(missing.beyond, ["pod shop/lost asks for node web"]);
     assert_eq!(
         missing.bodies[0],
         json!({"launchSpec": {
@@ -123,7 +123,7 @@ fn aws_gets_what_the_pods_ask_for() {
     );
     let got = matched(&mut c, &missing.bodies, Cloud::Aws);
     assert_eq!(got[0], "nodegroup-api-team-api");
-    assert!(got[1].contains("kubernetes.io/hostname=n-web"), "beyond any group: {}", got[1]);
+    assert!(got[1].contains("kubernetes.io/hostname=web"), "beyond any group: {}", got[1]);
 }
 
 #[test]
