@@ -106,6 +106,12 @@ impl Teller {
             EventKind::GateWaiting => Some(format!("batch {batch} waits{because}")),
             EventKind::GateOpened => Some(format!("batch {batch} may begin{because}")),
             EventKind::MigrationState => Some(format!("the migration is {}", event.state.as_deref().unwrap_or("?"))),
+            // The other states of nodes are in what happens to them.
+            EventKind::NodeState => {
+                let state = event.state.as_deref().unwrap_or_default();
+                let held = state.starts_with("NOT_REPLACED") || state == "REQUIRES_MANUAL_MIGRATION";
+                held.then(|| format!("node {node} is {state}{because}"))
+            }
             EventKind::PodForced => {
                 Some(format!("pod {} was deleted past its budgets{because}", event.pod.as_deref().unwrap_or("?")))
             }

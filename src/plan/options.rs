@@ -400,6 +400,17 @@ impl std::str::FromStr for FreeRoom {
     }
 }
 
+/// Which pods must be scheduled and ready before a batch of Ocean's is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AwaitedPods {
+    /// Those of the workloads that the batch evicts from: as many of each as were ready before.
+    #[default]
+    Evicted,
+    /// These, and every other pod that was created since the start, by whomever.
+    Cluster,
+}
+
 /// Parameters of Ocean's migrations; those marked (C) are unpublished and ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -428,6 +439,10 @@ pub struct OceanOptions {
     pub new_nodes_timeout_ms: i64,
     /// How long to wait for evicted pods to be scheduled and ready, in ms (C). Default 20 min.
     pub pods_timeout_ms: i64,
+    /// Which pods are waited for. Ocean's page for AKS speaks of unscheduled or unready pods in the cluster, its page on the
+    /// EKS console of those of the workloads that are moved (C). Default evicted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub awaited_pods: AwaitedPods,
     /// How long the whole migration may take before it ends with "technical timeout", in ms (C); None for no limit
     /// but the horizon. Default None.
     pub technical_timeout_ms: Option<i64>,
@@ -461,6 +476,7 @@ impl Default for OceanOptions {
             draining_timeout_ms: 300 * SECOND,
             new_nodes_timeout_ms: 15 * MINUTE,
             pods_timeout_ms: 20 * MINUTE,
+            awaited_pods: AwaitedPods::default(),
             technical_timeout_ms: None,
             connectivity_timeout_ms: 5 * MINUTE,
             controller_reports: None,

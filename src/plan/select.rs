@@ -142,7 +142,7 @@ pub struct NodeChoice {
     /// By name, instance id (`i-0abc…`) or provider id (`aws:///eu-west-1a/i-0abc…`), in any mixture. Not together with `node_pools`.
     pub names: Vec<String>,
     /// By the pool that the nodes' labels name (AKS `agentpool`, EKS `nodegroup`, GKE, Karpenter …). Not together with `names`.
-    #[serde(alias = "pools", skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub node_pools: Vec<String>,
     /// By label selector; with names or pools, only those of them that it selects.
     pub selector: Option<String>,

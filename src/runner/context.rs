@@ -6,7 +6,7 @@ use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
 use super::outcome::{Failure, Reason};
 use super::progress::{Common, Demand, Fate};
 use super::refs::{N, P, PodId, Tables};
-use crate::cluster::{GroupIdx, NodeIdx, PodIdx, View};
+use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
 use crate::plan::Options;
 
 /// What a procedure works with during one call.
@@ -75,12 +75,41 @@ impl Cx<'_> {
     }
     /// Why they are not, and what was created by hand meanwhile: it may have the room that they lack.
     pub fn not_whole(&self) -> String {
-        let mut lines = self.tables.owners.behind(self.view, &self.common.marks);
-        if !lines.is_empty() {
-            lines.extend(by_hand::created_since(self.view, self.common.began));
-        }
-        lines.join("; ")
+        self.with_those_by_hand(self.tables.owners.behind(self.view, &self.common.marks))
     }
+
+    /// What is behind, and what was created by hand meanwhile, if anything is behind.
+    pub fn with_those_by_hand(&self, mut behind: Vec<String>) -> String {
+        if !behind.is_empty() {
+            behind.extend(by_hand::created_since(self.view, self.common.began));
+        }
+        behind.join("; ")
+    }
+    /// Pods that were created since the start and are not ready, in words; those that finished, are going, or belong to their
+    /// node are no concern of the migration's.
+    pub fn new_pods_not_ready(&self) -> Vec<String> {
+        let (c, s) = (self.view.catalog, self.view.state);
+        let stays = |p: &PodIdx| {
+            let spec = &c.specs[s.pods[*p].spec];
+            let kind = spec.owner.map(|o| c.owners[o].kind);
+            spec.mirror || matches!(kind, Some(OwnerKind::DaemonSet | OwnerKind::Node))
+        };
+        let waits = |p: &PodIdx| {
+            let pod = &s.pods[*p];
+            pod.created > self.common.began && pod.is_active() && !pod.ready && !stays(p)
+        };
+        let mut pods: Vec<String> = s
+            .live_pods()
+            .filter(waits)
+            .map(|p| match s.pods[p].node {
+                Some(n) => format!("pod {} on node {} is not ready", s.pod_text(c, p), s.node_name(c, n)),
+                None => format!("pod {} is not scheduled", s.pod_text(c, p)),
+            })
+            .collect();
+        pods.sort();
+        pods
+    }
+
     /// A demand under `key`, made if new: its place in the list.
     pub fn demand(&mut self, key: String, group: String, machine: Option<String>, zone: Option<String>) -> u32 {
         if let Some(i) = self.common.demands.iter().position(|d| d.key == key) {

@@ -162,7 +162,10 @@ impl Evictor {
                 self.pods[p.at()].step = Step::Going;
                 // It may be gone already; then it is named all the same, if the view still has it.
                 if let (true, Some(pod)) = (forced, cx.tables.pods[p.at()]) {
-                    let message = format!("deleted past its budgets: {}", self.pods[p.at()].why);
+                    let message = match self.pods[p.at()].why.as_str() {
+                        "" => "deleted past its budgets".to_owned(),
+                        why => format!("deleted past its budgets: {why}"),
+                    };
                     cx.say(Announcement::PodForced { batch, pod, message });
                 }
                 // It may have gone before the answer came.

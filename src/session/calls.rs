@@ -59,8 +59,8 @@ pub(crate) enum At {
     Page(Listing, bool),
     /// The list is complete and lacks these pods: the first of them.
     Lacking(Listing, VecDeque<Known>),
-    /// A page of all claims.
-    Claims,
+    /// The page of all claims that begins here.
+    Claims(String),
     Program,
     Object,
 }
@@ -231,7 +231,7 @@ impl Op {
                         "the node was not cordoned when its pods were listed",
                     )),
                 },
-                Some(Retirement::Nodeclaim) => get(claims(t.page, ""), At::Claims),
+                Some(Retirement::Nodeclaim) => get(claims(t.page, ""), At::Claims(String::new())),
                 Some(Retirement::Command { command, timeout_ms, .. }) => self.run(t, command, *timeout_ms),
                 None => Next::Done(Answer::refused(
                     403,
@@ -496,11 +496,12 @@ impl Op {
     fn listed(&self, t: &mut Terms<'_>, node: &NodeId, at: At, answered: Answered) -> Next {
         match (at, answered) {
             (At::Page(mut listing, again), Answered::Page(page)) => {
-                let next = page.next.clone();
-                listing.add(page);
-                match next.is_empty() {
+                if let Err(why) = listing.add(page) {
+                    return self.none(t, &why);
+                }
+                match listing.next.is_empty() {
                     true => self.held_against(t, node, listing, again),
-                    false => get(pods_of(node, t.page, &next), At::Page(listing, again)),
+                    false => get(pods_of(node, t.page, &listing.next), At::Page(listing, again)),
                 }
             }
             (At::Lacking(listing, mut lost), Answered::Object(object)) => match lost.pop_front() {
@@ -548,8 +549,11 @@ impl Op {
     }
     fn retired(&self, t: &mut Terms<'_>, node: &NodeId, provider_id: &str, at: At, answered: Answered) -> Next {
         match (at, answered) {
-            (At::Claims, Answered::Page(page)) => self.claimed(t, node, provider_id, &page),
-            (At::Claims, Answered::NotServed) => {
+            (At::Claims(asked), Answered::Page(page)) if !asked.is_empty() && page.next == asked => {
+                self.none(t, "a page of the list continues where it began")
+            }
+            (At::Claims(_), Answered::Page(page)) => self.claimed(t, node, provider_id, &page),
+            (At::Claims(_), Answered::NotServed) => {
                 Next::Done(Answer::refused(404, "NotFound", "the server knows no NodeClaims; is Karpenter installed?"))
             }
             (At::Reread, Answered::Object(object)) => match self.doubted(t, NODES, &object) {
@@ -577,7 +581,7 @@ impl Op {
             of => of == provider_id,
         };
         match page.items.iter().find(of).map(Known::of) {
-            None if !page.next.is_empty() => get(claims(t.page, &page.next), At::Claims),
+            None if !page.next.is_empty() => get(claims(t.page, &page.next), At::Claims(page.next.clone())),
             Some(claim) => Next::Ask(
                 Request::Api(Exchange {
                     method: Method::Delete,

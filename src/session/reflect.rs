@@ -27,16 +27,26 @@ pub(crate) struct Listing {
     pub items: Vec<Value>,
     /// Resource version; of several pages the oldest.
     pub version: String,
+    /// Where the next page begins; empty after the last.
+    pub next: String,
 }
 
 impl Listing {
     /// Takes in the next page.
-    pub fn add(&mut self, page: Page) {
+    ///
+    /// # Errors
+    /// It begins anew: a cache that does not look at the query answered it, and would for ever.
+    pub fn add(&mut self, page: Page) -> Result<(), String> {
+        if !page.next.is_empty() && page.next == self.next {
+            return Err("a page of the list continues where it began".into());
+        }
+        self.next = page.next;
         let number = |v: &str| v.parse::<u64>().ok();
         if self.version.is_empty() || number(&page.version) < number(&self.version) {
             self.version = page.version;
         }
         self.items.extend(page.items);
+        Ok(())
     }
 }
 
@@ -152,12 +162,15 @@ impl Follower {
         match std::mem::replace(&mut self.state, State::ToList(now)) {
             State::Listing(_, mut listing) => match answered {
                 Answered::Page(page) => {
-                    let next = page.next.clone();
-                    listing.add(page);
-                    if next.is_empty() {
+                    if let Err(why) = listing.add(page) {
+                        followed.lie = Some(format!("list {}: {why}", self.resource.plural));
+                        self.state = State::ToList(self.later(now, None));
+                        return Ok(followed);
+                    }
+                    if listing.next.is_empty() {
                         return Ok(self.held_against(now, listing, mirror));
                     }
-                    followed.ask = Some(self.list(&next));
+                    followed.ask = Some(self.list(&listing.next));
                     self.state = State::Listing(RequestId(u64::MAX), listing);
                 }
                 // Many a proxy says so of every path: only what the server says of itself counts.

@@ -357,6 +357,18 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
 }
 
 #[test]
+fn a_cache_that_answers_every_page_with_the_first_is_noticed() {
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut f = Follower::new(PODS, 1);
+    f.sent(0, RequestId(1));
+    let page = || listed(list("5", "t", vec![pod("a", "1", 3)]));
+    assert!(asked_for(&f.answered(0, page(), &mut m).expect("goes on")).ends_with("&continue=t"));
+    let followed = f.answered(0, page(), &mut m).expect("again");
+    assert_eq!(followed.lie.as_deref(), Some("list pods: a page of the list continues where it began"));
+    assert!(followed.ask.is_none() && !f.listed && f.next_at() == Some(500));
+}
+
+#[test]
 fn nodes_of_the_plan_that_the_first_list_lacks_are_asked_for() {
     let mut m = Mirror::new(0, Vec::new(), &Value::Null);
     let known =

@@ -17,6 +17,7 @@ impl Dump {
             "status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 4, "desiredHealthy": 3, "expectedPods": 4}}));
         dump
     }
+
     fn node(&mut self, name: &str, provider_id: &str, labels: Value, kubelet: &str) -> &mut Value {
         let mut all = json!({"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": "z-1", "node.kubernetes.io/instance-type": "m"});
         for (key, value) in labels.as_object().expect("labels") {
@@ -27,6 +28,7 @@ impl Dump {
             "nodeInfo": {"kubeletVersion": kubelet}, "conditions": [{"type": "Ready", "status": "True"}]}}));
         self.0.last_mut().expect("a node")
     }
+
     /// A Deployment with a pod on each of these nodes.
     fn deployment(&mut self, namespace: &str, name: &str, image: &str, nodes: &[&str]) {
         let labels = json!({"app": name});
@@ -46,6 +48,7 @@ impl Dump {
                     {"name": "c", "restartCount": 0, "state": {"running": {}}}]}}));
         }
     }
+
     /// Makes the last pod one that crashes again and again.
     fn crashing(&mut self, restarts: i64) {
         let status = &mut self.0.last_mut().expect("a pod")["status"];
@@ -53,6 +56,7 @@ impl Dump {
         status["containerStatuses"] =
             json!([{"name": "c", "restartCount": restarts, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]);
     }
+
     fn file(&self, dir: &Dir) -> String {
         dir.file("dump.json", &json!({"apiVersion": "v1", "kind": "List", "items": self.0}).to_string())
     }

@@ -5,6 +5,7 @@ use crate::cli::{Dir, nodeferry};
 use nodeferry::ops::input::{Input, load, request_of_scenario};
 use nodeferry::ops::plan::{Planned, plan};
 use nodeferry::ops::scenario::Scenario;
+use nodeferry::plan::options::BatchSize;
 use nodeferry::runner::ocean::{aws, azure};
 use nodeferry::trace::{Event, EventKind};
 use serde_json::{Value, json};
@@ -216,7 +217,7 @@ fn what_holds_a_node_is_in_its_state() {
     // No group is like some of the nodes: they do not pass validation.
     let mut scenario = read("old-machine-stays");
     scenario.sim.faults.clear();
-    scenario.options.ocean.batch_min_healthy_percent = 1;
+    scenario.options.batch_size = Some(BatchSize::Nodes(6));
     let groups = scenario.groups.inline.as_mut().and_then(|g| g["groups"].as_array_mut()).expect("two groups");
     groups.retain(|g| g["name"] == "ssd");
     let planned = planned(&scenario);

@@ -81,7 +81,11 @@ pub fn find(view: View<'_>, is: impl Fn(&Candidate<'_>) -> bool) -> Vec<Componen
     }
     // What is left: pods whose controller the dump lacks, or that have none.
     for (owner, pods) in by_owner {
-        if owner.is_some_and(|o| kinds.contains(&c.owners[o].kind) && !c.owners[o].missing) {
+        // A Job's pod is at work on a controller (an update, a check), it is none.
+        let is_done = |o: OwnerIdx| {
+            c.owners[o].kind == OwnerKind::Job || kinds.contains(&c.owners[o].kind) && !c.owners[o].missing
+        };
+        if owner.is_some_and(is_done) {
             continue;
         }
         let taken = |p: &PodIdx| is(&candidate(s.name(c, s.pods[*p].name), s.pods[*p].spec));

@@ -52,6 +52,7 @@ impl Bed {
             "metadata": {"name": name, "namespace": namespace, "uid": format!("d-{name}")},
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}}));
     }
+
     fn pod(&mut self, namespace: &str, owner: &str, name: &str, image: &str, ready: bool, more: Value) {
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": namespace, "uid": name, "labels": {"app": owner},
@@ -61,13 +62,16 @@ impl Bed {
         json_patch::merge(&mut pod, &more);
         self.objects.push(pod);
     }
+
     fn config_map(&mut self, name: &str, data: Value) {
         self.objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": data}));
     }
+
     fn without(mut self, kind: &str) -> Bed {
         self.objects.retain(|o| o["kind"] != kind);
         self
     }
+
     fn on_aws(mut self) -> Bed {
         self.options.procedure = ProcedureKind::OceanAws;
         for (i, node) in self.objects.iter_mut().filter(|o| o["kind"] == "Node").enumerate() {
@@ -79,6 +83,7 @@ impl Bed {
         );
         self
     }
+
     /// The verdict, the fact and the codes of one rule; every finding that a rule gives is in the registry.
     fn rule(&self, name: &str) -> (Verdict, String, Vec<String>) {
         let mut decoder = Decoder::new();
@@ -115,6 +120,7 @@ impl Bed {
         let p = judged.iter().find(|p| p.rule == name).unwrap_or_else(|| panic!("no rule {name}"));
         (p.verdict, p.fact.clone(), p.findings.clone())
     }
+
     fn verdict(&self, name: &str) -> Verdict {
         self.rule(name).0
     }

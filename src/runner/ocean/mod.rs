@@ -27,7 +27,7 @@ use super::retire::{Left, Retire};
 use super::states::{Doing, NodeIs, PoolIs};
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
-use crate::plan::options::ProcedureKind;
+use crate::plan::options::{AwaitedPods, ProcedureKind};
 use serde::{Deserialize, Serialize};
 
 /// Cordons and launches that were refused are asked for again after so long (C).
@@ -449,13 +449,27 @@ impl Ocean {
                 (format!("draining {}", named(&self.nodes)), left.take(5).collect::<Vec<_>>().join("; "))
             }
             Stage::Validate | Stage::Unscheduled => {
-                ("waiting for evicted pods to be scheduled and ready".to_owned(), cx.not_whole())
+                ("waiting for evicted pods to be scheduled and ready".to_owned(), Self::pods_not_ready(cx))
             }
             Stage::Terminate | Stage::AwaitTermination => {
                 ("waiting for old nodes to be terminated".to_owned(), self.retire.late(cx, &self.retire.waiting()))
             }
         };
         if more.is_empty() { what } else { format!("{what}: {more}") }
+    }
+
+    /// Whether all pods that the batch waits for are scheduled and ready.
+    fn pods_are_ready(cx: &Cx<'_>) -> bool {
+        let all = cx.options.ocean.awaited_pods == AwaitedPods::Cluster;
+        cx.is_whole() && (!all || cx.new_pods_not_ready().is_empty())
+    }
+
+    /// Which are not, and what was created by hand meanwhile.
+    fn pods_not_ready(cx: &Cx<'_>) -> String {
+        match cx.options.ocean.awaited_pods {
+            AwaitedPods::Cluster if cx.is_whole() => cx.with_those_by_hand(vec![names(cx.new_pods_not_ready())]),
+            _ => cx.not_whole(),
+        }
     }
 
     fn is_late(&self, cx: &Cx<'_>) -> bool {
@@ -491,9 +505,9 @@ impl Ocean {
                 }
                 self.validate(cx);
             }
-            Stage::Validate | Stage::Unscheduled if cx.is_whole() && self.looks.is_over() => self.terminate(cx),
-            Stage::Validate | Stage::Unscheduled if self.is_late(cx) && !cx.is_whole() => {
-                let cause = cx.not_whole();
+            Stage::Validate | Stage::Unscheduled if Self::pods_are_ready(cx) && self.looks.is_over() => self.terminate(cx),
+            Stage::Validate | Stage::Unscheduled if self.is_late(cx) && !Self::pods_are_ready(cx) => {
+                let cause = Self::pods_not_ready(cx);
                 return Some(Some(match self.stopped {
                     true => End::Stopped { failure: Some(cx.failure(Reason::PodsNotScheduled, cause)) },
                     false => Self::abort(cx, Reason::PodsNotScheduled, cause),

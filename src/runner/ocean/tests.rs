@@ -2,7 +2,7 @@
 
 use super::{Doing, NodeIs, PoolIs, aws, azure, words};
 use crate::plan::Options;
-use crate::plan::options::{ProcedureKind, UnscheduledAtStart};
+use crate::plan::options::{AwaitedPods, ProcedureKind, UnscheduledAtStart};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Ms, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +159,22 @@ fn what_was_created_by_hand_is_named_where_pods_find_no_place() {
         ),
         "{failure}"
     );
+}
+
+#[test]
+fn pods_by_hand_that_find_no_place_may_be_waited_for_as_well() {
+    for (awaited, outcome) in [(AwaitedPods::Evicted, Outcome::Completed), (AwaitedPods::Cluster, Outcome::Failed)] {
+        let mut w = World::new(1, 0, &[("web", &[0])]);
+        w.stand_alone("lone", 0);
+        w.meddling = vec![(30_000, Meddling::CreatesByHand("load-test"))];
+        let mut o = options(ProcedureKind::OceanAzure);
+        o.ocean.awaited_pods = awaited;
+        let (got, failure) = run(&mut w, &[&[0]], o);
+        assert_eq!(got, outcome, "{failure}");
+        let cause = "The migration has stopped due to the failure to schedule pods for new nodes. <- pod default/load-test is not \
+                     scheduled; created by hand since the start, 1 pod in all, 1 of them not scheduled: pod default/load-test";
+        assert_eq!(failure, if outcome == Outcome::Failed { cause } else { "" });
+    }
 }
 
 #[test]

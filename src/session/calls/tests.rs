@@ -30,7 +30,7 @@ fn read(op: &Op, at: &At, response: Response) -> Answered {
             Exchange { method: Method::Delete, path: PODS.object(&pod.namespace, &pod.name), body: None }
         }
         (Op::GetPod { pod }, _) => Exchange::get(PODS.object(&pod.namespace, &pod.name)),
-        (Op::Retire { .. }, At::Claims) => Exchange::get(claims(500, "")),
+        (Op::Retire { .. }, At::Claims(_)) => Exchange::get(claims(500, "")),
         (Op::Retire { .. }, At::Write) => {
             Exchange { method: Method::Delete, path: NODE_CLAIMS.object("", "claim"), body: None }
         }
@@ -144,7 +144,7 @@ fn a_machine_is_given_back_only_if_the_answer_says_so() {
     // Any other conflict has changed nothing; and where no NodeClaims are served, none was deleted.
     assert!(is_refused(&retired(At::Write, http(409, "the object has been modified"))));
     let no_such_kind = http(404, "the server could not find the requested resource");
-    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims, no_such_kind) else { panic!("accepted") };
+    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims(String::new()), no_such_kind) else { panic!("accepted") };
     assert!(message.contains("knows no NodeClaims"), "{message}");
 }
 
@@ -234,7 +234,7 @@ fn nothing_is_concluded_from_a_page() {
         (Op::Cordon { node: node.clone(), on: true }, At::Reread),
         (Op::Cordon { node: node.clone(), on: false }, At::Write),
         (Op::Taint { node, taint, on: true }, At::Write),
-        (retire(), At::Claims),
+        (retire(), At::Claims(String::new())),
         (retire(), At::Write),
         (retire(), At::Object),
         (retire(), At::Reread),
@@ -306,6 +306,24 @@ fn a_nodes_list_that_lost_most_pods_is_read_twice() {
         }
     }
     assert_eq!(known(&mut c), ["f", "old-1"]);
+}
+
+#[test]
+fn a_page_that_begins_anew_is_no_page() {
+    let page = |kind: &str, version: &str| {
+        let meta = json!({"resourceVersion": "9", "continue": "t"});
+        is(json!({"kind": kind, "apiVersion": version, "metadata": meta, "items": []}))
+    };
+    let op = Op::ListPods { node: id("old-1") };
+    let (mut c, before) = with_pods(&["a"]);
+    let (path, at) = asks(c.answered(&op, At::Page(Listing::default(), false), page("PodList", "v1")));
+    assert!(path.ends_with("&continue=t"), "{path}");
+    assert!(is_unknown(&c.answered(&op, at, page("PodList", "v1"))));
+    let claims = || page("NodeClaimList", "karpenter.sh/v1");
+    let (path, at) = asks(c.answered(&retire(), At::Claims(String::new()), claims()));
+    assert!(path.ends_with("&continue=t"), "{path}");
+    assert!(is_unknown(&c.answered(&retire(), at, claims())));
+    assert_eq!((c.told.len(), known(&mut c)), (2, before), "{:?}", c.told);
 }
 
 #[test]
