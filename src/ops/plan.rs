@@ -178,8 +178,13 @@ pub fn forecast(
     findings.extend(site.delays.origins.iter().filter(|f| !(launch_is_given && f.object == "Delay/launch")).cloned());
     findings.extend(site.options.gates.findings(&intent.options.gates));
     let packer = GroupPacker::new(view, &intent.options);
-    let facts =
-        Facts { view, old: &old_nodes, options: &intent.options, templates: packer.templates(), budgets: &site.budgets };
+    let facts = Facts {
+        view,
+        old: &old_nodes,
+        options: &intent.options,
+        templates: packer.templates(),
+        budgets: &site.budgets,
+    };
     findings.extend(preflight(&facts));
     let (prerequisites, unmet) = prerequisites::judge(&facts);
     findings.extend(unmet);

@@ -1,9 +1,9 @@
 //! One simulated run: a site, its API server, and the runner that is driven through them.
 
+use super::autoscaler::AutoscalerKind;
 use super::faults::Fault;
 use super::site::{Site, SiteSpec};
 use crate::cluster::NodeIdx;
-use super::autoscaler::AutoscalerKind;
 use crate::groups::membership::left_groups;
 use crate::runner::{Announcement, Failure, Outcome, Runner, StopMode};
 use api::Api;

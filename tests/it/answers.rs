@@ -188,16 +188,3 @@ proptest! {
         prop_assert!(against.is_empty(), "{against:?}");
     }
 }
-
-#[test]
-fn debug_seed() {
-    let first: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11550570312152030508);
-    let seen = Cell::new(first);
-    let done = through(|now, request| {
-        seen.set(seen.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-        let it = now < 600_000 && (seen.get() >> 33) % 3 == 0 && !matches!(request, Request::Watch { .. });
-        it.then_some(Fate::Lied { lie: Lie::Garbled(seen.get()), served: true })
-    });
-    for line in &done.log { println!("{line}"); }
-    println!("{:#?} {:#?}", done.broken, notes(&done));
-}

@@ -50,7 +50,9 @@ pub(super) async fn list(
                 Said::Unknown(u) => return Err(failed(foreign(u))),
             };
             if !next.is_empty() && next == token {
-                return Err(failed("a page continues where it began; does a cache stand before the API server?".into()));
+                return Err(failed(
+                    "a page continues where it began; does a cache stand before the API server?".into(),
+                ));
             }
             token = next;
             objects.extend(items.into_iter().map(|o| named(o, api_version, kind)));

@@ -505,7 +505,9 @@ impl Ocean {
                 }
                 self.validate(cx);
             }
-            Stage::Validate | Stage::Unscheduled if Self::pods_are_ready(cx) && self.looks.is_over() => self.terminate(cx),
+            Stage::Validate | Stage::Unscheduled if Self::pods_are_ready(cx) && self.looks.is_over() => {
+                self.terminate(cx)
+            }
             Stage::Validate | Stage::Unscheduled if self.is_late(cx) && !Self::pods_are_ready(cx) => {
                 let cause = Self::pods_not_ready(cx);
                 return Some(Some(match self.stopped {

@@ -45,9 +45,14 @@ fn read(op: &Op, at: &At, response: Response) -> Answered {
         (Op::Cordon { node, .. } | Op::Taint { node, .. }, At::Write) => {
             Exchange { method: Method::Patch, path: NODES.object("", &node.name), body: None }
         }
-        (Op::Cordon { node, .. } | Op::Taint { node, .. } | Op::Retire { node, .. } | Op::GetNode { node } | Op::FindNode { node }, _) => {
-            Exchange::get(NODES.object("", &node.name))
-        }
+        (
+            Op::Cordon { node, .. }
+            | Op::Taint { node, .. }
+            | Op::Retire { node, .. }
+            | Op::GetNode { node }
+            | Op::FindNode { node },
+            _,
+        ) => Exchange::get(NODES.object("", &node.name)),
         other => panic!("{other:?} asks for nothing"),
     };
     Wanted::of_exchange(&exchange).read(response)
@@ -144,7 +149,9 @@ fn a_machine_is_given_back_only_if_the_answer_says_so() {
     // Any other conflict has changed nothing; and where no NodeClaims are served, none was deleted.
     assert!(is_refused(&retired(At::Write, http(409, "the object has been modified"))));
     let no_such_kind = http(404, "the server could not find the requested resource");
-    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims(String::new()), no_such_kind) else { panic!("accepted") };
+    let Next::Done(Answer::Refused { message, .. }) = retired(At::Claims(String::new()), no_such_kind) else {
+        panic!("accepted")
+    };
     assert!(message.contains("knows no NodeClaims"), "{message}");
 }
 
@@ -461,7 +468,8 @@ fn a_look_at_a_node_tells_itself_from_another_that_bears_its_name() {
 #[test]
 fn a_nodeclaim_is_known_by_its_instance() {
     let claim = |name: &str, provider: &str| {
-        let mut claim = json!({"metadata": {"name": name, "uid": name}, "status": {"nodeName": "old-1"}});
+        let mut claim =
+            json!({"metadata": {"name": name, "uid": name, "resourceVersion": "1"}, "status": {"nodeName": "old-1"}});
         if !provider.is_empty() {
             claim["status"]["providerID"] = json!(provider);
         }
@@ -469,8 +477,12 @@ fn a_nodeclaim_is_known_by_its_instance() {
     };
     let of = |mine: &str, claims: Vec<Value>| {
         let op = Op::Retire { node: id("old-1"), group: None, provider_id: mine.into() };
-        let list = Response::Http { status: 200, retry_after_ms: None, body: json!({"metadata": {"resourceVersion": "1"}, "items": claims}) };
-        match Calls::new(ExecutionOptions::default(), &["old-1"]).answered(&op, At::Claims, list) {
+        let list = Response::Http {
+            status: 200,
+            retry_after_ms: None,
+            body: json!({"metadata": {"resourceVersion": "1"}, "items": claims}),
+        };
+        match Calls::new(ExecutionOptions::default(), &["old-1"]).answered(&op, At::Claims(String::new()), list) {
             Next::Ask(Request::Api(delete), _) => delete.path.rsplit('/').next().unwrap_or_default().to_owned(),
             other => format!("{other:?}"),
         }

@@ -69,9 +69,7 @@ pub fn drawn(luck: &mut Luck, span: Ms) -> Vec<(Ms, Nature)> {
     some(luck, "drain", 1, &mut |l| Nature::Drain(l.between("drain which", 0, u64::MAX)));
     some(luck, "delete pod", 4, &mut |l| Nature::DeletePod(l.between("delete which", 0, u64::MAX)));
     some(luck, "vanish", 1, &mut |l| Nature::Vanish(l.between("vanish which", 0, u64::MAX)));
-    some(luck, "lie", 3, &mut |l| {
-        Nature::Lie(l.between("lie how", 0, u64::MAX), l.delay("lie for", 500, 240_000))
-    });
+    some(luck, "lie", 3, &mut |l| Nature::Lie(l.between("lie how", 0, u64::MAX), l.delay("lie for", 500, 240_000)));
     some(luck, "uncordon old", 3, &mut |l| Nature::UncordonOld(l.between("uncordon which old", 0, u64::MAX)));
     some(luck, "deny cordons", 1, &mut |l| {
         let code = if l.between("deny how", 0, 1) == 0 { 403 } else { 422 };
