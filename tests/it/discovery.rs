@@ -36,6 +36,12 @@ impl Dump {
         let owner = |kind: &str, name: &str, uid: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true}]);
         let body = json!({"replicas": nodes.len(), "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}});
         let (d, r) = (format!("d-{name}"), format!("r-{name}"));
+        if name == "web" {
+            // The budget counts the pods that there are.
+            let n = nodes.len();
+            let budget = self.0.iter_mut().find(|o| o["kind"] == "PodDisruptionBudget").expect("the budget");
+            budget["status"] = json!({"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": n, "desiredHealthy": n - 1, "expectedPods": n});
+        }
         self.0.push(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace, "uid": d}, "spec": body}));
         self.0.push(json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": format!("{name}-7d"), "namespace": namespace, "uid": r,
             "ownerReferences": owner("Deployment", name, &d)}, "spec": body}));

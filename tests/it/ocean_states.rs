@@ -183,10 +183,20 @@ fn the_newer_wording_is_an_option_of_the_scenario() {
 fn trapped(procedure: &str, trap: &Value, options: &Value) -> Planned {
     let mut options = options.clone();
     options["procedure"] = procedure.into();
+    // The pool that the nodes leave is no group of Ocean's.
+    let pool = match procedure {
+        "ocean-aws" => "eks.amazonaws.com/nodegroup",
+        _ => "kubernetes.azure.com/agentpool",
+    };
+    let group = |disk: &str| {
+        let machines = json!([{"name": "standard-4"}, {"name": "standard-8"}]);
+        json!({"name": disk, "labels": {"disktype": disk}, "machine_types": machines, "max_count": 30})
+    };
     let value = json!({
         "scenario": "trapped",
-        "cluster": {"generate": {"seed": 23, "nodes": 5, "pods_per_node": 5, "traps": [trap]}},
-        "nodes": {"selector": "agentpool=old"},
+        "cluster": {"generate": {"seed": 23, "nodes": 5, "pods_per_node": 5, "pool_label": pool, "traps": [trap]}},
+        "groups": {"inline": {"groups": [group("ssd"), group("hdd")]}},
+        "nodes": {"selector": format!("{pool}=old")},
         "options": options,
     });
     let scenario = Scenario::parse(&value.to_string(), Path::new("trapped.json")).expect("a scenario");

@@ -187,13 +187,24 @@ fn pending_pods_that_have_room_are_no_error_beside_a_migration_that_completes() 
     };
     for (cpu, status, severity, outcome) in [("500m", 0, "warning", "COMPLETED"), ("7", 3, "error", "FAILED")] {
         let dir = Dir::new();
+        // Nodes without labels of their own, which match Ocean's default group.
+        let of_aks = |name: &str, pool: &str| {
+            let mut node = node(name, pool);
+            node["metadata"]["labels"] =
+                json!({"kubernetes.azure.com/agentpool": pool, "kubernetes.io/hostname": name});
+            node
+        };
         let objects = [
-            node("old-1", "old"),
-            node("new-1", "new"),
+            of_aks("old-1", "old"),
+            of_aks("new-1", "new"),
             pod("ledger-0", "old-1", "ReplicaSet", "ledger"),
             pending(cpu),
         ];
-        let (ran, _) = plan(&dir, &objects, &["--procedure", "ocean-azure", "--autoscaler", "none"]);
+        let file = dir.file("dump.json", &list(&objects));
+        let ocean = ["--procedure", "ocean-azure", "--autoscaler", "none", "-o", "json"];
+        let mut args = vec!["plan", &file, "-l", "kubernetes.azure.com/agentpool=old"];
+        args.extend(ocean);
+        let ran = nodeferry(&dir, &args);
         let json = ran.json();
         assert_eq!((ran.status, json["outcome"].as_str()), (status, Some(outcome)), "{}", ran.stdout);
         let found = finding(&ran, "pending-at-start");
