@@ -67,7 +67,14 @@ impl Cx<'_> {
     }
     /// A failure in this procedure's words.
     pub fn failure(&self, reason: Reason, cause: impl Into<String>) -> Failure {
-        Failure::new(reason, self.options, cause)
+        let failure = Failure::new(reason, self.options, cause);
+        match reason {
+            Reason::PodsNotScheduled if by_hand::created_since(self.view, self.common.began).is_some() => failure
+                .with_remedy(
+                    "Delete what was created by hand, or make room for it and for the named pods, then plan again.",
+                ),
+            _ => failure,
+        }
     }
     /// Whether all owners the batch touched are whole.
     pub fn is_whole(&self) -> bool {

@@ -159,6 +159,11 @@ fn what_was_created_by_hand_is_named_where_pods_find_no_place() {
         ),
         "{failure}"
     );
+    let remedy = w.finished.and_then(|f| f.2).map(|f| f.remedy);
+    assert_eq!(
+        remedy.as_deref(),
+        Some("Delete what was created by hand, or make room for it and for the named pods, then plan again.")
+    );
 }
 
 #[test]
