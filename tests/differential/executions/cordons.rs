@@ -60,7 +60,7 @@ pub fn uncordoned(world: &World, _: u64) -> Result<Verdict> {
         cluster::uncordon(client, &theirs)?;
         told(&executor, &mut running, "\"node_warning\"", 2)?;
         for node in &theirs {
-            wait("the node to be cordoned again", || Ok(is_cordoned(client, node)?))?;
+            wait("the node to be cordoned again", || is_cordoned(client, node))?;
         }
         cluster::uncordon(client, &theirs)?;
         let ended = running.wait()?;
