@@ -129,6 +129,8 @@ pub(crate) struct Mirror {
     /// Node groups as the plan describes them; empty to infer them.
     groups: Vec<(String, Value)>,
     objects: BTreeMap<Key, Value>,
+    /// Where the object of a uid is, by kind and uid.
+    places: BTreeMap<(usize, String), Key>,
     /// Up to which version lists and watches have told everything, by kind.
     told: BTreeMap<usize, u64>,
     /// uids that an answer said are gone, though the watch has not; with the version of the list that lacked them.
@@ -225,6 +227,7 @@ impl Mirror {
             background,
             groups: groups.collect(),
             objects: BTreeMap::new(),
+            places: BTreeMap::new(),
             told: BTreeMap::new(),
             buried: BTreeMap::new(),
             ended: Ended::default(),
@@ -293,7 +296,18 @@ impl Mirror {
             meta.remove("managedFields");
         }
         let new = uid(&object).to_owned();
-        match self.objects.insert(key.clone(), object) {
+        // A uid is in one place: what was said of another was wrong.
+        if let Some(other) = self.places.get(&(key.0, new.clone())).filter(|k| **k != key).cloned() {
+            self.take_away(&other);
+            // What the view calls it cannot be told; it is made anew.
+            self.touch(&key, &new, Weight::Heavy);
+        }
+        let before = self.objects.insert(key.clone(), object);
+        if let Some(before) = &before {
+            self.places.remove(&(key.0, uid(before).to_owned()));
+        }
+        self.places.insert((key.0, new.clone()), key.clone());
+        match before {
             Some(before) if uid(&before) == new => {
                 let weight = weigh(resource, &before, &self.objects[&key]);
                 self.touch(&key, &new, weight);
@@ -305,6 +319,13 @@ impl Mirror {
                 self.touch(&key, &new, Self::coming_or_going(&key));
             }
         }
+    }
+    /// An object is there no more.
+    fn take_away(&mut self, key: &Key) {
+        let Some(object) = self.objects.remove(key) else { return };
+        let gone = uid(&object).to_owned();
+        self.touch(key, &gone, Self::coming_or_going(key));
+        self.places.remove(&(key.0, gone));
     }
     /// The watch says how an object is now.
     pub fn watched(&mut self, resource: Resource, object: Value) {
@@ -325,8 +346,7 @@ impl Mirror {
         self.buried.remove(&ended);
         self.ended.insert(ended);
         if self.objects.get(&key).is_some_and(|known| uid(known) == uid(object)) {
-            self.objects.remove(&key);
-            self.touch(&key, uid(object), Self::coming_or_going(&key));
+            self.take_away(&key);
         }
     }
     /// An answer says that an object is gone, maybe ahead of the watch.
@@ -334,9 +354,8 @@ impl Mirror {
         let kind = place(resource);
         let key = (kind, namespace.to_owned(), name.to_owned());
         if self.objects.get(&key).is_some_and(|known| uid(known) == gone) {
-            self.objects.remove(&key);
+            self.take_away(&key);
             self.buried.insert((kind, gone.to_owned()), None);
-            self.touch(&key, gone, Self::coming_or_going(&key));
         }
     }
     /// A whole list: what it lacks is gone, unless it came after the list.
@@ -357,10 +376,8 @@ impl Mirror {
         let list = version.parse().ok();
         for known in self.lacking(resource, version, &items, concerns).lost {
             let key = (kind, known.namespace, known.name);
-            if self.objects.remove(&key).is_some() {
-                self.touch(&key, &known.uid, Self::coming_or_going(&key));
-                self.buried.insert((kind, known.uid), list);
-            }
+            self.take_away(&key);
+            self.buried.insert((kind, known.uid), list);
         }
         for item in items {
             self.apply_listed(resource, list, item);
@@ -400,21 +417,15 @@ impl Mirror {
         missing
     }
     /// What an object is said to be against what is known of it, if that never changes: another uid with the same time of
-    /// creation, another node of a bound pod. Said once, it is doubted; said again, it is believed.
+    /// creation, another name of a uid, another node of a bound pod. Said once, it is doubted; said again, it is believed.
     pub fn doubts(&mut self, resource: Resource, object: &Value) -> Option<String> {
         let key = Self::key(resource, object);
-        let before = self.objects.get(&key)?;
-        let differs = |p: &str| {
-            let (was, is) = (text(before, p), text(object, p));
-            (!was.is_empty() && was != is).then(|| (was.to_owned(), is.to_owned()))
-        };
         let said = Known::of(object);
-        let born = "/metadata/creationTimestamp";
-        let same_birth = !text(before, born).is_empty() && text(before, born) == text(object, born);
-        let why = match (differs("/metadata/uid"), differs("/spec/nodeName")) {
-            (Some((was, is)), _) if same_birth => format!("its uid was {was} and is said to be {is}"),
-            (None, Some((was, is))) if resource == PODS => format!("it is on node {was} and is said to be on {is:?}"),
-            _ => return None,
+        let why = match self.places.get(&(key.0, said.uid.clone())) {
+            Some((_, namespace, name)) if (namespace, name) != (&key.1, &key.2) => {
+                format!("its uid {} was that of {namespace}/{name}", said.uid)
+            }
+            _ => self.differs(resource, &key, object)?,
         };
         let claim = (key.0, said.clone(), text(object, "/spec/nodeName").to_owned());
         if self.doubted.remove(&claim) {
@@ -422,6 +433,22 @@ impl Mirror {
         }
         self.doubted.insert(claim);
         Some(format!("{} {}: {why}", resource.kind.to_lowercase(), said.text()))
+    }
+    fn differs(&self, resource: Resource, key: &Key, object: &Value) -> Option<String> {
+        let before = self.objects.get(key)?;
+        let differs = |p: &str| {
+            let (was, is) = (text(before, p), text(object, p));
+            (!was.is_empty() && was != is).then(|| (was.to_owned(), is.to_owned()))
+        };
+        let born = "/metadata/creationTimestamp";
+        let same_birth = !text(before, born).is_empty() && text(before, born) == text(object, born);
+        match (differs("/metadata/uid"), differs("/spec/nodeName")) {
+            (Some((was, is)), _) if same_birth => Some(format!("its uid was {was} and is said to be {is}")),
+            (None, Some((was, is))) if resource == PODS => {
+                Some(format!("it is on node {was} and is said to be on {is:?}"))
+            }
+            _ => None,
+        }
     }
 
     // --- what is known ---

@@ -9,7 +9,7 @@ use super::api::{Exchange, NODES, PODS, Request, RequestId, Resource, WatchEvent
 use super::mirror::{Known, Mirror, text, uid};
 use crate::runner::Ms;
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A failed list or watch is tried again after so long, doubled each time up to the most (ours; client-go: 0.8 s to 30 s).
 const RETRY_MS: Ms = 500;
@@ -35,7 +35,7 @@ impl Listing {
     /// Takes in the next page.
     ///
     /// # Errors
-    /// It begins anew: a cache that does not look at the query answered it, and would for ever.
+    /// It begins anew (a cache that does not look at the query answered it, and would for ever), or has a uid twice.
     pub fn add(&mut self, page: Page) -> Result<(), String> {
         if !page.next.is_empty() && page.next == self.next {
             return Err("a page of the list continues where it began".into());
@@ -46,7 +46,14 @@ impl Listing {
             self.version = page.version;
         }
         self.items.extend(page.items);
-        Ok(())
+        if !self.next.is_empty() {
+            return Ok(());
+        }
+        let mut uids = BTreeSet::new();
+        match self.items.iter().find(|i| !uids.insert(uid(i))) {
+            Some(twice) => Err(format!("the list has the uid {} twice", uid(twice))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -471,12 +471,18 @@ fn what_never_changes_is_doubted_once() {
     let doubt = m.doubts(PODS, &born("a", "1", 6, "m")).expect("a pod moved");
     assert_eq!(doubt, "pod d/a: it is on node n and is said to be on \"m\"");
     assert_eq!(m.doubts(PODS, &born("a", "1", 6, "m")), None, "said twice");
+    let doubt = m.doubts(PODS, &born("b", "1", 6, "n")).expect("of another name");
+    assert_eq!(doubt, "pod d/b: its uid 1 was that of d/a");
     let doubt = m.doubts(PODS, &born("a", "7", 6, "n")).expect("born at the same time");
     assert_eq!(doubt, "pod d/a: its uid was 1 and is said to be 7");
     // A successor is younger.
     let mut successor = born("a", "8", 6, "m");
     successor["metadata"]["creationTimestamp"] = json!("2026-11-21T10:00:09Z");
     assert_eq!(m.doubts(PODS, &successor), None);
+    // Said again it is believed, and a uid is in one place.
+    assert_eq!(m.doubts(PODS, &born("b", "1", 6, "n")), None);
+    m.apply(PODS, born("b", "1", 6, "n"));
+    assert_eq!((pods_of(&mut m), m.object(PODS, "d", "a")), (vec!["1".to_owned()], None));
 }
 
 #[test]
