@@ -249,7 +249,11 @@ impl Mirror {
     fn touch(&mut self, key: &Key, uid: &str, weight: Weight) {
         if weight != Weight::Nothing {
             self.weight = self.weight.max(weight);
-            self.touched.insert((key.0, uid.to_owned()), key.clone());
+            let before = self.touched.insert((key.0, uid.to_owned()), key.clone());
+            // The state cannot be told that an object has another name.
+            if before.is_some_and(|b| b != *key) {
+                self.weight = Weight::Heavy;
+            }
         }
     }
     /// What it is to the view that an object comes or goes.
@@ -299,8 +303,6 @@ impl Mirror {
         // A uid is in one place: what was said of another was wrong.
         if let Some(other) = self.places.get(&(key.0, new.clone())).filter(|k| **k != key).cloned() {
             self.take_away(&other);
-            // What the view calls it cannot be told; it is made anew.
-            self.touch(&key, &new, Weight::Heavy);
         }
         let before = self.objects.insert(key.clone(), object);
         if let Some(before) = &before {

@@ -458,6 +458,22 @@ fn a_list_that_lacked_what_is_there_is_mended_by_the_next() {
 }
 
 #[test]
+fn a_pod_that_has_another_name_after_all_is_called_by_it() {
+    let named = |m: &mut Mirror| {
+        m.renew().expect("read");
+        let view = m.view().expect("a view");
+        view.state.live_pods().map(|p| view.state.pod_text(view.catalog, p)).collect::<Vec<_>>()
+    };
+    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    m.apply(FOLLOWED[0], namespace());
+    m.replace(PODS, "10", vec![pod("a", "1", 5)]);
+    assert_eq!(named(&mut m), ["d/a"]);
+    // The list lacks the one and has the other, of the same uid: what is done by name must reach it.
+    m.replace_pods_of("n", "10", vec![pod("b", "1", 5)]);
+    assert_eq!(named(&mut m), ["d/b"]);
+}
+
+#[test]
 fn what_never_changes_is_doubted_once() {
     let mut m = Mirror::new(0, Vec::new(), &Value::Null);
     let born = |name: &str, uid: &str, version: u32, on: &str| {

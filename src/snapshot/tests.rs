@@ -646,8 +646,18 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
     }
 }
 
+/// The same cases every time: a test that fails must fail again.
+fn drawn(cases: u32) -> proptest::prelude::ProptestConfig {
+    proptest::prelude::ProptestConfig {
+        cases,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_127),
+        ..Default::default()
+    }
+}
+
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(drawn(512))]
     /// Whatever a field holds, reading ends in a cluster or an error, and twice in the same.
     #[test]
     fn mutated_dumps_never_panic(changes in proptest::collection::vec((0usize..10_000, 0usize..100), 1..6)) {
@@ -672,7 +682,7 @@ proptest::proptest! {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(drawn(96))]
     /// What an API client writes as null is what it does not write, for every struct, map and list.
     #[test]
     fn null_is_nothing(seed in 0u64..1000, place in 0usize..1_000_000) {
@@ -717,7 +727,7 @@ proptest::proptest! {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(drawn(12))]
     /// However a dump is wrapped, it is the same cluster.
     #[test]
     fn every_wrapping_gives_the_same_cluster(seed in 0u64..1000, piece in 1usize..40) {
@@ -777,14 +787,14 @@ proptest::proptest! {
 fn generated(seed: u64) -> Vec<Value> {
     let traps = ["pending_pod", "budget_never_met", "stand_alone_pod"][seed as usize % 3];
     let params: generate::GenerateParams = serde_json::from_value(json!({
-        "seed": seed, "nodes": 3, "new_nodes": 1, "pods_per_node": 4, "namespaces": ["a", "b"], "traps": [{"trap": traps}]
+        "seed": seed, "nodes": 3, "new_nodes": 1, "pods_per_node": 4, "fill_percent": 50, "namespaces": ["a", "b"], "traps": [{"trap": traps}]
     }))
     .unwrap();
     generate::generate(&params).unwrap()
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(drawn(512))]
     /// A shown quantity reads as the same.
     #[test]
     fn quantities_are_shown_as_they_are_read(n in -1_000_000_000_000i64..1_000_000_000_000, suffix in 0usize..17) {
