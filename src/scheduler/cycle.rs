@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::class::{Class, Classes, Failed, Resolved, Sight, is_refused, refuses};
 use super::config::{Batching, Profile, SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Statuses, Verdict};
+use super::fit::NO_ROOM;
 use super::index::Index;
 use super::names::{PluginId, PluginSet};
 use super::plugin::{Code, PodPlugin, PodView, PreFilter, Rejection};
@@ -684,12 +685,14 @@ impl Scheduler {
                 };
                 let looked = match (&reaches[..], others) {
                     ([], false) => walk(order, feasible, totals, |node| {
-                        if tolerating.admitted.has(node) { room.score(node) } else { None }
+                        if tolerating.admitted.has(node) { room.score(node) } else { NO_ROOM }
                     }),
                     (sets, _) => walk(order, feasible, totals, |node| {
                         let admitted = tolerating.admitted.has(node) && sets.iter().all(|set| set.has(node));
-                        let score = if admitted { room.score(node) } else { None };
-                        score.filter(|_| !others || passes(node))
+                        match if admitted { room.score(node) } else { NO_ROOM } {
+                            score if score != NO_ROOM && (!others || passes(node)) => score,
+                            _ => NO_ROOM,
+                        }
                     }),
                 };
                 *any_taints = feasible.iter().any(|node| tolerating.soft(*node) > 0);
@@ -697,7 +700,7 @@ impl Scheduler {
             }
             // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): nothing is kept for them.
             None => walk(order, feasible, totals, |node| {
-                (!is_refused(sight, shape, node) && (!others || passes(node))).then_some(0)
+                if !is_refused(sight, shape, node) && (!others || passes(node)) { 0 } else { NO_ROOM }
             }),
         };
         drop((spread, affinity));
@@ -910,25 +913,42 @@ impl Scheduler {
 }
 
 /// Looks at nodes in their order, from the given place on and round, until one more than enough are feasible; returns how many
-/// were looked at before that.
+/// were looked at before that. What is not feasible scores [`NO_ROOM`].
 #[inline]
 fn walk(
     (nodes, start, enough): (&[NodeIdx], usize, usize),
     feasible: &mut Vec<NodeIdx>,
     totals: &mut Vec<i64>,
-    mut score: impl FnMut(NodeIdx) -> Option<i64>,
+    mut score: impl FnMut(NodeIdx) -> i64,
 ) -> usize {
+    /// So many are found before they are written to the lists.
+    const CHUNK: usize = 64;
+    let (mut found, mut scores) = ([NodeIdx(0); CHUNK], [0_i64; CHUNK]);
     let mut looked = 0;
     for part in [&nodes[start..], &nodes[..start]] {
-        for node in part {
-            if let Some(score) = score(*node) {
-                if feasible.len() == enough {
-                    return looked;
+        let mut rest = part.iter();
+        while rest.len() > 0 {
+            let (before, wanted) = (rest.len(), CHUNK.min(enough - feasible.len()));
+            if wanted == 0 {
+                // One more has to be found for the search to end there.
+                match rest.position(|node| score(*node) != NO_ROOM) {
+                    Some(others) => return looked + others,
+                    None => looked += before,
                 }
-                feasible.push(*node);
-                totals.push(score);
+                continue;
             }
-            looked += 1;
+            let mut count = 0;
+            for node in rest.by_ref() {
+                let score = score(*node);
+                (found[count % CHUNK], scores[count % CHUNK]) = (*node, score);
+                count += usize::from(score != NO_ROOM);
+                if count == wanted {
+                    break;
+                }
+            }
+            looked += before - rest.len();
+            feasible.extend_from_slice(&found[..count]);
+            totals.extend_from_slice(&scores[..count]);
         }
     }
     looked

@@ -83,6 +83,8 @@ pub struct Statuses {
     nodes: Vec<(NodeIdx, u32)>,
     /// Different refusals, with the number of nodes; those of no node stay.
     kinds: Vec<(Rejection, usize)>,
+    /// The kind written last, which is often the next one too.
+    recent: usize,
 }
 
 impl Statuses {
@@ -123,13 +125,15 @@ impl Statuses {
 
     /// Writes what a node says now.
     pub fn set(&mut self, node: NodeIdx, rejection: Rejection) {
-        let kind = match self.kinds.iter().position(|k| k.0 == rejection) {
+        let is_recent = self.kinds.get(self.recent).is_some_and(|k| k.0 == rejection);
+        let kind = match is_recent.then_some(self.recent).or_else(|| self.kinds.iter().position(|k| k.0 == rejection)) {
             Some(known) => known,
             None => {
                 self.kinds.push((rejection, 0));
                 self.kinds.len() - 1
             }
         };
+        self.recent = kind;
         self.kinds[kind].1 += 1;
         // Most are written in order.
         let last = self.nodes.last().is_none_or(|s| s.0 < node);

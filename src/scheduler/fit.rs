@@ -12,8 +12,11 @@ use smallvec::SmallVec;
 /// All tables together keep no more nodes' figures than this (8 bytes each).
 const MOST_CELLS: usize = 1 << 23;
 
-/// A node that has no room.
-const NO_ROOM: i32 = i32::MIN;
+/// The score of a node that has no room.
+pub const NO_ROOM: i64 = i64::MIN;
+
+/// The same in a cell.
+const NONE: i32 = i32::MIN;
 
 /// Capacities below this are divided exactly in floating point: a quotient of at most 100 then differs from the next
 /// whole number by more than it is rounded by.
@@ -24,11 +27,11 @@ const EXACT: i64 = 1 << 46;
 struct Cell {
     /// The node's version that it is of.
     seen: u32,
-    /// Fit and balance, weighted; [`NO_ROOM`] if the pod does not fit.
+    /// Fit and balance, weighted; [`NONE`] if the pod does not fit.
     score: i32,
 }
 
-const UNSEEN: Cell = Cell { seen: u32::MAX, score: NO_ROOM };
+const UNSEEN: Cell = Cell { seen: u32::MAX, score: NONE };
 
 /// cpu and memory of a node as the formulas need them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -256,20 +259,19 @@ pub struct Fits<'a> {
 }
 
 impl Fits<'_> {
-    /// Fit and balance of a node, weighted; None if the pod does not fit.
+    /// Fit and balance of a node, weighted; [`NO_ROOM`] if the pod does not fit.
     #[inline]
-    pub fn score(&mut self, node: NodeIdx) -> Option<i64> {
+    pub fn score(&mut self, node: NodeIdx) -> i64 {
         let i = node.at();
         match self.cells.get_mut(i) {
             Some(cell) => {
                 let version = self.versions[i];
                 if cell.seen != version {
-                    let score = self.rules.score(node);
-                    *cell = Cell { seen: version, score: score.map_or(NO_ROOM, |s| s as i32) };
+                    *cell = self.rules.cell(node, version);
                 }
-                (cell.score != NO_ROOM).then_some(i64::from(cell.score))
+                if cell.score == NONE { NO_ROOM } else { i64::from(cell.score) }
             }
-            None => self.rules.score(node),
+            None => self.rules.score(node).unwrap_or(NO_ROOM),
         }
     }
 }
@@ -284,6 +286,11 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    #[inline(never)]
+    fn cell(&self, node: NodeIdx, version: u32) -> Cell {
+        Cell { seen: version, score: self.score(node).map_or(NONE, |score| score as i32) }
+    }
+
     #[inline]
     fn score(&self, node: NodeIdx) -> Option<i64> {
         let room = &self.rooms[node.at()];

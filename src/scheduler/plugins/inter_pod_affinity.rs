@@ -190,10 +190,12 @@ pub fn score(
     let theirs = terms.drawing.iter().map(|(c, weight)| (carriers.get(*c).2, *weight));
     let theirs = theirs.filter(|(c, _)| c.total > 0).map(|(c, weight)| (c.key, &c.counts, weight));
     let mut any = false;
-    out.clear();
-    out.resize(feasible.len(), 0);
     for (key, counts, weight) in own.chain(theirs) {
-        any = true;
+        if !any {
+            out.clear();
+            out.resize(feasible.len(), 0);
+            any = true;
+        }
         let of = &topology.domains(key).of;
         for (sum, node) in out.iter_mut().zip(feasible) {
             let domain = of.get(node.at()).copied().unwrap_or(u32::MAX) as usize;

@@ -253,14 +253,20 @@ pub struct Scratch {
     column: Vec<i64>,
     /// Where a node is among the feasible ones, by node; what is not among them has any place.
     position: Vec<u32>,
-    /// Feasible nodes that hold pods: place, domain and raw score.
-    apart: Vec<(u32, u8, i64)>,
+    /// The kind of each feasible node.
+    kinds: Vec<u16>,
+    /// Feasible nodes of each kind.
+    members: Vec<u32>,
+    /// The score of each kind.
+    scores: Vec<i64>,
+    /// Nodes that hold so many pods that they are a kind of their own: place and raw score.
+    apart: Vec<(u32, i64)>,
 }
 
 /// Adds the weighted scores of the feasible nodes to their totals.
 ///
-/// Nodes of one domain differ by host alone, and few hosts hold any of the pods that are counted: a domain's score is made
-/// once, and those of the few hosts by themselves.
+/// Nodes of one domain differ by host alone, and hosts that hold as many of the pods that are counted do not: there are few
+/// kinds of nodes, and each kind's score is made once.
 pub fn add_scores(
     rows: &Rows,
     counts: &Counts,
@@ -285,23 +291,45 @@ pub fn add_scores(
     if len >= FEW || host.is_some_and(|row| topology.domains(row.key).some_lack) {
         return add_generally(rows, counts, topology, feasible, scratch, weight, totals);
     }
-    // How many feasible nodes are in each domain; those without the key come last.
-    let mut members = [0_u32; FEW + 1];
-    feasible.iter().for_each(|node| members[slot_of(node)] += 1);
+    // Nodes of one domain that hold as many pods are of one kind; nodes without the key come after the last domain.
+    let Scratch { position, kinds, members, scores, apart, .. } = scratch;
+    let by_host = host.map(|row| &counts.matcher(row.matcher).nodes);
+    kinds.clear();
+    apart.clear();
+    match by_host {
+        Some(held) if held.is_list() => {
+            kinds.extend(feasible.iter().map(|node| kind(slot_of(node), held.get(node.at()))));
+        }
+        _ => kinds.extend(feasible.iter().map(|node| kind(slot_of(node), 0))),
+    }
+    if let Some(held) = by_host.filter(|held| held.table_len() > 0) {
+        let end = feasible.iter().map(|n| n.at() + 1).max().unwrap_or(0);
+        position.resize(end.max(position.len()), 0);
+        feasible.iter().enumerate().for_each(|(place, node)| position[node.at()] = place as u32);
+        for (node, on_host) in held.held() {
+            let place = position.get(node).map_or(usize::MAX, |place| *place as usize);
+            if feasible.get(place).is_some_and(|n| n.at() == node) {
+                kinds[place] = kind(slot_of(&feasible[place]), on_host);
+            }
+        }
+    }
+    members.clear();
+    members.resize((len + 1) * KINDS, 0);
+    kinds.iter().for_each(|kind| members[usize::from(*kind)] += 1);
     let ignored = (rows.all_keys && other.is_some()).then_some(len);
     if let Some(slot) = ignored {
-        members[slot] = 0;
+        members[slot * KINDS..].fill(0);
     }
     let counted: u32 = members.iter().sum();
-    let distinct = members.iter().filter(|n| **n > 0).count();
+    let distinct = members.chunks(KINDS).filter(|domain| domain.iter().any(|n| *n > 0)).count();
     let log = |size: usize| libm::log((size + 2) as f64);
     let base = |row: &Row| (row.max_skew - 1) as f64;
-    let by_host = host.map(|row| (&counts.matcher(row.matcher).nodes, log(counted as usize), base(row)));
-    let by_domain = other.and_then(|row| Some((&counts.counter(row.counter?).counts, log(distinct), base(row))));
+    let host = host.map(|row| (log(counted as usize), base(row)));
+    let other = other.and_then(|row| Some((&counts.counter(row.counter?).counts, log(distinct), base(row))));
     let host_first = rows.soft.first().is_some_and(|row| is_host(&row));
     let raw = |slot: usize, on_host: u32| {
-        let host = by_host.map(|(_, log, base)| f64::from(on_host) * log + base);
-        let domain = by_domain.map(|(counts, log, base)| match slot < len {
+        let host = host.map(|(log, base)| f64::from(on_host) * log + base);
+        let domain = other.map(|(counts, log, base)| match slot < len {
             true => f64::from(counts.get(slot)) * log + base,
             false => 0.0,
         });
@@ -311,53 +339,42 @@ pub fn add_scores(
             (only, None) | (None, only) => only.unwrap_or(0.0),
         })
     };
-    let Scratch { position, apart, .. } = scratch;
-    apart.clear();
-    if let Some((held, ..)) = by_host {
-        let mut take = |place: usize, on_host: u32| {
-            let slot = slot_of(&feasible[place]);
-            if Some(slot) != ignored {
-                members[slot] -= 1;
-                apart.push((place as u32, slot as u8, raw(slot, on_host)));
-            }
-        };
-        if held.is_list() {
-            for (place, node) in feasible.iter().enumerate() {
-                match held.get(node.at()) {
-                    0 => {}
-                    on_host => take(place, on_host),
-                }
-            }
-        } else if held.table_len() > 0 {
-            let end = feasible.iter().map(|n| n.at() + 1).max().unwrap_or(0);
-            position.resize(end.max(position.len()), 0);
-            feasible.iter().enumerate().for_each(|(place, node)| position[node.at()] = place as u32);
-            for (node, on_host) in held.held() {
-                let place = position.get(node).map_or(usize::MAX, |place| *place as usize);
-                if feasible.get(place).is_some_and(|n| n.at() == node) {
-                    take(place, on_host);
-                }
+    // The last kind of a domain is that of all nodes that hold too many pods for one of their own.
+    let is_crowded = |kind: usize| kind % KINDS == KINDS - 1;
+    let (mut least, mut most) = (i64::MAX, 0);
+    let mut take = |raw: i64| (least, most) = (least.min(raw), most.max(raw));
+    scores.clear();
+    scores.resize(members.len(), 0);
+    for kind in (0..members.len()).filter(|kind| members[*kind] > 0 && !is_crowded(*kind)) {
+        scores[kind] = raw(kind / KINDS, (kind % KINDS) as u32);
+        take(scores[kind]);
+    }
+    if members.chunks(KINDS).any(|domain| domain[KINDS - 1] > 0) {
+        for (place, kind) in kinds.iter().enumerate().map(|(place, kind)| (place, usize::from(*kind))) {
+            if is_crowded(kind) && members[kind] > 0 {
+                let on_host = by_host.map_or(0, |held| held.get(feasible[place].at()));
+                apart.push((place as u32, raw(kind / KINDS, on_host)));
             }
         }
+        apart.iter().for_each(|(_, raw)| take(*raw));
     }
-    let mut raws = [0_i64; FEW + 1];
-    let (mut least, mut most) = (i64::MAX, 0);
-    for slot in (0..=len).filter(|slot| members[*slot] > 0) {
-        raws[slot] = raw(slot, 0);
-        (least, most) = (least.min(raws[slot]), most.max(raws[slot]));
+    let share = |raw: i64| weight * if most == 0 { 100 } else { 100 * (most + least - raw) / most };
+    for kind in (0..members.len()).filter(|kind| members[*kind] > 0 && !is_crowded(*kind)) {
+        scores[kind] = share(scores[kind]);
     }
-    for (.., raw) in &*apart {
-        (least, most) = (least.min(*raw), most.max(*raw));
+    totals.iter_mut().zip(&*kinds).for_each(|(total, kind)| *total += scores[usize::from(*kind)]);
+    for (place, raw) in &*apart {
+        totals[*place as usize] += share(*raw);
     }
-    let share = |raw: i64| if most == 0 { 100 } else { 100 * (most + least - raw) / most };
-    let mut scores = [0_i64; FEW + 1];
-    for slot in (0..=len).filter(|slot| members[*slot] > 0) {
-        scores[slot] = weight * share(raws[slot]);
-    }
-    totals.iter_mut().zip(feasible).for_each(|(total, node)| *total += scores[slot_of(node)]);
-    for (place, slot, raw) in &*apart {
-        totals[*place as usize] += weight * share(*raw) - scores[usize::from(*slot)];
-    }
+}
+
+/// Kinds of nodes in a domain: by how many pods they hold, the last for all that hold more.
+const KINDS: usize = 8;
+
+/// The kind of a node in a domain that holds so many pods.
+#[inline]
+fn kind(slot: usize, on_host: u32) -> u16 {
+    (slot * KINDS) as u16 + on_host.min(KINDS as u32 - 1) as u16
 }
 
 /// The same node by node.
