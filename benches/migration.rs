@@ -2,9 +2,9 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nodeferry::experiment::{Simulation, Sink};
-use nodeferry::ops::input::request_of_scenario;
-use nodeferry::ops::plan::{Request, experiment_of, plan};
-use nodeferry::ops::scenario::Scenario;
+use nodeferry::request::input::request_of_scenario;
+use nodeferry::request::plan::{Request, experiment_of, plan};
+use nodeferry::request::scenario::Scenario;
 use std::hint::black_box;
 use std::path::Path;
 

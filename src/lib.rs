@@ -2,17 +2,22 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod compare;
+pub mod discovery;
 pub mod disruption;
+pub mod execution;
 pub mod experiment;
 pub mod groups;
 #[cfg(feature = "live")]
 pub mod live;
-pub mod ops;
 pub mod plan;
+pub mod rehearsal;
 pub mod report;
+pub mod request;
 pub mod runner;
 pub mod scheduler;
 pub mod session;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;
+pub mod verify;

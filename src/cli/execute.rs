@@ -3,6 +3,7 @@
 use super::args::Output;
 use super::teller::Teller;
 use super::{TargetArgs, print, runtime};
+use crate::execution::journal_dir::{JournalDir, JournalWriter};
 use crate::live::clock::{Clock, unix_ms};
 use crate::live::driver::drive;
 use crate::live::events::NodeEvents;
@@ -10,9 +11,8 @@ use crate::live::metrics::{Counts, MetricsServer};
 use crate::live::permissions::{self, Deeds};
 use crate::live::proof::{self, Limits, Proven, Refusal};
 use crate::live::record::{self, Recorded};
+use crate::live::redact::Redaction;
 use crate::live::{Client, LEASE_NAMESPACE};
-use crate::ops::journal_dir::{JournalDir, JournalWriter};
-use crate::ops::redact::Redaction;
 use crate::plan::Plan;
 use crate::plan::preflight::ocean_imitated;
 use crate::session::journal::{JOURNAL_VERSION, fold};

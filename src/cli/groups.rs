@@ -2,7 +2,7 @@
 
 use super::args::{Cloud as Asked, DiscoverArgs};
 use crate::cluster::{Cluster, NodeIdx, View};
-use crate::ops::write_groups::{Cloud, MissingGroups, missing_groups, ocean_id};
+use crate::discovery::write_groups::{Cloud, MissingGroups, missing_groups, ocean_id};
 use crate::snapshot::groups::values_of;
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::OpenOptions;

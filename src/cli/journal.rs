@@ -2,10 +2,10 @@
 
 use super::args::Output;
 use super::{print, width};
-use crate::ops::executions::Executions;
-use crate::ops::history::{Line, history};
-use crate::ops::journal_dir::{Asked, JournalDir, Order};
-use crate::ops::status::{State, Status};
+use crate::execution::executions::Executions;
+use crate::execution::history::{Line, history};
+use crate::execution::journal_dir::{Asked, JournalDir, Order};
+use crate::execution::status::{State, Status};
 use crate::runner::WaitFor;
 use crate::session::journal::fold;
 use anyhow::{Context, Result, anyhow, bail};

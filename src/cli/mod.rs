@@ -13,18 +13,18 @@ pub mod runs;
 #[cfg(feature = "live")]
 mod teller;
 
-use crate::ops::control_plane::ControlPlane;
-use crate::ops::discover::{Wanted, discover_wanted};
-use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
-use crate::ops::input::{self, Input};
-use crate::ops::scenario::NodeChoice;
-use crate::ops::verify::decisions::verify_decisions;
-use crate::ops::verify::drain::verify_drain;
-use crate::ops::verify::evictions::verify_evictions;
+use crate::discovery::discover::{Wanted, discover_wanted};
 use crate::plan::select::chosen;
 use crate::report::table::{Align, Table};
+use crate::request::control_plane::ControlPlane;
+use crate::request::input::{self, Input};
+use crate::request::scenario::NodeChoice;
 use crate::snapshot::generate::{GenerateParams, write_list};
 use crate::snapshot::yaml_problem;
+use crate::verify::decisions::verify_decisions;
+use crate::verify::drain::verify_drain;
+use crate::verify::evictions::verify_evictions;
+use crate::verify::expect::{ScenarioResult, run_scenario, scenario_files};
 use anyhow::{Context, Result, bail};
 use args::{Cli, Command, DiscoverArgs, GenerateArgs, Output, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
 use clap::{CommandFactory, FromArgMatches};
@@ -280,10 +280,10 @@ fn generate(args: GenerateArgs) -> Result<i32> {
 
 fn schema(args: SchemaArgs) -> Result<i32> {
     let schema = match args.name {
-        SchemaName::Scenario => schemars::schema_for!(crate::ops::scenario::Scenario),
+        SchemaName::Scenario => schemars::schema_for!(crate::request::scenario::Scenario),
         SchemaName::Plan => schemars::schema_for!(crate::plan::Plan),
         SchemaName::Result => schemars::schema_for!(crate::plan::forecast::Forecast),
-        SchemaName::Discovery => schemars::schema_for!(crate::ops::discover::Discovery),
+        SchemaName::Discovery => schemars::schema_for!(crate::discovery::discover::Discovery),
         SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
         SchemaName::Generate => schemars::schema_for!(GenerateParams),
     };

@@ -3,16 +3,16 @@
 use super::args::{Output, PlanArgs, SimulateArgs};
 use super::{print, width};
 use crate::cluster::View;
-use crate::ops::control_plane::ControlPlane;
-use crate::ops::create_request;
-use crate::ops::input::{self, Input};
-use crate::ops::plan::{Planned, Request, batches_of, forecast, plan as make_plan};
-use crate::ops::resimulate::{self, Laid};
+use crate::discovery::create_request;
 use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::plan::options::UnscheduledAtStart;
 use crate::plan::select::NodeChoice;
 use crate::plan::{Intent, Plan};
 use crate::report::{FindingRow, summary, write_metrics};
+use crate::request::control_plane::ControlPlane;
+use crate::request::input::{self, Input};
+use crate::request::plan::{Planned, Request, batches_of, forecast, plan as make_plan};
+use crate::request::resimulate::{self, Laid};
 use crate::sim::autoscaler::AutoscalerKind;
 use crate::snapshot::{json_problem, plain_words, yaml_problem};
 use crate::trace::recorder::write_jsonl;
@@ -27,7 +27,7 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
     let mut request = match input::load(&args.input)? {
         Input::Scenario(mut scenario) => {
             if !args.groups.is_empty() {
-                scenario.groups = crate::ops::scenario::GroupsSource { files: args.groups.clone(), inline: None };
+                scenario.groups = crate::request::scenario::GroupsSource { files: args.groups.clone(), inline: None };
             }
             if args.machine_types.is_some() {
                 scenario.machine_types.clone_from(&args.machine_types);

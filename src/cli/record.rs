@@ -3,9 +3,9 @@
 use super::plan::parse_time;
 use super::{TargetArgs, print, runtime};
 use crate::live::Client;
+use crate::live::record::observed::Observed;
 use crate::live::record::{self, Recorded, changes};
-use crate::ops::observed::Observed;
-use crate::ops::redact::Redaction;
+use crate::live::redact::Redaction;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use flate2::write::GzEncoder;

@@ -2,12 +2,12 @@
 
 use super::args::Output;
 use super::{DIFFERS, print};
-use crate::ops::input::{self, Input};
-use crate::ops::journal_dir::JournalDir;
-use crate::ops::rehearse::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
-use crate::ops::resimulate::Settings;
+use crate::execution::journal_dir::JournalDir;
 use crate::plan::Plan;
+use crate::rehearsal::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
 use crate::report::table::{Align, Table};
+use crate::request::input::{self, Input};
+use crate::request::resimulate::Settings;
 use crate::session::journal;
 use crate::sim::api::luck::Profile;
 use crate::sim::api::rehearsal::{Rehearsed, Stage};
@@ -137,7 +137,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
         return Ok(vec![Piece { name: input.clone(), input, stage }]);
     }
     let mut pieces = Vec::new();
-    for path in crate::ops::expect::scenario_files(paths)? {
+    for path in crate::verify::expect::scenario_files(paths)? {
         let Input::Scenario(scenario) = input::load(std::slice::from_ref(&path))? else {
             bail!("{} is neither a scenario nor a plan; see nodeferry rehearse --help", path.display());
         };

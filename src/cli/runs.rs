@@ -2,10 +2,10 @@
 
 use super::args::Output;
 use super::{DIFFERS, print, width};
-use crate::ops::actual::{actual, show};
-use crate::ops::calibrate::{delay_options, yaml};
-use crate::ops::diff::diff;
-use crate::ops::run_file::{Document, Run, read_document, read_run};
+use crate::compare::actual::{actual, show};
+use crate::compare::calibrate::{delay_options, yaml};
+use crate::compare::diff::diff;
+use crate::execution::run_file::{Document, Run, read_document, read_run};
 use crate::report::{FindingRow, write_metrics};
 use crate::trace::{Metrics, SeenDelays};
 use anyhow::{Context, Result, anyhow, bail};

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use nodeferry::experiment::{Experiment, Inject, Sink};
-//! # use nodeferry::ops::{input::request_of_scenario, plan::experiment_of, scenario::Scenario};
+//! # use nodeferry::request::{input::request_of_scenario, plan::experiment_of, scenario::Scenario};
 //! # let text = r#"{"scenario": "doc", "cluster": {"generate": {"nodes": 4, "new_nodes": 4, "pods_per_node": 4}},
 //! #     "nodes": {"selector": "agentpool=old"}}"#;
 //! # let scenario = Scenario::parse(text, std::path::Path::new("doc.yaml")).unwrap();

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::clock::Clock;
 use super::program;
-use crate::ops::journal_dir::{JournalDirError, JournalWriter};
+use crate::execution::journal_dir::{JournalDirError, JournalWriter};
 use crate::runner::StopMode;
 use crate::session::{End, Entry, Input, Output, Request, RequestId, Session};
 use std::collections::BTreeMap;
@@ -264,8 +264,8 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execution::journal_dir::{JournalDir, Order};
     use crate::live::testing::{Server, ok, runtime, status};
-    use crate::ops::journal_dir::{JournalDir, Order};
     use crate::plan::{Baseline, Options, Plan};
     use crate::session::journal::{JOURNAL_VERSION, Record, fold};
     use crate::session::{Began, Setup};

@@ -12,6 +12,7 @@ pub mod permissions;
 pub mod program;
 pub mod proof;
 pub mod record;
+pub mod redact;
 mod secrets;
 #[cfg(test)]
 mod testing;

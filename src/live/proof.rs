@@ -8,11 +8,11 @@ use super::permissions::{self, Deeds};
 use super::record::{self, LeftOut, Recorded};
 use super::{LEASE_NAMESPACE, clock};
 use crate::cluster::{Severity, View};
-use crate::ops::plan::forecast;
-use crate::ops::redact::Redaction;
-use crate::ops::resimulate::{self, Laid};
+use crate::live::redact::Redaction;
 use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
+use crate::request::plan::forecast;
+use crate::request::resimulate::{self, Laid};
 use crate::session::answer::{Answered, Wanted};
 use crate::session::api::{FOLLOWED, LEASES, Request};
 use crate::session::{Exchange, Holder, LEASE};
@@ -266,9 +266,9 @@ pub fn background(recorded: &Recorded) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::live::testing::{Server, ok, runtime, status};
-    use crate::ops::input::{cluster_of_dump, request_of_cluster};
-    use crate::ops::plan::plan as make_plan;
     use crate::plan::execution::Retirement;
+    use crate::request::input::{cluster_of_dump, request_of_cluster};
+    use crate::request::plan::plan as make_plan;
     use crate::snapshot::generate::{GenerateParams, generate};
     use serde_json::json;
     use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Answers that are none, and what an execution makes of them: nothing.
 
-use nodeferry::ops::rehearse::stage_of_scenario;
-use nodeferry::ops::scenario::Scenario;
+use nodeferry::rehearsal::stage_of_scenario;
+use nodeferry::request::scenario::Scenario;
 use nodeferry::session::journal::{self, Record};
 use nodeferry::session::{Method, Request};
 use nodeferry::sim::api::judge::Broken;

@@ -1,6 +1,6 @@
 //! Nothing is forgotten: every test module is compiled, every scenario keeps its expectations.
 
-use nodeferry::ops::expect::{run_scenario, scenario_files};
+use nodeferry::verify::expect::{run_scenario, scenario_files};
 use std::path::Path;
 
 fn root() -> &'static Path {

@@ -4,9 +4,9 @@ use nodeferry::cluster::NodeIdx;
 use nodeferry::experiment::{
     Experiment, Inject, InjectError, MergeError, RunFigures, RunResult, RunSummary, Sink, replicate, replication_seed,
 };
-use nodeferry::ops::input::request_of_scenario;
-use nodeferry::ops::plan::experiment_of;
-use nodeferry::ops::scenario::Scenario;
+use nodeferry::request::input::request_of_scenario;
+use nodeferry::request::plan::experiment_of;
+use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::{Action, Answer, Outcome, StopMode};
 use nodeferry::sim::Fault;
 use nodeferry::trace::{EventKind, Metrics};

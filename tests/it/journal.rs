@@ -2,7 +2,7 @@
 
 use crate::cli::{Dir, Ran, nodeferry};
 use nodeferry::cluster::{NodeIdx, View};
-use nodeferry::ops::journal_dir::{JournalDir, JournalWriter, Order};
+use nodeferry::execution::journal_dir::{JournalDir, JournalWriter, Order};
 use nodeferry::plan::execution::{ApprovalGate, ApproveWhen, Gates};
 use nodeferry::plan::{Baseline, Intent, Options, Plan, batches, select};
 use nodeferry::runner::{Input, NoLaunches, Outbox, Runner};

@@ -1,9 +1,9 @@
 //! Random small clusters with traps: whatever happens, the checkers hold, the bytes repeat, and a plan keeps its word.
 
-use nodeferry::ops::input::request_of_scenario;
-use nodeferry::ops::plan::{Planned, Request, forecast, plan};
-use nodeferry::ops::scenario::Scenario;
 use nodeferry::plan::Plan;
+use nodeferry::request::input::request_of_scenario;
+use nodeferry::request::plan::{Planned, Request, forecast, plan};
+use nodeferry::request::scenario::Scenario;
 use nodeferry::snapshot::generate::TrapKind;
 use nodeferry::trace::recorder::write_jsonl;
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Rehearsals: what is simulated is what a session does upon the simulated API, whatever goes wrong on the way.
 
-use nodeferry::ops::rehearse::{Rehearsals, Seeds, rehearse, stage_of_scenario};
-use nodeferry::ops::scenario::Scenario;
+use nodeferry::rehearsal::{Rehearsals, Seeds, rehearse, stage_of_scenario};
+use nodeferry::request::scenario::Scenario;
 use nodeferry::sim::api::luck::Profile;
 use nodeferry::sim::api::rehearsal::Stage;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Recorded scheduling decisions, replayed.
 
-use nodeferry::ops::verify::decisions::verify_decisions;
+use nodeferry::verify::decisions::verify_decisions;
 use std::path::Path;
 
 /// Every column of a recording at 100 %.

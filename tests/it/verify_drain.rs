@@ -1,7 +1,7 @@
 //! Recorded migrations with the real `kubectl drain`, simulated.
 
 use crate::shared_data;
-use nodeferry::ops::verify::drain::{Figures, verify_drain};
+use nodeferry::verify::drain::{Figures, verify_drain};
 
 fn ends_as_recorded(name: &str, batches: usize) {
     let Some(dir) = shared_data(name) else { return };

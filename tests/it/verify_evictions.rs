@@ -1,8 +1,8 @@
 //! The recorded truth about budgets and evictions, at 100 % in every column.
 
-use nodeferry::ops::scenario::Scenario;
-use nodeferry::ops::verify::evictions::{replay_evictions, verify_evictions};
+use nodeferry::request::scenario::Scenario;
 use nodeferry::snapshot::Snapshot;
+use nodeferry::verify::evictions::{replay_evictions, verify_evictions};
 use serde_json::{Value, json};
 use std::path::Path;
 

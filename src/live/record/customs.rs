@@ -4,7 +4,7 @@ use super::super::client::{Client, ConnectError, foreign, refusal};
 use super::kinds::RECORDED;
 use super::list::{Listed, list};
 use super::{LeftOut, Recorded, kind_text};
-use crate::ops::redact::Redaction;
+use crate::live::redact::Redaction;
 use crate::session::Exchange;
 use crate::session::answer::{self, Said};
 use serde_json::Value;

@@ -4,9 +4,10 @@ pub mod changes;
 mod customs;
 pub mod kinds;
 mod list;
+pub mod observed;
 
 use super::client::{Client, ConnectError};
-use crate::ops::redact::Redaction;
+use crate::live::redact::Redaction;
 use crate::snapshot::{Source, group};
 use kinds::RECORDED;
 use list::{Listed, list};

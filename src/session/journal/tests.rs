@@ -2,8 +2,8 @@
 
 use super::testing::{Scribe, began, story, written};
 use super::*;
-use crate::ops::rehearse::stage_of_scenario;
-use crate::ops::scenario::Scenario;
+use crate::rehearsal::stage_of_scenario;
+use crate::request::scenario::Scenario;
 use crate::runner::testing::World;
 use crate::sim::api::luck::Profile;
 use crate::sim::api::rehearsal::Rehearsal;

@@ -10,7 +10,7 @@ use crate::Compared;
 use crate::bed::recording::save_scenario;
 use crate::luck::Luck;
 use anyhow::Result;
-use nodeferry::ops::verify::decisions::verify_decisions;
+use nodeferry::verify::decisions::verify_decisions;
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::draw::Migration;
 use anyhow::Result;
-use nodeferry::ops::verify::drain::{DrainRecording, DrainReport};
+use nodeferry::verify::drain::{DrainRecording, DrainReport};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -20,7 +20,7 @@ use crate::Compared;
 use crate::bed::recording::save_scenario;
 use crate::luck::Luck;
 use anyhow::Result;
-use nodeferry::ops::verify::evictions::verify_evictions;
+use nodeferry::verify::evictions::verify_evictions;
 use std::path::Path;
 use world::{Reference, World};
 

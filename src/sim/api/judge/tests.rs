@@ -1,6 +1,6 @@
 use super::*;
-use crate::ops::rehearse::stage_of_scenario;
-use crate::ops::scenario::Scenario;
+use crate::rehearsal::stage_of_scenario;
+use crate::request::scenario::Scenario;
 use crate::session::Program;
 use crate::session::journal::Call;
 use crate::sim::api::rehearsal::{Rehearsal, Stage};

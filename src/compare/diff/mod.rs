@@ -3,7 +3,7 @@
 pub mod plans;
 pub mod runs;
 
-use super::run_file::Document;
+use crate::execution::run_file::Document;
 use serde::Serialize;
 
 /// What two files have in common and where they differ.

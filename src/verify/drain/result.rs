@@ -1,9 +1,9 @@
 //! A recorded migration as its directory holds it: `result.json`, `events.jsonl`, and what the recorder was set to.
 
 use crate::cluster::RateLimit;
-use crate::ops::verify::recording::VerifyError;
 use crate::plan::options::{KubectlDrainOptions, KubectlVersion};
 use crate::snapshot::Source;
+use crate::verify::recording::VerifyError;
 use serde::Deserialize;
 
 /// `result.json`: the batches, and the parameters that are not the usual ones.

@@ -1,7 +1,7 @@
 //! Two runs side by side: the figures, where the time went, and event by event.
 
 use super::{Diff, Section};
-use crate::ops::run_file::Run;
+use crate::execution::run_file::Run;
 use crate::report::format::duration;
 use crate::trace::metrics::{BatchRow, NodeRow, PodRow};
 use crate::trace::{Metrics, compare};

@@ -2,7 +2,7 @@
 
 pub mod show;
 
-use super::run_file::{Execution, Run};
+use crate::execution::run_file::{Execution, Run};
 use crate::plan::Spread;
 use crate::plan::forecast::{BatchForecast, Forecast};
 use crate::trace::delays::{Gap, Samples, together};

@@ -1,7 +1,7 @@
 //! A recording's directory (docs/recordings.md): its files, gzipped or not, their lines, and what may be wrong with them.
 
-use crate::ops::input::InputError;
-use crate::ops::plan::PlanError;
+use crate::request::input::InputError;
+use crate::request::plan::PlanError;
 use crate::snapshot::{ReadError, Source, source};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

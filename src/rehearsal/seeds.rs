@@ -1,13 +1,13 @@
 //! Rehearsals: a plan is carried out upon the simulated API, seed by seed, while everything goes wrong that may.
 
-use super::control_plane::ControlPlane;
-use super::input::{self, InputError};
-use super::plan::{PlanError, Request, choose};
-use super::scenario::{ClusterSource, Scenario};
 use crate::cluster::{NodeIdx, View};
 use crate::experiment::{Experiment, Sink};
 use crate::groups::GroupPacker;
 use crate::plan::{Baseline, Intent, Plan, batches};
+use crate::request::control_plane::ControlPlane;
+use crate::request::input::{self, InputError};
+use crate::request::plan::{PlanError, Request, choose};
+use crate::request::scenario::{ClusterSource, Scenario};
 use crate::runner::{Ms, Outcome};
 use crate::session::Began;
 use crate::session::journal::JOURNAL_VERSION;

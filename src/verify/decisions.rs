@@ -8,7 +8,7 @@ use super::recording::{VerifyError, lines, load, scheduler_config, values};
 use crate::cluster::{Catalog, Finding, NodeIdx, Phase, PodIdx, PodState, State};
 use crate::disruption::BudgetIndex;
 use crate::disruption::arithmetic::{Tally, compute};
-use crate::ops::control_plane::ControlPlane;
+use crate::request::control_plane::ControlPlane;
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, preempt};
 use crate::scheduler::{Code, Decision, Explanation, Failure, PluginId, Rejection, Scheduler};

@@ -7,10 +7,10 @@ use super::{ChangeCounts, Step};
 use crate::cluster::{BudgetIdx, BudgetStatus, NsIdx, PodIdx, Sym};
 use crate::disruption::eviction::{Bypass, Effect};
 use crate::disruption::{Verdict, verdict};
-use crate::ops::verify::evictions::{
+use crate::snapshot::{RecordedBudget, Snapshot};
+use crate::verify::evictions::{
     EvictionReport, Mismatch, Recorded, answer_text, computed_text, says_the_same, status_text,
 };
-use crate::snapshot::{RecordedBudget, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known when a step begins.

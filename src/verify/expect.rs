@@ -1,13 +1,13 @@
 //! Regression tests: scenarios run, and what came out held against what each expects.
 
-use super::control_plane::Configuration;
-use super::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
-use super::plan::{PlanError, Planned, plan};
-use super::scenario::{Bounds, Expect, Recorded, Scenario};
-use super::verify::decisions::replay_under;
-use super::verify::evictions::replay_evictions;
-use super::verify::recording::VerifyError;
+use super::decisions::replay_under;
+use super::evictions::replay_evictions;
+use super::recording::VerifyError;
 use crate::plan::forecast::Forecast;
+use crate::request::control_plane::Configuration;
+use crate::request::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
+use crate::request::plan::{PlanError, Planned, plan};
+use crate::request::scenario::{Bounds, Expect, Recorded, Scenario};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,7 @@ pub fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, TestError> {
 /// # Errors
 /// A scenario that cannot be read or planned; expectations not met are in the result.
 pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
-    let super::input::Input::Scenario(scenario) = load(&[file.to_owned()])? else {
+    let crate::request::input::Input::Scenario(scenario) = load(&[file.to_owned()])? else {
         return Err(TestError::NoScenario(file.to_owned()));
     };
     if let Some(recorded) = &scenario.recorded {

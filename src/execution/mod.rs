@@ -1,0 +1,7 @@
+//! What is left on disk of an execution, and what it shows: the journal's directory, how an execution stands, what happened in it.
+
+pub mod executions;
+pub mod history;
+pub mod journal_dir;
+pub mod run_file;
+pub mod status;

@@ -1,0 +1,8 @@
+//! What is asked for: a scenario or a dump with its groups and its control plane, read and checked, as one request, and the
+//! plan that comes of it.
+
+pub mod control_plane;
+pub mod input;
+pub mod plan;
+pub mod resimulate;
+pub mod scenario;
