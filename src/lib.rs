@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod disruption;
 pub mod experiment;
 pub mod groups;
+pub mod intent;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod ops;

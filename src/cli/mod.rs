@@ -13,6 +13,7 @@ pub mod runs;
 #[cfg(feature = "live")]
 mod teller;
 
+use crate::intent::select::chosen;
 use crate::ops::control_plane::ControlPlane;
 use crate::ops::discover::{Wanted, discover_wanted};
 use crate::ops::expect::{ScenarioResult, run_scenario, scenario_files};
@@ -21,7 +22,6 @@ use crate::ops::scenario::NodeChoice;
 use crate::ops::verify::decisions::verify_decisions;
 use crate::ops::verify::drain::verify_drain;
 use crate::ops::verify::evictions::verify_evictions;
-use crate::plan::select::chosen;
 use crate::report::table::{Align, Table};
 use crate::snapshot::generate::{GenerateParams, write_list};
 use crate::snapshot::yaml_problem;

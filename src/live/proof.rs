@@ -265,10 +265,10 @@ pub fn background(recorded: &Recorded) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intent::execution::Retirement;
     use crate::live::testing::{Server, ok, runtime, status};
     use crate::ops::input::{cluster_of_dump, request_of_cluster};
     use crate::ops::plan::plan as make_plan;
-    use crate::plan::execution::Retirement;
     use crate::snapshot::generate::{GenerateParams, generate};
     use serde_json::json;
     use std::time::Duration;

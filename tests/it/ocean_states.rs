@@ -2,10 +2,10 @@
 //! node, instance and pool, and what of them reaches the trace, the JSON, `status` and `history`.
 
 use crate::cli::{Dir, nodeferry};
+use nodeferry::intent::options::BatchSize;
 use nodeferry::ops::input::{Input, load, request_of_scenario};
 use nodeferry::ops::plan::{Planned, plan};
 use nodeferry::ops::scenario::Scenario;
-use nodeferry::plan::options::BatchSize;
 use nodeferry::runner::ocean::{aws, azure};
 use nodeferry::trace::{Event, EventKind};
 use serde_json::{Value, json};

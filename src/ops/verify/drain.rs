@@ -8,10 +8,10 @@ mod result;
 
 use super::recording::{VerifyError, lines, load, scheduler_config};
 use crate::cluster::{Catalog, Delay, PodIdx, State};
+use crate::intent::options::{BatcherKind, Options};
 use crate::ops::control_plane::ControlPlane;
 use crate::ops::plan::{Planned, Request, plan};
 use crate::ops::scenario::NodeChoice;
-use crate::plan::options::{BatcherKind, Options};
 use crate::runner::Stream;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::SimOptions;
