@@ -8,6 +8,7 @@ pub mod disruption;
 pub mod execution;
 pub mod experiment;
 pub mod groups;
+pub mod intent;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod plan;

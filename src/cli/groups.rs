@@ -27,7 +27,7 @@ pub(super) fn write(args: &DiscoverArgs, cluster: &Cluster) -> Result<()> {
     })?;
     let view = View { catalog: &cluster.catalog, state: &cluster.state };
     let nodes: Vec<NodeIdx> = match &args.selector {
-        Some(selector) => crate::plan::select(view, &[], Some(selector)).map_err(anyhow::Error::msg)?,
+        Some(selector) => crate::intent::select(view, &[], Some(selector)).map_err(anyhow::Error::msg)?,
         None => view.state.live_nodes().collect(),
     };
     let id = ocean_id(&values_of(&args.input.groups)?, cluster);

@@ -14,7 +14,7 @@ pub mod runs;
 mod teller;
 
 use crate::discovery::discover::{Wanted, discover_wanted};
-use crate::plan::select::chosen;
+use crate::intent::select::chosen;
 use crate::report::table::{Align, Table};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, Input};

@@ -4,10 +4,11 @@ use super::args::{Output, PlanArgs, SimulateArgs};
 use super::{print, width};
 use crate::cluster::View;
 use crate::discovery::create_request;
-use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate};
-use crate::plan::options::UnscheduledAtStart;
-use crate::plan::select::NodeChoice;
-use crate::plan::{Intent, Plan};
+use crate::intent::Intent;
+use crate::intent::gates::{ApprovalGate, ApproveWhen, CheckGate};
+use crate::intent::options::UnscheduledAtStart;
+use crate::intent::select::NodeChoice;
+use crate::plan::Plan;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, Input};
@@ -169,7 +170,7 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     }
     if args.force_pdb {
         o.ocean.respect_pdb = false;
-        o.surge.undrainable = Some(crate::plan::options::Undrainable::Force);
+        o.surge.undrainable = Some(crate::intent::options::Undrainable::Force);
         o.kubectl_drain.disable_eviction = true;
     }
     if args.terminate_nodes.is_some() {
@@ -199,8 +200,8 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     }
     match args.cordon.as_deref() {
         None => {}
-        Some("all-first") => o.cordon = crate::plan::options::CordonWhen::AllFirst,
-        Some("per-batch") => o.cordon = crate::plan::options::CordonWhen::PerBatch,
+        Some("all-first") => o.cordon = crate::intent::options::CordonWhen::AllFirst,
+        Some("per-batch") => o.cordon = crate::intent::options::CordonWhen::PerBatch,
         Some(other) => bail!("--cordon {other}: expected all-first or per-batch"),
     }
     if let Some(command) = &args.check {

@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod catalog;
+pub mod components;
 pub mod delay;
 pub mod draw;
 pub mod finding;

@@ -5,9 +5,9 @@
 
 use crate::cluster::provider::{instance_id, is_ec2};
 use crate::cluster::{NodeSpec, View};
-use crate::plan::batcher::nodes_per_batch;
-use crate::plan::options::{BatchSize, BatcherKind, Percent, PercentOf, ProcedureKind};
-use crate::plan::{Intent, Options};
+use crate::intent::batcher::nodes_per_batch;
+use crate::intent::options::{BatchSize, BatcherKind, Percent, PercentOf, ProcedureKind};
+use crate::intent::{Intent, Options};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -284,7 +284,7 @@ fn flat(o: &Options) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::options::{Canary, CordonWhen, Window};
+    use crate::intent::options::{Canary, CordonWhen, Window};
     use crate::runner::testing::World;
     use serde_json::json;
 

@@ -6,14 +6,13 @@ use crate::disruption::{BudgetIndex, verdict};
 use crate::groups::identity::{self, Cloud};
 use crate::groups::matching::{moving_pods, requirements_text};
 use crate::groups::membership::{VNG_LABELS, oceans_mark};
-use crate::groups::{
-    Difference, GroupMatch, GroupPacker, Matcher, Templates, known_match, match_by_pods, match_node, remedy,
-};
-use crate::plan::options::{Options, ProcedureKind};
+use crate::groups::{Difference, GroupMatch, Matcher, Templates, known_match, match_by_pods, match_node, remedy};
+use crate::intent::options::{Options, ProcedureKind};
 use crate::plan::{Facts, Prerequisite, prerequisites};
 use crate::report::format::count;
 use crate::report::summary;
 use crate::report::table::{Align, Table};
+use crate::runner::GroupPacker;
 use crate::runner::ocean::Validation;
 use schemars::JsonSchema;
 use serde::Serialize;

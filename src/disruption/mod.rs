@@ -3,13 +3,15 @@
 //! All of it is pure: [`arithmetic`] recomputes a status, [`eviction`] gives the API server's verdict from the *stored*
 //! status and carries it out, [`deletion`] is what a DELETE does to a pod, [`controller`] says which
 //! change makes the real disruption controller look at which budget, and [`worker`] when: one worker behind a limited
-//! client. The clock is the caller's.
+//! client. The clock is the caller's. [`never`] and [`holds`] say which pods no waiting would move.
 
 pub mod arithmetic;
 pub mod controller;
 pub mod deletion;
 pub mod eviction;
+pub mod holds;
 pub mod matching;
+pub mod never;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod worker;

@@ -36,7 +36,7 @@ pub use simulation::{Progress, RunResult, Simulation};
 pub use sink::Sink;
 pub use summary::{MergeError, RunSummary};
 
-use crate::plan::Intent;
+use crate::intent::Intent;
 use crate::runner::{Packer, Runner, StopMode};
 use crate::sim::SiteSpec;
 use std::sync::Arc;

@@ -13,9 +13,9 @@ pub mod limits;
 pub mod matching;
 pub mod membership;
 pub mod pack;
-pub mod packer;
 pub mod price;
 pub mod remedy;
+pub mod spot;
 pub mod template;
 pub mod volumes;
 
@@ -24,7 +24,6 @@ pub use infer::{assign_groups, infer_groups, known_match};
 pub use matching::{Difference, GroupMatch, Matcher, match_by_pods, match_node};
 pub use membership::is_oceans;
 pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};
-pub use packer::GroupPacker;
 pub use remedy::remedy;
 pub use template::{Template, Templates};
 

@@ -16,8 +16,6 @@ use crate::cluster::*;
 use classes::{Classes, Demand};
 use fixedbitset::FixedBitSet;
 
-pub use super::packer::GroupPacker;
-
 /// Which group, and which of its machine types, a pod's node comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

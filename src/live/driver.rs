@@ -265,8 +265,9 @@ impl Signals {
 mod tests {
     use super::*;
     use crate::execution::journal_dir::{JournalDir, Order};
+    use crate::intent::Options;
     use crate::live::testing::{Server, ok, runtime, status};
-    use crate::plan::{Baseline, Options, Plan};
+    use crate::plan::{Baseline, Plan};
     use crate::session::journal::{JOURNAL_VERSION, Record, fold};
     use crate::session::{Began, Setup};
     use serde_json::json;

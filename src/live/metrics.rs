@@ -1,6 +1,6 @@
 //! Metrics of an execution in Prometheus' text form, over a listener that answers nothing else.
 
-use crate::plan::Intent;
+use crate::intent::Intent;
 use crate::session::{Entry, Record};
 use crate::trace::EventKind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,9 +5,9 @@
 use super::client::{Client, ConnectError};
 use super::events;
 use super::record::kinds::RECORDED;
+use crate::intent::execution::Retirement;
+use crate::intent::options::{Options, ProcedureKind};
 use crate::plan::Plan;
-use crate::plan::execution::Retirement;
-use crate::plan::options::{Options, ProcedureKind};
 use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, NODES, PODS};
 use crate::session::{Exchange, Method, Resource};
 use crate::snapshot::group;
@@ -101,7 +101,7 @@ impl Deeds {
 }
 
 fn may_delete_pods(options: &Options) -> bool {
-    use crate::plan::options::Undrainable;
+    use crate::intent::options::Undrainable;
     match options.procedure {
         ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
         ProcedureKind::Surge => options.surge.resolved().undrainable == Undrainable::Force,

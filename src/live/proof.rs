@@ -265,8 +265,8 @@ pub fn background(recorded: &Recorded) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intent::execution::Retirement;
     use crate::live::testing::{Server, ok, runtime, status};
-    use crate::plan::execution::Retirement;
     use crate::request::input::{cluster_of_dump, request_of_cluster};
     use crate::request::plan::plan as make_plan;
     use crate::snapshot::generate::{GenerateParams, generate};

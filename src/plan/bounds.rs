@@ -1,9 +1,9 @@
 //! Lower bounds of a migration's duration: no simulated or real run can be faster.
 
-use super::options::{Options, ProcedureKind};
-use super::select::PodChoice;
 use crate::cluster::{NodeIdx, View};
 use crate::groups::matching::moving_pods;
+use crate::intent::options::{Options, ProcedureKind};
+use crate::intent::select::PodChoice;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use schemars::JsonSchema;

@@ -148,7 +148,7 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Options;
+    use crate::intent::Options;
 
     #[test]
     fn the_document_has_the_same_table() {

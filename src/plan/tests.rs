@@ -1,51 +1,13 @@
-//! Batchers and findings, rule by rule.
+//! Findings, rule by rule; the plan document.
 
 use super::preflight::{Facts, preflight};
 use super::*;
 use crate::cluster::*;
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
-use crate::plan::options::{BatchSize, BatcherKind, Canary, Percent, ProcedureKind};
+use crate::intent::options::ProcedureKind;
+use crate::intent::{Intent, Options};
 use crate::runner::testing::World;
-
-fn names(w: &World, batches: &[Vec<NodeIdx>]) -> Vec<Vec<String>> {
-    let name = |n: &NodeIdx| w.state.node_name(&w.catalog, *n).to_owned();
-    batches.iter().map(|b| b.iter().map(name).collect()).collect()
-}
-
-fn cut(w: &World, n: u32, options: Options) -> Vec<Vec<String>> {
-    let selected: Vec<NodeIdx> = (0..n).map(NodeIdx).collect();
-    names(w, &batches(w.view(), &selected, &options).expect("batches"))
-}
-
-#[test]
-fn a_batch_has_at_least_one_node_and_a_share_is_rounded_up() {
-    let w = World::new(5, 1, &[]);
-    let size = |p| Options { batch_size: Some(BatchSize::Percent(Percent(p))), ..Options::default() };
-    assert_eq!(cut(&w, 5, size(1)).len(), 5);
-    assert_eq!(cut(&w, 5, size(30)), [vec!["old-0", "old-1"], vec!["old-2", "old-3"], vec!["old-4"]]);
-    let canary = Options { canary: Some(Canary { nodes: 1, soak_ms: 0 }), ..size(50) };
-    assert_eq!(cut(&w, 5, canary).iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 2]);
-    let listed = Options {
-        batcher: BatcherKind::Listed,
-        listed_batches: vec![vec!["old-3".into()], vec!["old-1".into(), "old-0".into()]],
-        ..Options::default()
-    };
-    assert_eq!(cut(&w, 5, listed), [vec!["old-3"], vec!["old-1", "old-0"]]);
-}
-
-#[test]
-fn budget_aware_keeps_pods_of_one_budget_apart() {
-    let mut w = World::new(4, 1, &[("a", &[0, 1]), ("b", &[2, 3])]);
-    w.budget("a-pdb", "a", Some(Demand::MaxUnavailable(Amount::Count(1))));
-    let options =
-        Options { batcher: BatcherKind::BudgetAware, batch_size: Some(BatchSize::Nodes(2)), ..Options::default() };
-    let cut = cut(&w, 4, options);
-    assert_eq!(cut.len(), 2);
-    for batch in cut {
-        assert_eq!(batch.iter().filter(|n| *n == "old-0" || *n == "old-1").count(), 1, "{batch:?}");
-    }
-}
 
 fn codes(w: &World, old: &[u32], options: &Options) -> Vec<(String, String)> {
     let old: Vec<NodeIdx> = old.iter().map(|n| NodeIdx(*n)).collect();
@@ -139,11 +101,4 @@ fn a_plan_that_names_a_node_twice_is_refused() {
     let uid = told(&[&[0, 1], &[2]], &|i| i.batches[1][0].uid = "old-0".into());
     let both = "in batch 1 and again in batch 2 (as node old-0 and as node old-2)";
     assert_eq!(uid, format!("the plan names the node of uid old-0 {both}: {advice}"));
-}
-
-#[test]
-fn a_node_that_is_selected_twice_is_one_node() {
-    let w = World::new(3, 0, &[("a", &[0])]);
-    let names = ["old-1", "old-0", "old-1"].map(str::to_owned);
-    assert_eq!(super::select(w.view(), &names, None), Ok(vec![NodeIdx(0), NodeIdx(1)]));
 }

@@ -2,12 +2,13 @@
 
 use crate::cluster::{NodeIdx, View};
 use crate::experiment::{Experiment, Sink};
-use crate::groups::GroupPacker;
-use crate::plan::{Baseline, Intent, Plan, batches};
+use crate::intent::{Intent, batches};
+use crate::plan::{Baseline, Plan};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, InputError};
 use crate::request::plan::{PlanError, Request, choose};
 use crate::request::scenario::{ClusterSource, Scenario};
+use crate::runner::GroupPacker;
 use crate::runner::{Ms, Outcome};
 use crate::session::Began;
 use crate::session::journal::JOURNAL_VERSION;

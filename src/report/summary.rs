@@ -3,7 +3,7 @@
 use super::format::{count, duration, thousands};
 use super::table::{Align, Table};
 use crate::cluster::{Finding, Severity};
-use crate::plan::document::Intent;
+use crate::intent::Intent;
 use crate::plan::forecast::{BatchForecast, Forecast, PodElsewhere};
 use crate::plan::prerequisites::{Prerequisite, Verdict};
 use std::collections::BTreeMap;

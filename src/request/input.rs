@@ -5,7 +5,7 @@ use super::plan::Request;
 use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
 use crate::cluster::group::GroupOrigin;
 use crate::cluster::{Cluster, Finding, Severity};
-use crate::plan::options::Options;
+use crate::intent::options::Options;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
 use crate::sim::{Fault, SimOptions};

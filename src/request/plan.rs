@@ -3,12 +3,14 @@
 use super::scenario::NodeChoice;
 use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, Severity, View};
 use crate::experiment::{Experiment, ReplicateError, RunResult, RunSummary, Sink, replicate, replication_seed};
-use crate::groups::GroupPacker;
-use crate::plan::document::{Guards, Intent, Plan};
+use crate::intent::batches;
+use crate::intent::options::{Options, ProcedureKind};
+use crate::intent::select::{chosen, without_oceans};
+use crate::intent::{Guards, Intent};
+use crate::plan::Plan;
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
-use crate::plan::options::{Options, ProcedureKind};
-use crate::plan::select::{chosen, without_oceans};
-use crate::plan::{Baseline, Facts, batches, preflight, prerequisites};
+use crate::plan::{Baseline, Facts, preflight, prerequisites};
+use crate::runner::GroupPacker;
 use crate::runner::Outcome;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
@@ -367,7 +369,7 @@ fn elsewhere_finding(procedure: ProcedureKind, forecast: &Forecast) -> Option<Fi
 }
 
 fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<BatchForecast> {
-    let nodes = |batch: &Vec<crate::plan::document::NodeId>| batch.iter().map(|n| n.name.clone()).collect();
+    let nodes = |batch: &Vec<crate::intent::NodeId>| batch.iter().map(|n| n.name.clone()).collect();
     intent
         .batches
         .iter()

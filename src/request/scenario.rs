@@ -1,7 +1,7 @@
 //! Scenarios: a cluster, what to do with it, what goes wrong, and what to expect.
 
-use crate::plan::options::Options;
-pub use crate::plan::select::NodeChoice;
+use crate::intent::options::Options;
+pub use crate::intent::select::NodeChoice;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;

@@ -7,7 +7,7 @@ use super::outcome::{Failure, Reason};
 use super::progress::{Common, Demand, Fate};
 use super::refs::{N, P, PodId, Tables};
 use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
-use crate::plan::Options;
+use crate::intent::Options;
 
 /// What a procedure works with during one call.
 pub(crate) struct Cx<'a> {

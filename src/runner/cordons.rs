@@ -15,7 +15,7 @@ use super::progress::Fate;
 use super::refs::N;
 use super::surge;
 use crate::cluster::{NodeIdx, View};
-use crate::plan::options::{CordonWhen, ProcedureKind, SurgePreset};
+use crate::intent::options::{CordonWhen, ProcedureKind, SurgePreset};
 
 /// A cordon that was refused is asked for once more after so long (C).
 pub(crate) const REFUSED_MS: Ms = 10_000;

@@ -11,7 +11,7 @@
 
 use super::outcome::{Failure, Outcome};
 use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
-use crate::plan::NodeId;
+use crate::intent::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the snapshot, which is also when a simulated migration starts.

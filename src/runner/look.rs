@@ -14,7 +14,7 @@ use super::interface::{Answer, Ms};
 use super::kubectl_drain::skips_wait;
 use super::outcome::Reason;
 use super::refs::N;
-use crate::plan::select::PodChoice;
+use crate::intent::select::PodChoice;
 use serde::{Deserialize, Serialize};
 
 /// A look that was refused is repeated after so long (C).

@@ -3,8 +3,8 @@
 //! Ocean's messages are to the letter those of its documentation; where a procedure has no published wording for a
 //! condition, the words are ours. `docs/outcomes.md` is this table, and a test holds the two together.
 
-use crate::plan::Options;
-use crate::plan::options::{AksMessages, ProcedureKind};
+use crate::intent::Options;
+use crate::intent::options::{AksMessages, ProcedureKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -8,7 +8,7 @@ use super::ocean::Ocean;
 use super::outcome::Failure;
 use super::surge::Surge;
 use crate::cluster::PodIdx;
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use serde::{Deserialize, Serialize};
 
 /// How a batch ended.

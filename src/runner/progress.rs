@@ -8,7 +8,7 @@ use super::outcome::{Failure, Outcome, Reason};
 use super::procedure::ProcedureState;
 use super::refs::{N, PodId};
 use super::whole::OwnerMark;
-use crate::plan::NodeId;
+use crate::intent::NodeId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

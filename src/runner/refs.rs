@@ -1,7 +1,7 @@
 //! References that survive a restart, and the tables that resolve them in the view at hand.
 
 use crate::cluster::{NodeIdx, PodIdx, View};
-use crate::plan::NodeId;
+use crate::intent::NodeId;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@
 use super::*;
 use crate::cluster::Phase;
 use crate::cluster::*;
-use crate::plan::NodeId;
+use crate::intent::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -206,7 +206,7 @@ impl World {
         View { catalog: &self.catalog, state: &self.state }
     }
     /// Batches of old nodes by number.
-    pub fn intent(&self, batches: &[&[usize]], options: crate::plan::Options) -> Arc<Intent> {
+    pub fn intent(&self, batches: &[&[usize]], options: crate::intent::Options) -> Arc<Intent> {
         let batches: Vec<Vec<NodeIdx>> =
             batches.iter().map(|b| b.iter().map(|n| NodeIdx(*n as u32)).collect()).collect();
         Arc::new(Intent::new(self.view(), &batches, options))

@@ -9,8 +9,8 @@ use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, R
 use super::mirror::{Known, Mirror, text, uid};
 use super::reflect::{Listing, lied, spread};
 use crate::cluster::View;
-use crate::plan::execution::{Provision, Retirement};
-use crate::plan::{NodeId, Options};
+use crate::intent::execution::{Provision, Retirement};
+use crate::intent::{NodeId, Options};
 use crate::runner::progress::Demand;
 use crate::runner::refs::PodId;
 use crate::runner::{Action, Answer, Ms, TaintText};

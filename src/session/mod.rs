@@ -24,8 +24,8 @@ pub(crate) use calls::RETIRE;
 pub use journal::{Began, Entry, Record};
 pub use lease::{Holder, LEASE};
 
-use crate::groups::GroupPacker;
-use crate::plan::Intent;
+use crate::intent::Intent;
+use crate::runner::GroupPacker;
 use crate::runner::interface::Input as RunnerInput;
 use crate::runner::progress::Common;
 use crate::runner::{
@@ -792,7 +792,7 @@ impl Session {
     // --- demands that stand ---
 
     fn demanded(&mut self, key: String, group: &str, op: Op, seq: u64) {
-        if let crate::plan::Provision::Command { every_ms, .. } = self.intent.options.execution.provision(group) {
+        if let crate::intent::Provision::Command { every_ms, .. } = self.intent.options.execution.provision(group) {
             self.standing.insert(key, Standing { op, seq, next_at: self.now + every_ms, asked: false });
         }
     }
@@ -824,8 +824,8 @@ impl Session {
         let _ = self.with_terms(out, |t| op.answered(t, At::Program, 0, answered));
         let every = match &op {
             Op::Ensure { group, .. } => match self.intent.options.execution.provision(group) {
-                crate::plan::Provision::Command { every_ms, .. } => every_ms,
-                crate::plan::Provision::Wait => 0,
+                crate::intent::Provision::Command { every_ms, .. } => every_ms,
+                crate::intent::Provision::Wait => 0,
             },
             _ => 0,
         };
@@ -926,7 +926,8 @@ impl Session {
 /// A follower for each kind; the nodes of the plan are expected, so that a first list without them is not believed at once.
 fn followers(intent: &Intent, page: u32) -> Vec<Follower> {
     let nodes = || intent.batches.iter().flatten();
-    let known = |n: &crate::plan::NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
+    let known =
+        |n: &crate::intent::NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
     let expected = |r| if r == NODES { nodes().map(known).collect() } else { Vec::new() };
     FOLLOWED.iter().map(|r| Follower::new(*r, page).expecting(expected(*r))).collect()
 }

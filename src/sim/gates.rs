@@ -3,7 +3,7 @@
 use super::ctx::Ctx;
 use super::event::Timer;
 use crate::cluster::{Delay, Finding, Severity};
-use crate::plan::execution::Gates as Wanted;
+use crate::intent::gates::Gates as Wanted;
 use crate::runner::Answer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

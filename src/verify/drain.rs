@@ -8,7 +8,7 @@ mod result;
 
 use super::recording::{VerifyError, lines, load, scheduler_config};
 use crate::cluster::{Catalog, Delay, PodIdx, State};
-use crate::plan::options::{BatcherKind, Options};
+use crate::intent::options::{BatcherKind, Options};
 use crate::request::control_plane::ControlPlane;
 use crate::request::plan::{Planned, Request, plan};
 use crate::request::scenario::NodeChoice;

@@ -3,8 +3,9 @@
 use crate::cli::{Dir, Ran, nodeferry};
 use nodeferry::cluster::{NodeIdx, View};
 use nodeferry::execution::journal_dir::{JournalDir, JournalWriter, Order};
-use nodeferry::plan::execution::{ApprovalGate, ApproveWhen, Gates};
-use nodeferry::plan::{Baseline, Intent, Options, Plan, batches, select};
+use nodeferry::intent::gates::{ApprovalGate, ApproveWhen, Gates};
+use nodeferry::intent::{Intent, Options, batches, select};
+use nodeferry::plan::{Baseline, Plan};
 use nodeferry::runner::{Input, NoLaunches, Outbox, Runner};
 use nodeferry::session::journal::{Began, Call, Entry, JOURNAL_VERSION, ProgressLog, Record};
 use nodeferry::snapshot::Snapshot;

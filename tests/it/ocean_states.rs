@@ -2,7 +2,7 @@
 //! node, instance and pool, and what of them reaches the trace, the JSON, `status` and `history`.
 
 use crate::cli::{Dir, nodeferry};
-use nodeferry::plan::options::BatchSize;
+use nodeferry::intent::options::BatchSize;
 use nodeferry::request::input::{Input, load, request_of_scenario};
 use nodeferry::request::plan::{Planned, plan};
 use nodeferry::request::scenario::Scenario;

@@ -2,11 +2,11 @@
 
 use nodeferry::cluster::{NodeIdx, View};
 use nodeferry::experiment::{Experiment, Inject, Sink};
-use nodeferry::groups::{GroupPacker, infer_groups};
-use nodeferry::plan::execution::{ApprovalGate, ApproveWhen, CheckGate, Gates};
-use nodeferry::plan::options::{Options, ProcedureKind, SurgeOptions, SurgePreset};
-use nodeferry::plan::{Intent, batches, select};
-use nodeferry::runner::StopMode;
+use nodeferry::groups::infer_groups;
+use nodeferry::intent::gates::{ApprovalGate, ApproveWhen, CheckGate, Gates};
+use nodeferry::intent::options::{Options, ProcedureKind, SurgeOptions, SurgePreset};
+use nodeferry::intent::{Intent, batches, select};
+use nodeferry::runner::{GroupPacker, StopMode};
 use nodeferry::scheduler::SchedulerConfig;
 use nodeferry::sim::autoscaler::AutoscalerOptions;
 use nodeferry::sim::faults::{Fault, Window};

@@ -1,8 +1,8 @@
 //! What is asked of whom, and what is refused.
 
 use super::*;
-use crate::plan::Options;
-use crate::plan::execution::{ApprovalGate, ApproveWhen, Gates};
+use crate::intent::Options;
+use crate::intent::gates::{ApprovalGate, ApproveWhen, Gates};
 use crate::session::journal::testing::story_with;
 use crate::session::journal::{Entry, Record};
 

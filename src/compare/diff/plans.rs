@@ -1,8 +1,9 @@
 //! Two plans side by side: what is intended, upon what, and what is predicted of it.
 
 use super::{Diff, Section};
+use crate::intent::Intent;
+use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
-use crate::plan::{Intent, Plan};
 use crate::report::format::duration;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

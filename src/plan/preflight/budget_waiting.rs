@@ -1,15 +1,16 @@
 //! A budget that allows nothing now, though it could: the drain waits for its pods to become healthy.
 
 use super::Facts;
-use super::budget_never_met::{covered, escapes, never};
+use super::budget_never_met::covered;
 use crate::cluster::{Finding, Severity};
+use crate::disruption::never::{escapes, never};
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (budget, pods) in covered(facts) {
         let s = &facts.view.state.budgets[budget];
-        let blocked = pods.iter().filter(|p| !escapes(facts, budget, **p)).count();
+        let blocked = pods.iter().filter(|p| !escapes(facts.view, budget, **p)).count();
         if s.allowed > 0 || blocked == 0 || never(facts.view, budget).is_some() {
             continue;
         }

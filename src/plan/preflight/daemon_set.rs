@@ -2,8 +2,8 @@
 
 use super::Facts;
 use crate::cluster::{Finding, OwnerKind, Severity};
-use crate::plan::options::ProcedureKind;
-use crate::plan::select::PodChoice;
+use crate::intent::options::ProcedureKind;
+use crate::intent::select::PodChoice;
 use std::collections::BTreeMap;
 
 /// See the module.

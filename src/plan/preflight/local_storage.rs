@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::cluster::{Finding, Severity};
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {

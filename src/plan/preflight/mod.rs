@@ -22,14 +22,14 @@ pub mod two_budgets;
 pub mod vng_match;
 pub mod volume_zone;
 
-use super::Options;
-use super::options::FreeRoom;
-use super::select::PodChoice;
 use crate::cluster::{Finding, GroupIdx, NodeIdx, OwnerIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
 use crate::groups::matching::moving_pods;
 use crate::groups::membership::{is_oceans, left_groups};
+use crate::intent::Options;
+use crate::intent::options::FreeRoom;
+use crate::intent::select::PodChoice;
 use std::collections::BTreeMap;
 
 /// What the rules look at.

@@ -2,8 +2,8 @@
 
 use super::Facts;
 use crate::cluster::{Finding, Severity};
+use crate::intent::options::ProcedureKind;
 use crate::plan::ocean_rules::chosen_options;
-use crate::plan::options::ProcedureKind;
 
 /// What is so, in one sentence; an execution says it too.
 pub fn notice(procedure: ProcedureKind) -> String {

@@ -4,7 +4,7 @@ use super::Facts;
 use super::hosts::node_refusal;
 use crate::cluster::{Finding, Idx, NodeIdx, PodIdx, ResIdx, Severity};
 use crate::groups::volumes::VolumeNeeds;
-use crate::plan::options::UnscheduledAtStart;
+use crate::intent::options::UnscheduledAtStart;
 use std::collections::BTreeMap;
 
 const REMEDY: &str = "Make room for them or delete them, or plan with --unscheduled-at-start ignore.";

@@ -1,20 +1,8 @@
 //! Pods that ask not to be moved: `restrict-scale-down` and `safe-to-evict: "false"`.
 
 use super::Facts;
-use crate::cluster::{Finding, PodIdx, Severity, View};
-
-/// Keys and the value that holds a node (MIGRATIONS §1: drain), as label or annotation.
-const HOLDS: [(&str, &str); 2] =
-    [("spotinst.io/restrict-scale-down", "true"), ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")];
-
-/// The key by which a pod holds its node, if it does.
-pub fn holds(view: View<'_>, pod: PodIdx) -> Option<&'static str> {
-    let (c, spec) = (view.catalog, &view.catalog.specs[view.state.pods[pod].spec]);
-    HOLDS.iter().find_map(|(key, value)| {
-        let (k, v) = (c.names.get(key)?, c.names.get(value)?);
-        (spec.labels.get(k) == Some(v) || spec.annotations.contains(&(k, v))).then_some(*key)
-    })
-}
+use crate::cluster::{Finding, Severity};
+use crate::disruption::holds::holds;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {

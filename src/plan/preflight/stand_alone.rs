@@ -1,14 +1,9 @@
 //! Pods without a controller: evicted they are lost, kept they hold their node.
 
 use super::Facts;
-use crate::cluster::{Finding, PodIdx, Severity};
-use crate::plan::options::ProcedureKind;
-
-/// Whether nothing recreates a pod: no controller at all.
-pub fn is_stand_alone(facts: &Facts<'_>, pod: PodIdx) -> bool {
-    let spec = &facts.view.catalog.specs[facts.view.state.pods[pod].spec];
-    spec.owner.is_none() && !spec.mirror
-}
+use crate::cluster::{Finding, Severity};
+use crate::disruption::holds::is_stand_alone;
+use crate::intent::options::ProcedureKind;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
@@ -22,7 +17,7 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for (node, pods) in facts.moving() {
-        for pod in pods.into_iter().filter(|p| is_stand_alone(facts, *p)) {
+        for pod in pods.into_iter().filter(|p| is_stand_alone(facts.view, *p)) {
             let (object, node) = (facts.pod(pod), facts.node(node));
             findings.push(if lost {
                 Finding::new(

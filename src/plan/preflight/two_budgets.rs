@@ -1,18 +1,12 @@
 //! Two budgets on one pod: the eviction API answers 500 and never evicts it.
 
 use super::Facts;
-use crate::cluster::{Finding, Phase, Severity};
-
-/// Whether evictions of a pod end in "more than one PodDisruptionBudget" (kubernetes v1.36.3
-/// `pkg/registry/core/pod/storage/eviction.go`).
-pub fn has_two(facts: &Facts<'_>, pod: crate::cluster::PodIdx) -> bool {
-    let p = &facts.view.state.pods[pod];
-    p.phase != Phase::Pending && facts.budgets.budgets_of(p.spec).len() > 1
-}
+use crate::cluster::{Finding, Severity};
+use crate::disruption::never::has_two;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let pods = facts.moving().into_iter().flat_map(|m| m.1).filter(|p| has_two(facts, *p));
+    let pods = facts.moving().into_iter().flat_map(|m| m.1).filter(|p| has_two(facts.view, facts.budgets, *p));
     facts
         .by_workload(pods)
         .into_iter()

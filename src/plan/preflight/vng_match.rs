@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::cluster::{Finding, GroupIdx, NodeIdx, Severity};
 use crate::groups::{Difference, GroupMatch, Matcher, remedy};
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use std::collections::BTreeMap;
 
 /// What matches nodes as the procedure's cloud does it: by the node on Azure, by its pods on AWS.

@@ -4,7 +4,7 @@ use super::cluster_autoscaler::status_is_fresh;
 use super::{Judgement, Rule, count, some};
 use crate::cluster::{AutoscaledGroup, NodeIdx, Severity};
 use crate::groups::identity;
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
 use std::collections::BTreeMap;
 

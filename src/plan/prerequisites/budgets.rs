@@ -2,10 +2,10 @@
 
 use super::{Judgement, Rule, count, some};
 use crate::cluster::PodIdx;
-use crate::plan::options::ProcedureKind;
+use crate::disruption::never::{escapes, has_two, never};
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
-use crate::plan::preflight::budget_never_met::{covered, escapes, never};
-use crate::plan::preflight::two_budgets::has_two;
+use crate::plan::preflight::budget_never_met::covered;
 
 /// See the module.
 pub const RULE: Rule = Rule {
@@ -21,11 +21,12 @@ pub const RULE: Rule = Rule {
 fn judge(facts: &Facts<'_>) -> Judgement {
     let (catalog, state) = (facts.view.catalog, facts.view.state);
     let inventory = &catalog.inventory;
-    let two: Vec<PodIdx> = facts.moving().into_iter().flat_map(|m| m.1).filter(|p| has_two(facts, *p)).collect();
+    let two: Vec<PodIdx> =
+        facts.moving().into_iter().flat_map(|m| m.1).filter(|p| has_two(facts.view, facts.budgets, *p)).collect();
     let (mut hold, mut stale, mut wait) = (Vec::new(), Vec::new(), Vec::new());
     let covered = covered(facts);
     for (budget, pods) in &covered {
-        let held = pods.iter().filter(|p| !escapes(facts, *budget, **p)).count();
+        let held = pods.iter().filter(|p| !escapes(facts.view, *budget, **p)).count();
         let text = || format!("{} ({})", catalog.budget_text(*budget), count(held, "pod"));
         if held > 0 && never(facts.view, *budget).is_some() {
             hold.push(text());

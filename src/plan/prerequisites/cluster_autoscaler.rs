@@ -1,9 +1,9 @@
 //! No Kubernetes cluster autoscaler acts beside Ocean.
 
-use super::components::{Health, find, image_name};
 use super::{Judgement, Rule, count, some};
 use crate::cluster::Severity;
-use crate::plan::options::ProcedureKind;
+use crate::cluster::components::{Health, find, image_name};
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
 
 /// A status that is older than this when the dump is taken may be a remnant (C); a running cluster-autoscaler writes every few seconds.

@@ -3,7 +3,7 @@
 use super::{Judgement, Rule, count, has_vngs, some};
 use crate::cluster::Severity;
 use crate::groups::GroupMatch;
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::hosts::homeless;
 use crate::plan::preflight::{Facts, vng_match};
 use std::collections::BTreeMap;

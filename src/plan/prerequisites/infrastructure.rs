@@ -3,7 +3,7 @@
 use super::{Judgement, Rule, count, prerequisites_page};
 use crate::cluster::Severity;
 use crate::groups::identity::{Cloud, cloud};
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
 
 /// See the module.

@@ -1,8 +1,8 @@
 //! No Karpenter acts beside Ocean: it spins up nodes for pending pods too.
 
-use super::components::{Health, find, image_name};
 use super::{Judgement, Rule, count, some};
 use crate::cluster::Severity;
+use crate::cluster::components::{Health, find, image_name};
 use crate::plan::preflight::Facts;
 
 /// Kinds by which Karpenter is known.

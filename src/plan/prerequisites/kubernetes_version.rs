@@ -2,7 +2,7 @@
 
 use super::{Judgement, Rule, count, prerequisites_page, some};
 use crate::cluster::{NodeGroup, Severity, version};
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
 
 /// See the module.

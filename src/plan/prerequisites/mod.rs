@@ -6,7 +6,6 @@
 pub mod autoscaled_pools;
 pub mod budgets;
 pub mod cluster_autoscaler;
-pub mod components;
 pub mod controller;
 pub mod dedicated_groups;
 pub mod infrastructure;
@@ -20,9 +19,9 @@ mod tests;
 pub mod unscheduled_pods;
 pub mod volume_zones;
 
-use super::options::ProcedureKind;
 use super::preflight::Facts;
 use crate::cluster::{Finding, GroupOrigin, Severity, View};
+use crate::intent::options::ProcedureKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use super::{Judgement, Rule, prerequisites_page};
 use crate::cluster::Severity;
 use crate::groups::membership::oceans_mark;
-use crate::plan::options::ProcedureKind;
+use crate::intent::options::ProcedureKind;
 use crate::plan::preflight::Facts;
 
 /// See the module.

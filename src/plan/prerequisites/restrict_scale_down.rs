@@ -2,8 +2,9 @@
 
 use super::{Judgement, Rule, count};
 use crate::cluster::PodIdx;
-use crate::plan::options::ProcedureKind;
-use crate::plan::preflight::{Facts, restrict_scale_down};
+use crate::disruption::holds::holds;
+use crate::intent::options::ProcedureKind;
+use crate::plan::preflight::Facts;
 
 /// See the module.
 pub const RULE: Rule = Rule {
@@ -21,7 +22,7 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         return Judgement::unknown("the dump has no pods", "Add pods of all namespaces to the dump.")
             .see("no-pods-in-dump");
     }
-    let marked = |p: &PodIdx| restrict_scale_down::holds(facts.view, *p).is_some();
+    let marked = |p: &PodIdx| holds(facts.view, *p).is_some();
     let held: Vec<(PodIdx, usize)> = facts
         .moving()
         .into_iter()

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::disruption::BudgetIndex;
-use crate::groups::{GroupPacker, infer_groups};
-use crate::plan::Options;
+use crate::groups::infer_groups;
+use crate::intent::Options;
+use crate::runner::GroupPacker;
 use crate::snapshot::diagnostics::diagnostic;
 use crate::snapshot::groups::{MachineCatalogue, groups_from_values};
 use crate::snapshot::{Decoder, diagnostics::Class};

@@ -1,7 +1,7 @@
 //! No pod is unschedulable before the start.
 
 use super::{Judgement, Rule, count};
-use crate::plan::options::UnscheduledAtStart;
+use crate::intent::options::UnscheduledAtStart;
 use crate::plan::preflight::Facts;
 
 /// See the module.

@@ -1,7 +1,7 @@
 //! Cordons that are refused or taken back, and nodes that are registered again under their names.
 
-use crate::plan::Options;
-use crate::plan::options::{AfterLimit, BatchSize, CordonWhen, ProcedureKind, SurgeOptions, SurgePreset};
+use crate::intent::Options;
+use crate::intent::options::{AfterLimit, BatchSize, CordonWhen, ProcedureKind, SurgeOptions, SurgePreset};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Fate, Ms, Outcome, Runner};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Waits between batches, told by hand.
 
-use crate::plan::Options;
-use crate::plan::execution::{ApprovalGate, ApproveWhen, CheckGate, Gates};
-use crate::plan::options::Window;
+use crate::intent::Options;
+use crate::intent::gates::{ApprovalGate, ApproveWhen, CheckGate, Gates};
+use crate::intent::options::Window;
 use crate::runner::testing::{World, refused};
 use crate::runner::{Answer, Ms, NoLaunches, Outcome};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Which pods of a node `kubectl drain` takes, skips or stumbles over (kubectl v0.36.3 `pkg/drain/filters.go`).
 
 use crate::cluster::{OwnerKind, PodIdx, View};
-use crate::plan::Options;
-use crate::plan::options::KubectlDrainOptions;
-use crate::plan::select::PodChoice;
+use crate::intent::Options;
+use crate::intent::options::KubectlDrainOptions;
+use crate::intent::select::PodChoice;
 
 /// What becomes of a node's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -27,9 +27,9 @@ use super::procedure::{End, Procedure};
 use super::progress::Fate;
 use super::refs::{N, P};
 use super::retire::{Left, Retire};
-use crate::plan::options::AfterLimit;
+use crate::intent::options::AfterLimit;
 #[cfg(doc)]
-use crate::plan::options::KubectlVersion;
+use crate::intent::options::KubectlVersion;
 use serde::{Deserialize, Serialize};
 use text::{aggregate, go_duration};
 

@@ -1,8 +1,8 @@
 //! `kubectl drain`, rule by rule.
 
 use crate::cluster::{NodeIdx, RateLimit};
-use crate::plan::Options;
-use crate::plan::options::{AfterLimit, CordonWhen, KubectlDrainOptions, KubectlVersion};
+use crate::intent::Options;
+use crate::intent::options::{AfterLimit, CordonWhen, KubectlDrainOptions, KubectlVersion};
 use crate::runner::testing::{Meddling, World};
 use crate::runner::{NoLaunches, Outcome, Stream};
 use std::sync::Arc;
@@ -400,7 +400,7 @@ fn empty_dir_needs_its_flag_and_finished_pods_do_not() {
 #[test]
 fn all_first_cordons_every_old_node_before_the_first_batch() {
     let mut w = World::new(2, 1, &[("web", &[0, 1])]);
-    let o = Options { cordon: crate::plan::options::CordonWhen::AllFirst, soak_ms: 60_000, ..options() };
+    let o = Options { cordon: crate::intent::options::CordonWhen::AllFirst, soak_ms: 60_000, ..options() };
     assert_eq!(run(&mut w, &[&[0], &[1]], o), (Outcome::Completed, None));
     assert_eq!(lines(&w, Stream::Stdout)[0], "node/old-0 already cordoned");
     assert!(w.now > 60_000, "the soak between the batches");

@@ -1,8 +1,8 @@
 //! Nothing counts as replaced, and nothing as completed, before it was looked at.
 
 use super::some;
-use crate::plan::Options;
-use crate::plan::options::{ProcedureKind, SurgePreset};
+use crate::intent::Options;
+use crate::intent::options::{ProcedureKind, SurgePreset};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Ms, Outcome};
 use std::sync::Arc;

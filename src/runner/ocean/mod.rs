@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod azure;
+pub mod controller;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -27,7 +28,7 @@ use super::retire::{Left, Retire};
 use super::states::{Doing, NodeIs, PoolIs};
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
-use crate::plan::options::{AwaitedPods, ProcedureKind};
+use crate::intent::options::{AwaitedPods, ProcedureKind};
 use serde::{Deserialize, Serialize};
 
 /// Cordons and launches that were refused are asked for again after so long (C).

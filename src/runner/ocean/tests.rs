@@ -1,8 +1,8 @@
 //! Ocean's migration, rule by rule.
 
 use super::{Doing, NodeIs, PoolIs, aws, azure, words};
-use crate::plan::Options;
-use crate::plan::options::{AwaitedPods, ProcedureKind, UnscheduledAtStart};
+use crate::intent::Options;
+use crate::intent::options::{AwaitedPods, ProcedureKind, UnscheduledAtStart};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Ms, Outcome};
 use std::collections::{BTreeMap, BTreeSet};

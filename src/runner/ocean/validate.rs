@@ -1,15 +1,15 @@
 //! What Ocean looks at before it starts: the controller, and each selected node (MIGRATIONS §1, batch algorithm, 1).
 
+use super::controller;
 use crate::cluster::{NodeIdx, PodIdx, View};
-use crate::disruption::BudgetIndex;
+use crate::disruption::{BudgetIndex, holds, never};
 use crate::groups::Templates;
 use crate::groups::eligible::refusal;
 use crate::groups::matching::moving_pods;
+use crate::groups::spot;
 use crate::groups::volumes::VolumeNeeds;
-use crate::plan::Options;
-use crate::plan::options::ProcedureKind;
-use crate::plan::preflight::{Facts, budget_never_met, restrict_scale_down, spot_affinity, stand_alone, two_budgets};
-use crate::plan::prerequisites::{controller, spot_toleration};
+use crate::intent::Options;
+use crate::intent::options::ProcedureKind;
 use crate::runner::context::Cx;
 use crate::runner::interface::Packer;
 use crate::runner::outcome::Reason;
@@ -85,7 +85,7 @@ impl<'a> Validation<'a> {
     /// Of the nodes `old` that are to be migrated together.
     pub fn new(view: View<'a>, options: &'a Options, packer: &'a dyn Packer, old: &'a [NodeIdx]) -> Validation<'a> {
         let nowhere = homeless(view, packer, old);
-        let spot = options.procedure == ProcedureKind::OceanAzure && spot_toleration::may_matter(view);
+        let spot = options.procedure == ProcedureKind::OceanAzure && spot::may_matter(view);
         let templates = if spot || !nowhere.is_empty() { Templates::new(view) } else { Templates::default() };
         Validation { view, options, packer, old, budgets: BudgetIndex::new(view.catalog), templates, nowhere }
     }
@@ -113,16 +113,14 @@ impl<'a> Validation<'a> {
 
     fn pod_obstacles(&self, pod: PodIdx, found: &mut Vec<Obstacle>) {
         let (view, o) = (self.view, &self.options.ocean);
-        let facts =
-            Facts { view, old: self.old, options: self.options, templates: &self.templates, budgets: &self.budgets };
         let azure = self.options.procedure == ProcedureKind::OceanAzure;
         let name = view.state.pod_text(view.catalog, pod);
         let mut say = |fate, code, text| found.push(Obstacle { fate, code, text });
-        if azure && spot_affinity::requires_priority(&facts, pod) {
+        if azure && spot::requires_priority(view, pod) {
             let text = format!("pod {name} requires kubernetes.azure.com/scalesetpriority, which cannot be migrated");
             say(Fate::Invalid, "spot-affinity", text);
         }
-        if azure && let Some(group) = spot_toleration::needs_toleration(view, &self.templates, pod) {
+        if azure && let Some(group) = spot::needs_toleration(view, &self.templates, pod) {
             let text = format!("pod {name} does not tolerate spot nodes, and group {group} launches no others");
             say(Fate::Invalid, "spot-toleration-missing", text);
         }
@@ -130,14 +128,14 @@ impl<'a> Validation<'a> {
             let code = if self.is_held_by_volume(pod) { "volume-zone" } else { "pod-no-host" };
             say(Fate::Invalid, code, format!("no group can host pod {name} ({why})"));
         }
-        if !o.evict_stand_alone_pods && stand_alone::is_stand_alone(&facts, pod) {
+        if !o.evict_stand_alone_pods && holds::is_stand_alone(view, pod) {
             let text = format!("pod {name} has no controller and may not be evicted");
             say(Fate::HeldByStandAlone, "stand-alone-pod", text);
         }
-        if let Some(key) = restrict_scale_down::holds(view, pod).filter(|_| o.respect_restrict_scale_down) {
+        if let Some(key) = holds::holds(view, pod).filter(|_| o.respect_restrict_scale_down) {
             say(Fate::HeldByRestriction, "restrict-scale-down", format!("pod {name} carries {key}"));
         }
-        if let Some((code, why)) = never_evicted(&facts, pod).filter(|_| o.respect_pdb) {
+        if let Some((code, why)) = never_evicted(view, &self.budgets, pod).filter(|_| o.respect_pdb) {
             say(Fate::HeldByBudget, code, format!("pod {name}: {why}"));
         }
     }
@@ -152,15 +150,15 @@ fn homeless(view: View<'_>, packer: &dyn Packer, old: &[NodeIdx]) -> FxHashMap<P
 }
 
 /// Why a pod's evictions are refused for ever, if they are, with the rule's code.
-fn never_evicted(facts: &Facts<'_>, pod: PodIdx) -> Option<(&'static str, String)> {
-    if two_budgets::has_two(facts, pod) {
+fn never_evicted(view: View<'_>, budgets: &BudgetIndex, pod: PodIdx) -> Option<(&'static str, String)> {
+    if never::has_two(view, budgets, pod) {
         return Some(("two-budgets", "it is under more than one disruption budget".into()));
     }
-    let [budget] = facts.budgets.budgets_of(facts.view.state.pods[pod].spec) else { return None };
-    if budget_never_met::escapes(facts, *budget, pod) {
+    let [budget] = budgets.budgets_of(view.state.pods[pod].spec) else { return None };
+    if never::escapes(view, *budget, pod) {
         return None;
     }
-    let (why, _) = budget_never_met::never(facts.view, *budget)?;
-    let budget = facts.view.catalog.budget_text(*budget);
+    let (why, _) = never::never(view, *budget)?;
+    let budget = view.catalog.budget_text(*budget);
     Some(("budget-never-met", format!("disruption budget {budget} can never be met: {why}")))
 }

@@ -1,7 +1,7 @@
 //! A node that has work again is not given back.
 
-use crate::plan::Options;
-use crate::plan::options::{KubectlDrainOptions, ProcedureKind, SurgeOptions, SurgePreset};
+use crate::intent::Options;
+use crate::intent::options::{KubectlDrainOptions, ProcedureKind, SurgeOptions, SurgePreset};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Fate, Ms, Outcome, Runner};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn options(procedure: ProcedureKind) -> Options {
         kubectl_drain: KubectlDrainOptions { settle_timeout_ms: None, ..KubectlDrainOptions::default() },
         surge: SurgeOptions {
             preset: SurgePreset::Aks,
-            max_surge: Some(crate::plan::options::BatchSize::Nodes(2)),
+            max_surge: Some(crate::intent::options::BatchSize::Nodes(2)),
             node_soak_ms: Some(300_000),
             ..SurgeOptions::default()
         },

@@ -19,7 +19,7 @@ use super::progress::Fate;
 use super::refs::N;
 use super::retire::{Left, Retire};
 use crate::cluster::PodIdx;
-use crate::plan::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
+use crate::intent::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

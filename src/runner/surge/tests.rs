@@ -1,7 +1,7 @@
 //! Surge presets, rule by rule.
 
-use crate::plan::Options;
-use crate::plan::options::{BatchSize, ProcedureKind, SurgeOptions, SurgePreset, Undrainable};
+use crate::intent::Options;
+use crate::intent::options::{BatchSize, ProcedureKind, SurgeOptions, SurgePreset, Undrainable};
 use crate::runner::testing::{Fives, World};
 use crate::runner::{Ms, Outcome};
 use std::sync::Arc;

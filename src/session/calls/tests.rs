@@ -1,7 +1,7 @@
 //! What becomes of single calls.
 
 use super::*;
-use crate::plan::execution::ExecutionOptions;
+use crate::intent::execution::ExecutionOptions;
 use crate::session::Response;
 use crate::session::answer::Wanted;
 use crate::session::answer::testing::failure;

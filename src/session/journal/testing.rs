@@ -1,7 +1,8 @@
 //! A journal as an execution writes it, small enough to be damaged at every bit.
 
 use super::*;
-use crate::plan::{Baseline, Options, Plan};
+use crate::intent::Options;
+use crate::plan::{Baseline, Plan};
 use crate::runner::testing::World;
 use crate::runner::{Action, Ms, NoLaunches, Outcome, StopMode, Stream};
 use crate::trace::{Event, EventKind};

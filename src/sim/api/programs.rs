@@ -2,7 +2,8 @@
 
 use super::facts::{Fact, Who};
 use super::server::{Reply, Server};
-use crate::plan::execution::{ExecutionOptions, Gates, Provision, Retirement};
+use crate::intent::execution::{ExecutionOptions, Provision, Retirement};
+use crate::intent::gates::Gates;
 use crate::runner::{Action, Answer};
 use crate::session::{Program, Response};
 

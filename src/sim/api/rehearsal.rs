@@ -9,7 +9,7 @@ use super::nature::{self, Nature};
 use super::objects::{Bases, Place};
 use super::server::{Reply, Server};
 use crate::cluster::NodeIdx;
-use crate::plan::execution::Retirement;
+use crate::intent::execution::Retirement;
 use crate::runner::{Failure, Ms, Outcome, StopMode};
 use crate::session::api::{LEASES, NODES, PODS, Resource};
 use crate::session::{

@@ -4,7 +4,7 @@ use super::World;
 use crate::cluster::{BudgetIdx, Catalog, NodeIdx, PodIdx, State};
 use crate::disruption::eviction::Effect;
 use crate::disruption::{self, Request, Verdict};
-use crate::plan::NodeId;
+use crate::intent::NodeId;
 use crate::runner::{Action, Answer, CallId, Input};
 use crate::sim::event::Timer;
 use crate::sim::evictions::{Evictions, Waiting, Write};

@@ -1,7 +1,7 @@
 //! A recorded migration as its directory holds it: `result.json`, `events.jsonl`, and what the recorder was set to.
 
 use crate::cluster::RateLimit;
-use crate::plan::options::{KubectlDrainOptions, KubectlVersion};
+use crate::intent::options::{KubectlDrainOptions, KubectlVersion};
 use crate::snapshot::Source;
 use crate::verify::recording::VerifyError;
 use serde::Deserialize;
@@ -121,7 +121,7 @@ impl Recorded {
             delete_emptydir_data: false,
             timeout_ms: ms(self.timeout_s),
             settle_timeout_ms: Some(ms(self.settle_timeout_s)),
-            after_settle_timeout: crate::plan::options::AfterLimit::GoOn,
+            after_settle_timeout: crate::intent::options::AfterLimit::GoOn,
             ..KubectlDrainOptions::default()
         };
         for arg in &self.args {

@@ -1,5 +1,5 @@
-//! How a plan touches the world outside of Kubernetes when it is carried out: where new machines come from, how old ones
-//! are given back, and what must be so between batches.
+//! How a plan touches the world outside of Kubernetes when it is carried out: where new machines come from and how old ones
+//! are given back.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,91 +111,6 @@ impl ExecutionOptions {
                     &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
                 );
             }
-        }
-        problems
-    }
-}
-
-/// A program that must succeed before a batch may start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CheckGate {
-    /// Program and arguments; `{batch}` (counted from 0) is filled in. Exit status 0 opens the gate.
-    pub command: Vec<String>,
-    /// Run again after so long when it failed, in ms. Default 30 s.
-    #[serde(default = "half_minute")]
-    pub every_ms: i64,
-    /// Killed after so long, in ms. Default 60 s.
-    #[serde(default = "minute")]
-    pub timeout_ms: i64,
-    /// The migration ends if it has not succeeded within so long, in ms. Default 10 min.
-    #[serde(default = "ten_minutes")]
-    pub limit_ms: i64,
-}
-
-const fn ten_minutes() -> i64 {
-    600_000
-}
-
-/// Which batches a person must approve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ApproveWhen {
-    /// The second batch: what follows the first, which a canary usually is.
-    #[default]
-    AfterFirst,
-    /// Every batch but the first.
-    EveryBatch,
-}
-
-/// A person must approve (`nodeferry approve`) before a batch may start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApprovalGate {
-    /// Which batches.
-    pub when: ApproveWhen,
-    /// The migration ends if nobody has within so long, in ms; None to wait until the horizon.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit_ms: Option<i64>,
-}
-
-impl ApprovalGate {
-    /// Whether a batch (counted from 0) needs it.
-    pub fn concerns(&self, batch: u32) -> bool {
-        match self.when {
-            ApproveWhen::AfterFirst => batch == 1,
-            ApproveWhen::EveryBatch => batch > 0,
-        }
-    }
-}
-
-/// What must be so between two batches, on top of soak, canary and windows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Gates {
-    /// A program that must succeed before each batch but the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub check: Option<CheckGate>,
-    /// A person's approval, asked for once the check has succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approval: Option<ApprovalGate>,
-}
-
-impl Gates {
-    /// What is out of range, in words; empty if nothing is.
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if let Some(check) = &self.check {
-            if check.command.first().is_none_or(String::is_empty) {
-                problems.push("options.gates.check.command is empty; expected a program and its arguments".into());
-            }
-            let times = [("every_ms", check.every_ms), ("timeout_ms", check.timeout_ms), ("limit_ms", check.limit_ms)];
-            for (name, ms) in times.into_iter().filter(|t| t.1 <= 0) {
-                problems.push(format!("options.gates.check.{name} is {ms}; expected a time above 0"));
-            }
-        }
-        if let Some(ms) = self.approval.and_then(|a| a.limit_ms).filter(|ms| *ms <= 0) {
-            problems.push(format!("options.gates.approval.limit_ms is {ms}; expected a time above 0, or none"));
         }
         problems
     }

@@ -1,12 +1,12 @@
 //! The runner's packer: replacements for a batch's pods, from groups.
 
-use super::matching::{GroupMatch, Matcher};
-use super::membership::left_groups;
-use super::pack::{Choice, PackOptions, pack};
-use super::template::Templates;
+use super::interface::{Launch, NoLaunches, Packer, Packing, Unplaceable};
 use crate::cluster::*;
-use crate::plan::options::{FreeRoom, Options, ProcedureKind};
-use crate::runner::interface::{Launch, NoLaunches, Packer, Packing, Unplaceable};
+use crate::groups::matching::{GroupMatch, Matcher};
+use crate::groups::membership::left_groups;
+use crate::groups::pack::{Choice, PackOptions, pack};
+use crate::groups::{Refusal, Templates};
+use crate::intent::options::{FreeRoom, Options, ProcedureKind};
 use std::sync::Arc;
 
 /// Plans new nodes by bin-packing onto the groups of the catalogue.
@@ -71,7 +71,7 @@ impl Packer for GroupPacker {
         let options = PackOptions { exclude: old.to_vec(), starting, left, ..self.options.clone() };
         let packed = pack(view, &self.templates, pods, &options);
         let reason =
-            |r: &super::Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
+            |r: &Refusal| format!("group {}: {}", view.catalog.text(view.catalog.groups[r.group].name), r.text);
         Packing {
             launches: packed
                 .launches

@@ -6,7 +6,7 @@
 use super::{Batcher, by_size, nodes_per_batch};
 use crate::cluster::{BudgetIdx, NodeIdx, View};
 use crate::disruption::BudgetIndex;
-use crate::plan::Options;
+use crate::intent::Options;
 use std::collections::BTreeMap;
 
 /// See the module.

@@ -2,7 +2,7 @@
 
 use super::Batcher;
 use crate::cluster::{NodeIdx, View};
-use crate::plan::Options;
+use crate::intent::Options;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Node names by batch from the options; selected nodes that are not listed are left alone.

@@ -2,7 +2,7 @@
 
 use super::{Batcher, by_size, nodes_per_batch};
 use crate::cluster::{NodeIdx, View};
-use crate::plan::Options;
+use crate::intent::Options;
 
 /// Largest nodes first, so that the batch that needs the most room comes while the old nodes still offer some.
 #[derive(Clone, Copy, Debug, Default)]

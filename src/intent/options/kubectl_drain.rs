@@ -1,0 +1,135 @@
+//! Parameters of `kubectl-drain`.
+
+use super::MINUTE;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What to do when a batch's workloads are not whole within the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterLimit {
+    /// Start the next batch.
+    GoOn,
+    /// End the migration.
+    #[default]
+    Stop,
+}
+
+/// A version of kubectl, `"1.36"`, where versions drain differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KubectlVersion {
+    /// The number after `1.`.
+    pub minor: u32,
+}
+
+impl Default for KubectlVersion {
+    fn default() -> Self {
+        KubectlVersion { minor: 36 }
+    }
+}
+
+impl KubectlVersion {
+    /// Whether a pod is read again after a refused eviction (v0.35.0 `pkg/drain/drain.go`; up to v0.34 the pod as it
+    /// was listed is evicted again, without a GET in between).
+    pub fn rereads(self) -> bool {
+        self.minor >= 35
+    }
+    /// Up to v0.35 a pod without a controller is refused with "cannot delete cannot delete …"
+    /// (`pkg/drain/filters.go`, `unmanagedFatal`).
+    pub fn says_cannot_delete_twice(self) -> bool {
+        self.minor <= 35
+    }
+}
+
+impl std::str::FromStr for KubectlVersion {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+        match (parts.next(), parts.next().map(str::parse)) {
+            (Some("1"), Some(Ok(minor))) => Ok(KubectlVersion { minor }),
+            _ => Err(format!("no version of kubectl: {text:?}; expected one such as 1.36")),
+        }
+    }
+}
+
+impl Serialize for KubectlVersion {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("1.{}", self.minor))
+    }
+}
+impl<'de> Deserialize<'de> for KubectlVersion {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for KubectlVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "KubectlVersion".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^v?1\\.[0-9]+"})
+    }
+}
+
+/// The flags of `kubectl drain`, and what follows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KubectlDrainOptions {
+    /// Whose drain: kubectl's version. Default 1.36.
+    pub version: KubectlVersion,
+    /// In which order a node's evictions start is luck: goroutines on several processors. None: as on one processor, the
+    /// last of the list and then the others in its order. A seed draws another possible order. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_seed: Option<u64>,
+    /// `--ignore-daemonsets`. Default true (kubectl's own default is false, with which nearly no node can be drained).
+    pub ignore_daemonsets: bool,
+    /// `--delete-emptydir-data`. Default true, for the same reason.
+    pub delete_emptydir_data: bool,
+    /// `--force`: delete pods that no controller recreates. Default false.
+    pub force: bool,
+    /// `--timeout` per node, in ms; 0 for none. Default 10 minutes (kubectl's own default is none).
+    pub timeout_ms: i64,
+    /// `--grace-period` in seconds; −1 for the pods' own. Default −1.
+    pub grace_period_seconds: i64,
+    /// `--disable-eviction`: delete, past all budgets. Default false.
+    pub disable_eviction: bool,
+    /// `--skip-wait-for-delete-timeout` in seconds; 0 for none. Default 0.
+    pub skip_wait_for_delete_timeout_seconds: i64,
+    /// `--pod-selector`: look at pods with these labels only, in kubectl's text form; empty for all. Default empty.
+    pub pod_selector: String,
+    /// A pod that a budget held back, and that has a successor of its name on another node by now (a StatefulSet's), is read
+    /// again by kubectl, which then evicts the successor. False: the successor is left alone (C). True: as kubectl does it, for
+    /// comparison with recordings; an execution names the uid of the pod that it means, and evicts the successor too. Default false.
+    pub evict_successors_elsewhere: bool,
+    /// Drained nodes are looked at once more, and one to which pods came meanwhile is drained a second time (C). False: it is
+    /// left as it is, and does not count as replaced. Default true.
+    pub drain_again: bool,
+    /// How long to wait after a batch until all workloads are whole, in ms; None for ever. Default 10 minutes.
+    pub settle_timeout_ms: Option<i64>,
+    /// What to do when they are not. Default stop.
+    pub after_settle_timeout: AfterLimit,
+    /// What to do after `kubectl drain` ended with an error. Default go on: the other batches do not depend on it.
+    pub after_drain_error: AfterLimit,
+}
+
+impl Default for KubectlDrainOptions {
+    fn default() -> Self {
+        KubectlDrainOptions {
+            version: KubectlVersion::default(),
+            order_seed: None,
+            ignore_daemonsets: true,
+            delete_emptydir_data: true,
+            force: false,
+            timeout_ms: 10 * MINUTE,
+            grace_period_seconds: -1,
+            disable_eviction: false,
+            skip_wait_for_delete_timeout_seconds: 0,
+            pod_selector: String::new(),
+            evict_successors_elsewhere: false,
+            drain_again: true,
+            settle_timeout_ms: Some(10 * MINUTE),
+            after_settle_timeout: AfterLimit::Stop,
+            after_drain_error: AfterLimit::GoOn,
+        }
+    }
+}

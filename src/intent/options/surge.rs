@@ -1,0 +1,100 @@
+//! Parameters of `surge`.
+
+use super::{BatchSize, MINUTE, Percent, SECOND};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which provider's node-pool upgrade to imitate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SurgePreset {
+    /// EKS managed node group.
+    Eks,
+    /// AKS node pool, rolling.
+    #[default]
+    Aks,
+    /// GKE surge.
+    Gke,
+}
+
+/// A count or a percentage of the nodes, rounded up.
+pub type CountOrPercent = BatchSize;
+
+/// What becomes of a node that could not be drained in time (AKS `undrainableNodeBehavior`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undrainable {
+    /// The upgrade fails, and the node is made schedulable again.
+    #[default]
+    Schedule,
+    /// The node is kept cordoned, its surge node replaces it, and the upgrade goes on.
+    Cordon,
+    /// Its pods are deleted, past their budgets.
+    Force,
+}
+
+/// Parameters of a surge; what is None is as the preset has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SurgeOptions {
+    /// Whose upgrade. Default aks.
+    pub preset: SurgePreset,
+    /// Extra nodes at once. AKS 10 %, GKE 1; EKS grows its group by itself.
+    pub max_surge: Option<CountOrPercent>,
+    /// Old nodes taken without a surge node at once. EKS 1, others 0.
+    pub max_unavailable: Option<u32>,
+    /// How long a node's pods may resist, in ms. EKS 15 min, AKS 30 min, GKE 60 min.
+    pub node_timeout_ms: Option<i64>,
+    /// What then. EKS and AKS `schedule` (the upgrade fails), GKE `force`.
+    pub undrainable: Option<Undrainable>,
+    /// Wait after each node's drain, in ms. EKS 60 s, others 0.
+    pub node_soak_ms: Option<i64>,
+    /// How long to wait for a surge node, in ms (C). Default 15 min.
+    pub new_nodes_timeout_ms: Option<i64>,
+}
+
+/// A surge's parameters with the preset's filled in (MIGRATIONS §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SurgeParameters {
+    /// Whose upgrade.
+    pub preset: SurgePreset,
+    /// Extra nodes at once; None: EKS's own rule, max(2 × zones, max_unavailable).
+    pub max_surge: Option<CountOrPercent>,
+    /// Old nodes at once without a surge node (EKS: at once at all).
+    pub max_unavailable: u32,
+    /// How long a node's pods may resist, in ms.
+    pub node_timeout_ms: i64,
+    /// What then.
+    pub undrainable: Undrainable,
+    /// Wait after each node's drain, in ms.
+    pub node_soak_ms: i64,
+    /// How long to wait for a surge node, in ms.
+    pub new_nodes_timeout_ms: i64,
+}
+
+impl SurgeParameters {
+    /// Whether no node could ever begin.
+    pub fn is_stuck(&self) -> bool {
+        self.max_unavailable == 0 && self.max_surge == Some(BatchSize::Nodes(0))
+    }
+}
+
+impl SurgeOptions {
+    /// The parameters with the preset's where none is given.
+    pub fn resolved(&self) -> SurgeParameters {
+        let (surge, unavailable, timeout, undrainable, soak) = match self.preset {
+            SurgePreset::Eks => (None, 1, 15 * MINUTE, Undrainable::Schedule, 60 * SECOND),
+            SurgePreset::Aks => (Some(BatchSize::Percent(Percent(10))), 0, 30 * MINUTE, Undrainable::Schedule, 0),
+            SurgePreset::Gke => (Some(BatchSize::Nodes(1)), 0, 60 * MINUTE, Undrainable::Force, 0),
+        };
+        SurgeParameters {
+            preset: self.preset,
+            max_surge: self.max_surge.or(surge),
+            max_unavailable: self.max_unavailable.unwrap_or(unavailable),
+            node_timeout_ms: self.node_timeout_ms.unwrap_or(timeout),
+            undrainable: self.undrainable.unwrap_or(undrainable),
+            node_soak_ms: self.node_soak_ms.unwrap_or(soak),
+            new_nodes_timeout_ms: self.new_nodes_timeout_ms.unwrap_or(15 * MINUTE),
+        }
+    }
+}
