@@ -1,50 +1,12 @@
-//! What a run tells a trace, in whichever world: the cluster it begins upon, and what the runner announces.
+//! Which event an announcement of the runner is, in a simulation as live.
 
 use super::interface::{Announcement, Ms, PodOfNode};
 use super::outcome::{Failure, Outcome};
 use super::states::{pool_group, pool_words};
-use crate::cluster::{BudgetStatus, CPU, Idx, MEMORY, NodeIdx, PodIdx, View};
-use crate::trace::{Detail, EventKind, NodeRole, Observation, PodDetail};
+use crate::cluster::View;
+use crate::trace::{Detail, EventKind, Observation, PodDetail};
 
-/// The cluster at the start: every figure can be made from the trace alone.
-pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observation> {
-    let (c, s) = (view.catalog, view.state);
-    let mut seen = Vec::new();
-    for node in s.live_nodes() {
-        let requested = s.requested(node);
-        seen.push(Observation::new(0, EventKind::NodeAdded).node(node).detail(Detail {
-            initial: true,
-            role: Some(if is_old(node) { NodeRole::Old } else { NodeRole::Other }),
-            pods: Some(s.nodes[node].pods.len() as u32),
-            requested_cpu_milli: requested.get(CPU.at()).copied(),
-            requested_memory_bytes: requested.get(MEMORY.at()).copied(),
-            ..Detail::default()
-        }));
-    }
-    let pending = |p: &PodIdx| s.pods[*p].node.is_none() && !s.pods[*p].phase.is_terminal();
-    for pod in s.live_pods().filter(pending) {
-        let detail = Detail { initial: true, ..Detail::default() };
-        seen.push(Observation::new(0, EventKind::PodCreated).pod(pod).detail(detail));
-    }
-    for b in c.budgets.indices() {
-        let detail = Detail { initial: true, ..budget_figures(&s.budgets[b]) };
-        seen.push(Observation::new(0, EventKind::BudgetChanged).budget(b).detail(detail));
-    }
-    seen
-}
-
-/// A budget's stored status.
-pub fn budget_figures(status: &BudgetStatus) -> Detail {
-    Detail {
-        allowed: Some(status.allowed),
-        healthy: Some(status.healthy),
-        desired: Some(status.desired),
-        expected: Some(status.expected),
-        ..Detail::default()
-    }
-}
-
-/// What an announcement tells; None for what only an operator wants to know.
+/// The event of an announcement; None for what only an operator wants to know.
 pub fn announced(now: Ms, view: View<'_>, announcement: &Announcement) -> Option<Observation> {
     let detail = Detail::default;
     let seen = |kind| Observation::new(now, kind);

@@ -4,7 +4,7 @@ use super::mirror::{Renewed, Seen};
 use crate::cluster::{NodeIdx, NodeState, PodIdx, PodState, View};
 use crate::runner::observe;
 use crate::runner::{Action, Announcement, Answer, Ms, ObjId, Progress};
-use crate::trace::{Detail, Event, EventKind, NodeRole, Observation};
+use crate::trace::{Detail, Event, EventKind, Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tells a trace of one execution.
@@ -32,7 +32,7 @@ impl Observer {
     /// The cluster at the start.
     pub fn start(view: View<'_>, old: &BTreeSet<String>) -> Vec<Event> {
         let uid = |n: NodeIdx| view.state.name(view.catalog, view.state.nodes[n].spec.uid);
-        observe::initial(view, |n| old.contains(uid(n))).iter().map(|o| o.render(view)).collect()
+        witness::initial(view, |n| old.contains(uid(n))).iter().map(|o| o.render(view)).collect()
     }
 
     /// What an announcement says.
@@ -98,11 +98,11 @@ impl Observer {
         changed.extend(renewed.owners.iter().copied().map(ObjId::Owner));
         changed.extend(renewed.budgets.iter().copied().map(ObjId::Budget));
         for b in &renewed.budgets {
-            let detail = observe::budget_figures(&after.state.budgets[*b]);
-            events.push(Observation::new(now, EventKind::BudgetChanged).budget(*b).detail(detail).render(after));
+            events.push(witness::budget(now, *b, &after.state.budgets[*b]).render(after));
         }
         (events, changed)
     }
+
     fn node(
         &self,
         now: Ms,
@@ -112,61 +112,31 @@ impl Observer {
         events: &mut Vec<Event>,
     ) {
         let was = seen.was.as_ref().map(|w| &w.1);
-        let Some(i) = seen.is else {
-            let gone = seen.was.as_ref().map(|w| Observation::new(now, EventKind::NodeDeleted).node(w.0));
-            events
-                .extend(gone.map(|o| o.batch(seen.was.as_ref().and_then(|w| self.batch(before, w.0))).render(before)));
-            return;
-        };
-        let is = &after.state.nodes[i];
-        let batch = self.batch(after, i);
-        let mut tell = |kind, detail: Option<Detail>| {
-            let seen = Observation::new(now, kind).node(i).batch(batch);
-            events.push(detail.into_iter().fold(seen, Observation::detail).render(after));
-        };
-        if was.is_none() {
-            tell(EventKind::NodeAdded, Some(Detail { role: Some(NodeRole::New), ..Detail::default() }));
-        }
-        if is.ready && !was.is_some_and(|w| w.ready) {
-            tell(EventKind::NodeReady, None);
-        }
-        if was.is_some_and(|w| w.ready) && !is.ready {
-            tell(EventKind::NodeNotReady, None);
-        }
-        if is.unschedulable != was.is_some_and(|w| w.unschedulable) {
-            tell(if is.unschedulable { EventKind::NodeCordoned } else { EventKind::NodeUncordoned }, None);
-        }
+        let is = seen.is.map(|i| &after.state.nodes[i]);
+        let Some((i, last, view)) = last(seen, is, before, after) else { return };
+        let batch = self.batch(view, i);
+        let observed = witness::changes_of_node(was, is).into_iter().filter_map(|c| witness::node(now, i, last, c));
+        events.extend(observed.map(|o| o.batch(batch).render(view)));
     }
 }
 
 fn pod(now: Ms, before: View<'_>, after: View<'_>, seen: &Seen<PodIdx, PodState>, events: &mut Vec<Event>) {
     let was = seen.was.as_ref().map(|w| &w.1);
-    let ended = |w: &PodState| w.phase.is_terminal();
-    let Some(i) = seen.is else {
-        // One that ended by itself has been told already.
-        if let Some((i, w)) = seen.was.as_ref().filter(|(_, w)| !(ended(w) && w.deleting.is_none())) {
-            events.push(Observation::new(now, EventKind::PodTerminated).pod(*i).node(w.node).render(before));
-        }
-        return;
-    };
-    let is = &after.state.pods[i];
-    let mut tell = |kind, detail: Option<Detail>| {
-        let seen = Observation::new(now, kind).pod(i).node(is.node);
-        events.push(detail.into_iter().fold(seen, Observation::detail).render(after));
-    };
-    if was.is_none() {
-        tell(EventKind::PodCreated, None);
-    }
-    if is.node.is_some() && was.is_none_or(|w| w.node.is_none()) {
-        tell(EventKind::PodBound, None);
-    }
-    if is.unschedulable && is.node.is_none() && !was.is_some_and(|w| w.unschedulable) {
-        tell(EventKind::PodUnschedulable, None);
-    }
-    if is.ready && !was.is_some_and(|w| w.ready) {
-        tell(EventKind::PodReady, None);
-    }
-    if ended(is) && is.deleting.is_none() && !was.is_some_and(ended) {
-        tell(EventKind::PodTerminated, Some(Detail { reason: Some("Completed".into()), ..Detail::default() }));
+    let is = seen.is.map(|i| &after.state.pods[i]);
+    let Some((i, last, view)) = last(seen, is, before, after) else { return };
+    let observed = witness::changes_of_pod(was, is).into_iter().filter_map(|c| witness::pod(now, i, last, c));
+    events.extend(observed.map(|o| o.render(view)));
+}
+
+/// An object as it is, or as it was last if it is gone, with the view that its index is of.
+fn last<'a, I: Copy, S>(
+    seen: &'a Seen<I, S>,
+    is: Option<&'a S>,
+    before: View<'a>,
+    after: View<'a>,
+) -> Option<(I, &'a S, View<'a>)> {
+    match (seen.is, is) {
+        (Some(i), Some(is)) => Some((i, is, after)),
+        _ => seen.was.as_ref().map(|(i, was)| (*i, was, before)),
     }
 }

@@ -5,12 +5,12 @@ use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use super::volumes;
-use crate::cluster::{Catalog, NodeIdx, PodIdx, State, TokenBucket};
+use crate::cluster::{Catalog, NodeIdx, PodChange, PodIdx, State, TokenBucket};
 use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, Preemptor, nominate};
 use crate::scheduler::queue::Queue;
 use crate::scheduler::{Failure, Scheduler, SchedulerConfig, Verdict};
-use crate::trace::{Detail, EventKind, Observation};
+use crate::trace::{Detail, EventKind, Observation, witness};
 
 /// The scheduler, its queue and its client.
 #[derive(Clone)]
@@ -102,12 +102,15 @@ impl Scheduling {
         };
         if !ctx.state.pods[pod].unschedulable {
             let part = preemption.as_ref().map(|p| p.post_filter(&profile, ctx.catalog, failure)).unwrap_or_default();
-            ctx.events.push(Observation::new(ctx.now, EventKind::PodUnschedulable).pod(pod).detail(Detail {
-                reason: Some("Unschedulable".to_owned()),
-                message: Some(failure.message(ctx.catalog, &part)),
-                ..Detail::default()
-            }));
             ctx.state.set_unschedulable_pod(pod, true);
+            let seen = witness::pod(ctx.now, pod, &ctx.state.pods[pod], PodChange::Unschedulable);
+            ctx.events.extend(seen.map(|seen| {
+                seen.detail(Detail {
+                    reason: Some("Unschedulable".to_owned()),
+                    message: Some(failure.message(ctx.catalog, &part)),
+                    ..Detail::default()
+                })
+            }));
         }
         self.queue.failed(ctx.catalog, ctx.state, pod, failure.rejectors, ctx.now);
         match preemption {

@@ -18,6 +18,7 @@ pub mod states;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod time;
+pub mod witness;
 
 pub use builder::MetricsBuilder;
 pub use compare::{Comparison, Difference, compare};

@@ -1,10 +1,10 @@
 //! Machines: from the request to the Ready node, and from the retirement to the end of the object.
 
-use crate::cluster::{Effect, GroupIdx, Idx, MachineIdx, NodeIdx, NodeSpec, Sym, Taint};
+use crate::cluster::{Effect, GroupIdx, Idx, MachineIdx, NodeChange, NodeIdx, NodeSpec, Sym, Taint};
 use crate::sim::ctx::Ctx;
 use crate::sim::event::Timer;
 use crate::sim::faults::{Component, MachineAt};
-use crate::trace::{Detail, EventKind, Observation};
+use crate::trace::{Detail, EventKind, Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -131,12 +131,8 @@ impl Machines {
         });
         let node = ctx.state.add_node(Arc::new(spec), Some(launch.request.group), false, ctx.now);
         launch.node = Some(node);
-        ctx.events.push(
-            Observation::new(ctx.now, EventKind::NodeAdded)
-                .node(node)
-                .batch(launch.request.batch)
-                .detail(Detail { role: Some(crate::trace::NodeRole::New), ..Detail::default() }),
-        );
+        let seen = witness::node(ctx.now, node, &ctx.state.nodes[node], NodeChange::Added);
+        ctx.events.extend(seen.map(|seen| seen.batch(launch.request.batch)));
         if launch.never_ready {
             return;
         }
@@ -161,11 +157,7 @@ impl Machines {
         spec.taints.retain(|t| t.key != known.unschedulable_taint && t.key != known.unreachable_taint);
         spec.taints.push(Taint { key: known.not_ready_taint, value: known.empty, effect: Effect::NoSchedule });
         let again = ctx.state.add_node(Arc::new(spec), group, false, ctx.now);
-        ctx.events.push(
-            Observation::new(ctx.now, EventKind::NodeAdded)
-                .node(again)
-                .detail(Detail { role: Some(crate::trace::NodeRole::New), ..Detail::default() }),
-        );
+        ctx.events.extend(witness::node(ctx.now, again, &ctx.state.nodes[again], NodeChange::Added));
         ctx.after(READY_AGAIN_MS, Timer::NodeReady(again));
     }
 

@@ -21,8 +21,8 @@ use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
-use crate::runner::{ObjId, observe};
-use crate::trace::{EventKind, Observation};
+use crate::runner::ObjId;
+use crate::trace::{Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ impl Site {
     /// Tells the trace what is there, and wakes the actors.
     fn begin(&mut self, old_nodes: &BTreeSet<NodeIdx>) {
         let view = View { catalog: &self.catalog, state: &self.state };
-        self.observations.extend(observe::initial(view, |node| old_nodes.contains(&node)));
+        self.observations.extend(witness::initial(view, |node| old_nodes.contains(&node)));
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.moment() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
@@ -242,7 +242,7 @@ impl Site {
         if p.gone {
             return;
         }
-        w.observations.push(Observation::new(w.now, EventKind::PodBound).pod(pod).node(p.node));
+        w.observations.extend(witness::pod(w.now, pod, p, PodChange::Bound));
         if w.volumes.mount(&mut ctx!(w), pod) {
             w.kubelet.start(&mut ctx!(w), pod);
         }

@@ -1,12 +1,12 @@
-//! What a change of the cluster tells the trace and the runner.
+//! What the trace and the runner learn of a change.
 
 use super::Site;
 use crate::cluster::{Change, NodeChange, PodChange};
-use crate::runner::{ObjId, observe};
-use crate::trace::{Detail, EventKind, Observation};
+use crate::runner::ObjId;
+use crate::trace::witness;
 
 impl Site {
-    /// What a change tells the trace and the runner.
+    /// Reports a change to the trace and to the runner.
     pub(super) fn observe(&mut self, change: Change) {
         let now = self.now;
         let (key, object) = match change {
@@ -22,50 +22,14 @@ impl Site {
             self.changed.push(object);
         }
         let seen = match change {
-            Change::Pod(pod, what) => {
-                let p = &self.state.pods[pod];
-                let kind = match what {
-                    PodChange::Added => EventKind::PodCreated,
-                    PodChange::Ready if p.ready => EventKind::PodReady,
-                    PodChange::Removed => EventKind::PodTerminated,
-                    PodChange::Phase(before)
-                        if p.phase.is_terminal() && !before.is_terminal() && p.deleting.is_none() =>
-                    {
-                        EventKind::PodTerminated
-                    }
-                    _ => return,
-                };
-                // A pod that ended by itself has been told already.
-                if kind == EventKind::PodTerminated
-                    && matches!(what, PodChange::Removed)
-                    && p.phase.is_terminal()
-                    && p.deleting.is_none()
-                {
-                    return;
-                }
-                let seen = Observation::new(now, kind).pod(pod).node(p.node);
-                match kind == EventKind::PodTerminated && p.deleting.is_none() && p.phase.is_terminal() {
-                    true => seen.detail(Detail { reason: Some("Completed".to_owned()), ..Detail::default() }),
-                    false => seen,
-                }
-            }
-            Change::Node(node, what) => {
-                let n = &self.state.nodes[node];
-                let kind = match what {
-                    NodeChange::Unschedulable if n.unschedulable => EventKind::NodeCordoned,
-                    NodeChange::Unschedulable => EventKind::NodeUncordoned,
-                    NodeChange::Ready if n.ready => EventKind::NodeReady,
-                    NodeChange::Ready => EventKind::NodeNotReady,
-                    NodeChange::Removed => EventKind::NodeDeleted,
-                    _ => return,
-                };
-                Observation::new(now, kind).node(node).batch(self.batch_of.get(&node).copied())
-            }
-            Change::Budget(budget) => Observation::new(now, EventKind::BudgetChanged)
-                .budget(budget)
-                .detail(observe::budget_figures(&self.state.budgets[budget])),
-            _ => return,
+            // Reported by who does it: a binding when it reaches the API server, the others with their reasons.
+            Change::Pod(_, PodChange::Bound | PodChange::Unschedulable) | Change::Node(_, NodeChange::Added) => None,
+            Change::Pod(pod, what) => witness::pod(now, pod, &self.state.pods[pod], what),
+            Change::Node(node, what) => witness::node(now, node, &self.state.nodes[node], what)
+                .map(|seen| seen.batch(self.batch_of.get(&node).copied())),
+            Change::Budget(budget) => Some(witness::budget(now, budget, &self.state.budgets[budget])),
+            _ => None,
         };
-        self.observations.push(seen);
+        self.observations.extend(seen);
     }
 }
