@@ -131,6 +131,10 @@ impl Looks {
         let Some(l) = self.nodes.iter_mut().find(|l| l.n == n && !matches!(l.step, Step::Over(_))) else { return true };
         let now = cx.now;
         l.step = match answer {
+            // A stop does not wait endlessly for an API server that is away.
+            Answer::Unknown if cx.common.stop.is_some() && now >= *l.since.get_or_insert(now) + PATIENCE_MS => {
+                Step::Over(Found::Unknown("it does not answer".into()))
+            }
             Answer::Unknown => Step::Again { at: now + AGAIN_MS },
             Answer::Refused { message, .. } if now >= *l.since.get_or_insert(now) + PATIENCE_MS => {
                 Step::Over(Found::Unknown(message.clone()))
@@ -152,7 +156,7 @@ impl Looks {
         let now = cx.now;
         match look(cx, n) {
             // It is being cordoned again, or is left to a person as soon as that has failed.
-            Found::Schedulable => {
+            Found::Schedulable if cx.common.stop.is_none() => {
                 if !cx.is_cordoned_again(n) {
                     cx.cordon_lost(n);
                 }

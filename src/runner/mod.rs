@@ -537,15 +537,28 @@ impl Runner {
             looks.is_over()
         });
         self.progress.looks = looks;
-        if over {
+        if over && self.ends_by_stop() {
+            let (reason, cause) = (Reason::Stopped, self.stop_cause(now));
+            self.conclude(now, view, Some((reason, cause)), out);
+        } else if over {
             let (outcome, failure) = self.by_nodes();
             self.progress.failure = failure;
             self.close(now, view, outcome, out);
         }
     }
 
-    /// Ends a migration that was stopped as asked.
+    /// Ends a migration that was stopped as asked, once every node that counts as replaced was looked at a last time: what
+    /// is not empty after all was not drained, and is made schedulable again like the others.
     pub(super) fn conclude_stop(&mut self, now: Ms, view: View<'_>, out: &mut Outbox) {
+        self.look_at_all(now, view, out);
+    }
+    /// Whether the migration ends before its last batch was worked through, because a stop was asked for.
+    fn ends_by_stop(&self) -> bool {
+        let c = &self.progress.common;
+        let cut_short = c.reports.last().is_some_and(|r| r.outcome == Some(Outcome::Stopped));
+        c.stop.is_some() && (c.batch < c.batches() || cut_short)
+    }
+    fn stop_cause(&self, now: Ms) -> String {
         let c = &self.progress.common;
         let left = c.node_ids.iter().zip(&c.nodes).filter(|(_, n)| !n.fate.is_replaced());
         let left: Vec<String> = left.map(|(id, _)| id.name.clone()).collect();
@@ -554,7 +567,7 @@ impl Runner {
             cause.push_str("; not replaced: ");
             cause.push_str(&names(left));
         }
-        self.conclude(now, view, Some((Reason::Stopped, cause)), out);
+        cause
     }
 
     /// The outcome of a migration whose every batch was worked through.

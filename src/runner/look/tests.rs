@@ -119,3 +119,34 @@ fn few_pods_are_named_and_more_are_counted() {
     assert_eq!(some(&pods(2)), "p0, p1");
     assert_eq!(some(&pods(7)), "p0, p1, p2, p3, p4 and 2 more");
 }
+
+#[test]
+fn a_drained_node_that_has_work_again_is_given_back_by_a_stop() {
+    for procedure in ALL {
+        let mut options = options(procedure);
+        options.soak_ms = 1_000_000;
+        let once = |meddling: &[(Ms, Meddling)]| {
+            let mut w = World::new(2, 2, &[("web", &[0, 1])]);
+            w.launch_ms = 100;
+            w.meddling = meddling.to_vec();
+            w.stop_at = Some(700_000);
+            let intent = w.intent(&[&[0], &[1]], options.clone());
+
+            let runner = w.run(&intent, Arc::new(Fives));
+            let (_, outcome, failure) = w.finished.clone().expect("an end");
+            (w, runner, outcome, failure.expect("a stop says why").cause)
+        };
+        let (w, _, outcome, cause) = once(&[]);
+        assert_eq!(outcome, Outcome::Stopped, "{procedure:?}");
+        assert!(cause.ends_with("not replaced: old-1"), "{procedure:?}: {cause}");
+        assert!(
+            w.state.nodes[crate::cluster::NodeIdx(0)].unschedulable,
+            "{procedure:?}: it is empty and stays cordoned"
+        );
+        let (w, runner, outcome, cause) = once(&[(600_000, Meddling::PutsPod(0))]);
+        assert_eq!(outcome, Outcome::Stopped, "{procedure:?}");
+        assert!(cause.ends_with("not replaced: old-0, old-1"), "{procedure:?}: {cause}");
+        assert!(!w.state.nodes[crate::cluster::NodeIdx(0)].unschedulable, "{procedure:?}: {}", w.log.join("\n"));
+        assert!(runner.progress().common.nodes[0].why.contains("pods came after it had been drained: default/put"));
+    }
+}

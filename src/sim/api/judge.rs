@@ -74,8 +74,8 @@ pub struct Judge {
     cordons: BTreeMap<NodeIdx, Cordon>,
     /// When each node was cordoned last.
     cordoned_at: BTreeMap<NodeIdx, Ms>,
-    /// Nodes that we gave back.
-    retired: BTreeSet<NodeIdx>,
+    /// Nodes that we gave back, and when that was asked for first.
+    retired: BTreeMap<NodeIdx, Ms>,
     started: BTreeMap<String, (u32, u32)>,
     /// Objects of calls that the safe entries announce: what, object.
     announced: BTreeSet<(String, String)>,
@@ -105,7 +105,7 @@ impl Judge {
             versions: Vec::new(),
             cordoned_at: cordons.keys().map(|n| (*n, 0)).collect(),
             cordons,
-            retired: BTreeSet::new(),
+            retired: BTreeMap::new(),
             started: BTreeMap::new(),
             announced: BTreeSet::new(),
             read: 0,
@@ -230,11 +230,11 @@ impl Judge {
                 }
             }
             Fact::Retired { who: Who::Us, node, name } => {
-                self.retired.insert(node);
+                self.retired.entry(node).or_insert(now);
                 self.retired(now, c, s, node, &name);
             }
             Fact::Retired { .. } => {}
-            Fact::Ended { node, pods } if self.retired.contains(&node) => self.lost(now, c, s, node, &pods),
+            Fact::Ended { node, pods } if self.retired.contains_key(&node) => self.lost(now, c, s, node, &pods),
             Fact::Ended { .. } => {}
             Fact::Launched { key, started, total } => {
                 let (sum, most) = self.started.entry(key.clone()).or_default();
@@ -310,8 +310,7 @@ impl Judge {
         if !self.old.contains(&node) {
             self.note(now, "old-nodes-only", format!("{name} was given back, and is no node of the plan"));
         }
-        // What came after somebody made it schedulable again is not what the plan had to move.
-        let since = self.cordoned_at.get(&node).copied().unwrap_or(Ms::MAX);
+        let since = self.had_to_move_until(node);
         let left: Vec<String> = s
             .live_pods()
             .filter(|p| s.pods[*p].node == Some(node) && s.pods[*p].started <= since && must_move(c, s, *p))
@@ -322,9 +321,16 @@ impl Judge {
         }
     }
 
+    /// Until when a pod must have started on a node for the plan to have had to move it. What came after somebody made
+    /// the node schedulable again did not; nor what came after its machine was given back, which nobody can undo.
+    fn had_to_move_until(&self, node: NodeIdx) -> Ms {
+        let times = [self.cordoned_at.get(&node), self.retired.get(&node)];
+        times.into_iter().flatten().copied().min().unwrap_or(Ms::MAX)
+    }
+
     /// A machine that we gave back is gone, and these pods with it.
     fn lost(&mut self, now: Ms, c: &Catalog, s: &State, node: NodeIdx, pods: &[PodIdx]) {
-        let since = self.cordoned_at.get(&node).copied().unwrap_or(Ms::MAX);
+        let since = self.had_to_move_until(node);
         let lost = |p: &&PodIdx| {
             let pod = &s.pods[**p];
             pod.started <= since && pod.deleting.is_none() && must_move(c, s, **p)
