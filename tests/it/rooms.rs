@@ -49,11 +49,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "context cordons evictor gate kubectl_drain look ocean procedure progress retire states surge",
         "one state machine: progress holds the states of its parts, and each part is handed the progress",
     ),
-    (
-        "scheduler",
-        "class config config_file decision fit index plugin plugins queue statics",
-        "plugins read what classes keep, and classes keep what plugins say",
-    ),
     ("sim/api", "lies luck", "a profile says how often each lie comes, and a lie is drawn from a profile"),
     ("sim/controllers", "job memory", "what controllers remember holds what Jobs do, and Jobs are given it"),
     (
