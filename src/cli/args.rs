@@ -1,6 +1,7 @@
 //! What can be asked on the command line, as clap sees it.
 
 use super::journal::{ApproveArgs, HistoryArgs, StatusArgs, StopArgs};
+use super::output::Output;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -68,15 +69,6 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print a shell's completion script.
     Completions(CompletionsArgs),
-}
-
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Table,
-    /// One JSON object.
-    Json,
 }
 
 /// Reading a cluster.

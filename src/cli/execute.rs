@@ -1,6 +1,6 @@
 //! `execute` and `resume`: a plan carried out on a live cluster.
 
-use super::args::Output;
+use super::output::Output;
 use super::teller::Teller;
 use super::{TargetArgs, print, runtime};
 use crate::execution::journal_dir::{JournalDir, JournalWriter};

@@ -1,6 +1,6 @@
 //! What is asked of an execution by way of its journal: how it stands, what happened, to stop it, to approve a batch.
 
-use super::args::Output;
+use super::output::Output;
 use super::{print, width};
 use crate::execution::executions::Executions;
 use crate::execution::history::{Line, history};

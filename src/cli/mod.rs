@@ -5,6 +5,7 @@ pub mod args;
 pub mod execute;
 mod groups;
 pub mod journal;
+pub mod output;
 mod plan;
 #[cfg(feature = "live")]
 pub mod record;
@@ -12,6 +13,7 @@ mod rehearse;
 pub mod runs;
 #[cfg(feature = "live")]
 mod teller;
+mod time;
 
 use crate::discovery::discover::{Wanted, discover_wanted};
 use crate::intent::select::chosen;
@@ -26,8 +28,9 @@ use crate::verify::drain::verify_drain;
 use crate::verify::evictions::verify_evictions;
 use crate::verify::expect::{ScenarioResult, run_scenario, scenario_files};
 use anyhow::{Context, Result, bail};
-use args::{Cli, Command, DiscoverArgs, GenerateArgs, Output, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
+use args::{Cli, Command, DiscoverArgs, GenerateArgs, SchemaArgs, SchemaName, TestArgs, Verify, VerifyArgs};
 use clap::{CommandFactory, FromArgMatches};
+use output::Output;
 use std::io::Write;
 
 /// Exit status of bad input.

@@ -1,6 +1,8 @@
 //! `plan` and `simulate`: flags over a scenario or a dump, and the files they write.
 
-use super::args::{Output, PlanArgs, SimulateArgs};
+use super::args::{PlanArgs, SimulateArgs};
+use super::output::{Output, finding_row};
+use super::time::parse_time;
 use super::{print, width};
 use crate::cluster::View;
 use crate::discovery::create_request;
@@ -264,29 +266,6 @@ fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: 
         .map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path(), plain_words(&e.inner().to_string())))
 }
 
-/// `90s`, `10m`, `1h`, `1h30m` in milliseconds.
-pub(super) fn parse_time(text: &str) -> Result<i64> {
-    let (mut total, mut digits, mut any) = (0i64, String::new(), false);
-    let bad = || anyhow!("expected a time such as 90s, 10m or 1h30m");
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        let unit = match c {
-            's' => 1_000,
-            'm' => 60_000,
-            'h' => 3_600_000,
-            _ => return Err(bad()),
-        };
-        let n: i64 = digits.parse().map_err(|_| bad())?;
-        total = n.checked_mul(unit).and_then(|v| total.checked_add(v)).ok_or_else(bad)?;
-        digits.clear();
-        any = true;
-    }
-    if !digits.is_empty() || !any { Err(bad()) } else { Ok(total) }
-}
-
 /// Runs with a progress bar on a terminal's stderr when there is more than one run.
 fn with_progress<T, E: std::error::Error + Send + Sync + 'static>(
     runs: u32,
@@ -321,25 +300,6 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
         let _ = writeln!(anstream::stderr(), "report: {} files in {}", written.len(), dir.display());
     }
     Ok(())
-}
-
-/// A finding as files show it.
-pub(super) fn finding_row(f: &crate::cluster::Finding) -> FindingRow {
-    FindingRow {
-        code: f.code.clone(),
-        severity: severity(f).to_owned(),
-        object: f.object.clone(),
-        message: f.message.clone(),
-        remedy: f.remedy.clone(),
-    }
-}
-
-fn severity(finding: &crate::cluster::Finding) -> &'static str {
-    match finding.severity {
-        crate::cluster::Severity::Error => "error",
-        crate::cluster::Severity::Warning => "warning",
-        crate::cluster::Severity::Info => "info",
-    }
 }
 
 fn show(planned: &Planned, output: Output, trace: Option<&Path>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `record`: a dump of the live cluster, and the delays that are seen in it.
 
-use super::plan::parse_time;
+use super::time::parse_time;
 use super::{TargetArgs, print, runtime};
 use crate::live::Client;
 use crate::live::record::observed::Observed;

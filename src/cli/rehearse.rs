@@ -1,6 +1,6 @@
 //! `rehearse`: executions upon the simulated API, and what went wrong in them.
 
-use super::args::Output;
+use super::output::Output;
 use super::{DIFFERS, print};
 use crate::execution::journal_dir::JournalDir;
 use crate::plan::Plan;

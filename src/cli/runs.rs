@@ -1,6 +1,7 @@
 //! `report`, `calibrate` and `diff`: what runs and plans that are on file say.
 
-use super::args::Output;
+use super::output::{Output, finding_row};
+use super::time::parse_time;
 use super::{DIFFERS, print, width};
 use crate::compare::actual::{actual, show};
 use crate::compare::calibrate::{delay_options, yaml};
@@ -105,7 +106,7 @@ fn findings(run: &Run) -> Vec<FindingRow> {
     let forecast = run.execution.as_ref().map(|e| &e.began.plan.forecast);
     let found = forecast.and_then(|f| f.get("findings").cloned()).unwrap_or_default();
     let found: Vec<crate::cluster::Finding> = serde_json::from_value(found).unwrap_or_default();
-    found.iter().map(super::plan::finding_row).collect()
+    found.iter().map(finding_row).collect()
 }
 
 /// Runs `calibrate`.
@@ -129,7 +130,7 @@ fn name(path: &Path) -> String {
 pub fn diff_files(args: DiffArgs) -> Result<i32> {
     let (first, second) = (read_document(&args.first)?, read_document(&args.second)?);
     let tolerance_ms = match &args.tolerance {
-        Some(text) => super::plan::parse_time(text).with_context(|| format!("--tolerance {text}"))?.unsigned_abs(),
+        Some(text) => parse_time(text).with_context(|| format!("--tolerance {text}"))?.unsigned_abs(),
         None if is_journal(&first) || is_journal(&second) => 1000,
         None => 0,
     };

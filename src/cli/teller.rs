@@ -1,6 +1,6 @@
 //! What an execution shows while it runs: lines for people, JSON for machines, Events on nodes, metrics.
 
-use super::args::Output;
+use super::output::Output;
 use crate::live::driver::Observer;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};

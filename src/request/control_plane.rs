@@ -1,6 +1,6 @@
 //! The control plane that a simulation assumes: its version, and its scheduler's configuration.
 
-use super::input::InputError;
+use super::error::InputError;
 use crate::cluster::{Catalog, KubernetesVersion, version};
 use crate::scheduler::SchedulerConfig;
 use crate::snapshot::diagnostics::Notices;

@@ -1,8 +1,9 @@
 //! From files to a request: a scenario or a dump is read, its groups are found, and what is asked is checked.
 
 use super::control_plane::{Configuration, ControlPlane, minor_of};
+pub use super::error::InputError;
 use super::plan::Request;
-use super::scenario::{GroupsSource, NodeChoice, Scenario, ScenarioError};
+use super::scenario::{GroupsSource, NodeChoice, Scenario};
 use crate::cluster::group::GroupOrigin;
 use crate::cluster::{Cluster, Finding, Severity};
 use crate::intent::options::Options;
@@ -11,76 +12,9 @@ use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
 use crate::sim::{Fault, SimOptions};
 use crate::snapshot::generate::generate;
 use crate::snapshot::groups::{self, MachineCatalogue};
-use crate::snapshot::{ReadError, Snapshot, Source, not_whole, source, strict_violations};
+use crate::snapshot::{Snapshot, Source, not_whole, source, strict_violations};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-
-/// Why an input cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InputError {
-    /// A dump.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A scenario.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    /// A generator's parameters.
-    #[error(transparent)]
-    Generate(#[from] crate::snapshot::generate::GenerateError),
-    /// Groups.
-    #[error(transparent)]
-    Groups(#[from] groups::GroupsError),
-    /// A scheduler's configuration that is not there.
-    #[error("cannot read the scheduler's configuration {file}: {source}; check the path")]
-    SchedulerFile {
-        /// File.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file with several configurations of schedulers.
-    #[error(
-        "{name} holds {documents} documents, of which kube-scheduler would read the first only; give each scheduler's configuration as a file of its own, and --scheduler-config once for each"
-    )]
-    SchedulerDocuments {
-        /// File.
-        name: String,
-        /// How many.
-        documents: usize,
-    },
-    /// Two files configure a scheduler of one name.
-    #[error(
-        "{second}: the scheduler {scheduler} is in {first} already; give each scheduler a name (schedulerName) of its own"
-    )]
-    SchedulerTwice {
-        /// Its name.
-        scheduler: String,
-        /// Where it was first.
-        first: String,
-        /// Where it is again.
-        second: String,
-    },
-    /// A scheduler's configuration.
-    #[error("{name}: {source}")]
-    Scheduler {
-        /// Where it stands.
-        name: String,
-        /// What is wrong with it.
-        source: crate::scheduler::ConfigError,
-    },
-    /// A version of Kubernetes.
-    #[error("{0:?} is no version of Kubernetes; write its first two numbers, such as 1.34")]
-    Version(String),
-    /// A dump that says of itself that it is partial.
-    #[error(
-        "this dump is not whole:\n{}\nmake the dump again: every kind of all namespaces (-A), without selectors, and lists to their end (docs/kubectl.md); or take it as it is with --allow-partial-dump",
-        .0.join("\n")
-    )]
-    NotWhole(Vec<String>),
-    /// `--strict`.
-    #[error("--strict: {} not modelled or missing:\n{}", .0.len(), .0.join("\n"))]
-    Strict(Vec<String>),
-}
 
 /// A cluster with its groups.
 pub struct Loaded {

@@ -2,6 +2,7 @@
 //! plan that comes of it.
 
 pub mod control_plane;
+pub mod error;
 pub mod input;
 pub mod plan;
 pub mod resimulate;

@@ -1,20 +1,15 @@
 //! Pods that the scheduler cannot tell apart.
 
-use super::config::Profile;
 use super::decision::Failure;
 use super::fit::Tables;
 use super::index::Index;
-use super::names::PluginId;
+use super::names::{PluginId, PluginSet};
 use super::plugins::inter_pod_affinity::Terms;
-use super::plugins::node_resources_fit::{IgnoredResources, ScoredResources};
 use super::plugins::pod_topology_spread::{Compiler, Rows, ServiceIndex, default_constraints};
-use super::plugins::{
-    balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
-};
+use super::plugins::{self, OF_THE_NODE, balanced_allocation, node_affinity};
+use super::sight::Sight;
 use super::statics::{Parts, Statics};
-use crate::cluster::{
-    Catalog, Idx, NodeIdx, OwnerIdx, PodShape, PodSpec, Rules, ShapeIdx, SpecIdx, SpreadConstraint, State, Sym, Volume,
-};
+use crate::cluster::{Idx, OwnerIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, Sym, Volume};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -72,9 +67,17 @@ pub struct ClassParts {
     pub asked: u32,
     /// Balance is scored.
     pub balance: bool,
-    /// It asks for ports of the node.
-    pub ports: bool,
+    /// Plugins that are asked about each node: what they look at is not kept.
+    pub each: PluginSet,
 }
+
+/// Plugins that look at the node and its own pods, and whose verdicts are kept: by [`Statics`] and [`Tables`].
+const KEPT: PluginSet = PluginSet::of(&[
+    PluginId::NodeUnschedulable,
+    PluginId::TaintToleration,
+    PluginId::NodeAffinity,
+    PluginId::NodeResourcesFit,
+]);
 
 /// Pod classes by what they were made from.
 #[derive(Clone, Debug, Default)]
@@ -90,46 +93,6 @@ pub struct Classes {
     services: ServiceIndex,
     /// Default constraints by kind of pod and owner, which they follow from.
     defaults: FxHashMap<(usize, u32, Option<OwnerIdx>), Arc<[SpreadConstraint]>>,
-}
-
-/// Parameters resolved against the catalogue.
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    /// Fit's resources.
-    pub fit: ScoredResources,
-    /// Balanced allocation's.
-    pub balanced: ScoredResources,
-    /// What Fit does not check.
-    pub ignored: IgnoredResources,
-    /// What differs by version.
-    pub rules: Rules,
-}
-
-impl Resolved {
-    /// Resolves names of resources.
-    pub fn new(catalog: &Catalog, config: &Profile) -> Resolved {
-        Resolved {
-            fit: ScoredResources::resolve(catalog, config.fit_resources.iter().map(|(n, w)| (n.as_str(), *w))),
-            balanced: ScoredResources::resolve(catalog, config.balanced_resources.iter().map(|n| (n.as_str(), 1))),
-            ignored: IgnoredResources::resolve(catalog, config),
-            rules: catalog.kubernetes.rules(),
-        }
-    }
-}
-
-/// What judging nodes for a class needs to see.
-#[derive(Clone, Copy)]
-pub struct Sight<'a> {
-    /// Catalogue.
-    pub catalog: &'a Catalog,
-    /// State.
-    pub state: &'a State,
-    /// Parameters.
-    pub config: &'a Profile,
-    /// Parameters, resolved.
-    pub resolved: &'a Resolved,
-    /// The profile's index.
-    pub profile: usize,
 }
 
 impl Classes {
@@ -186,11 +149,13 @@ impl Classes {
             counts: &mut index.counts,
         };
         let named = node_affinity::named_nodes(shape.node_affinity.as_ref());
+        let balance = balanced_allocation::scores(sight, shape);
+        let asked = OF_THE_NODE.without(KEPT).and(sight.config.filter_set());
         let parts = named.is_none().then(|| ClassParts {
             fixed: self.statics.parts(sight, shape),
-            asked: self.tables.place(sight, shape, Class::balances(sight, shape)),
-            balance: Class::balances(sight, shape),
-            ports: sight.config.filters(PluginId::NodePorts) && !shape.host_ports.is_empty(),
+            asked: self.tables.place(sight, shape, balance),
+            balance,
+            each: asked.iter().filter(|p| plugins::applies(*p, sight, shape)).collect(),
         });
         Class {
             shape: key.shape,
@@ -210,55 +175,4 @@ impl Classes {
 fn has_volumes(pod: &PodSpec, shape: &PodShape) -> bool {
     let decides = |v: &Volume| matches!(v, Volume::Claim(_) | Volume::Disk { .. } | Volume::CsiInline(_));
     !pod.claims.is_empty() || shape.volumes.iter().any(decides)
-}
-
-/// Whether a plugin that looks at class and node alone refuses a node; the others refuse nothing.
-pub fn refuses(sight: Sight<'_>, plugin: PluginId, shape: &PodShape, node: NodeIdx) -> bool {
-    let n = &sight.state.nodes[node];
-    let (config, catalog) = (sight.config, sight.catalog);
-    match plugin {
-        PluginId::NodeUnschedulable => !node_unschedulable::admits(shape, n, &catalog.known),
-        PluginId::TaintToleration => !taint_toleration::admits(shape, n),
-        PluginId::NodeAffinity => {
-            !node_affinity::admits_enforced(config.added_affinity.as_ref(), n, &catalog.names)
-                || !node_affinity::admits(shape, n, &catalog.names)
-        }
-        PluginId::NodePorts => !node_ports::admits(shape, n, catalog, sight.state),
-        PluginId::NodeResourcesFit => {
-            !node_resources_fit::admits(&shape.requests, &sight.resolved.ignored, node, n, sight.state)
-        }
-        _ => false,
-    }
-}
-
-/// Whether one of those that look at what the node is refuses it.
-fn is_refused_for_good(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
-    [PluginId::NodeUnschedulable, PluginId::TaintToleration, PluginId::NodeAffinity]
-        .into_iter()
-        .any(|p| sight.config.filters(p) && refuses(sight, p, shape, node))
-}
-
-/// Whether one of those that look at the pods on the node refuses it.
-fn is_refused_for_now(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
-    [PluginId::NodePorts, PluginId::NodeResourcesFit]
-        .into_iter()
-        .any(|p| sight.config.filters(p) && refuses(sight, p, shape, node))
-}
-
-/// Whether a plugin that looks at class and node alone refuses a node.
-pub fn is_refused(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
-    is_refused_for_good(sight, shape, node) || is_refused_for_now(sight, shape, node)
-}
-
-impl Class {
-    /// Whether balance is scored for its pods.
-    pub fn balances(sight: Sight<'_>, shape: &PodShape) -> bool {
-        sight.config.weight(PluginId::NodeResourcesBalancedAllocation) != 0
-            && !balanced_allocation::skips(shape, &sight.resolved.balanced)
-    }
-    /// Whether preferred node affinity is scored for its pods.
-    pub fn prefers_nodes(sight: Sight<'_>, shape: &PodShape) -> bool {
-        sight.config.weight(PluginId::NodeAffinity) != 0
-            && (!shape.preferred_node_affinity.is_empty() || !sight.config.added_preferred.is_empty())
-    }
 }

@@ -1,7 +1,7 @@
 //! The scheduler's parameters: its profiles and its queue.
 
+use super::backoff::QueueConfig;
 use super::names::{PluginId, PluginSet};
-use super::queue::QueueConfig;
 use crate::cluster::{Catalog, KubernetesVersion, NodeSelector, NodeSelectorTerm, RateLimit, Sym, WhenUnsatisfiable};
 use std::sync::Arc;
 

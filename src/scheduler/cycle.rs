@@ -1,7 +1,7 @@
 //! The scheduling cycle (S/schedule_one.go `schedulePod`).
 
 use super::batch::Batch;
-use super::class::{Class, Classes, Failed, Resolved, Sight, is_refused, refuses};
+use super::class::{Class, Classes, Failed};
 use super::config::{Batching, Profile, SchedulerConfig, TieBreak};
 use super::decision::{Decision, Explanation, Failure, Statuses, Verdict};
 use super::fit::NO_ROOM;
@@ -11,13 +11,12 @@ use super::plugin::{Code, PodPlugin, PodView, PreFilter, Rejection};
 use super::plugins::inter_pod_affinity as ipa;
 use super::plugins::normalize::by_highest;
 use super::plugins::pod_topology_spread as pts;
-use super::plugins::{
-    balanced_allocation, node_affinity, node_ports, node_resources_fit, node_unschedulable, taint_toleration,
-};
+use super::plugins::{self, CROSS_NODE, OF_THE_NODE, POD_BY_POD, Scoring, is_refused, node_affinity, refuses};
 use super::plugins::{
     node_volume_limits::NodeVolumeLimits, node_volume_limits::UsedVolumes, volume_binding::VolumeBinding,
     volume_restrictions::VolumeRestrictions, volume_zone::VolumeZone,
 };
+use super::sight::{Resolved, Sight};
 use super::statics::{NodeSet, Reach};
 use super::tie::preorder_first;
 use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, SpecIdx, State};
@@ -111,20 +110,12 @@ impl Volumes {
     }
     /// All that the profile runs.
     fn admits(&self, view: PodView<'_>, node: NodeIdx, used: &UsedVolumes) -> bool {
-        let asked = self.runs.and(VOLUME_PLUGINS);
+        let asked = self.runs.and(POD_BY_POD);
         asked.iter().all(|p| {
             self.settled.contains(p) || !view.config.filters(p) || self.filter_one(p, view, node, used).is_ok()
         })
     }
 }
-
-/// The plugins that look at pods one by one.
-const VOLUME_PLUGINS: PluginSet = PluginSet::of(&[
-    PluginId::VolumeRestrictions,
-    PluginId::NodeVolumeLimits,
-    PluginId::VolumeBinding,
-    PluginId::VolumeZone,
-]);
 
 impl Scheduler {
     /// A scheduler that has seen all of `state`.
@@ -555,11 +546,11 @@ impl Scheduler {
         sight.config.filter.iter().find_map(|plugin| match plugin {
             PluginId::PodTopologySpread => pts::rejection(spread, node),
             PluginId::InterPodAffinity => affinity.rejection(node),
-            _ if VOLUME_PLUGINS.contains(*plugin) => match class.has_volumes {
+            _ if POD_BY_POD.contains(*plugin) => match class.has_volumes {
                 true => self.volumes.filter_one(*plugin, view, node, &self.index.used_volumes).err(),
                 false => None,
             },
-            _ => refuses(sight, *plugin, shape, node).then(|| local_rejection(sight, *plugin, class, node)),
+            _ => refuses(*plugin, sight, shape, node).then(|| plugins::rejection(*plugin, sight, shape, node)),
         })
     }
     /// Looks for feasible nodes and takes the best.
@@ -664,13 +655,14 @@ impl Scheduler {
         let shape = &catalog.shapes[class.shape.at()];
         let enough = sight.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
-        let ports = class.parts.is_some_and(|p| p.ports);
-        let alone = spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty() && !ports;
+        let each = class.parts.map_or(PluginSet::EMPTY, |p| p.each);
+        let alone =
+            spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty() && each.is_empty();
         let view = PodView { catalog, state, config: sight.config, pod };
         let (others, order) = (!alone, (nodes, self.next_start % nodes.len(), enough));
         let statics = &self.classes.statics;
         let passes = |node: NodeIdx| {
-            (!ports || !refuses(sight, PluginId::NodePorts, shape, node))
+            !each.iter().any(|plugin| refuses(plugin, sight, shape, node))
                 && self.fits(node, class, view, &spread, &affinity, overlay)
         };
         let looked = match class.parts {
@@ -771,7 +763,7 @@ impl Scheduler {
         let class = &self.classes.all[id];
         let sight = self.sight(catalog, state, class.profile);
         if class.named.is_none() {
-            self.total(class, scratch);
+            self.total(sight, class, scratch);
         }
         (explain || class.named.is_some()).then(|| {
             let explanation = self.explanation(sight, class, &scratch.feasible);
@@ -783,10 +775,10 @@ impl Scheduler {
         })
     }
     /// Adds to what the scan left in the totals; what is the same for all nodes is left to the end.
-    fn total(&self, class: &Class, scratch: &mut Scratch) {
+    fn total(&self, sight: Sight<'_>, class: &Class, scratch: &mut Scratch) {
         let Scratch { feasible, totals, any_taints, column, spread } = scratch;
         let Some(parts) = class.parts.map(|p| p.fixed) else { return };
-        let (statics, index, config) = (&self.classes.statics, &self.index, &*self.profiles[class.profile]);
+        let (statics, index, config) = (&self.classes.statics, &self.index, sight.config);
         let (preferred, images) = (statics.preferred(parts), statics.images(parts));
         let mut same = 0;
         for (plugin, weight) in &config.score {
@@ -827,7 +819,11 @@ impl Scheduler {
                 PluginId::InterPodAffinity => {
                     ipa::score(&class.terms, &index.counts, &index.carriers, &index.topology, config, feasible, column)
                 }
-                _ => false,
+                // Fit and balance are in the totals already, claims score the same for all nodes.
+                PluginId::NodeResourcesFit | PluginId::NodeResourcesBalancedAllocation | PluginId::DynamicResources => {
+                    false
+                }
+                other => plugins::score(*other, &self.scoring(sight, class, feasible), spread, column),
             };
             if scored {
                 totals.iter_mut().zip(&*column).for_each(|(total, score)| *total += weight * score);
@@ -842,8 +838,9 @@ impl Scheduler {
         let mut explanation =
             Explanation { feasible: feasible.to_vec(), totals: vec![0; feasible.len()], ..Explanation::default() };
         let (mut column, mut scratch) = (Vec::new(), pts::Scratch::default());
+        let scoring = self.scoring(sight, class, feasible);
         for (plugin, weight) in &sight.config.score {
-            if self.score_one(*plugin, sight, class, feasible, &mut scratch, &mut column) {
+            if plugins::score(*plugin, &scoring, &mut scratch, &mut column) {
                 column.iter_mut().for_each(|score| *score *= weight);
                 explanation.totals.iter_mut().zip(&column).for_each(|(total, score)| *total += score);
                 explanation.plugins.push((*plugin, column.clone()));
@@ -854,61 +851,13 @@ impl Scheduler {
         explanation.best = totals.filter(|n| Some(*n.1) == best).map(|n| *n.0).collect();
         explanation
     }
-    /// One plugin's normalised scores. False if it is skipped for this class.
-    fn score_one(
-        &self,
-        plugin: PluginId,
-        sight: Sight<'_>,
-        class: &Class,
-        feasible: &[NodeIdx],
-        scratch: &mut pts::Scratch,
-        out: &mut Vec<i64>,
-    ) -> bool {
+
+    /// What the plugins' scores of a class follow from.
+    fn scoring<'a>(&'a self, sight: Sight<'a>, class: &'a Class, feasible: &'a [NodeIdx]) -> Scoring<'a> {
+        let Index { counts, carriers, topology, images, .. } = &self.index;
         let shape = &sight.catalog.shapes[class.shape.at()];
-        let index = &self.index;
-        let node = |n: NodeIdx| &sight.state.nodes[n];
-        let mut fill = |score: &dyn Fn(NodeIdx) -> i64| {
-            out.clear();
-            out.extend(feasible.iter().map(|n| score(*n)));
-        };
-        match plugin {
-            PluginId::TaintToleration => {
-                fill(&|n| i64::from(taint_toleration::raw_score(shape, node(n))));
-                by_highest(out, true);
-            }
-            PluginId::NodeAffinity if Class::prefers_nodes(sight, shape) => {
-                let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
-                fill(&|n| node_affinity::raw_score(own, added, node(n), &sight.catalog.names));
-                by_highest(out, false);
-            }
-            PluginId::NodeResourcesFit => {
-                fill(&|n| node_resources_fit::score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
-            }
-            PluginId::NodeResourcesBalancedAllocation if Class::balances(sight, shape) => {
-                fill(&|n| balanced_allocation::score(shape, sight.resolved, n, node(n), sight.state));
-            }
-            PluginId::ImageLocality => {
-                let images = index.images.scores(shape, sight.resolved.rules);
-                fill(&|n| i64::from(images.get(n.at())));
-            }
-            PluginId::PodTopologySpread => {
-                return pts::score(&class.rows, &index.counts, &index.topology, feasible, scratch, out);
-            }
-            PluginId::InterPodAffinity => {
-                return ipa::score(
-                    &class.terms,
-                    &index.counts,
-                    &index.carriers,
-                    &index.topology,
-                    sight.config,
-                    feasible,
-                    out,
-                );
-            }
-            PluginId::DynamicResources => fill(&|_| 0),
-            _ => return false,
-        }
-        true
+        let (rows, terms) = (&class.rows, &class.terms);
+        Scoring { sight, shape, rows, terms, counts, carriers, topology, images, feasible }
     }
 }
 
@@ -954,46 +903,10 @@ fn walk(
     looked
 }
 
-/// Plugins whose verdict on a node depends on other nodes' pods.
-const CROSS_NODE: PluginSet = PluginSet::of(&[PluginId::PodTopologySpread, PluginId::InterPodAffinity]);
-
-/// Plugins whose verdict depends on the node and its own pods.
-const OF_THE_NODE: PluginSet = PluginSet::of(&[
-    PluginId::NodeUnschedulable,
-    PluginId::TaintToleration,
-    PluginId::NodeAffinity,
-    PluginId::NodePorts,
-    PluginId::NodeResourcesFit,
-]);
-
 /// Whether a node that is refused for itself stays so, and in the same words, whatever the pods on other nodes.
 fn asks_others_last(filter: &[PluginId]) -> bool {
     let first = filter.iter().position(|p| CROSS_NODE.contains(*p)).unwrap_or(filter.len());
     !filter[first..].iter().any(|p| OF_THE_NODE.contains(*p))
-}
-
-/// The words of a plugin that looks at class and node alone.
-fn local_rejection(sight: Sight<'_>, plugin: PluginId, class: &Class, node: NodeIdx) -> Rejection {
-    let shape = &sight.catalog.shapes[class.shape.at()];
-    let n = &sight.state.nodes[node];
-    match plugin {
-        PluginId::NodeUnschedulable => Rejection::unresolvable(plugin, node_unschedulable::REASON),
-        PluginId::TaintToleration => match shape.first_untolerated(&n.taints) {
-            Some(taint) if sight.resolved.rules.taint_is_named => {
-                let words = taint_toleration::named(sight.catalog, taint);
-                Rejection::text(plugin, Code::Unresolvable, words)
-            }
-            _ => Rejection::unresolvable(plugin, taint_toleration::REASON),
-        },
-        PluginId::NodeAffinity => {
-            let enforced =
-                node_affinity::admits_enforced(sight.config.added_affinity.as_ref(), n, &sight.catalog.names);
-            let words = if enforced { node_affinity::REASON } else { node_affinity::REASON_ENFORCED };
-            Rejection::unresolvable(plugin, words)
-        }
-        PluginId::NodePorts => Rejection::unschedulable(plugin, node_ports::REASON),
-        _ => node_resources_fit::rejection(&shape.requests, sight.resolved, node, n, sight.state),
-    }
 }
 
 fn chosen(node: NodeIdx, feasible: usize, evaluated: usize) -> Decision {

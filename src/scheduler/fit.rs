@@ -1,11 +1,12 @@
 //! Fit and balance of each node for what a pod asks for, kept while the node stays as it is.
 
-use super::class::{Sight, refuses};
 use super::config::FitStrategy;
 use super::index::Index;
 use super::names::PluginId;
-use super::plugins::{balanced_allocation, node_resources_fit};
-use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, NodeState, PodShape, ResIdx, State};
+use super::plugins::{balanced_allocation, node_resources_fit, refuses};
+use super::room::{EXACT, Room};
+use super::sight::Sight;
+use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodShape, ResIdx, State};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -18,10 +19,6 @@ pub const NO_ROOM: i64 = i64::MIN;
 /// The same in a cell.
 const NONE: i32 = i32::MIN;
 
-/// Capacities below this are divided exactly in floating point: a quotient of at most 100 then differs from the next
-/// whole number by more than it is rounded by.
-const EXACT: i64 = 1 << 46;
-
 /// What was found of one node.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
@@ -32,54 +29,6 @@ struct Cell {
 }
 
 const UNSEEN: Cell = Cell { seen: u32::MAX, score: NONE };
-
-/// cpu and memory of a node as the formulas need them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Room {
-    capacity: [f64; 2],
-    held: [f64; 2],
-    /// Held by the scorer's non-zero requests.
-    nonzero: [f64; 2],
-    /// Balance as it is.
-    balance: i32,
-    /// A pod slot is left.
-    has_slot: bool,
-    /// The figures are such that the formulas are exact.
-    exact: bool,
-}
-
-impl Room {
-    /// Of a node as it is.
-    pub fn of(index: NodeIdx, node: &NodeState, state: &State) -> Room {
-        let pair = |of: &dyn Fn(ResIdx) -> i64| [CPU, MEMORY].map(of);
-        let requested = state.requested(index);
-        let capacity = pair(&|r| node.spec.allocatable(r));
-        let held = pair(&|r| requested.get(r.at()).copied().unwrap_or(0));
-        let nonzero = state.nonzero(index);
-        let exact = capacity.iter().all(|c| (1..EXACT).contains(c))
-            && held.iter().chain(&nonzero).all(|h| (0..EXACT).contains(h));
-        let float = |pair: [i64; 2]| pair.map(|figure| figure as f64);
-        let has_slot = (node.pods.len() as i64) < node.spec.pod_slots;
-        let mut room =
-            Room { capacity: float(capacity), held: float(held), nonzero: float(nonzero), balance: 0, has_slot, exact };
-        room.balance = if exact { room.balance_with([0.0; 2]) } else { 0 };
-        room
-    }
-
-    /// `balancedResourceScore` of cpu and memory with something more.
-    #[inline]
-    fn balance_with(&self, asked: [f64; 2]) -> i32 {
-        let share = |i: usize| ((self.held[i] + asked[i]) / self.capacity[i]).min(1.0);
-        let deviation = ((share(0) - share(1)) / 2.0).abs();
-        ((1.0 - deviation) * 100.0) as i32
-    }
-
-    /// `leastRequestedScore` of cpu or memory.
-    #[inline]
-    fn least(&self, i: usize, incoming: f64) -> i32 {
-        ((self.capacity[i] - (self.nonzero[i] + incoming)).max(0.0) * 100.0 / self.capacity[i]) as i32
-    }
-}
 
 /// The rules for one kind of request under a profile that scores cpu and memory alone, the emptier the better.
 #[derive(Clone, Debug)]
@@ -304,7 +253,7 @@ impl Rules<'_> {
 /// The plugins' own rules.
 #[inline(never)]
 fn by_rule(sight: Sight<'_>, shape: &PodShape, balance: bool, node: NodeIdx) -> Option<i64> {
-    if sight.config.filters(PluginId::NodeResourcesFit) && refuses(sight, PluginId::NodeResourcesFit, shape, node) {
+    if sight.config.filters(PluginId::NodeResourcesFit) && refuses(PluginId::NodeResourcesFit, sight, shape, node) {
         return None;
     }
     let n = &sight.state.nodes[node];

@@ -2,11 +2,11 @@
 
 use super::carriers::Carriers;
 use super::counts::Counts;
-use super::fit::Room;
 use super::ident::Idents;
 use super::node_order::NodeOrder;
 use super::plugins::image_locality::Images;
 use super::plugins::node_volume_limits::UsedVolumes;
+use super::room::Room;
 use super::topology::Topology;
 use crate::cluster::{Catalog, Change, Idx, NodeChange, NodeIdx, PodChange, PodIdx, State, Sym};
 use rustc_hash::FxHashMap;

@@ -7,6 +7,7 @@
 //!
 //! Upstream paths in comments: `S/` is `pkg/scheduler`, `P/` is `S/framework/plugins`, of kubernetes v1.36.3.
 
+mod backoff;
 mod batch;
 mod carriers;
 mod class;
@@ -15,6 +16,7 @@ pub mod config_file;
 mod counts;
 mod cycle;
 pub mod decision;
+pub mod event;
 mod fit;
 mod ident;
 mod index;
@@ -24,7 +26,10 @@ pub mod plugin;
 pub mod plugins;
 pub mod preemption;
 pub mod queue;
+mod room;
+mod sight;
 mod statics;
+mod syntax;
 mod tally;
 #[cfg(test)]
 pub(crate) mod testbed;

@@ -12,6 +12,7 @@ use super::config::Profile;
 use super::decision::{Failure, histogram};
 use super::names::PluginId;
 use super::plugin::Rejection;
+use super::plugins;
 use crate::cluster::{BudgetIdx, Catalog, Idx, NodeIdx, NsIdx, PodIdx, State};
 use rustc_hash::FxHashMap;
 
@@ -22,8 +23,6 @@ mod tests;
 const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
 /// Nodes without pods of lower priority.
 const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
-/// What DynamicResources says to a pod without claims before preemption is asked.
-const NO_CLAIMS: &str = "no new claims to deallocate";
 
 /// Runs the filters for a pod on one node as the state stands, pods nominated to it taken into account
 /// (`RunFilterPluginsWithNominatedPods`).
@@ -83,11 +82,7 @@ impl Preemption {
             Preemption::NoCandidate(tried) => Some(tried.message(catalog, failure)),
             Preemption::Candidate(_) => return String::new(),
         };
-        let said = config.post_filter.iter().filter_map(|plugin| match plugin {
-            PluginId::DynamicResources => Some(NO_CLAIMS.to_string()),
-            PluginId::DefaultPreemption => own.as_ref().map(|text| format!("preemption: {text}")),
-            _ => None,
-        });
+        let said = config.post_filter.iter().filter_map(|plugin| plugins::post_filter(*plugin, own.as_deref()));
         said.collect::<Vec<_>>().join(", ")
     }
     /// The candidate, if there is one.

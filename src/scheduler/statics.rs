@@ -1,11 +1,11 @@
 //! What nodes say, by what they are (labels, taints, cordons), of parts that many pods share: tolerations, required and
 //! preferred node affinity, images. Few distinct parts make many pods, so each part is judged once a node and change.
 
-use super::class::Sight;
 use super::index::Index;
 use super::names::PluginId;
 use super::plugins::volume_zone::{self, ZoneLabel};
 use super::plugins::{node_affinity, node_unschedulable, taint_toleration};
+use super::sight::Sight;
 use super::tally::Tally;
 use crate::cluster::{Catalog, Idx, NodeIdx, NodeSelector, NodeSelectorTerm, PodShape, State, Sym, Toleration};
 use indexmap::IndexMap;

@@ -2,7 +2,7 @@
 
 use super::delays::DelayOptions;
 use super::faults::Fault;
-use super::gates::GateOptions;
+use super::gate_options::GateOptions;
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

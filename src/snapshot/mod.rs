@@ -18,6 +18,7 @@ pub mod generate;
 pub mod groups;
 mod inventory;
 mod nodes;
+mod notices;
 mod owners;
 mod pods;
 mod readable;

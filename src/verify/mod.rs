@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod decisions;
 pub mod drain;
+pub mod eviction_report;
 pub mod evictions;
 pub mod expect;
 pub mod recording;

@@ -15,6 +15,7 @@ mod reading;
 mod readme;
 mod rehearse;
 mod resume;
+mod rooms;
 mod runs;
 mod scheduler_config;
 mod snapshot;

@@ -1,13 +1,13 @@
 //! Arguments of plugins: their defaults and what is refused of them (S/apis/config/v1/defaults.go,
 //! S/apis/config/validation/validation_pluginargs.go).
 
-use super::names::{duration_s, is_label_value, is_qualified};
 use super::refusal::Refusals;
 use super::wire;
 use crate::cluster::{
     Catalog, KubernetesVersion, NodeSelector, NodeSelectorTerm, Operator, Requirement, WhenUnsatisfiable,
 };
 use crate::scheduler::config::{DefaultConstraint, DefaultSpread, FitStrategy, Notice, Profile};
+use crate::scheduler::syntax::{duration_s, is_label_value, is_qualified};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

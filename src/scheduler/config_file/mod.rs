@@ -4,7 +4,6 @@
 //! What it asks for and is not modelled is a [`Notice`], of which findings are made.
 
 mod arguments;
-pub(in crate::scheduler) mod names;
 mod plugins;
 mod refusal;
 #[cfg(test)]
@@ -13,8 +12,9 @@ mod wire;
 
 pub use refusal::{ConfigError, Refusal};
 
+use super::backoff::QueueConfig;
 use super::config::{Batching, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
-use super::queue::QueueConfig;
+use super::syntax;
 use crate::cluster::{Catalog, KubernetesVersion, RateLimit};
 use arguments::Arguments;
 use plugins::{Reading, is_removed};
@@ -139,7 +139,7 @@ fn check_percentage(given: Option<i32>, at: &str, refusals: &mut Refusals) {
 }
 
 fn check_time(given: Option<&str>, at: &str, refusals: &mut Refusals) {
-    if let Some(text) = given.filter(|t| names::duration_s(t).is_none()) {
+    if let Some(text) = given.filter(|t| syntax::duration_s(t).is_none()) {
         refusals.add(at, format!("is {text:?}"), "give a time such as 10s or 1m30s");
     }
 }
@@ -189,7 +189,7 @@ fn extenders(given: &[wire::Extender], refusals: &mut Refusals, notices: &mut Ve
         check_time(extender.http_timeout.as_deref(), &format!("extenders[{i}].httpTimeout"), refusals);
         for (j, resource) in extender.managed_resources.iter().enumerate() {
             let at = format!("extenders[{i}].managedResources[{j}].name");
-            if !names::is_extended_resource(&resource.name) {
+            if !syntax::is_extended_resource(&resource.name) {
                 refusals.add(&at, format!("is {:?}", resource.name), "give an extended resource (example.com/device)");
             }
             if managed.contains(&resource.name.as_str()) {

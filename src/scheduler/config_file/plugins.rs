@@ -6,28 +6,9 @@ use super::wire;
 use crate::cluster::KubernetesVersion;
 use crate::scheduler::config::Notice;
 use crate::scheduler::names::PluginId;
-use Point::*;
+use crate::scheduler::plugin::Point::{self, *};
+use crate::scheduler::plugins::facts;
 use std::collections::BTreeMap;
-
-/// An extension point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // Kubernetes' own names
-pub(super) enum Point {
-    PreEnqueue,
-    QueueSort,
-    PreFilter,
-    Filter,
-    PostFilter,
-    PreScore,
-    Score,
-    Reserve,
-    Permit,
-    PreBind,
-    Bind,
-    PostBind,
-    PlacementGenerate,
-    PlacementScore,
-}
 
 impl Point {
     /// All, in the order of `getExtensionPoints`.
@@ -91,77 +72,53 @@ impl Point {
     }
 }
 
-/// A plugin of the stock binary (S/framework/plugins/registry.go) and what it implements.
-struct InTree {
+/// A plugin of the stock binary (S/framework/plugins/registry.go) that is none of the table: what it does is fixed in the model, or not
+/// modelled.
+struct Other {
     name: &'static str,
     points: &'static [Point],
     /// The first version that has it.
     since: KubernetesVersion,
+    by_default: bool,
 }
 
 const V1_33: KubernetesVersion = KubernetesVersion::V1_33;
 
-const REGISTRY: &[InTree] = &[
-    InTree { name: "SchedulingGates", points: &[PreEnqueue], since: V1_33 },
-    InTree { name: "PrioritySort", points: &[QueueSort], since: V1_33 },
-    InTree { name: "NodeUnschedulable", points: &[Filter], since: V1_33 },
-    InTree { name: "NodeName", points: &[Filter], since: V1_33 },
-    InTree { name: "TaintToleration", points: &[Filter, PreScore, Score], since: V1_33 },
-    InTree { name: "NodeAffinity", points: &[PreFilter, Filter, PreScore, Score], since: V1_33 },
-    InTree { name: "NodePorts", points: &[PreFilter, Filter], since: V1_33 },
-    InTree { name: "NodeResourcesFit", points: &[PreFilter, Filter, PreScore, Score, PlacementScore], since: V1_33 },
-    InTree { name: "VolumeRestrictions", points: &[PreFilter, Filter], since: V1_33 },
-    InTree { name: "NodeVolumeLimits", points: &[PreFilter, Filter], since: V1_33 },
-    InTree { name: "VolumeBinding", points: &[PreFilter, Filter, Reserve, PreBind, PreScore, Score], since: V1_33 },
-    InTree { name: "VolumeZone", points: &[PreFilter, Filter], since: V1_33 },
-    InTree { name: "PodTopologySpread", points: &[PreFilter, Filter, PreScore, Score], since: V1_33 },
-    InTree { name: "InterPodAffinity", points: &[PreFilter, Filter, PreScore, Score], since: V1_33 },
-    InTree {
-        name: "DynamicResources",
-        points: &[PreEnqueue, PreFilter, Filter, PostFilter, Score, Reserve, PreBind],
-        since: V1_33,
+const OTHERS: &[Other] = &[
+    Other { name: "PrioritySort", points: &[QueueSort], since: V1_33, by_default: true },
+    Other { name: "DefaultBinder", points: &[Bind], since: V1_33, by_default: true },
+    Other { name: "GangScheduling", points: &[PreEnqueue, Permit], since: KubernetesVersion::V1_35, by_default: false },
+    Other {
+        name: "TopologyPlacementGenerator",
+        points: &[PlacementGenerate],
+        since: KubernetesVersion::V1_36,
+        by_default: false,
     },
-    InTree { name: "DefaultPreemption", points: &[PreEnqueue, PostFilter], since: V1_33 },
-    InTree { name: "NodeResourcesBalancedAllocation", points: &[PreScore, Score], since: V1_33 },
-    InTree { name: "ImageLocality", points: &[Score], since: V1_33 },
-    InTree { name: "DefaultBinder", points: &[Bind], since: V1_33 },
-    InTree { name: "NodeDeclaredFeatures", points: &[PreFilter, Filter], since: KubernetesVersion::V1_35 },
-    InTree { name: "GangScheduling", points: &[PreEnqueue, Permit], since: KubernetesVersion::V1_35 },
-    InTree { name: "TopologyPlacementGenerator", points: &[PlacementGenerate], since: KubernetesVersion::V1_36 },
-    InTree { name: "PodGroupPodsCount", points: &[PlacementScore], since: KubernetesVersion::V1_36 },
+    Other { name: "PodGroupPodsCount", points: &[PlacementScore], since: KubernetesVersion::V1_36, by_default: false },
 ];
 
 /// Plugins that were taken out and that validation still names (`invalidPluginsByVersion`).
 const REMOVED: [&str; 4] = ["AzureDiskLimits", "CinderLimits", "EBSLimits", "GCEPDLimits"];
 
-/// Where a plugin stops every pod with an error if what it prepares is switched off: the point, what it needs, who.
-const NEEDS: [(Point, Point, &[&str]); 3] = [
-    (
-        Filter,
-        PreFilter,
-        &[
-            "NodePorts",
-            "NodeResourcesFit",
-            "VolumeRestrictions",
-            "VolumeBinding",
-            "PodTopologySpread",
-            "InterPodAffinity",
-            "DynamicResources",
-            "NodeDeclaredFeatures",
-        ],
-    ),
-    (Score, PreScore, &["TaintToleration", "PodTopologySpread", "InterPodAffinity"]),
-    (PostFilter, PreFilter, &["DynamicResources"]),
-];
+/// A point, and the one whose work it needs: a plugin may stop every pod with an error if what it prepares is switched off.
+const PREPARED: [(Point, Point); 3] = [(Filter, PreFilter), (Score, PreScore), (PostFilter, PreFilter)];
 
-fn in_tree(name: &str, version: KubernetesVersion) -> Option<&'static InTree> {
-    REGISTRY.iter().find(|p| p.name == name && p.since <= version)
+fn other(name: &str, version: KubernetesVersion) -> Option<&'static Other> {
+    OTHERS.iter().find(|p| p.name == name && p.since <= version)
+}
+
+/// Whether the stock binary has a plugin.
+fn is_in_tree(name: &str, version: KubernetesVersion) -> bool {
+    let ours = PluginId::by_name(name).is_some_and(|p| facts(p).since <= version);
+    ours || other(name, version).is_some()
 }
 
 /// Whether a plugin has something to do at a point.
 fn implements(name: &str, point: Point, version: KubernetesVersion) -> bool {
-    let scores_later = name == "DynamicResources" && point == Score && version < KubernetesVersion::V1_35;
-    !scores_later && in_tree(name, version).is_some_and(|p| p.points.contains(&point))
+    match PluginId::by_name(name) {
+        Some(plugin) => facts(plugin).since <= version && (facts(plugin).runs_at)(point, version),
+        None => other(name, version).is_some_and(|p| p.points.contains(&point)),
+    }
 }
 
 /// A plugin with its weight.
@@ -209,37 +166,10 @@ impl Set {
 
 /// `getDefaultPlugins` with the gates that are on by default.
 fn defaults(version: KubernetesVersion) -> Set {
-    let mut enabled: Vec<Weighted> = [
-        ("SchedulingGates", 0),
-        ("PrioritySort", 0),
-        ("NodeUnschedulable", 0),
-        ("NodeName", 0),
-        ("TaintToleration", 3),
-        ("NodeAffinity", 2),
-        ("NodePorts", 0),
-        ("NodeResourcesFit", 1),
-        ("VolumeRestrictions", 0),
-        ("NodeVolumeLimits", 0),
-        ("VolumeBinding", 0),
-        ("VolumeZone", 0),
-        ("PodTopologySpread", 2),
-        ("InterPodAffinity", 2),
-        ("DefaultPreemption", 0),
-        ("NodeResourcesBalancedAllocation", 1),
-        ("ImageLocality", 1),
-        ("DefaultBinder", 0),
-    ]
-    .map(|(name, weight)| (name.to_owned(), weight))
-    .to_vec();
     let rules = version.rules();
-    if rules.declared_features {
-        enabled.push(("NodeDeclaredFeatures".to_owned(), 0));
-    }
-    if let Some(weight) = rules.dynamic_resources {
-        let before = enabled.iter().position(|p| p.0 == "DefaultPreemption").unwrap_or(enabled.len());
-        enabled.insert(before, ("DynamicResources".to_owned(), weight));
-    }
-    Set { enabled, disabled: Vec::new() }
+    let ours = PluginId::ALL.into_iter().filter_map(|p| Some((p.name().to_owned(), (facts(p).default_weight)(rules)?)));
+    let others = OTHERS.iter().filter(|p| p.by_default).map(|p| (p.name.to_owned(), 0));
+    Set { enabled: ours.chain(others).collect(), disabled: Vec::new() }
 }
 
 /// What runs at the points that decide placements, in order.
@@ -311,7 +241,7 @@ impl Reading<'_> {
                 );
                 return false;
             }
-            let known = in_tree(name, self.version).is_some();
+            let known = is_in_tree(name, self.version);
             if !known && name.is_empty() {
                 self.refusals.add(&at, "has a plugin without a name", "give its name");
             } else if !known {
@@ -379,12 +309,12 @@ impl Reading<'_> {
         if lists[&PlacementGenerate].len() > 1 {
             self.refusals.add(&at, "enable more than one plugin at placementGenerate", "enable one");
         }
-        for (point, needs, plugins) in NEEDS {
-            let lacks = |name: &&&str| {
-                let runs = |p: Point| lists[&p].iter().any(|n| n == **name);
-                runs(point) && !runs(needs)
+        for (point, needs) in PREPARED {
+            let runs = |at: Point, name: &str| lists[&at].iter().any(|n| n == name);
+            let lacks = |p: &PluginId| {
+                facts(*p).needs.contains(&(point, needs)) && runs(point, p.name()) && !runs(needs, p.name())
             };
-            for name in plugins.iter().filter(lacks) {
+            for name in PluginId::ALL.into_iter().filter(lacks).map(PluginId::name) {
                 let what = format!(
                     "enable {name} at {} but not at {}: kube-scheduler starts with that, and fails every pod",
                     point.field(),

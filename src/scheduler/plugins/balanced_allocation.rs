@@ -2,9 +2,12 @@
 //!
 //! Since 1.36 (PR #135573) the score compares the node's balance with and without the pod; 75 is neutral.
 
-use super::node_resources_fit::ScoredResources;
-use crate::cluster::{CPU, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, State};
-use crate::scheduler::class::Resolved;
+use super::pod_topology_spread::Scratch;
+use super::{Plugin, Scoring};
+use crate::cluster::{CPU, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, Rules, State};
+use crate::scheduler::PluginId;
+use crate::scheduler::plugin::Point;
+use crate::scheduler::sight::{Resolved, ScoredResources, Sight};
 use smallvec::SmallVec;
 
 /// Whether the plugin has nothing to say of a pod: it asks for none of the resources.
@@ -44,6 +47,33 @@ fn balance(shares: &[f64]) -> i64 {
         }
     };
     ((1.0 - deviation) * 100.0) as i64
+}
+
+/// Whether balance is scored for such pods.
+pub fn scores(sight: Sight<'_>, shape: &PodShape) -> bool {
+    sight.config.weight(PluginId::NodeResourcesBalancedAllocation) != 0 && !skips(shape, &sight.resolved.balanced)
+}
+
+/// The plugin.
+pub struct NodeResourcesBalancedAllocation;
+
+impl Plugin for NodeResourcesBalancedAllocation {
+    const ID: PluginId = PluginId::NodeResourcesBalancedAllocation;
+    const POINTS: &'static [Point] = &[Point::PreScore, Point::Score];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(1)
+    }
+
+    fn score(scoring: &Scoring<'_>, _scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        let (sight, shape) = (scoring.sight, scoring.shape);
+        let scored = scores(sight, shape);
+        if scored {
+            let node = |n: NodeIdx| &sight.state.nodes[n];
+            scoring.fill(out, |n| score(shape, sight.resolved, n, node(n), sight.state));
+        }
+        scored
+    }
 }
 
 #[cfg(test)]

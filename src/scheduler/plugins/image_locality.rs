@@ -1,6 +1,10 @@
 //! ImageLocality: images of the pod that are on the node already (P/imagelocality).
 
+use super::pod_topology_spread::Scratch;
+use super::{Plugin, Scoring};
 use crate::cluster::{Idx, NodeIdx, NodeSpec, PodShape, Rules, Sym};
+use crate::scheduler::PluginId;
+use crate::scheduler::plugin::Point;
 use crate::scheduler::tally::Tally;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -88,6 +92,24 @@ fn priority(sum: i64, containers: u32) -> i64 {
         return 0;
     }
     100 * (sum.clamp(LEAST, most) - LEAST) / (most - LEAST)
+}
+
+/// The plugin.
+pub struct ImageLocality;
+
+impl Plugin for ImageLocality {
+    const ID: PluginId = PluginId::ImageLocality;
+    const POINTS: &'static [Point] = &[Point::Score];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(1)
+    }
+
+    fn score(scoring: &Scoring<'_>, _scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        let images = scoring.images.scores(scoring.shape, scoring.sight.resolved.rules);
+        scoring.fill(out, |n| i64::from(images.get(n.at())));
+        true
+    }
 }
 
 #[cfg(test)]

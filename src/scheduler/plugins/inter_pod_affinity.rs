@@ -1,13 +1,16 @@
 //! InterPodAffinity: which pods want to be together, and which apart (P/interpodaffinity).
 
-use super::pod_topology_spread::Compiler;
-use crate::cluster::{Idx, NodeIdx, PodShape, PodTerm};
+use super::pod_topology_spread::{Compiler, Scratch};
+use super::{JudgesBy, Plugin, Scoring};
+use crate::cluster::{Catalog, Idx, NodeIdx, PodShape, PodSpec, PodTerm, Rules, State};
 use crate::scheduler::carriers::{Carriers, Role};
 use crate::scheduler::counts::{Counter, Counts, EligibilityKey, MatcherKey, Namespaces, domain_at, term_matches};
+use crate::scheduler::event::{ClusterEvent, EventKind};
 use crate::scheduler::ident::Ident;
+use crate::scheduler::plugin::Point;
 use crate::scheduler::tally::Tally;
 use crate::scheduler::topology::{TopoKey, Topology};
-use crate::scheduler::{PluginId, Profile, Rejection};
+use crate::scheduler::{PluginId, PodView, Profile, Rejection};
 use smallvec::SmallVec;
 
 /// Words for required affinity.
@@ -216,6 +219,65 @@ fn normalize(scores: &mut [i64]) {
         let share = if span > 0 { 100.0 * ((*score - least) as f64 / span as f64) } else { 0.0 };
         *score = share as i64;
     }
+}
+
+/// The plugin.
+pub struct InterPodAffinity;
+
+impl Plugin for InterPodAffinity {
+    const ID: PluginId = PluginId::InterPodAffinity;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score];
+    const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter), (Point::Score, Point::PreScore)];
+    const JUDGES_BY: JudgesBy = JudgesBy::OtherNodes;
+    const EVENTS: &'static [EventKind] = &[EventKind::PodAssigned, EventKind::PodRemoved, EventKind::NodeAdded];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(2)
+    }
+
+    fn score(scoring: &Scoring<'_>, _scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        let Scoring { sight, terms, counts, carriers, topology, feasible, .. } = scoring;
+        score(terms, counts, carriers, topology, sight.config, feasible, out)
+    }
+
+    /// A pod that matches all affinity terms came; a pod that all anti-affinity terms match, in either direction, went; a node came
+    /// that has an affinity key, or any node if the pod has anti-affinity (`interpodaffinity/plugin.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        let mine = &catalog.specs[state.pods[pod].spec];
+        let shape = catalog.shape(state.pods[pod].spec);
+        let rules = catalog.kubernetes.rules();
+        match event {
+            ClusterEvent::PodAssigned(other) => {
+                matches_all(catalog, &shape.affinity, &catalog.specs[state.pods[*other].spec])
+            }
+            ClusterEvent::PodRemoved { up_to_priority: Some(_), .. } if !rules.nominees_count_in_hints => false,
+            ClusterEvent::PodRemoved { pod: other, .. } => {
+                let theirs = &catalog.specs[state.pods[*other].spec];
+                let their_terms = &catalog.shape(state.pods[*other].spec).anti_affinity;
+                matches_all(catalog, &shape.anti_affinity, theirs)
+                    || (rules.end_of_repeller_wakes && matches_all(catalog, their_terms, mine))
+            }
+            ClusterEvent::NodeAdded(node) => {
+                has_a_key(state, &shape.affinity, *node) || !shape.anti_affinity.is_empty()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `podMatchesAllAffinityTerms`: no terms match nothing.
+fn matches_all(catalog: &Catalog, terms: &[PodTerm], spec: &PodSpec) -> bool {
+    !terms.is_empty()
+        && terms.iter().all(|t| {
+            (t.all_namespaces || t.namespaces.contains(&spec.namespace))
+                && t.selector.matches(&spec.labels, &catalog.names)
+        })
+}
+
+fn has_a_key(state: &State, terms: &[PodTerm], node: NodeIdx) -> bool {
+    let labels = &state.nodes[node].spec.labels;
+    terms.iter().any(|t| labels.get(t.topology_key).is_some())
 }
 
 #[cfg(test)]

@@ -1,7 +1,14 @@
 //! NodeAffinity: node selector and node affinity (P/nodeaffinity).
 
-use crate::cluster::{Interner, NodeSelector, NodeSelectorTerm, NodeState, Operator, PodShape, Sym};
+use super::normalize::by_highest;
+use super::pod_topology_spread::Scratch;
+use super::{JudgesBy, Plugin, Scoring};
+use crate::cluster::{Interner, NodeIdx, NodeSelector, NodeSelectorTerm, NodeState, Operator, PodShape, Rules, Sym};
 use crate::scheduler::counts::node_matches;
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::Point;
+use crate::scheduler::sight::Sight;
+use crate::scheduler::{PluginId, PodView, Rejection};
 
 /// Its words.
 pub const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
@@ -49,4 +56,58 @@ pub fn named_nodes(affinity: Option<&NodeSelector>) -> Option<Vec<Sym>> {
     all.sort_unstable();
     all.dedup();
     Some(all)
+}
+
+/// Whether preferred node affinity is scored for such pods.
+pub fn prefers(sight: Sight<'_>, shape: &PodShape) -> bool {
+    sight.config.weight(PluginId::NodeAffinity) != 0
+        && (!shape.preferred_node_affinity.is_empty() || !sight.config.added_preferred.is_empty())
+}
+
+/// The plugin.
+pub struct NodeAffinity;
+
+impl Plugin for NodeAffinity {
+    const ID: PluginId = PluginId::NodeAffinity;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score];
+    const JUDGES_BY: JudgesBy = JudgesBy::Node;
+    const EVENTS: &'static [EventKind] = &[EventKind::NodeAdded];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(2)
+    }
+
+    fn refuses(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+        let (n, names) = (&sight.state.nodes[node], &sight.catalog.names);
+        !admits_enforced(sight.config.added_affinity.as_ref(), n, names) || !admits(shape, n, names)
+    }
+
+    fn rejection(sight: Sight<'_>, _shape: &PodShape, node: NodeIdx) -> Rejection {
+        let (n, names) = (&sight.state.nodes[node], &sight.catalog.names);
+        let enforced = admits_enforced(sight.config.added_affinity.as_ref(), n, names);
+        Rejection::unresolvable(Self::ID, if enforced { REASON } else { REASON_ENFORCED })
+    }
+
+    fn score(scoring: &Scoring<'_>, _scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        let (sight, shape) = (scoring.sight, scoring.shape);
+        if !prefers(sight, shape) {
+            return false;
+        }
+        let (own, added) = (&shape.preferred_node_affinity, &sight.config.added_preferred);
+        scoring.fill(out, |n| raw_score(own, added, &sight.state.nodes[n], &sight.catalog.names));
+        by_highest(out, false);
+        true
+    }
+
+    /// A node added that matches the profile's added affinity, and the pod's required affinity and node selector
+    /// (`nodeaffinity isSchedulableAfterNodeChange`; labels never change here).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        match event {
+            ClusterEvent::NodeAdded(node) => {
+                let (n, names) = (&view.state.nodes[*node], &view.catalog.names);
+                admits_enforced(view.config.added_affinity.as_ref(), n, names) && admits(view.shape(), n, names)
+            }
+            _ => false,
+        }
+    }
 }

@@ -1,54 +1,16 @@
 //! NodeResourcesFit: what is left on the node, and how full it would be (P/noderesources/fit.go, least_allocated.go, most_allocated.go).
 
-use crate::cluster::{CPU, Catalog, EPHEMERAL, MEMORY, NodeIdx, NodeState, PodShape, Requests, ResIdx, State};
-use crate::scheduler::class::Resolved;
-use crate::scheduler::config_file::names::is_extended_resource;
-use crate::scheduler::{Code, FitStrategy, PluginId, Profile, Reason, Rejection};
+use super::pod_topology_spread::Scratch;
+use super::{JudgesBy, Plugin, Scoring};
+use crate::cluster::{CPU, EPHEMERAL, MEMORY, NodeIdx, NodeSpec, NodeState, PodShape, Requests, Rules, State};
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::Point;
+use crate::scheduler::sight::{IgnoredResources, Resolved, ScoredResources, Sight};
+use crate::scheduler::{Code, FitStrategy, PluginId, PodView, Profile, Reason, Rejection};
 use smallvec::SmallVec;
 
 /// Words for a node without a free pod slot.
 pub const REASON_PODS: &str = "Too many pods";
-
-/// Resources that a scorer looks at, by index.
-#[derive(Clone, Debug, Default)]
-pub struct ScoredResources(pub Vec<(ResIdx, i64)>);
-
-impl ScoredResources {
-    /// Resolves names; a resource that occurs nowhere in the cluster is left out, as no node has any of it.
-    pub fn resolve<'a>(catalog: &Catalog, named: impl Iterator<Item = (&'a str, i64)>) -> ScoredResources {
-        let index = |name: &str| {
-            let sym = catalog.names.get(name)?;
-            catalog.resources.iter().position(|r| *r == sym).map(|i| ResIdx(i as u32))
-        };
-        ScoredResources(named.filter_map(|(name, weight)| Some((index(name)?, weight))).collect())
-    }
-}
-
-/// Resources that are not checked: extended ones that the profile ignores, by name or by what stands before the slash.
-#[derive(Clone, Debug, Default)]
-pub struct IgnoredResources(Vec<ResIdx>);
-
-impl IgnoredResources {
-    /// Resolves names.
-    pub fn resolve(catalog: &Catalog, config: &Profile) -> IgnoredResources {
-        if config.ignored_resources.is_empty() && config.ignored_resource_groups.is_empty() {
-            return IgnoredResources::default();
-        }
-        let is_ignored = |name: &str| {
-            let group = name.split('/').next().unwrap_or(name);
-            is_extended_resource(name)
-                && (config.ignored_resources.iter().any(|r| r == name)
-                    || config.ignored_resource_groups.iter().any(|g| g == group))
-        };
-        let resources = catalog.resources.iter().enumerate();
-        let ignored = resources.filter(|(_, name)| is_ignored(catalog.text(**name)));
-        IgnoredResources(ignored.map(|(i, _)| ResIdx(i as u32)).collect())
-    }
-    /// Whether a resource is not checked.
-    pub fn has(&self, resource: ResIdx) -> bool {
-        self.0.contains(&resource)
-    }
-}
 
 /// Whether a pod that asks for `requests` fits on what is left of a node.
 pub fn admits(
@@ -162,6 +124,52 @@ fn percent(part: i64, whole: i64) -> i64 {
         Some(product) => product / whole,
         None => (i128::from(part) * 100 / i128::from(whole)) as i64,
     }
+}
+
+/// The plugin.
+pub struct NodeResourcesFit;
+
+impl Plugin for NodeResourcesFit {
+    const ID: PluginId = PluginId::NodeResourcesFit;
+    const POINTS: &'static [Point] =
+        &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score, Point::PlacementScore];
+    const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter)];
+    const JUDGES_BY: JudgesBy = JudgesBy::Node;
+    const EVENTS: &'static [EventKind] = &[EventKind::NodeAdded, EventKind::PodRemoved];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(1)
+    }
+
+    fn refuses(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+        !admits(&shape.requests, &sight.resolved.ignored, node, &sight.state.nodes[node], sight.state)
+    }
+
+    fn rejection(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> Rejection {
+        rejection(&shape.requests, sight.resolved, node, &sight.state.nodes[node], sight.state)
+    }
+
+    fn score(scoring: &Scoring<'_>, _scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        let (sight, shape) = (scoring.sight, scoring.shape);
+        let node = |n: NodeIdx| &sight.state.nodes[n];
+        scoring.fill(out, |n| score(shape, &sight.resolved.fit, sight.config, n, node(n), sight.state));
+        true
+    }
+
+    /// Any removal of a pod that held room; a node added whose empty self would hold the pod (`noderesources/fit.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        match event {
+            ClusterEvent::PodRemoved { .. } => true,
+            ClusterEvent::NodeAdded(node) => fits_empty(catalog.shape(state.pods[pod].spec), &state.nodes[*node].spec),
+            _ => false,
+        }
+    }
+}
+
+/// `isFit` on a node without pods.
+fn fits_empty(shape: &PodShape, node: &NodeSpec) -> bool {
+    node.pod_slots >= 1 && shape.requests.amounts.iter().all(|(r, amount)| *amount <= node.allocatable(*r))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! NodeVolumeLimits: a CSI driver attaches only so many volumes to a node (`P/nodevolumelimits/csi.go`).
 
+use super::volume_binding::mounts;
+use super::{JudgesBy, Plugin};
 use crate::cluster::{Catalog, ClaimRef, Idx, NodeIdx, PodIdx, PodShape, PvIdx, PvcIdx, State, Sym, Volume};
-use crate::scheduler::plugin::Code;
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::{Code, Point};
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -236,5 +239,34 @@ impl PodPlugin for NodeVolumeLimits {
     fn filter(&self, view: PodView<'_>, node: NodeIdx) -> Result<(), Rejection> {
         let used = Used::of(view.catalog, view.state, node, &view.state.nodes[node].pods);
         self.within(view, node, &used)
+    }
+}
+
+impl Plugin for NodeVolumeLimits {
+    const ID: PluginId = PluginId::NodeVolumeLimits;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter];
+    const JUDGES_BY: JudgesBy = JudgesBy::Claims;
+    const EVENTS: &'static [EventKind] =
+        &[EventKind::NodeAdded, EventKind::PodRemoved, EventKind::ClaimAdded, EventKind::Detached];
+
+    /// A node added with a CSINode; a pod removed that had claims; an attachment gone; the pod's own claim created
+    /// (`nodevolumelimits/csi.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        match event {
+            ClusterEvent::NodeAdded(node) => state.nodes[*node].spec.attach_limits.is_some(),
+            ClusterEvent::PodRemoved { pod: removed, .. } => {
+                let shape = catalog.shape(state.pods[*removed].spec);
+                shape.volumes.iter().any(|v| match v {
+                    Volume::Claim(_) => true,
+                    // In-tree disks that are migrated to CSI count as well.
+                    Volume::Disk { kind, .. } => matches!(catalog.text(*kind), "gce-pd" | "aws-ebs"),
+                    _ => false,
+                })
+            }
+            ClusterEvent::ClaimAdded(claim) => mounts(catalog, state, pod, *claim, true),
+            ClusterEvent::Detached(_) => catalog.specs[state.pods[pod].spec].claims.iter().any(|c| !c.ephemeral),
+            _ => false,
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! PodTopologySpread: how evenly pods lie over domains (P/podtopologyspread).
 
+use super::{JudgesBy, Plugin, Scoring};
 use crate::cluster::{
-    Catalog, Idx, NodeIdx, NsIdx, Operator, OwnerKind, PodShape, PodSpec, Requirement, Selector, SpreadConstraint,
-    State, Sym, WhenUnsatisfiable,
+    Catalog, Idx, NodeIdx, NsIdx, Operator, OwnerKind, PodIdx, PodShape, PodSpec, Requirement, Rules, Selector,
+    SpreadConstraint, State, Sym, WhenUnsatisfiable,
 };
 use crate::scheduler::counts::{Counts, EligibilityKey, MatcherKey, Namespaces, domain_at};
+use crate::scheduler::event::{ClusterEvent, EventKind};
 use crate::scheduler::ident::Idents;
+use crate::scheduler::plugin::Point;
 use crate::scheduler::tally::Tally;
 use crate::scheduler::topology::{FEW, NO_DOMAIN, TopoKey, Topology};
-use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, Profile, Rejection};
+use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, PodView, Profile, Rejection};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
+use std::borrow::Cow;
 
 /// Words for too large a skew.
 pub const REASON_SKEW: &str = "node(s) didn't match pod topology spread constraints";
@@ -517,6 +521,81 @@ fn normalize(raw: &[i64], ignored: &[bool], out: &mut Vec<i64>) {
             .zip(ignored)
             .map(|(score, ignored)| if *ignored { 0 } else { known[(score - least) as usize & 127] }),
     );
+}
+
+/// The plugin.
+pub struct PodTopologySpread;
+
+impl Plugin for PodTopologySpread {
+    const ID: PluginId = PluginId::PodTopologySpread;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score];
+    const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter), (Point::Score, Point::PreScore)];
+    const JUDGES_BY: JudgesBy = JudgesBy::OtherNodes;
+    const EVENTS: &'static [EventKind] = &[
+        EventKind::PodAssigned,
+        EventKind::PodRemoved,
+        EventKind::NodeAdded,
+        EventKind::NodeRemoved,
+        EventKind::Taints,
+    ];
+
+    fn default_weight(_rules: Rules) -> Option<i64> {
+        Some(2)
+    }
+
+    fn score(scoring: &Scoring<'_>, scratch: &mut Scratch, out: &mut Vec<i64>) -> bool {
+        score(scoring.rows, scoring.counts, scoring.topology, scoring.feasible, scratch, out)
+    }
+
+    /// A pod of the same namespace that a hard constraint counts came or went; a node with all the keys came, went or changed its
+    /// taints (`podtopologyspread/plugin.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, config: profile, pod } = view;
+        let hard = hard(profile, catalog, state, pod);
+        match event {
+            ClusterEvent::PodRemoved { up_to_priority: Some(_), .. }
+                if !catalog.kubernetes.rules().nominees_count_in_hints =>
+            {
+                false
+            }
+            ClusterEvent::PodAssigned(other) | ClusterEvent::PodRemoved { pod: other, .. } => {
+                counted(&hard, catalog, state, pod, *other)
+            }
+            ClusterEvent::NodeAdded(node) | ClusterEvent::NodeRemoved(node) | ClusterEvent::Taints { node, .. } => {
+                has_all_keys(&hard, state, *node)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The pod's own hard constraints, the profile's if it has none of any kind (`getConstraints`).
+fn hard<'c>(profile: &Profile, catalog: &'c Catalog, state: &State, pod: PodIdx) -> Vec<Cow<'c, SpreadConstraint>> {
+    let spec = state.pods[pod].spec;
+    let own = &catalog.shape(spec).spread;
+    let mut constraints: Vec<Cow<'c, SpreadConstraint>> = match own.is_empty() {
+        // The system's own constraints are soft.
+        true if profile.default_spread == DefaultSpread::System => Vec::new(),
+        true => {
+            let spec = &catalog.specs[spec];
+            let all = 0..catalog.services.len();
+            let local = all.filter(|s| catalog.services[*s].namespace == spec.namespace).collect();
+            default_constraints(catalog, local, profile, spec).into_iter().map(Cow::Owned).collect()
+        }
+        false => own.iter().map(Cow::Borrowed).collect(),
+    };
+    constraints.retain(|c| c.when == WhenUnsatisfiable::DoNotSchedule);
+    constraints
+}
+
+fn counted(hard: &[Cow<'_, SpreadConstraint>], catalog: &Catalog, state: &State, pod: PodIdx, other: PodIdx) -> bool {
+    let (mine, theirs) = (&catalog.specs[state.pods[pod].spec], &catalog.specs[state.pods[other].spec]);
+    mine.namespace == theirs.namespace && hard.iter().any(|c| c.selector.matches(&theirs.labels, &catalog.names))
+}
+
+fn has_all_keys(hard: &[Cow<'_, SpreadConstraint>], state: &State, node: NodeIdx) -> bool {
+    let labels = &state.nodes[node].spec.labels;
+    hard.iter().all(|c| labels.get(c.topology_key).is_some())
 }
 
 #[cfg(test)]

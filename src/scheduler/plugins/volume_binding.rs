@@ -1,10 +1,12 @@
 //! VolumeBinding: bound volumes must be reachable from the node, unbound claims must find or get one there
 //! (`P/volumebinding/{volume_binding,binder}.go`; `component-helpers/storage/volume/pv_helpers.go`).
 
+use super::{JudgesBy, Plugin};
 use crate::cluster::{
     Catalog, ClassIdx, NodeIdx, NodeSelector, PodIdx, Pv, PvIdx, Pvc, PvcIdx, State, StorageClass, Sym,
 };
-use crate::scheduler::plugin::{Code, Reason};
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::{Code, Point, Reason};
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use smallvec::SmallVec;
 
@@ -300,4 +302,37 @@ impl PodPlugin for VolumeBinding {
         }
         Err(Rejection { plugin: Self::PLUGIN, code: Code::Unresolvable, reasons })
     }
+}
+
+impl Plugin for VolumeBinding {
+    const ID: PluginId = PluginId::VolumeBinding;
+    const POINTS: &'static [Point] =
+        &[Point::PreFilter, Point::Filter, Point::Reserve, Point::PreBind, Point::PreScore, Point::Score];
+    const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter)];
+    const JUDGES_BY: JudgesBy = JudgesBy::Claims;
+    const EVENTS: &'static [EventKind] = &[
+        EventKind::NodeAdded,
+        EventKind::ClaimAdded,
+        EventKind::ClaimChanged,
+        EventKind::VolumeAdded,
+        EventKind::VolumeChanged,
+    ];
+
+    /// A node or a volume added, a volume changed, the pod's own claim created or changed (`volumebinding/volume_binding.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        match event {
+            ClusterEvent::NodeAdded(_) | ClusterEvent::VolumeAdded(_) | ClusterEvent::VolumeChanged(_) => true,
+            ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => {
+                mounts(catalog, state, pod, *claim, true)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether the pod mounts the claim, counting those of generic ephemeral volumes or not.
+pub(super) fn mounts(catalog: &Catalog, state: &State, pod: PodIdx, claim: PvcIdx, ephemeral_too: bool) -> bool {
+    let spec = &catalog.specs[state.pods[pod].spec];
+    spec.claims.iter().any(|c| c.claim == Some(claim) && (ephemeral_too || !c.ephemeral))
 }

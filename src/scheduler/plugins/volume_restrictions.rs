@@ -1,9 +1,11 @@
 //! VolumeRestrictions: a ReadWriteOncePod claim has one user in the whole cluster, a legacy disk one writer on a node
 //! (`P/volumerestrictions/volume_restrictions.go`).
 
-use crate::cluster::{NodeIdx, PodIdx, PvcIdx, State, Volume};
-use crate::scheduler::plugin::Code;
-use crate::scheduler::queue::hints::disks_conflict;
+use super::volume_binding::mounts;
+use super::{JudgesBy, Plugin};
+use crate::cluster::{Catalog, ClaimRef, NodeIdx, PodIdx, PvcIdx, State, Volume};
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::{Code, Point};
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use rustc_hash::FxHashMap;
 
@@ -95,4 +97,51 @@ impl PodPlugin for VolumeRestrictions {
         }
         Ok(())
     }
+}
+
+impl Plugin for VolumeRestrictions {
+    const ID: PluginId = PluginId::VolumeRestrictions;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter];
+    const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter)];
+    const JUDGES_BY: JudgesBy = JudgesBy::Claims;
+    const EVENTS: &'static [EventKind] = &[EventKind::NodeAdded, EventKind::PodRemoved, EventKind::ClaimAdded];
+
+    /// A node added; a pod of the namespace removed that shares a disk or a claim; the pod's own claim created
+    /// (`volumerestrictions/volume_restrictions.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        match event {
+            ClusterEvent::NodeAdded(_) => true,
+            ClusterEvent::PodRemoved { pod: removed, .. } => {
+                let (mine, theirs) = (&catalog.specs[state.pods[pod].spec], &catalog.specs[state.pods[*removed].spec]);
+                let named = |claim: &&ClaimRef| !claim.ephemeral;
+                mine.namespace == theirs.namespace
+                    && (disks_conflict(catalog, state, pod, *removed)
+                        || mine
+                            .claims
+                            .iter()
+                            .filter(named)
+                            .any(|m| theirs.claims.iter().filter(named).any(|t| t.name == m.name)))
+            }
+            ClusterEvent::ClaimAdded(claim) => mounts(catalog, state, pod, *claim, false),
+            _ => false,
+        }
+    }
+}
+
+/// Whether both pods use a legacy disk in a way that excludes the other (`isVolumeConflict`).
+fn disks_conflict(catalog: &Catalog, state: &State, a: PodIdx, b: PodIdx) -> bool {
+    let disks = |pod: PodIdx| {
+        catalog.shape(state.pods[pod].spec).volumes.iter().filter_map(|v| match v {
+            Volume::Disk { kind, id, read_only } => Some((*kind, *id, *read_only)),
+            _ => None,
+        })
+    };
+    disks(a).any(|(kind, id, read_only)| {
+        disks(b).any(|(other_kind, other_id, other_read_only)| {
+            // EBS volumes conflict even where both are mounted read-only.
+            let both_read = read_only && other_read_only && catalog.text(kind) != "aws-ebs";
+            kind == other_kind && id == other_id && !both_read
+        })
+    })
 }

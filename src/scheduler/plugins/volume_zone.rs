@@ -1,7 +1,10 @@
 //! VolumeZone: a volume's zone and region labels must match the node's (`P/volumezone/volume_zone.go`).
 
+use super::volume_binding::mounts;
+use super::{JudgesBy, Plugin};
 use crate::cluster::{Catalog, Labels, NodeIdx, PvcState, Sym};
-use crate::scheduler::plugin::Code;
+use crate::scheduler::event::{ClusterEvent, EventKind};
+use crate::scheduler::plugin::{Code, Point};
 use crate::scheduler::{PluginId, PodPlugin, PodView, PreFilter, Rejection};
 use smallvec::SmallVec;
 
@@ -119,5 +122,26 @@ impl VolumeZone {
     /// What the volumes' labels allow, once the pod was prepared for.
     pub fn zones(&self) -> &[ZoneLabel] {
         &self.topologies
+    }
+}
+
+impl Plugin for VolumeZone {
+    const ID: PluginId = PluginId::VolumeZone;
+    const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter];
+    const JUDGES_BY: JudgesBy = JudgesBy::Claims;
+    /// It registers for changes of volumes too, but asks whether the zone labels changed, which they never do here.
+    const EVENTS: &'static [EventKind] =
+        &[EventKind::NodeAdded, EventKind::ClaimAdded, EventKind::ClaimChanged, EventKind::VolumeAdded];
+
+    /// A node or a volume added, the pod's own claim created or changed (`volumezone/volume_zone.go`).
+    fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
+        let PodView { catalog, state, pod, .. } = view;
+        match event {
+            ClusterEvent::NodeAdded(_) | ClusterEvent::VolumeAdded(_) => true,
+            ClusterEvent::ClaimAdded(claim) | ClusterEvent::ClaimChanged(claim) => {
+                mounts(catalog, state, pod, *claim, false)
+            }
+            _ => false,
+        }
     }
 }

@@ -12,20 +12,20 @@
 //! Where the real queue depends on luck ([ND] in KUBERNETES §1.1) the policy is: equal priority and timestamp → order in which the
 //! timestamps were given; waiting pods are visited in order of creation; a pod already pending at the start counts from its creation.
 
-pub mod backoff;
 pub mod event;
-pub mod hints;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
-pub use backoff::QueueConfig;
-pub use event::ClusterEvent;
+pub use super::backoff::QueueConfig;
+pub use super::event::ClusterEvent;
 
 use crate::cluster::{Catalog, PodIdx, SpecIdx, State};
 use crate::scheduler::config::{Profile, SchedulerConfig};
 use crate::scheduler::names::{PluginId, PluginSet};
+use crate::scheduler::plugin::PodView;
+use crate::scheduler::plugins::{listeners, says_queue};
 use event::{Meaning, Watcher};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -353,8 +353,7 @@ impl Queue {
     /// Moves the waiting pods that the event makes worth trying, and keeps it for those being tried
     /// (`movePodsToActiveOrBackoffQueue`).
     fn happened(&mut self, catalog: &Catalog, state: &State, event: ClusterEvent) {
-        let listeners = event.listeners();
-        let candidates = self.waiting.rejected_by(listeners);
+        let candidates = self.waiting.rejected_by(listeners(&event));
         // Pods of one spec with the same rejectors get the same hint.
         let mut known: FxHashMap<(SpecIdx, PluginSet), Strategy> = FxHashMap::default();
         for pod in candidates {
@@ -498,8 +497,9 @@ fn worth_requeuing(
             false
         }
         _ => {
-            let asked = entry.rejectors.and(event.listeners());
-            asked.iter().any(|plugin| hints::says_queue(plugin, profile, catalog, state, pod, event))
+            let asked = entry.rejectors.and(listeners(event));
+            let view = PodView { catalog, state, config: profile, pod };
+            asked.iter().any(|plugin| says_queue(plugin, view, event))
         }
     };
     if worth { Strategy::AfterBackoff } else { Strategy::Skip }

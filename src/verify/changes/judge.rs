@@ -1,15 +1,15 @@
 //! Holds each step of a recording against the views that it passed through.
 
+use super::Step;
 use super::event::{Condition, Seen};
 use super::model::Model;
 use super::view::{Call, View};
-use super::{ChangeCounts, Step};
 use crate::cluster::{BudgetIdx, BudgetStatus, NsIdx, PodIdx, Sym};
 use crate::disruption::eviction::{Bypass, Effect};
 use crate::disruption::{Verdict, verdict};
 use crate::snapshot::{RecordedBudget, Snapshot};
-use crate::verify::evictions::{
-    EvictionReport, Mismatch, Recorded, answer_text, computed_text, says_the_same, status_text,
+use crate::verify::eviction_report::{
+    ChangeCounts, EvictionReport, Mismatch, Recorded, answer_text, computed_text, says_the_same, status_text,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

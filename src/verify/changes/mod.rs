@@ -11,12 +11,12 @@ mod judge;
 mod model;
 mod view;
 
-use super::evictions::{EvictionReport, Recorded};
+use super::eviction_report::{ChangeCounts, EvictionReport, Recorded};
 use super::recording::VerifyError;
 use crate::snapshot::Snapshot;
 use event::{Event, Seen, prepare};
 use judge::Judge;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// One line of `changes.jsonl`.
@@ -31,39 +31,6 @@ pub(super) struct Step {
     /// What the watches showed until the controller was at rest, in the order of resource versions.
     #[serde(default)]
     events: Vec<Event>,
-}
-
-/// How far a replay of changes agrees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ChangeCounts {
-    /// Steps.
-    pub steps: usize,
-    /// Answers to evictions.
-    pub verdicts: usize,
-    /// Of these, those that some view explains.
-    pub verdicts_equal: usize,
-    /// Statuses written: by the controller, and by evictions.
-    pub writes: usize,
-    /// Of these, those that some view explains.
-    pub writes_equal: usize,
-    /// Statuses at rest of budgets that the controller was called for.
-    pub settled: usize,
-    /// Of these, those that are as they should be.
-    pub settled_equal: usize,
-    /// Statuses at rest that our worker had to arrive at by itself: of budgets that shared no changed pod in the step.
-    pub worker: usize,
-    /// Of these, those it did arrive at.
-    pub worker_equal: usize,
-}
-
-impl ChangeCounts {
-    /// Whether everything agrees.
-    pub fn is_perfect(&self) -> bool {
-        self.verdicts == self.verdicts_equal
-            && self.writes == self.writes_equal
-            && self.settled == self.settled_equal
-            && self.worker == self.worker_equal
-    }
 }
 
 /// Replays the steps upon a snapshot; differences go to the report.

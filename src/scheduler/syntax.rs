@@ -41,7 +41,7 @@ pub(super) fn is_label_value(text: &str) -> bool {
 }
 
 /// `IsExtendedResourceName`: neither of Kubernetes' own nor a quota's.
-pub(in crate::scheduler) fn is_extended_resource(name: &str) -> bool {
+pub(super) fn is_extended_resource(name: &str) -> bool {
     let native = !name.contains('/') || name.contains("kubernetes.io/");
     !native && !name.starts_with("requests.") && is_qualified(&format!("requests.{name}"))
 }
