@@ -152,7 +152,9 @@ fn fits(
 ) -> Result<(Vec<String>, Forecast), Refusal> {
     let source = recorded.source().map_err(|e| check(e.to_string()))?;
     let loaded = resimulate::read(plan, &[source]).map_err(|e| check(e.to_string()))?;
-    let Laid { request, batches, drift } = resimulate::lay(plan, loaded).map_err(check)?;
+    let Laid { mut request, batches, drift } = resimulate::lay(plan, loaded).map_err(check)?;
+    // Somebody who stops the plan's simulation does not stop its execution.
+    request.sim.stop_at_ms = None;
     drifted(&drift, limits.max_drift)?;
     say(&format!("nothing that it depends on has changed{}", drift_note(&drift)));
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };

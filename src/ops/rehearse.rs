@@ -174,7 +174,9 @@ fn prepared(mut objects: Vec<Value>) -> Vec<Value> {
     objects
 }
 
-fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage, RehearseError> {
+fn stage(mut request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage, RehearseError> {
+    // What is rehearsed is an execution, which draws nothing.
+    request.sim.order_seed = None;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let old_nodes: Vec<NodeIdx> = intent.resolve(view).map_err(RehearseError::Other)?.into_iter().flatten().collect();
     let baseline = Baseline::of(view, &request.snapshot_sha256);

@@ -17,6 +17,7 @@ mod rehearse;
 mod resume;
 mod runs;
 mod scheduler_config;
+mod simulated_only;
 mod snapshot;
 mod verify_decisions;
 mod verify_drain;
