@@ -121,14 +121,13 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let asked = &args.input;
     // The plan's own control plane and groups hold unless others are given.
-    let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
-        .map_err(|e| anyhow!("{}: {e}", args.plan.display()))?
-        .with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
+    let control_plane =
+        ControlPlane::of_plan(&saved).with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
     let machine_types = asked.machine_types.as_deref();
     let loaded = match input::load(&asked.dump)? {
         Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, &control_plane, asked.strict)?,
-        Input::Dump(sources) => match (&asked.groups[..], saved.intent.groups.as_array()) {
-            ([], Some(groups)) if !groups.is_empty() => {
+        Input::Dump(sources) => match (&asked.groups[..], &saved.intent.groups[..]) {
+            ([], groups) if !groups.is_empty() => {
                 input::cluster_with_values(&sources, groups, machine_types, &control_plane, asked.strict)?
             }
             (files, _) => input::cluster_of_dump(&sources, files, machine_types, &control_plane, asked.strict)?,

@@ -5,7 +5,7 @@ use super::{DIFFERS, print};
 use crate::ops::input::{self, Input};
 use crate::ops::journal_dir::JournalDir;
 use crate::ops::rehearse::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
-use crate::ops::resimulate::Settings;
+use crate::ops::resimulate::settings;
 use crate::plan::Plan;
 use crate::report::table::{Align, Table};
 use crate::session::journal;
@@ -127,7 +127,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
             bail!("after a plan a dump is expected, not a scenario");
         };
         let stage = stage_of_plan(&plan, &sources, |request| {
-            let settings = Settings::of(&plan)?;
+            let settings = settings(&plan)?;
             request.sim = settings.sim;
             request.autoscaler = settings.autoscaler;
             request.seed = settings.seed;

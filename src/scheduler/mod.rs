@@ -24,6 +24,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod preemption;
 pub mod queue;
+mod record;
 mod statics;
 mod tally;
 #[cfg(test)]
@@ -37,3 +38,4 @@ pub use cycle::Scheduler;
 pub use decision::{Decision, Explanation, Failure, Statuses, Verdict, histogram};
 pub use names::{PluginId, PluginSet};
 pub use plugin::{Code, PodPlugin, PodView, PreFilter, Reason, Rejection};
+pub use record::ControlPlaneRecord;

@@ -3,7 +3,6 @@
 use crate::cli::{Dir, nodeferry};
 use nodeferry::ops::input;
 use nodeferry::ops::rehearse::{Seeds, rehearse, stage_of_plan, stage_of_scenario};
-use nodeferry::ops::resimulate::Settings;
 use nodeferry::ops::scenario::Scenario;
 use nodeferry::plan::Plan;
 use nodeferry::runner::Outcome;
@@ -43,7 +42,7 @@ fn a_plan_made_with_a_stop_does_not_stop_what_carries_it_out() {
     assert!(!options.to_string().contains("stop_at"), "{options}");
 
     let sources = input::sources_of_scenario(&scenario(SCENARIO).expect("a scenario")).expect("its dump");
-    let settings = Settings::of(&plan).expect("its settings");
+    let settings = plan.simulation.clone().expect("its settings");
     assert_eq!(settings.sim.stop_at_ms, Some(10_000));
     // The same session, journal and plan as in an execution, and nobody who stops it.
     let alone = stage_of_plan(&plan, &sources, |request| {

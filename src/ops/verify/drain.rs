@@ -334,7 +334,7 @@ impl Migration {
             sim,
             autoscaler: Default::default(),
             scheduler,
-            groups: serde_json::Value::Null,
+            groups: Vec::new(),
             seed,
             replications: 1,
             threads: 1,

@@ -15,6 +15,7 @@ pub use refusal::{ConfigError, Refusal};
 
 use super::config::{Batching, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
 use super::queue::QueueConfig;
+use super::record::ControlPlaneRecord;
 use crate::cluster::{Catalog, KubernetesVersion, RateLimit};
 use arguments::Arguments;
 use plugins::{Reading, is_removed};
@@ -92,7 +93,7 @@ impl SchedulerConfig {
             },
             client: client_limit(client, &mut notices),
             notices,
-            document: Value::Null,
+            record: ControlPlaneRecord::default(),
         })
     }
 }
