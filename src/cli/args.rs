@@ -238,7 +238,7 @@ pub struct PlanArgs {
     /// Delays of pods and machines, as `nodeferry calibrate` writes them (YAML or JSON; sim.delays of a scenario).
     #[arg(long, value_name = "FILE")]
     pub delays: Option<PathBuf>,
-    /// Somebody stops the migration at this moment (10m, 90s, 1h).
+    /// In the simulation somebody stops the migration at this moment (10m, 90s, 1h); an execution of the plan is not stopped by it.
     #[arg(long, value_name = "TIME")]
     pub stop_at: Option<String>,
     /// What that stop says of nodes that are drained by then: terminate them, or keep them.

@@ -283,7 +283,7 @@ fn generate(args: GenerateArgs) -> Result<i32> {
 
 fn schema(args: SchemaArgs) -> Result<i32> {
     let schema = match args.name {
-        SchemaName::Scenario => schemars::schema_for!(crate::request::scenario::Scenario),
+        SchemaName::Scenario => crate::request::scenario::schema(),
         SchemaName::Plan => schemars::schema_for!(crate::plan::Plan),
         SchemaName::Result => schemars::schema_for!(crate::plan::forecast::Forecast),
         SchemaName::Discovery => schemars::schema_for!(crate::discovery::discover::Discovery),

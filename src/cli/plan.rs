@@ -86,6 +86,14 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
 
 /// Writes the body of the call that creates the migration, and says what of the plan is not in it.
 fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result<()> {
+    let left_out_stop = |name: &str, value: Option<String>| {
+        value.map(|v| format!("left out: options.{name} ({v}); to stop it is a call of its own"))
+    };
+    let sim = &request.sim;
+    let stop_notes = [
+        left_out_stop("stop_at_ms", sim.stop_at_ms.map(|v| v.to_string())),
+        left_out_stop("stop_terminates_drained", sim.stop_terminates_drained.map(|v| v.to_string())),
+    ];
     create_request::check(&request.options, comment).map_err(|e| anyhow!("--emit-request: {e}"))?;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let (batches, left_out) = batches_of(request)?;
@@ -102,7 +110,7 @@ fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result
     } else {
         std::fs::write(path, text).with_context(|| format!("cannot write the request to {}", path.display()))?;
     }
-    for note in &request.notes {
+    for note in request.notes.iter().chain(stop_notes.iter().flatten()) {
         let _ = writeln!(anstream::stderr(), "request: {note}");
     }
     Ok(())
@@ -115,14 +123,13 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     let saved = Plan::parse(&text).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     let asked = &args.input;
     // The plan's own control plane and groups hold unless others are given.
-    let control_plane = ControlPlane::of_plan(&saved.intent.scheduler)
-        .map_err(|e| anyhow!("{}: {e}", args.plan.display()))?
-        .with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
+    let control_plane =
+        ControlPlane::of_plan(&saved).with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
     let machine_types = asked.machine_types.as_deref();
     let loaded = match input::load(&asked.dump)? {
         Input::Scenario(scenario) => input::cluster_of_scenario(&scenario, &control_plane, asked.strict)?,
-        Input::Dump(sources) => match (&asked.groups[..], saved.intent.groups.as_array()) {
-            ([], Some(groups)) if !groups.is_empty() => {
+        Input::Dump(sources) => match (&asked.groups[..], &saved.intent.groups[..]) {
+            ([], groups) if !groups.is_empty() => {
                 input::cluster_with_values(&sources, groups, machine_types, &control_plane, asked.strict)?
             }
             (files, _) => input::cluster_of_dump(&sources, files, machine_types, &control_plane, asked.strict)?,
@@ -227,12 +234,11 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
             bail!("--delays {}: {}", path.display(), problems.join("; "));
         }
     }
-    let o = &mut request.options;
     if let Some(text) = &args.stop_at {
-        o.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
+        request.sim.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
     }
     if args.terminate_drained.is_some() {
-        o.stop_terminates_drained = args.terminate_drained;
+        request.sim.stop_terminates_drained = args.terminate_drained;
     }
     if let Some(name) = &args.autoscaler {
         let names: Vec<String> = AutoscalerKind::ALL.iter().map(|kind| kind.name()).collect();

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::rehearsal::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
 use crate::report::table::{Align, Table};
 use crate::request::input::{self, Input};
-use crate::request::resimulate::Settings;
+use crate::request::resimulate::settings;
 use crate::session::journal;
 use crate::sim::api::luck::Profile;
 use crate::sim::api::rehearsal::{Rehearsed, Stage};
@@ -127,7 +127,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
             bail!("after a plan a dump is expected, not a scenario");
         };
         let stage = stage_of_plan(&plan, &sources, |request| {
-            let settings = Settings::of(&plan)?;
+            let settings = settings(&plan)?;
             request.sim = settings.sim;
             request.autoscaler = settings.autoscaler;
             request.seed = settings.seed;

@@ -103,10 +103,8 @@ pub fn report(args: ReportArgs) -> Result<i32> {
 
 /// What the plan's forecast noticed.
 fn findings(run: &Run) -> Vec<FindingRow> {
-    let forecast = run.execution.as_ref().map(|e| &e.began.plan.forecast);
-    let found = forecast.and_then(|f| f.get("findings").cloned()).unwrap_or_default();
-    let found: Vec<crate::cluster::Finding> = serde_json::from_value(found).unwrap_or_default();
-    found.iter().map(finding_row).collect()
+    let forecast = run.execution.as_ref().and_then(|e| e.began.plan.forecast.as_ref());
+    forecast.iter().flat_map(|f| &f.findings).map(finding_row).collect()
 }
 
 /// Runs `calibrate`.

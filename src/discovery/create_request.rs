@@ -258,7 +258,6 @@ fn left_out(o: &Options) -> Vec<String> {
             "cordon" => "Ocean cordons the nodes of a batch when it begins",
             "unscheduled_at_start" => "Ocean does not begin while pods are unschedulable",
             "execution" => "Ocean launches and terminates nodes itself",
-            "stop_at_ms" | "stop_terminates_drained" => "to stop it is a call of its own",
             "ocean.draining_timeout_ms" => "it is strategy.drainingTimeout of the cluster or of the Virtual Node Group",
             _ => "the call has no field for it",
         };

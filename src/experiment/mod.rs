@@ -64,7 +64,7 @@ impl Experiment {
         packer: Arc<dyn Packer>,
     ) -> Result<Experiment, String> {
         let site = site.into();
-        let runner = Runner::new(intent.clone(), site.view(), packer)?;
+        let runner = Runner::new(intent.clone(), site.view(), packer)?.with_order_seed(site.options.order_seed);
         Ok(Experiment(Arc::new(Prepared { site, intent, runner })))
     }
 
@@ -92,9 +92,8 @@ impl Experiment {
         self.0.runner.clone()
     }
 
-    /// When the intent itself says that somebody stops it.
+    /// When somebody stops it, if anybody does.
     fn stop_at(&self) -> Option<(i64, StopMode)> {
-        let options = &self.0.intent.options;
-        options.stop_at_ms.map(|at| (at, StopMode { terminate_drained: options.stop_terminates_drained }))
+        self.0.site.options.stop()
     }
 }

@@ -22,7 +22,7 @@ pub use options::Options;
 pub use select::select;
 pub use unit::NodeId;
 
-use crate::cluster::{NodeIdx, View};
+use crate::cluster::{ForeignDocument, NodeIdx, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,15 +34,10 @@ pub struct Intent {
     pub batches: Vec<Vec<NodeId>>,
     /// Every parameter.
     pub options: Options,
-    /// The node groups as they were described, kept as text for review and re-simulation.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub groups: serde_json::Value,
-    /// Delays, faults and seeds of the simulation that forecast it.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub simulation: serde_json::Value,
-    /// The control plane it was forecast with: Kubernetes' version, and the scheduler's configuration if one was given.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub scheduler: serde_json::Value,
+    /// The node groups that new nodes come from, as they were described, in any form that `--groups` takes; empty to read them off
+    /// the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<ForeignDocument>,
     /// What must still be so when it is carried out.
     #[serde(default)]
     pub guards: Guards,
@@ -52,14 +47,7 @@ impl Intent {
     /// An intent from batches of node indices and options.
     pub fn new(view: View<'_>, batches: &[Vec<NodeIdx>], options: Options) -> Intent {
         let batches = batches.iter().map(|b| b.iter().map(|n| NodeId::of(view, *n)).collect()).collect();
-        Intent {
-            batches,
-            options,
-            groups: serde_json::Value::Null,
-            simulation: serde_json::Value::Null,
-            scheduler: serde_json::Value::Null,
-            guards: Guards::default(),
-        }
+        Intent { batches, options, groups: Vec::new(), guards: Guards::default() }
     }
     /// Whether each node stands in it once. Twice, it would be cordoned, drained and counted twice, and its machine be given
     /// back by one batch while another waits for it.

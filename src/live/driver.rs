@@ -293,7 +293,7 @@ mod tests {
             context: "test".into(),
             unix_ms: crate::live::clock::unix_ms(),
             plan_sha256: String::new(),
-            plan: Plan::new(intent, Baseline::default(), json!({})),
+            plan: Plan::new(intent, Baseline::default()),
         };
         Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
     }

@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod ocean_rules;
 pub mod preflight;
 pub mod prerequisites;
+pub mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -16,3 +17,4 @@ pub use document::{PLAN_VERSION, Plan};
 pub use forecast::{BatchForecast, FailureForecast, Forecast, PodElsewhere, Spread};
 pub use preflight::{Facts, preflight};
 pub use prerequisites::{Prerequisite, Verdict};
+pub use simulation::SimulationSettings;

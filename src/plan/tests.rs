@@ -62,12 +62,18 @@ fn a_pod_that_nothing_can_host_is_found() {
 fn a_plan_is_written_and_read_back() {
     let w = World::new(2, 1, &[("a", &[0])]);
     let intent = Intent::new(w.view(), &[vec![NodeIdx(0)], vec![NodeIdx(1)]], Options::default());
-    let plan = Plan::new(intent, Baseline::of(w.view(), "00"), serde_json::json!({"outcome": "COMPLETED"}));
+    let plan = Plan::new(intent, Baseline::of(w.view(), "00"));
     let text = serde_json::to_string_pretty(&plan).expect("serialises");
     assert_eq!(Plan::parse(&text).expect("parses"), plan);
     assert!(Plan::parse("{}").expect_err("no version").contains("plan_version is missing"));
+    let of_version = |v: u32| Plan::parse(&text.replace("\"plan_version\": 2", &format!("\"plan_version\": {v}")));
+    let newer = of_version(9).expect_err("newer");
+    assert!(newer.contains("plan_version is 9") && newer.contains("reads version 2"), "{newer}");
+    let older = of_version(1).expect_err("older");
+    assert!(older.contains("plan_version is 1") && older.contains("make the plan again"), "{older}");
     assert!(
-        Plan::parse(&text.replace("\"plan_version\": 1", "\"plan_version\": 9")).expect_err("newer").contains("is 9")
+        older.ends_with("nodeferry plan DUMP --nodes old-0,old-1 --procedure kubectl-drain --plan FILE"),
+        "{older}"
     );
     assert!(Plan::parse(&text.replace("\"batches\"", "\"batchez\"")).expect_err("typo").contains("intent"));
     let later = Baseline::of(World::new(1, 1, &[("a", &[0])]).view(), "00");
@@ -82,7 +88,7 @@ fn a_plan_that_names_a_node_twice_is_refused() {
             batches.iter().map(|b| b.iter().map(|n| NodeIdx(*n as u32)).collect()).collect();
         let mut intent = Intent::new(w.view(), &batches, Options::default());
         edit(&mut intent);
-        let plan = Plan::new(intent, Baseline::of(w.view(), "00"), serde_json::Value::Null);
+        let plan = Plan::new(intent, Baseline::of(w.view(), "00"));
         let read = Plan::parse(&serde_json::to_string(&plan).expect("serialises")).map(drop);
         assert_eq!(read, plan.intent.names_each_once());
         assert_eq!(read.is_err(), plan.intent.resolve(w.view()).is_err());

@@ -116,7 +116,6 @@ pub fn stage_of_scenario(scenario: &Scenario) -> Result<Stage, RehearseError> {
     let cut = batches(view, &nodes, &request.options).map_err(PlanError::Input)?;
     let mut intent = Intent::new(view, &cut, request.options.clone());
     intent.groups = request.groups.clone();
-    intent.scheduler = request.scheduler.document.clone();
     stage(request, intent, objects)
 }
 
@@ -132,13 +131,10 @@ pub fn stage_of_plan(
     let objects = prepared(objects_of(sources).map_err(InputError::from)?);
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     let sources = [Source { name: "the dump".into(), bytes: list.into_bytes(), found: false }];
-    let control_plane =
-        ControlPlane::of_plan(&plan.intent.scheduler).map_err(|e| RehearseError::Other(e.to_string()))?;
-    let loaded = match plan.intent.groups.as_array() {
-        Some(groups) if !groups.is_empty() => {
-            input::cluster_with_values(&sources, groups, None, &control_plane, false)?
-        }
-        _ => input::cluster_of_dump(&sources, &[], None, &control_plane, false)?,
+    let control_plane = ControlPlane::of_plan(plan);
+    let loaded = match &plan.intent.groups[..] {
+        [] => input::cluster_of_dump(&sources, &[], None, &control_plane, false)?,
+        groups => input::cluster_with_values(&sources, groups, None, &control_plane, false)?,
     };
     let mut request = input::request_of_cluster(loaded);
     request.options = plan.intent.options.clone();
@@ -174,7 +170,9 @@ fn prepared(mut objects: Vec<Value>) -> Vec<Value> {
     objects
 }
 
-fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage, RehearseError> {
+fn stage(mut request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage, RehearseError> {
+    // What is rehearsed is an execution, which draws nothing.
+    request.sim.order_seed = None;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let old_nodes: Vec<NodeIdx> = intent.resolve(view).map_err(RehearseError::Other)?.into_iter().flatten().collect();
     let baseline = Baseline::of(view, &request.snapshot_sha256);
@@ -191,7 +189,7 @@ fn stage(request: Request, intent: Intent, objects: Vec<Value>) -> Result<Stage,
         context: "simulated".into(),
         unix_ms: request.cluster.catalog.taken_unix_ms,
         plan_sha256: String::new(),
-        plan: Plan::new(intent, baseline, Value::Null),
+        plan: Plan::new(intent, baseline),
     };
     let mut stage = Stage {
         bases: Arc::new(Bases::new(&request.cluster.catalog, &request.cluster.state, &objects)),

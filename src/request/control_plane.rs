@@ -1,11 +1,11 @@
 //! The control plane that a simulation assumes: its version, and its scheduler's configuration.
 
 use super::error::InputError;
-use crate::cluster::{Catalog, KubernetesVersion, version};
-use crate::scheduler::SchedulerConfig;
+use crate::cluster::{Catalog, ForeignDocument, KubernetesVersion, version};
+use crate::plan::Plan;
+use crate::scheduler::{ControlPlaneRecord, SchedulerConfig};
 use crate::snapshot::diagnostics::Notices;
 use crate::snapshot::{ReadError, Snapshot, groups, hex, source};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -37,23 +37,6 @@ pub struct Configuration {
     pub sha256: String,
     /// Configurations of further schedulers that run beside it.
     pub beside: Vec<Configuration>,
-}
-
-/// What a plan document keeps of the control plane.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kept {
-    /// Whose rules hold.
-    pub kubernetes: KubernetesVersion,
-    /// The minor version that was stated, if one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stated_minor: Option<u32>,
-    /// The scheduler's configuration, a list of those of several; Kubernetes' default if there is none.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub configuration: Value,
-    /// SHA-256 of the configuration's text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configuration_sha256: Option<String>,
 }
 
 impl Configuration {
@@ -120,21 +103,14 @@ impl Configuration {
 }
 
 impl ControlPlane {
-    /// What a plan document keeps.
-    ///
-    /// # Errors
-    /// Says where it is not of the shape.
-    pub fn of_plan(kept: &Value) -> Result<ControlPlane, String> {
-        if kept.is_null() {
-            return Ok(ControlPlane::default());
-        }
-        let kept: Kept = serde_path_to_error::deserialize(kept)
-            .map_err(|e| format!("intent.scheduler.{}: {}", e.path(), e.inner()))?;
-        let scheduler = (!kept.configuration.is_null()).then(|| Configuration {
-            sha256: kept.configuration_sha256.unwrap_or_else(|| sha256(&kept.configuration.to_string())),
-            ..Configuration::of_kept("intent.scheduler.configuration", kept.configuration)
+    /// The one that a plan was forecast with.
+    pub fn of_plan(plan: &Plan) -> ControlPlane {
+        let Some(kept) = plan.simulation.as_ref().map(|s| &s.scheduler) else { return ControlPlane::default() };
+        let scheduler = kept.configuration.as_ref().map(|document| Configuration {
+            sha256: kept.configuration_sha256.clone().unwrap_or_else(|| sha256(&document.value().to_string())),
+            ..Configuration::of_kept("simulation.scheduler.configuration", document.value().clone())
         });
-        Ok(ControlPlane { minor: Some(kept.kubernetes.minor()), stated_minor: kept.stated_minor, scheduler })
+        ControlPlane { minor: Some(kept.kubernetes.minor()), stated_minor: kept.stated_minor, scheduler }
     }
     /// That of a recording, with the text of its `scheduler.yaml` if it has one.
     ///
@@ -174,13 +150,12 @@ impl ControlPlane {
             Some(given) => joined(given, catalog, &mut notices)?,
         };
         snapshot.cluster.state.catalog_grew(&snapshot.cluster.catalog);
-        let kept = Kept {
+        scheduler.record = ControlPlaneRecord {
             kubernetes: snapshot.cluster.catalog.kubernetes,
             stated_minor: self.stated_minor,
-            configuration: self.scheduler.as_ref().map_or(Value::Null, Configuration::kept),
+            configuration: self.scheduler.as_ref().and_then(|s| ForeignDocument::new(s.kept())),
             configuration_sha256: self.scheduler.as_ref().map(|s| s.sha256.clone()),
         };
-        scheduler.document = json!(kept);
         for notice in &scheduler.notices {
             notices.note(notice.code, || notice.object.clone(), &notice.detail);
         }

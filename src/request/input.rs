@@ -5,7 +5,7 @@ pub use super::error::InputError;
 use super::plan::Request;
 use super::scenario::{GroupsSource, NodeChoice, Scenario};
 use crate::cluster::group::GroupOrigin;
-use crate::cluster::{Cluster, Finding, Severity};
+use crate::cluster::{Cluster, Finding, ForeignDocument, Severity};
 use crate::intent::options::Options;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
@@ -21,7 +21,7 @@ pub struct Loaded {
     /// The snapshot; its cluster has the groups.
     pub snapshot: Snapshot,
     /// What the groups were read from, for the plan document.
-    pub groups: Value,
+    pub groups: Vec<ForeignDocument>,
     /// The scheduler.
     pub scheduler: SchedulerConfig,
 }
@@ -87,13 +87,13 @@ pub fn cluster_of_dump(
 /// As [`cluster_of_dump`].
 pub fn cluster_with_values(
     sources: &[Source],
-    values: &[Value],
+    values: &[ForeignDocument],
     machine_types: Option<&Path>,
     control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
     let snapshot = Snapshot::from_sources(sources)?;
-    let values = values.iter().map(|v| ("groups of the plan".to_owned(), v.clone())).collect();
+    let values = values.iter().map(|v| ("groups of the plan".to_owned(), v.value().clone())).collect();
     with_group_values(snapshot, values, machine_types, control_plane, strict)
 }
 
@@ -191,9 +191,8 @@ fn with_group_values(
         Some(path) => groups::read_machine_types(path)?,
         None => MachineCatalogue::default(),
     };
-    let mut described = Value::Null;
+    let described = values.iter().filter_map(|v| ForeignDocument::new(v.1.clone())).collect();
     let findings = if !values.is_empty() {
-        described = values.iter().map(|v| v.1.clone()).collect();
         groups::groups_from_values(&values, catalogue, &mut snapshot.cluster)?
     } else if !snapshot.node_pools.is_empty() {
         groups::groups_of_dump(&snapshot.node_pools, catalogue, &mut snapshot.cluster)

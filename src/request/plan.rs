@@ -1,7 +1,7 @@
 //! Planning: choose the nodes, make the batches, simulate (many times), and say what comes of it.
 
 use super::scenario::NodeChoice;
-use crate::cluster::{Catalog, Cluster, Finding, NodeIdx, Severity, View};
+use crate::cluster::{Catalog, Cluster, Finding, ForeignDocument, NodeIdx, Severity, View};
 use crate::experiment::{Experiment, ReplicateError, RunResult, RunSummary, Sink, replicate, replication_seed};
 use crate::intent::batches;
 use crate::intent::options::{Options, ProcedureKind};
@@ -9,7 +9,7 @@ use crate::intent::select::{chosen, without_oceans};
 use crate::intent::{Guards, Intent};
 use crate::plan::Plan;
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
-use crate::plan::{Baseline, Facts, preflight, prerequisites};
+use crate::plan::{Baseline, Facts, SimulationSettings, preflight, prerequisites};
 use crate::runner::GroupPacker;
 use crate::runner::Outcome;
 use crate::scheduler::SchedulerConfig;
@@ -41,7 +41,7 @@ pub struct Request {
     /// The scheduler.
     pub scheduler: SchedulerConfig,
     /// Groups as they were described, for the plan document.
-    pub groups: serde_json::Value,
+    pub groups: Vec<ForeignDocument>,
     /// Seed.
     pub seed: u64,
     /// How many runs.
@@ -129,10 +129,6 @@ fn intend(request: &Request) -> Result<(Intent, Vec<Vec<NodeIdx>>, Vec<Finding>)
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let mut intent = Intent::new(view, &batches, request.options.clone());
     intent.groups = request.groups.clone();
-    intent.scheduler = request.scheduler.document.clone();
-    intent.simulation = serde_json::json!({
-        "sim": request.sim, "autoscaler": request.autoscaler, "seed": request.seed, "replications": request.replications,
-    });
     Ok((intent, batches, left_out))
 }
 
@@ -174,6 +170,13 @@ pub fn forecast(
         ..
     } = request;
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
+    let settings = SimulationSettings {
+        sim: sim.clone(),
+        autoscaler: autoscaler.clone(),
+        scheduler: scheduler.record.clone(),
+        seed,
+        replications,
+    };
     let site = SiteSpec::new(cluster, old_nodes.iter().copied(), sim, &measured, autoscaler, scheduler);
     let (view, catalog) = (site.view(), site.catalog.clone());
     let launch_is_given = !catalog.groups.is_empty() && catalog.groups.iter().all(|g| g.launch_delay.is_some());
@@ -231,9 +234,8 @@ pub fn forecast(
             predicted.outcomes.insert(outcome.text().to_owned(), share(n, summary.len()));
         }
     }
-    let value = serde_json::to_value(&predicted)
-        .map_err(|e| PlanError::Input(format!("the forecast cannot be written: {e}")))?;
-    Ok(Planned { plan: Plan::new(intent, baseline, value), forecast: predicted, metrics, run, durations_ms, catalog })
+    let plan = Plan::new(intent, baseline).simulated(settings, predicted.clone());
+    Ok(Planned { plan, forecast: predicted, metrics, run, durations_ms, catalog })
 }
 
 /// The old nodes that a choice means, with what is said of those that were left out: Ocean's procedures migrate no node that is Ocean's

@@ -4,35 +4,16 @@ use super::control_plane::ControlPlane;
 use super::input::{self, Loaded};
 use super::plan::Request;
 use crate::cluster::{NodeIdx, View};
-use crate::plan::{Baseline, Plan};
-use crate::sim::SimOptions;
-use crate::sim::autoscaler::AutoscalerOptions;
+use crate::plan::{Baseline, Plan, SimulationSettings};
 use crate::snapshot::Source;
-use serde::Deserialize;
 
-/// What a plan document keeps of the simulation that forecast it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// The simulation's options.
-    pub sim: SimOptions,
-    /// The autoscaler.
-    pub autoscaler: AutoscalerOptions,
-    /// Seed.
-    pub seed: u64,
-    /// How many runs.
-    pub replications: u32,
-}
-
-impl Settings {
-    /// Those of a plan.
-    ///
-    /// # Errors
-    /// Says which field of `intent.simulation` is not understood.
-    pub fn of(plan: &Plan) -> Result<Settings, String> {
-        serde_path_to_error::deserialize(&plan.intent.simulation)
-            .map_err(|e| format!("intent.simulation.{}: {}", e.path(), e.inner()))
-    }
+/// The world that a plan was simulated in.
+///
+/// # Errors
+/// It was not simulated.
+pub fn settings(plan: &Plan) -> Result<SimulationSettings, String> {
+    let missing = "the plan has no `simulation`, which says how the cluster behaves: make it with nodeferry plan";
+    plan.simulation.clone().ok_or_else(|| missing.to_owned())
 }
 
 /// A plan laid upon a cluster.
@@ -50,7 +31,7 @@ pub struct Laid {
 /// # Errors
 /// Nodes of the plan that the cluster lacks, or settings that are not understood.
 pub fn lay(plan: &Plan, loaded: Loaded) -> Result<Laid, String> {
-    let settings = Settings::of(plan)?;
+    let settings = settings(plan)?;
     let mut request = input::request_of_cluster(loaded);
     request.options = plan.intent.options.clone();
     request.sim = settings.sim;
@@ -68,10 +49,10 @@ pub fn lay(plan: &Plan, loaded: Loaded) -> Result<Laid, String> {
 /// # Errors
 /// A dump, groups or a scheduler's configuration that cannot be read.
 pub fn read(plan: &Plan, sources: &[Source]) -> Result<Loaded, String> {
-    let control_plane = ControlPlane::of_plan(&plan.intent.scheduler)?;
-    let loaded = match plan.intent.groups.as_array() {
-        Some(groups) if !groups.is_empty() => input::cluster_with_values(sources, groups, None, &control_plane, false),
-        _ => input::cluster_of_dump(sources, &[], None, &control_plane, false),
+    let control_plane = ControlPlane::of_plan(plan);
+    let loaded = match &plan.intent.groups[..] {
+        [] => input::cluster_of_dump(sources, &[], None, &control_plane, false),
+        groups => input::cluster_with_values(sources, groups, None, &control_plane, false),
     };
     loaded.map_err(|e| e.to_string())
 }

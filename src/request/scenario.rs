@@ -182,6 +182,46 @@ pub enum ScenarioError {
     },
 }
 
+/// Keys of `options` that say what happens in the simulation only. They belong to `sim`, and are read from here too.
+const ALIASES: [(&str, &str, &str); 3] = [
+    ("/options", "stop_at_ms", "options.stop_at_ms"),
+    ("/options", "stop_terminates_drained", "options.stop_terminates_drained"),
+    ("/options/kubectl_drain", "order_seed", "options.kubectl_drain.order_seed"),
+];
+
+/// Moves what stands under an alias to its place under `sim`; gives where each stands now and where it stood.
+fn take_aliases(value: &mut serde_json::Value) -> Result<Vec<(String, &'static str)>, String> {
+    let mut moved = Vec::new();
+    for (parent, key, written) in ALIASES {
+        let Some(from) = value.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) else { continue };
+        let Some(given) = from.remove(key) else { continue };
+        let place = format!("sim.{key}");
+        let Some(root) = value.as_object_mut() else { continue };
+        let sim = root.entry("sim").or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
+        // What is no object is refused as such when the scenario is read.
+        let Some(sim) = sim.as_object_mut() else { continue };
+        if sim.insert(key.to_owned(), given).is_some() {
+            return Err(format!("{written} and {place} are both given, and are one setting; leave one of them out"));
+        }
+        moved.push((place, written));
+    }
+    Ok(moved)
+}
+
+/// The JSON schema of a scenario file, its aliases among it.
+pub fn schema() -> schemars::Schema {
+    let mut schema = schemars::schema_for!(Scenario);
+    for (parent, key, _) in ALIASES {
+        let holder = if parent == "/options" { "Options" } else { "KubectlDrainOptions" };
+        let Some(property) = schema.pointer(&format!("/$defs/SimOptions/properties/{key}")).cloned() else { continue };
+        let properties = schema.pointer_mut(&format!("/$defs/{holder}/properties"));
+        if let Some(properties) = properties.and_then(serde_json::Value::as_object_mut) {
+            properties.insert(key.to_owned(), property);
+        }
+    }
+    schema
+}
+
 impl Scenario {
     /// Reads a scenario's text; relative paths in it are taken from `dir`.
     ///
@@ -189,13 +229,15 @@ impl Scenario {
     /// Says where the text is not a scenario, or which parameter is out of range.
     pub fn parse(text: &str, path: &Path) -> Result<Scenario, ScenarioError> {
         let form = |problem: String| ScenarioError::Form { path: path.to_owned(), problem };
-        let value: serde_json::Value = if text.trim_start().starts_with('{') {
+        let mut value: serde_json::Value = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|e| form(format!("no valid JSON: {}", json_problem(&e, text))))?
         } else {
             serde_saphyr::from_str(text).map_err(|e| form(format!("no valid YAML: {}", yaml_problem(&e, text))))?
         };
+        let moved = take_aliases(&mut value).map_err(form)?;
+        let as_written = |text: String| moved.iter().fold(text, |text, (to, from)| text.replace(to, from));
         let mut scenario: Scenario = serde_path_to_error::deserialize(value)
-            .map_err(|e| form(format!("at {}: {}", e.path(), plain_words(&e.inner().to_string()))))?;
+            .map_err(|e| form(as_written(format!("at {}: {}", e.path(), plain_words(&e.inner().to_string())))))?;
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
         problems.extend(scenario.autoscaler.problems());
@@ -211,7 +253,7 @@ impl Scenario {
             problems.push("scheduler has both config and inline; give one".into());
         }
         if !problems.is_empty() {
-            return Err(form(problems.join("; ")));
+            return Err(form(as_written(problems.join("; "))));
         }
         let dir = path.parent().unwrap_or(Path::new("."));
         let groups = scenario.groups.files.iter_mut().chain(&mut scenario.machine_types);

@@ -15,6 +15,8 @@ pub(crate) struct Cx<'a> {
     pub view: View<'a>,
     pub options: &'a Options,
     pub packer: &'a dyn Packer,
+    /// Draws the order in which `kubectl drain` starts a node's evictions (simulation).
+    pub order_seed: Option<u64>,
     pub common: &'a mut Common,
     pub tables: &'a mut Tables,
     pub out: &'a mut Outbox,

@@ -64,6 +64,8 @@ pub struct Runner {
     fresh: bool,
     /// Resumed, and nobody has compared the old nodes with the fresh list yet.
     unfollowed: bool,
+    /// Draws the order in which `kubectl drain` starts a node's evictions; none where nothing is drawn.
+    order_seed: Option<u64>,
 }
 
 impl std::fmt::Debug for Runner {
@@ -140,7 +142,7 @@ impl Runner {
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
         tables.owners = whole::Counts::resolve(view, &progress.common.marks);
-        Ok(Runner { intent, packer, progress, tables, fresh: true, unfollowed: true })
+        Ok(Runner { intent, packer, progress, tables, fresh: true, unfollowed: true, order_seed: None })
     }
 
     /// What a restart makes of it: its progress written down, read back and resumed over `view`. Tests do this after
@@ -151,7 +153,8 @@ impl Runner {
     pub fn reborn(&self, view: View<'_>) -> Result<Runner, String> {
         let text = serde_json::to_string(&self.progress).map_err(|e| format!("the progress cannot be written: {e}"))?;
         let progress = serde_json::from_str(&text).map_err(|e| format!("the progress cannot be read: {e}"))?;
-        Self::resume(self.intent.clone(), progress, view, self.packer.clone())
+        let resumed = Self::resume(self.intent.clone(), progress, view, self.packer.clone())?;
+        Ok(resumed.with_order_seed(self.order_seed))
     }
 
     /// The same run over a fresh view. Answers to the calls that are open may still come.
@@ -159,11 +162,24 @@ impl Runner {
     /// # Errors
     /// As [`Runner::resume`].
     pub fn renewed(self, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
-        Self::resume(self.intent, self.progress, view, packer)
+        let order_seed = self.order_seed;
+        Ok(Self::resume(self.intent, self.progress, view, packer)?.with_order_seed(order_seed))
     }
+
+    /// The same run with evictions of `kubectl drain` in an order that is drawn from a seed, for a simulation.
+    pub fn with_order_seed(mut self, seed: Option<u64>) -> Runner {
+        self.order_seed = seed;
+        self
+    }
+
     /// The procedure that it carries out.
     pub fn procedure(&self) -> ProcedureKind {
         self.intent.options.procedure
+    }
+
+    /// When it gives up, in ms since its beginning.
+    pub fn horizon_ms(&self) -> Ms {
+        self.intent.options.horizon_ms
     }
 
     /// How far it is.
@@ -194,11 +210,9 @@ impl Runner {
             Phase::Looking => p.looks.next_wakeup(),
             Phase::CordonAll | Phase::Ended => None,
         };
-        let stop = o.stop_at_ms.filter(|_| p.common.stop.is_none());
         let launches =
             matches!(p.phase, Phase::Batch).then(|| p.common.demands.iter().filter_map(|d| d.again_at).min());
-        let limits =
-            [stop, launches.flatten(), Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
+        let limits = [launches.flatten(), Some(o.horizon_ms).filter(|_| !matches!(p.phase, Phase::Closing { .. }))];
         p.common
             .client
             .next_at()
@@ -243,10 +257,6 @@ impl Runner {
                 self.progress.common.client.withdraw(client::Ask::is_own);
             }
             Input::Tick => {}
-        }
-        if self.intent.options.stop_at_ms.is_some_and(|t| now >= t) {
-            let terminate_drained = self.intent.options.stop_terminates_drained;
-            self.progress.common.stop.get_or_insert(StopMode { terminate_drained });
         }
         if now >= self.intent.options.horizon_ms && !matches!(self.progress.phase, Phase::Closing { .. } | Phase::Ended)
         {
@@ -307,6 +317,7 @@ impl Runner {
             view,
             options: &self.intent.options,
             packer: &*self.packer,
+            order_seed: self.order_seed,
             common: &mut self.progress.common,
             tables: &mut self.tables,
             out,

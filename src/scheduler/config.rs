@@ -2,6 +2,7 @@
 
 use super::backoff::QueueConfig;
 use super::names::{PluginId, PluginSet};
+use super::record::ControlPlaneRecord;
 use crate::cluster::{Catalog, KubernetesVersion, NodeSelector, NodeSelectorTerm, RateLimit, Sym, WhenUnsatisfiable};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub struct SchedulerConfig {
     /// What the file asks for and is not modelled.
     pub notices: Vec<Notice>,
     /// What a plan document keeps of it.
-    pub document: serde_json::Value,
+    pub record: ControlPlaneRecord,
 }
 
 /// Something in a configuration that is not modelled; a finding is made of it by its code.
@@ -43,7 +44,7 @@ impl SchedulerConfig {
             queue: QueueConfig::default(),
             client: None,
             notices: Vec::new(),
-            document: serde_json::Value::Null,
+            record: ControlPlaneRecord::default(),
         }
     }
     /// The profile that places pods which name this scheduler (`frameworkForPod`).

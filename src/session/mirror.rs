@@ -7,7 +7,8 @@
 
 use super::api::{BUDGETS, FOLLOWED, NODES, PODS, Resource};
 use crate::cluster::{
-    BudgetIdx, BudgetStatus, Catalog, Cluster, NodeIdx, NodeState, OwnerIdx, PodIdx, PodState, State, View,
+    BudgetIdx, BudgetStatus, Catalog, Cluster, ForeignDocument, NodeIdx, NodeState, OwnerIdx, PodIdx, PodState, State,
+    View,
 };
 use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{Decoder, ReadError, Snapshot};
@@ -220,8 +221,8 @@ fn stripped(object: &Value, pointers: &[&str]) -> Value {
 
 impl Mirror {
     /// An empty mirror; times of its views are milliseconds since `origin_unix_ms`.
-    pub fn new(origin_unix_ms: i64, background: Vec<Value>, groups: &Value) -> Mirror {
-        let groups = groups.as_array().into_iter().flatten().map(|v| ("groups of the plan".to_owned(), v.clone()));
+    pub fn new(origin_unix_ms: i64, background: Vec<Value>, groups: &[ForeignDocument]) -> Mirror {
+        let groups = groups.iter().map(|g| ("groups of the plan".to_owned(), g.value().clone()));
         Mirror {
             origin_unix_ms,
             background,

@@ -153,7 +153,7 @@ fn a_view_that_is_told_of_changes_is_the_view_that_is_made_anew() {
         .expect("generated");
         let background: Vec<Value> = objects.iter().filter(|o| resource_of(o).is_none()).cloned().collect();
         let fill = |objects: &[Value]| {
-            let mut mirror = Mirror::new(1_795_258_000_000, background.clone(), &Value::Null);
+            let mut mirror = Mirror::new(1_795_258_000_000, background.clone(), &[]);
             for object in objects {
                 if let Some(resource) = resource_of(object) {
                     mirror.apply(resource, object.clone());
@@ -196,7 +196,7 @@ fn pods_of(mirror: &mut Mirror) -> Vec<String> {
 
 #[test]
 fn a_late_watch_neither_brings_back_nor_takes_away() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     m.apply(PODS, pod("a", "1", 10));
     assert_eq!(pods_of(&mut m), ["1"]);
     // An answer says that it is gone; the watch, which is behind, still tells of it.
@@ -217,7 +217,7 @@ fn a_late_watch_neither_brings_back_nor_takes_away() {
 
 #[test]
 fn an_answer_that_is_late_does_not_bring_back_what_the_watch_saw_end() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     m.replace(PODS, "11", vec![pod("a", "1", 10), pod("b", "2", 11)]);
     // The pod was read while it was stopping; before the answer was here the watch told its end.
     m.deleted(PODS, &pod("a", "1", 14));
@@ -248,7 +248,7 @@ fn listed(response: Response) -> Answered {
 
 #[test]
 fn a_follower_gets_there_whatever_happens() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let mut f = Follower::new(PODS, 1);
     let path = |r: Option<Request>| match r {
         Some(Request::Api(e)) => e.path,
@@ -307,7 +307,7 @@ fn asked_for(followed: &Followed) -> &str {
 
 #[test]
 fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let mut f = Follower::new(PODS, 500);
     f.sent(0, RequestId(1));
     f.answered(0, pods_of_list("50", 10..20), &mut m).expect("ten pods");
@@ -358,7 +358,7 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
 
 #[test]
 fn a_cache_that_answers_every_page_with_the_first_is_noticed() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let mut f = Follower::new(PODS, 1);
     f.sent(0, RequestId(1));
     let page = || listed(list("5", "t", vec![pod("a", "1", 3)]));
@@ -370,7 +370,7 @@ fn a_cache_that_answers_every_page_with_the_first_is_noticed() {
 
 #[test]
 fn nodes_of_the_plan_that_the_first_list_lacks_are_asked_for() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let known =
         |name: &str| super::mirror::Known { namespace: String::new(), name: name.into(), uid: format!("u-{name}") };
     let mut f = Follower::new(NODES, 500).expecting(vec![known("old-1"), known("old-2")]);
@@ -411,7 +411,7 @@ fn that_a_kind_is_not_served_is_believed_of_the_servers_own_list_only() {
         (not_found(), Some(not_found()), false),
         (http(200, json!({"error": "login_required"})), None, false),
     ] {
-        let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+        let mut m = Mirror::new(0, Vec::new(), &[]);
         let mut f = Follower::new(jobs, 500);
         f.sent(0, RequestId(1));
         let followed = f.answered(0, said("/apis/batch/v1/jobs?limit=500", not_found()), &mut m).expect("goes on");
@@ -426,7 +426,7 @@ fn that_a_kind_is_not_served_is_believed_of_the_servers_own_list_only() {
     // Pods are served everywhere.
     let mut f = Follower::new(PODS, 500);
     f.sent(0, RequestId(1));
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let followed = f.answered(0, listed(not_found()), &mut m).expect("goes on");
     assert!(followed.ask.is_none() && followed.lie.is_some() && !f.listed);
 }
@@ -438,7 +438,7 @@ fn a_list_that_lacked_what_is_there_is_mended_by_the_next() {
         uids.sort();
         uids
     };
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     m.replace(PODS, "10", vec![pod("a", "1", 5), pod("b", "2", 6)]);
     // It was believed, and it was wrong; an older list is no witness, one that is as new is.
     m.replace_pods_of("n", "12", vec![pod("b", "2", 6)]);
@@ -464,7 +464,7 @@ fn a_pod_that_has_another_name_after_all_is_called_by_it() {
         let view = m.view().expect("a view");
         view.state.live_pods().map(|p| view.state.pod_text(view.catalog, p)).collect::<Vec<_>>()
     };
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     m.apply(FOLLOWED[0], namespace());
     m.replace(PODS, "10", vec![pod("a", "1", 5)]);
     assert_eq!(named(&mut m), ["d/a"]);
@@ -475,7 +475,7 @@ fn a_pod_that_has_another_name_after_all_is_called_by_it() {
 
 #[test]
 fn what_never_changes_is_doubted_once() {
-    let mut m = Mirror::new(0, Vec::new(), &Value::Null);
+    let mut m = Mirror::new(0, Vec::new(), &[]);
     let born = |name: &str, uid: &str, version: u32, on: &str| {
         let mut pod = pod(name, uid, version);
         pod["metadata"]["creationTimestamp"] = json!("2026-11-21T10:00:00Z");

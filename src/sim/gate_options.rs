@@ -1,7 +1,7 @@
 //! How long the gates between batches take in a simulation: a check, how often it fails, a person who approves.
 
 use crate::cluster::{Delay, Finding, Severity};
-use crate::plan::execution::Gates as Wanted;
+use crate::intent::gates::Gates as Wanted;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

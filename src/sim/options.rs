@@ -4,6 +4,7 @@ use super::delays::DelayOptions;
 use super::faults::Fault;
 use super::gate_options::GateOptions;
 use crate::cluster::RateLimit;
+use crate::runner::StopMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimOptions {
-    /// Virtual time after which a run is ended as stuck, in milliseconds. Default 7 days.
-    pub horizon_ms: i64,
+    /// Virtual time after which a simulated run is ended as stuck, in milliseconds. Default null: an hour after the migration itself
+    /// gives up (`options.horizon_ms`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon_ms: Option<i64>,
+    /// Somebody stops the simulated migration at this moment, in milliseconds. An execution is stopped by `nodeferry stop`, never by
+    /// this. Default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_at_ms: Option<i64>,
+    /// What that stop says of nodes that are drained by then: terminate them, or keep them (AWS: the stop call's own
+    /// `shouldTerminateDrainedNodes`). Default: kept on AWS, on Azure as `terminate_nodes` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_terminates_drained: Option<bool>,
+    /// The order in which `kubectl drain` starts a node's evictions is random: goroutines on several processors. Null: as on one
+    /// processor, the last of the list and then the others in its order, which is also the order of an execution. A seed draws another
+    /// possible order. Default null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_seed: Option<u64>,
     /// A call to the API server takes this long, one way and back, in milliseconds.
     pub api_latency_ms: i64,
     /// The client of each controller of kube-controller-manager (upstream: 20 a second, burst 30; each has its own limiter).
@@ -50,7 +66,10 @@ pub struct SimOptions {
 impl Default for SimOptions {
     fn default() -> Self {
         SimOptions {
-            horizon_ms: 7 * 24 * 3_600_000,
+            horizon_ms: None,
+            stop_at_ms: None,
+            stop_terminates_drained: None,
+            order_seed: None,
             api_latency_ms: 5,
             controller_client: RateLimit { qps: 20, burst: 30 },
             scheduler_client: RateLimit { qps: 50, burst: 100 },
@@ -71,11 +90,18 @@ impl Default for SimOptions {
 }
 
 impl SimOptions {
+    /// When somebody stops the simulated migration, and what that stop says, if anybody does.
+    pub fn stop(&self) -> Option<(i64, StopMode)> {
+        let mode = StopMode { terminate_drained: self.stop_terminates_drained };
+        self.stop_at_ms.map(|at| (at, mode))
+    }
+
     /// What is out of range, in words; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, value) in [
-            ("horizon_ms", self.horizon_ms),
+            ("horizon_ms", self.horizon_ms.unwrap_or(0)),
+            ("stop_at_ms", self.stop_at_ms.unwrap_or(0)),
             ("api_latency_ms", self.api_latency_ms),
             ("budget_latency_ms", self.budget_latency_ms),
             ("controller_latency_ms", self.controller_latency_ms),

@@ -71,12 +71,19 @@ impl World {
         }
         match self.next_moment() {
             None => self.give_up("nothing-left-to-happen", "no event is left, and the migration has not ended"),
-            Some(next) if next > self.site.options.horizon_ms => {
+            Some(next) if next > self.horizon_ms() => {
                 self.give_up("horizon", "the horizon of the run was reached before the migration ended");
             }
             Some(next) => self.reach(next),
         }
         true
+    }
+
+    /// When a run is ended as stuck: at its own horizon, or when the migration should long have given up.
+    fn horizon_ms(&self) -> i64 {
+        const AFTER_MS: i64 = 3_600_000;
+        let of_runner = self.driver.runner.as_ref().map_or(i64::MAX, |r| r.horizon_ms().saturating_add(AFTER_MS));
+        self.site.options.horizon_ms.unwrap_or(of_runner)
     }
 
     // --- the clock ---

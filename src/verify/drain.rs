@@ -307,12 +307,12 @@ impl Migration {
             ..Options::default()
         };
         options.kubectl_drain = recorded.drain_options(&self.file)?;
-        options.kubectl_drain.order_seed = (seed > 1).then_some(seed);
         // What was recorded is kubectl alone.
         options.kubectl_drain.evict_successors_elsewhere = true;
         options.kubectl_drain.drain_again = false;
         let mut sim = SimOptions {
             draw_equal_nodes: seed > 1,
+            order_seed: (seed > 1).then_some(seed),
             controller_client: recorded.controller_client,
             scheduler_client: recorded.scheduler_client,
             ..SimOptions::default()
@@ -334,7 +334,7 @@ impl Migration {
             sim,
             autoscaler: Default::default(),
             scheduler,
-            groups: serde_json::Value::Null,
+            groups: Vec::new(),
             seed,
             replications: 1,
             threads: 1,

@@ -50,7 +50,7 @@ fn first_entries() -> Vec<Entry> {
         object: "old-1".into(),
         uid: String::new(),
     });
-    let mut records = vec![Record::Began(Box::new(began(Plan::new(intent, Baseline::default(), Value::Null))))];
+    let mut records = vec![Record::Began(Box::new(began(Plan::new(intent, Baseline::default()))))];
     records.extend(ProgressLog::new().records(progress, calls.collect()));
     (0..).zip(records).map(|(seq, record)| Entry { seq, t_ms: seq as i64 * 1500, record }).collect()
 }

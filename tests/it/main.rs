@@ -18,6 +18,7 @@ mod resume;
 mod rooms;
 mod runs;
 mod scheduler_config;
+mod simulated_only;
 mod snapshot;
 mod verify_decisions;
 mod verify_drain;

@@ -299,7 +299,7 @@ fn other_procedures_have_no_states() {
 fn a_run_whose_world_ends_leaves_nothing_in_progress() {
     let mut scenario = read("takes-too-long");
     scenario.options.ocean.technical_timeout_ms = None;
-    scenario.sim.horizon_ms = 200_000;
+    scenario.sim.horizon_ms = Some(200_000);
     let planned = planned(&scenario);
     assert_eq!(planned.forecast.reason.as_deref(), Some("horizon"));
     assert_eq!(states(&planned)[0], "COULD_NOT_BE_REPLACED");

@@ -147,7 +147,7 @@ fn an_execution_without_a_prediction_is_reported_as_it_was() {
     let (plan, trace) = planned(&dir, "a", "1", &[]);
     let folder = journal(&dir, "run", &plan, &trace, |records| {
         let Some((_, Record::Began(began))) = records.first_mut() else { panic!("no beginning") };
-        began.plan.forecast = Value::Null;
+        began.plan.forecast = None;
     });
     let report = nodeferry(&dir, &["report", &folder, "-o", "json"]).json();
     let batches = report["batches"].as_array().expect("batches");
@@ -315,4 +315,99 @@ fn flags_of_gates_delays_and_execution_are_checked() {
     assert_eq!(options["gates"]["approval"]["when"], "every-batch");
     assert_eq!(options["execution"]["retire"]["*"]["by"], "node");
     assert!(plan["forecast"]["findings"].to_string().contains("approval-not-counted"));
+}
+
+#[test]
+fn a_plan_of_an_older_version_is_refused_by_every_command_with_what_to_do() {
+    let dir = Dir::new();
+    let (plan, trace) = planned(&dir, "a", "1", &[]);
+    let text = std::fs::read_to_string(&plan).expect("a plan");
+    let mut value: Value = serde_json::from_str(&text).expect("JSON");
+    value["plan_version"] = 1.into();
+    let old = dir.file("old.json", &value.to_string());
+    let dump = dir.file("scenario.yaml", SCENARIO);
+    for args in [
+        vec!["simulate", &old, &dump],
+        vec!["rehearse", &old, &dump],
+        vec!["diff", &old, &plan],
+        vec!["diff", &plan, &old],
+        #[cfg(feature = "live")]
+        vec!["execute", &old, "--yes"],
+    ] {
+        let ran = nodeferry(&dir, &args);
+        assert_eq!(ran.status, 2, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        for says in
+            ["old.json", "plan_version is 1", "make the plan again", "nodeferry plan DUMP --nodes old-", "--plan FILE"]
+        {
+            assert!(ran.stderr.contains(says), "{args:?}: {says:?} is not in {}", ran.stderr);
+        }
+    }
+    let folder = journal(&dir, "run", &plan, &trace, |records| {
+        let Some((_, Record::Began(began))) = records.first_mut() else { panic!("no beginning") };
+        began.plan.plan_version = 1;
+    });
+    for command in ["status", "report", "history"] {
+        let ran = nodeferry(&dir, &[command, &folder]);
+        assert_eq!(ran.status, 2, "{command}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("plan_version of its plan is 1"), "{command}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_plan_is_typed_throughout() {
+    let dir = Dir::new();
+    let (plan, _) = planned(&dir, "a", "1", &[]);
+    let text = std::fs::read_to_string(&plan).expect("a plan");
+    let spoiled = |pointer: &str, with: Value| {
+        let mut value: Value = serde_json::from_str(&text).expect("JSON");
+        *value.pointer_mut(pointer).expect(pointer) = with;
+        let ran = nodeferry(&dir, &["diff", &dir.file("bad.json", &value.to_string()), &plan]);
+        assert_eq!(ran.status, 2, "{pointer}: {}", ran.stdout);
+        ran.stderr
+    };
+    for (pointer, place) in [
+        ("/forecast/duration_ms/p50", "forecast.duration_ms.p50"),
+        ("/intent/groups/0", "intent.groups[0]"),
+        ("/simulation/sim/api_latency_ms", "simulation.sim.api_latency_ms"),
+        ("/simulation/autoscaler/kind", "simulation.autoscaler.kind"),
+        ("/simulation/scheduler/kubernetes", "simulation.scheduler.kubernetes"),
+        ("/baseline/nodes", "baseline.nodes"),
+    ] {
+        let said = spoiled(pointer, "spoiled".into());
+        assert!(said.contains(&format!("plan, at {place}: ")), "{pointer}: {said}");
+    }
+    // No part of the published schema takes just anything, but for the two documents in other programs' forms.
+    let schema = nodeferry(&dir, &["schema", "plan"]).json();
+    let mut anything = Vec::new();
+    untyped("", &schema, &mut anything);
+    assert_eq!(anything, [""; 0]);
+}
+
+/// Where a schema takes anything: a property or item that is `true`, or has neither type nor reference nor choice.
+fn untyped(at: &str, schema: &Value, found: &mut Vec<String>) {
+    let Some(object) = schema.as_object() else { return };
+    for (key, value) in object {
+        let here = format!("{at}/{key}");
+        match key.as_str() {
+            "properties" | "$defs" => {
+                for (name, of) in value.as_object().into_iter().flatten() {
+                    let said = |k: &&str| of.get(k).is_some();
+                    if !["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"].iter().any(|k| said(&k)) {
+                        found.push(format!("{here}/{name}"));
+                    }
+                    untyped(&format!("{here}/{name}"), of, found);
+                }
+            }
+            "items" | "additionalProperties" => {
+                if value == &Value::Bool(true) {
+                    found.push(here.clone());
+                }
+                untyped(&here, value, found);
+            }
+            "anyOf" | "oneOf" | "allOf" => {
+                value.as_array().into_iter().flatten().for_each(|of| untyped(&here, of, found))
+            }
+            _ => {}
+        }
+    }
 }

@@ -37,12 +37,12 @@ fn a_plan_keeps_the_scheduler_it_was_made_with() {
         let text = std::fs::read_to_string(dir.path(name)).expect("a plan");
         serde_json::from_str(&text).expect("JSON")
     };
-    let kept = &read("plan.json")["intent"]["scheduler"];
+    let kept = &read("plan.json")["simulation"]["scheduler"];
     let strategy = "/configuration/profiles/0/pluginConfig/0/args/scoringStrategy/type";
     assert_eq!(kept.pointer(strategy).and_then(Value::as_str), Some("MostAllocated"));
     assert_eq!(kept["kubernetes"], "1.36");
     assert_eq!(kept["configuration_sha256"].as_str().map(str::len), Some(64));
-    assert_eq!(read("plain.json")["intent"]["scheduler"], serde_json::json!({"kubernetes": "1.36"}));
+    assert_eq!(read("plain.json")["simulation"]["scheduler"], serde_json::json!({"kubernetes": "1.36"}));
 
     // The plan alone brings the same about; another scheduler, given by hand, does not.
     let again = nodeferry(&dir, &["simulate", &dir.path("plan.json"), &cluster, "-o", "json"]);
@@ -132,7 +132,7 @@ fn the_version_decides_whose_rules_hold() {
     assert!(codes(&result).iter().any(|c| c == "kubelets-differ"), "the newest counts: {:?}", codes(&result));
     let plan: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.path("plan.json")).expect("a plan")).expect("JSON");
-    assert_eq!(plan["intent"]["scheduler"]["kubernetes"], "1.34");
+    assert_eq!(plan["simulation"]["scheduler"]["kubernetes"], "1.34");
     let scenario = dir.file("said.yaml", &format!("kubernetes: \"1.33\"\n{SPREADS}"));
     let ran = nodeferry(&dir, &["plan", &scenario, "-o", "json"]);
     assert!(!json(&ran)["failures"][0]["cause"].as_str().unwrap_or_default().contains(claims));

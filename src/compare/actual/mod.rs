@@ -141,15 +141,13 @@ pub struct DelayRow {
 /// Lays the forecast beside what happened. A plan without one (a rehearsal's) is no error: then only what happened is told.
 ///
 /// # Errors
-/// Says so if the run is a trace, or a journal whose plan's forecast cannot be read.
+/// Says so if the run is a trace.
 pub fn actual(run: &Run) -> Result<Actual, String> {
     let Some(e) = &run.execution else {
         return Err("this is a trace, and says nothing of what was predicted; expected a journal (to compare two traces: nodeferry diff)".into());
     };
     let plan = &e.began.plan;
-    let forecast: Option<Forecast> = serde_path_to_error::deserialize(&plan.forecast)
-        .map_err(|err| format!("the plan's forecast cannot be read, at {}: {}", err.path(), err.inner()))?;
-    let forecast = forecast.as_ref();
+    let forecast = plan.forecast.as_ref();
     let metrics = Metrics::from_events(&run.events);
     let start = metrics.start_ms;
     Ok(Actual {

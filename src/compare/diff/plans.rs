@@ -21,17 +21,24 @@ pub fn diff(a: &Plan, b: &Plan) -> Diff {
     }
     let leaves = |a: &Value, b: &Value| leaves("", a, b);
     let guards = |i: &Intent| serde_json::to_value(&i.guards).unwrap_or_default();
+    let described = |i: &Intent| serde_json::to_value(&i.groups).unwrap_or_default();
+    let scheduler = |p: &Plan| serde_json::to_value(p.simulation.as_ref().map(|s| &s.scheduler)).unwrap_or_default();
+    let simulation = |p: &Plan| {
+        let mut value = serde_json::to_value(&p.simulation).unwrap_or_default();
+        value.as_object_mut().map(|s| s.remove("scheduler"));
+        value
+    };
     let version = (a.nodeferry != b.nodeferry)
         .then(|| format!("made by nodeferry {}, the second by nodeferry {}", a.nodeferry, b.nodeferry));
     Diff::new(
         "plans",
         vec![
-            Section { title: "Predicted", lines: forecasts(&a.forecast, &b.forecast) },
+            Section { title: "Predicted", lines: forecasts(a.forecast.as_ref(), b.forecast.as_ref()) },
             Section { title: "Batches", lines: batches(&a.intent, &b.intent) },
             Section { title: "Options", lines: leaves(&options(&a.intent), &options(&b.intent)) },
-            Section { title: "Node groups", lines: groups(&a.intent.groups, &b.intent.groups) },
-            Section { title: "Control plane", lines: leaves(&a.intent.scheduler, &b.intent.scheduler) },
-            Section { title: "Simulation", lines: leaves(&a.intent.simulation, &b.intent.simulation) },
+            Section { title: "Node groups", lines: groups(&described(&a.intent), &described(&b.intent)) },
+            Section { title: "Control plane", lines: leaves(&scheduler(a), &scheduler(b)) },
+            Section { title: "Simulation", lines: leaves(&simulation(a), &simulation(b)) },
             Section { title: "Guards", lines: leaves(&guards(&a.intent), &guards(&b.intent)) },
             Section { title: "Cluster", lines: drift },
             Section { title: "Made by", lines: version.into_iter().collect() },
@@ -120,14 +127,12 @@ fn short(value: &Value) -> String {
 }
 
 /// What is predicted otherwise.
-fn forecasts(a: &Value, b: &Value) -> Vec<String> {
-    if a == b {
-        return Vec::new();
-    }
-    let parsed = |v: &Value| serde_json::from_value::<Forecast>(v.clone());
-    let (Ok(x), Ok(y)) = (parsed(a), parsed(b)) else {
-        // A forecast of another version: by its fields.
-        return leaves("", a, b);
+fn forecasts(a: Option<&Forecast>, b: Option<&Forecast>) -> Vec<String> {
+    let (x, y) = match (a, b) {
+        (Some(x), Some(y)) if x != y => (x, y),
+        (Some(_), None) => return vec!["the second has no prediction".into()],
+        (None, Some(_)) => return vec!["the first has no prediction".into()],
+        _ => return Vec::new(),
     };
     let mut lines = Vec::new();
     let mut say = |what: &str, x: String, y: String| {
@@ -137,22 +142,23 @@ fn forecasts(a: &Value, b: &Value) -> Vec<String> {
     };
     let why = |f: &Forecast| f.reason.as_ref().map_or(f.outcome.clone(), |r| format!("{} ({r})", f.outcome));
     let ms = |t: i64| duration(t.max(0) as u64);
-    say("outcome", why(&x), why(&y));
+    say("outcome", why(x), why(y));
     say("duration", ms(x.duration_ms.p50), ms(y.duration_ms.p50));
     say("duration, p95", ms(x.duration_ms.p95), ms(y.duration_ms.p95));
     say("pods moved", x.pods_moved.to_string(), y.pods_moved.to_string());
     say("pods moved twice", x.pods_moved_twice.to_string(), y.pods_moved_twice.to_string());
     let elsewhere = |f: &Forecast| f.did_not_reach_ocean.as_ref().map_or(0, Vec::len).to_string();
-    say("pods that did not reach Ocean", elsewhere(&x), elsewhere(&y));
+    say("pods that did not reach Ocean", elsewhere(x), elsewhere(y));
     say("most nodes at once", x.peak_nodes.to_string(), y.peak_nodes.to_string());
     let cost = |f: &Forecast| f.cost.map_or("unknown".into(), |c| format!("{c:.2}"));
-    say("cost", cost(&x), cost(&y));
+    say("cost", cost(x), cost(y));
     say("runs", x.replications.to_string(), y.replications.to_string());
     say("seed", x.seed.to_string(), y.seed.to_string());
-    lines.extend(batch_forecasts(&x, &y));
-    lines.extend(come_and_gone("finding", &codes(&x), &codes(&y)));
+    lines.extend(batch_forecasts(x, y));
+    lines.extend(come_and_gone("finding", &codes(x), &codes(y)));
     if lines.is_empty() {
-        lines = leaves("", a, b);
+        let value = |f: &Forecast| serde_json::to_value(f).unwrap_or_default();
+        lines = leaves("", &value(x), &value(y));
     }
     lines
 }

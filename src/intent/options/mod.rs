@@ -84,14 +84,8 @@ pub struct Options {
     pub execution: ExecutionOptions,
     /// The autoscaler may add nodes to groups that old nodes belong to. Default true: nobody stops it.
     pub source_groups_may_grow: bool,
-    /// When the run is given up, in ms. Default 24 h.
+    /// When the migration is given up, in ms, simulated or carried out. Default 24 h.
     pub horizon_ms: i64,
-    /// Stop is asked for at this moment, in ms. Default never.
-    pub stop_at_ms: Option<i64>,
-    /// What that stop says of nodes that are drained by then: terminate them, or keep them (AWS: the stop call's own
-    /// `shouldTerminateDrainedNodes`). Default: kept on AWS, on Azure as `terminate_nodes` says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_terminates_drained: Option<bool>,
     /// Limits of the client that carries it out, per API group. Default for kubectl-drain kubectl's 5 a second and 10
     /// at once, for the others 50 and 100 (C; their controllers are not published).
     pub client: Option<RateLimit>,
@@ -122,8 +116,6 @@ impl Default for Options {
             execution: ExecutionOptions::default(),
             source_groups_may_grow: true,
             horizon_ms: 24 * 60 * MINUTE,
-            stop_at_ms: None,
-            stop_terminates_drained: None,
             client: None,
             kubectl_drain: KubectlDrainOptions::default(),
             ocean: OceanOptions::default(),

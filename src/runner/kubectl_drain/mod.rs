@@ -321,7 +321,7 @@ impl KubectlDrain {
         }
         self.stage = Stage::Drain(i);
         let name = cx.node_name(self.nodes[i]);
-        let order = goroutines::order(self.pods.len(), cx.options.kubectl_drain.order_seed, name);
+        let order = goroutines::order(self.pods.len(), cx.order_seed, name);
         for k in order {
             self.evict(cx, k);
         }

@@ -14,6 +14,7 @@ pub use refusal::{ConfigError, Refusal};
 
 use super::backoff::QueueConfig;
 use super::config::{Batching, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
+use super::record::ControlPlaneRecord;
 use super::syntax;
 use crate::cluster::{Catalog, KubernetesVersion, RateLimit};
 use arguments::Arguments;
@@ -92,7 +93,7 @@ impl SchedulerConfig {
             },
             client: client_limit(client, &mut notices),
             notices,
-            document: Value::Null,
+            record: ControlPlaneRecord::default(),
         })
     }
 }

@@ -83,11 +83,11 @@ struct Calls {
 impl Calls {
     /// A cluster of these nodes, all of group `p`, with executions of these options.
     fn new(execution: ExecutionOptions, nodes: &[&str]) -> Calls {
-        let groups = json!([{
+        let groups = crate::cluster::ForeignDocument::new(json!({
             "machine_types": [{"name": "small", "allocatable": {"cpu": "4", "memory": "8Gi", "pods": 20}}],
             "groups": [{"name": "p", "labels": {"pool": "p"}, "machine_types": [{"name": "small"}]}],
-        }]);
-        let mut mirror = Mirror::new(0, Vec::new(), &groups);
+        }));
+        let mut mirror = Mirror::new(0, Vec::new(), &[groups.expect("a document")]);
         nodes.iter().for_each(|n| mirror.apply(NODES, node(n)));
         mirror.renew().expect("read");
         let options = Options { execution, ..Options::default() };

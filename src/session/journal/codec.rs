@@ -6,6 +6,7 @@
 
 use super::error::JournalError;
 use super::record::{Entry, JOURNAL_VERSION};
+use crate::plan::PLAN_VERSION;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -199,12 +200,24 @@ fn known_version(text: &[u8], place: Place) -> Result<(), JournalError> {
     #[derive(Deserialize)]
     struct Versioned {
         journal_version: u32,
+        plan: VersionedPlan,
+    }
+    #[derive(Deserialize)]
+    struct VersionedPlan {
+        plan_version: u32,
     }
     match serde_json::from_slice::<First>(text) {
-        Ok(First { data: Versioned { journal_version } }) if journal_version == JOURNAL_VERSION => Ok(()),
-        Ok(First { data: Versioned { journal_version } }) => Err(place
+        Ok(First { data: Versioned { journal_version, .. } }) if journal_version != JOURNAL_VERSION => Err(place
             .unknown(format!("journal_version is {journal_version}; this nodeferry understands {JOURNAL_VERSION}"))),
-        Err(e) => Err(place.unknown(format!("the first entry says no journal_version: {e}"))),
+        Ok(First { data: Versioned { plan: VersionedPlan { plan_version }, .. } }) if plan_version != PLAN_VERSION => {
+            Err(place.unknown(format!(
+                "plan_version of its plan is {plan_version}; this nodeferry understands {PLAN_VERSION}"
+            )))
+        }
+        Ok(_) => Ok(()),
+        Err(e) => {
+            Err(place.unknown(format!("the first entry says no journal_version, or its plan no plan_version: {e}")))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn began(world: &World, batches: &[&[usize]], options: Options) -> Be
         context: "kind-shop \u{2014} “blue”".into(),
         unix_ms: 1_795_229_856_000,
         plan_sha256: "00".repeat(32),
-        plan: Plan::new((*intent).clone(), Baseline::default(), Value::Null),
+        plan: Plan::new((*intent).clone(), Baseline::default()),
     }
 }
 

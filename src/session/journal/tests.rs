@@ -172,6 +172,13 @@ fn refusals_say_where_why_and_what_to_do() {
     let text = read(&written(&newer)).expect_err("another version").to_string();
     assert!(text.contains("journal_version is 2; this nodeferry understands 1"), "{text}");
 
+    let mut older = entries[..1].to_vec();
+    let Record::Began(first) = &mut older[0].record else { panic!("the first entry begins") };
+    first.plan.plan_version = 1;
+    let text = read(&written(&older)).expect_err("a plan of an older version").to_string();
+    assert!(text.contains("plan_version of its plan is 1; this nodeferry understands 2"), "{text}");
+    assert!(text.contains("use the nodeferry that wrote it"), "{text}");
+
     let gap = [entries[0].clone(), Entry { seq: 2, ..entries[1].clone() }];
     let mut writer = Writer::new();
     writer.encode(&gap[0]).expect("the first");

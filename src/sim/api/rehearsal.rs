@@ -102,6 +102,8 @@ enum Event {
         epoch: u32,
         seq: u64,
     },
+    /// Somebody stops it, as the scenario says.
+    Stop(StopMode),
     /// A request whose process waits no more has its effect.
     Effect(Request),
     Bookmark {
@@ -231,6 +233,9 @@ impl<'s> Rehearsal<'s> {
             verbose,
         };
         rehearsal.at(0, Event::Start);
+        if let Some((at, mode)) = stage.site.options.stop() {
+            rehearsal.at(at, Event::Stop(mode));
+        }
         for (at, nature) in events {
             rehearsal.at(at, Event::Nature(nature));
         }
@@ -246,8 +251,8 @@ impl<'s> Rehearsal<'s> {
 
     /// Runs it to its end.
     pub fn run(mut self) -> Rehearsed {
-        let horizon =
-            self.stage.began.plan.intent.options.horizon_ms.min(self.stage.site.options.horizon_ms) + 3_600_000;
+        let planned = self.stage.began.plan.intent.options.horizon_ms;
+        let horizon = self.stage.site.options.horizon_ms.map_or(planned, |ms| ms.min(planned)) + 3_600_000;
         for moment in 0..=MOST_MOMENTS {
             if self.over {
                 break;
@@ -345,6 +350,7 @@ impl<'s> Rehearsal<'s> {
                 self.serve(&request);
             }
             Event::Nature(nature) => self.happen(nature),
+            Event::Stop(mode) => self.stop(mode),
             Event::Approve { epoch, batch } if epoch == self.epoch => {
                 self.feed(Input::Approve { batch, by: "rehearsal".into() });
             }
@@ -741,6 +747,13 @@ impl<'s> Rehearsal<'s> {
 
     // --- what happens by itself, or by others ---
 
+    fn stop(&mut self, mode: StopMode) {
+        if !self.over {
+            self.stop_asked.get_or_insert(mode);
+            self.feed(Input::Stop(mode));
+        }
+    }
+
     fn happen(&mut self, nature: Nature) {
         if self.over {
             return;
@@ -749,9 +762,7 @@ impl<'s> Rehearsal<'s> {
         match nature {
             Nature::Stop => {
                 let terminate_drained = [None, Some(false), Some(true)][self.luck.between("stop mode", 0, 2) as usize];
-                let mode = StopMode { terminate_drained };
-                self.stop_asked = Some(mode);
-                self.feed(Input::Stop(mode));
+                self.stop(StopMode { terminate_drained });
             }
             Nature::Kill => self.kill("by somebody"),
             Nature::Freeze(ms) => {
@@ -884,6 +895,7 @@ impl Event {
                 | Event::Synced { .. }
                 | Event::Approve { .. }
                 | Event::Close { .. }
+                | Event::Stop(_)
                 | Event::Nature(Nature::Stop | Nature::Interrupt)
         )
     }

@@ -77,10 +77,6 @@ impl JsonSchema for KubectlVersion {
 pub struct KubectlDrainOptions {
     /// Whose drain: kubectl's version. Default 1.36.
     pub version: KubectlVersion,
-    /// In which order a node's evictions start is luck: goroutines on several processors. None: as on one processor, the
-    /// last of the list and then the others in its order. A seed draws another possible order. Default none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_seed: Option<u64>,
     /// `--ignore-daemonsets`. Default true (kubectl's own default is false, with which nearly no node can be drained).
     pub ignore_daemonsets: bool,
     /// `--delete-emptydir-data`. Default true, for the same reason.
@@ -116,7 +112,6 @@ impl Default for KubectlDrainOptions {
     fn default() -> Self {
         KubectlDrainOptions {
             version: KubectlVersion::default(),
-            order_seed: None,
             ignore_daemonsets: true,
             delete_emptydir_data: true,
             force: false,
