@@ -284,9 +284,16 @@ impl Site {
         }
     }
 
-    /// The node that bears a name now.
-    fn named(&self, name: &str) -> Option<NodeIdx> {
+    /// The node that has a name now.
+    pub fn named(&self, name: &str) -> Option<NodeIdx> {
         self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name)
+    }
+
+    /// The pod that has a namespace and name now.
+    pub fn pod_named(&self, namespace: &str, name: &str) -> Option<PodIdx> {
+        let (c, s) = (&self.catalog, &self.state);
+        let of = |p: &PodIdx| c.text(c.namespaces[c.specs[s.pods[*p].spec].namespace].name);
+        s.live_pods().find(|p| s.name(c, s.pods[*p].name) == name && of(p) == namespace)
     }
 
     // --- changes ---

@@ -73,7 +73,7 @@ impl World {
         for item in items {
             match item {
                 Output::Call(CallId(id), action) => {
-                    self.api.calls.insert(id, action);
+                    self.calls.under_way.insert(id, action);
                     self.site.timers.schedule(self.site.now + self.site.options.api_latency_ms.max(0), Timer::Call(id));
                 }
                 Output::Announce(announcement) => self.announce(announcement),

@@ -96,9 +96,9 @@ impl World {
     pub fn call_of_others(&mut self, at: i64, action: Action) -> CallId {
         self.site.now = self.site.now.max(at);
         self.site.checkers.time(self.site.now);
-        let id = OTHERS + self.api.calls_of_others;
-        self.api.calls_of_others += 1;
-        self.api.calls.insert(id, action);
+        let id = OTHERS + self.calls.of_others;
+        self.calls.of_others += 1;
+        self.calls.under_way.insert(id, action);
         self.perform(id);
         self.settle();
         CallId(id)
@@ -106,6 +106,6 @@ impl World {
 
     /// What became of a call of somebody else; None while it is not answered.
     pub fn answer_of(&self, call: CallId) -> Option<&Answer> {
-        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).map(|(_, answer)| answer)
+        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).and_then(|(_, answer)| answer.as_ref().ok())
     }
 }
