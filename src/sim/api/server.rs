@@ -7,7 +7,7 @@ use super::paths::Target;
 use super::status;
 use super::store::Store;
 use crate::cluster::{NodeIdx, PodIdx};
-use crate::runner::{Action, Answer, ObjId, TaintText};
+use crate::runner::{Answer, Call, ObjId, TaintText};
 use crate::session::api::{NODE_CLAIMS, NODES};
 use crate::session::{Exchange, Method, Response};
 use crate::sim::apiserver::{NodePatch, Preconditions, Refusal, Removal, Served};
@@ -244,7 +244,7 @@ impl Server {
 
     /// A check before a batch.
     pub(super) fn check(&mut self, batch: u32) -> Reply {
-        self.wait_for(Waiting::Check, |world, id| world.call(id, Action::Check { batch }))
+        self.wait_for(Waiting::Check, |world, id| world.call(id, Call::Check { batch }))
     }
 
     /// A call that the world may take time for.
@@ -335,7 +335,7 @@ impl Server {
             return Ok(false);
         }
         self.note(Fact::Retired { who, node, name: name.to_owned() });
-        match self.provider_call(Action::RetireNode { node }) {
+        match self.provider_call(Call::retire(self.world.view(), node)) {
             Answer::Refused { message, .. } => Err(message),
             Answer::Unknown => Err("the provider does not answer".into()),
             _ => Ok(self.node_of(name).is_none()),
@@ -343,10 +343,10 @@ impl Server {
     }
 
     /// A call to the provider, which answers at once.
-    pub(super) fn provider_call(&mut self, action: Action) -> Answer {
+    pub(super) fn provider_call(&mut self, call: Call) -> Answer {
         let id = self.next_call;
         self.next_call += 1;
-        self.world.call(id, action);
+        self.world.call(id, call);
         let mut told = self.world.take_told();
         let answer = told.answers.iter().position(|a| a.0 == id).and_then(|i| told.answers.remove(i).1.ok());
         self.take(told);

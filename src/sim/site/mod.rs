@@ -21,7 +21,7 @@ use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
-use crate::runner::{ObjId, observe};
+use crate::runner::{NodeRef, ObjId, observe};
 use crate::trace::{EventKind, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -287,6 +287,11 @@ impl Site {
     /// The node that has a name now.
     pub fn named(&self, name: &str) -> Option<NodeIdx> {
         self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name)
+    }
+
+    /// The node of a uid, if it exists.
+    pub fn there(&self, node: &NodeRef) -> Option<NodeIdx> {
+        node.find(self.view()).filter(|n| !self.state.nodes[*n].gone)
     }
 
     /// The pod that has a namespace and name now.

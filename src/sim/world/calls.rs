@@ -1,19 +1,21 @@
 //! The runner's calls as they reach whom they are for: the API server, the provider, a gate before a batch.
 
 use super::World;
+use crate::cluster::{NodeIdx, PodIdx};
 use crate::plan::NodeId;
-use crate::runner::{Action, Answer, CallId, Input};
-use crate::sim::apiserver::{NodePatch, Preconditions, Removal, Served, current};
+use crate::runner::{Answer, Call, CallId, GroupRef, Input, NodeRef, PodRef};
+use crate::sim::apiserver::{NodePatch, Preconditions, Refusal, Removal, Served, current, named};
 use crate::sim::event::Timer;
 use crate::sim::faults::Component;
 use crate::sim::gates::Gates;
+use crate::sim::site::Site;
 use std::collections::BTreeMap;
 
 /// Calls under way, and what those who answer them remember of earlier ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls {
     /// Calls that have left and not arrived.
-    pub under_way: BTreeMap<u64, Action>,
+    pub under_way: BTreeMap<u64, Call>,
     /// How many calls others than the runner have made.
     pub of_others: u64,
     pub gates: Gates,
@@ -42,21 +44,27 @@ impl World {
 
     /// A call of the runner reaches its server.
     pub(super) fn perform(&mut self, id: u64) {
-        let Some(action) = self.calls.under_way.remove(&id) else { return };
-        match action {
-            Action::Check { batch } | Action::AwaitApproval { batch } => {
-                let check = matches!(action, Action::Check { .. });
-                self.calls.gates.begin(&mut self.site.ctx(), id, batch, check);
+        let Some(call) = self.calls.under_way.remove(&id) else { return };
+        match &call {
+            Call::Check { batch } | Call::AwaitApproval { batch } => {
+                let check = matches!(call, Call::Check { .. });
+                self.calls.gates.begin(&mut self.site.ctx(), id, *batch, check);
             }
             _ if self.site.is_away() => self.reply(id, Answer::Unknown),
-            Action::Evict { pod, precondition, grace_ms } => {
-                let removal = Removal { pod, by_uid: precondition, grace_ms };
-                if let Some(served) = self.api.evict(&mut self.site, id, removal) {
+            Call::Evict { pod, precondition, grace_ms } => {
+                let served = match self.meant(pod, *precondition) {
+                    Ok(pod) => {
+                        let removal = Removal { pod, by_uid: *precondition, grace_ms: *grace_ms };
+                        self.api.evict(&mut self.site, id, removal)
+                    }
+                    Err(refusal) => Some(Err(refusal)),
+                };
+                if let Some(served) = served {
                     self.reply(id, answer(served));
                 }
             }
             _ => {
-                let answer = self.answer(&action);
+                let answer = self.answer(&call);
                 self.reply(id, answer);
             }
         }
@@ -80,31 +88,48 @@ impl World {
     }
 
     /// What is answered at once.
-    fn answer(&mut self, action: &Action) -> Answer {
-        let (api, site) = (&self.api, &mut self.site);
-        match *action {
-            Action::Cordon { node } => {
-                answer(api.patch_node(site, node, Preconditions::default(), &NodePatch::cordon(true)))
+    fn answer(&mut self, call: &Call) -> Answer {
+        match call {
+            Call::Cordon { node } => self.patch(node, |_, _| NodePatch::cordon(true)),
+            Call::Uncordon { node } => self.patch(node, |_, _| NodePatch::cordon(false)),
+            Call::Taint { node, taint } => self.patch(node, |site, n| NodePatch::taint(site, n, taint, true)),
+            Call::Untaint { node, taint } => self.patch(node, |site, n| NodePatch::taint(site, n, taint, false)),
+            Call::DeletePod { pod, precondition, grace_ms } => {
+                let deleted = self.meant(pod, *precondition).and_then(|pod| {
+                    let removal = Removal { pod, by_uid: *precondition, grace_ms: *grace_ms };
+                    self.api.delete_pod(&mut self.site, removal)
+                });
+                answer(deleted)
             }
-            Action::Uncordon { node } => {
-                answer(api.patch_node(site, node, Preconditions::default(), &NodePatch::cordon(false)))
+            Call::GetNode { node } => match self.site.there(node) {
+                Some(_) => Answer::Accepted,
+                None => Answer::Gone,
+            },
+            Call::ListPods { .. } => Answer::Accepted,
+            Call::FindNode { node } => match self.site.named(&node.name) {
+                Some(found) if NodeId::of(self.site.view(), found) == node.id => Answer::Accepted,
+                Some(_) => Answer::UidChanged,
+                None => Answer::Gone,
+            },
+            Call::GetPod { pod } => {
+                let found = self.meant(pod, false).ok().and_then(|p| current(&self.site, p));
+                found.map_or(Answer::Gone, Answer::Pod)
             }
-            Action::Taint { node, ref taint } | Action::Untaint { node, ref taint } => {
-                let patch = NodePatch::taint(site, node, taint, matches!(action, Action::Taint { .. }));
-                answer(api.patch_node(site, node, Preconditions::default(), &patch))
-            }
-            Action::DeletePod { pod, precondition, grace_ms } => {
-                answer(api.delete_pod(site, Removal { pod, by_uid: precondition, grace_ms }))
-            }
-            Action::GetNode { node } if site.state.nodes[node].gone => Answer::Gone,
-            Action::GetNode { .. } | Action::ListPods { .. } => Answer::Accepted,
-            Action::FindNode { ref id } => self.find(id),
-            Action::GetPod { pod } => current(site, pod).map_or(Answer::Gone, Answer::Pod),
-            Action::EnsureNodes { ref key, group, machine, zone, total } => {
+            _ => self.ask_provider(call),
+        }
+    }
+
+    /// What the provider answers, or its autoscaler.
+    fn ask_provider(&mut self, call: &Call) -> Answer {
+        let group = |group: &GroupRef, world: &World| group.find(world.site.view());
+        match call {
+            Call::EnsureNodes { key, group: of, machine, zone, total } => {
+                let Some(of) = group(of, self) else { return Answer::Gone };
+                let (machine, zone) = (machine.as_ref().and_then(|m| m.at), zone.as_ref().and_then(|z| z.at));
                 // What was launched counts, not what was asked for: a launch that failed can be asked for again.
                 let had = self.calls.ensured.get(key).copied().unwrap_or(0);
-                for _ in had..total {
-                    match self.site.launch(group, machine, zone) {
+                for _ in had..*total {
+                    match self.site.launch(of, machine, zone) {
                         Ok(()) => *self.calls.ensured.entry(key.clone()).or_default() += 1,
                         Err(reason) => {
                             let message = format!("the provider gave no machine: {reason}");
@@ -114,29 +139,41 @@ impl World {
                 }
                 Answer::Accepted
             }
-            Action::FreezeGroup { group, scale_up, scale_down } => {
-                site.autoscaler.freeze(group, scale_up, scale_down);
+            Call::FreezeGroup { group: of, scale_up, scale_down } => {
+                let Some(of) = group(of, self) else { return Answer::Gone };
+                self.site.autoscaler.freeze(of, *scale_up, *scale_down);
                 Answer::Accepted
             }
-            Action::UnfreezeGroup { group } => {
-                site.autoscaler.freeze(group, false, false);
+            Call::UnfreezeGroup { group: of } => {
+                let Some(of) = group(of, self) else { return Answer::Gone };
+                self.site.autoscaler.freeze(of, false, false);
                 Answer::Accepted
             }
-            Action::RetireNode { node } => match site.retire(node) {
-                Ok(()) => Answer::Accepted,
-                Err(reason) => Answer::refused(403, reason, "the provider refuses to end the machine"),
+            Call::RetireNode { node, .. } => match node.find(self.site.view()).map(|n| self.site.retire(n)) {
+                None => Answer::Gone,
+                Some(Ok(())) => Answer::Accepted,
+                Some(Err(reason)) => Answer::refused(403, reason, "the provider refuses to end the machine"),
             },
-            // Answered in their time.
-            Action::Evict { .. } | Action::Check { .. } | Action::AwaitApproval { .. } => Answer::Unknown,
+            // Answered in their time, or before.
+            _ => Answer::Unknown,
         }
     }
 
-    /// The node of a name: itself, another, or none.
-    fn find(&self, id: &NodeId) -> Answer {
-        match self.site.named(&id.name).map(|n| NodeId::of(self.site.view(), n) == *id) {
-            Some(true) => Answer::Accepted,
-            Some(false) => Answer::UidChanged,
-            None => Answer::Gone,
+    /// Patches the node that is meant.
+    fn patch(&mut self, node: &NodeRef, patch: impl FnOnce(&Site, NodeIdx) -> NodePatch) -> Answer {
+        let Some(node) = self.site.there(node) else { return Answer::Gone };
+        let patch = patch(&self.site, node);
+        answer(self.api.patch_node(&mut self.site, node, Preconditions::default(), &patch))
+    }
+
+    /// The pod that is meant, be it gone; of one that the cluster never had only the name counts.
+    fn meant(&self, pod: &PodRef, by_uid: bool) -> Result<PodIdx, Refusal> {
+        match pod.find(self.site.view()) {
+            Some(found) => Ok(found),
+            None => {
+                let if_so = Preconditions { uid: Some(pod.uid.as_str()).filter(|_| by_uid), version: None };
+                named(&self.site, &pod.namespace, &pod.name, if_so)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::World;
 use crate::cluster::{Catalog, NodeIdx, PodIdx, State};
-use crate::runner::{Action, Answer, CallId, Input, ObjId};
+use crate::runner::{Answer, Call, CallId, Input, ObjId};
 use crate::sim::Violation;
 use crate::sim::apiserver::{self, Grant, NodePatch, Preconditions, Refusal, Removal, Served};
 
@@ -61,8 +61,8 @@ impl World {
     }
 
     /// A call to the provider or to a gate arrives now; it is answered now or, where it takes time, later.
-    pub fn call(&mut self, id: u64, action: Action) {
-        self.calls.under_way.insert(id, action);
+    pub fn call(&mut self, id: u64, call: Call) {
+        self.calls.under_way.insert(id, call);
         self.perform(id);
         self.settle();
         self.forget_observations();
