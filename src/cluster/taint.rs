@@ -11,6 +11,17 @@ pub enum Effect {
     NoExecute,
 }
 
+impl Effect {
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::NoSchedule => "NoSchedule",
+            Effect::PreferNoSchedule => "PreferNoSchedule",
+            Effect::NoExecute => "NoExecute",
+        }
+    }
+}
+
 /// A node's taint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Taint {

@@ -1,8 +1,7 @@
 //! What somebody does to a simulation under way.
 
 use super::simulation::Simulation;
-use crate::cluster::{GroupIdx, Idx, NodeIdx, PodIdx};
-use crate::runner::{Action, CallId, StopMode};
+use crate::runner::{Call, CallId, GroupRef, NodeRef, PodRef, StopMode};
 use crate::sim::Fault;
 
 /// What somebody does to a simulation, at its present moment.
@@ -11,7 +10,7 @@ pub enum Inject {
     /// From now on this goes wrong too, just as if it had stood last in the scenario's list of faults.
     Fault(Fault),
     /// Somebody other than the migration makes a call. The migration sees what comes of it in the cluster, not the answer.
-    Call(Action),
+    Call(Call),
     /// Somebody stops the migration.
     Stop(StopMode),
 }
@@ -36,7 +35,9 @@ pub enum InjectError {
     )]
     ManualPods,
     /// The call names what is not there.
-    #[error("the call is about {0}, which this cluster does not have; take indices from the simulation's own view")]
+    #[error(
+        "the call is about {0}, which this cluster does not have; take names and uids from the simulation's own view"
+    )]
     NoSuchObject(String),
 }
 
@@ -59,10 +60,10 @@ impl Simulation {
                     Ok(None)
                 }
             },
-            Inject::Call(action) => {
-                self.check(&action)?;
+            Inject::Call(call) => {
+                self.check(&call)?;
                 self.settle_beginning();
-                let call = self.world_mut().call_of_others(now_ms, action);
+                let call = self.world_mut().call_of_others(now_ms, call);
                 self.collect();
                 Ok(Some(call))
             }
@@ -74,25 +75,25 @@ impl Simulation {
     }
 
     /// Whether the cluster has what a call names.
-    fn check(&self, action: &Action) -> Result<(), InjectError> {
+    fn check(&self, call: &Call) -> Result<(), InjectError> {
         let view = self.view();
-        let missing = |what: &str, at: u32| Err(InjectError::NoSuchObject(format!("{what} {at}")));
-        let node = |n: &NodeIdx| if n.at() < view.state.nodes.len() { Ok(()) } else { missing("node", n.0) };
-        let pod = |p: &PodIdx| if p.at() < view.state.pods.len() { Ok(()) } else { missing("pod", p.0) };
-        let group = |g: &GroupIdx| if g.at() < view.catalog.groups.len() { Ok(()) } else { missing("node group", g.0) };
-        match action {
-            Action::Cordon { node: n }
-            | Action::Uncordon { node: n }
-            | Action::Taint { node: n, .. }
-            | Action::Untaint { node: n, .. }
-            | Action::GetNode { node: n }
-            | Action::ListPods { node: n }
-            | Action::RetireNode { node: n } => node(n),
-            Action::Evict { pod: p, .. } | Action::DeletePod { pod: p, .. } | Action::GetPod { pod: p } => pod(p),
-            Action::EnsureNodes { group: g, .. }
-            | Action::FreezeGroup { group: g, .. }
-            | Action::UnfreezeGroup { group: g } => group(g),
-            Action::FindNode { .. } | Action::Check { .. } | Action::AwaitApproval { .. } => Ok(()),
+        let known = |is: bool, what: String| if is { Ok(()) } else { Err(InjectError::NoSuchObject(what)) };
+        let node = |n: &NodeRef| known(n.find(view).is_some(), format!("node {} (uid {:?})", n.name, n.uid));
+        let pod = |p: &PodRef| known(p.find(view).is_some(), format!("pod {} (uid {:?})", p.text(), p.uid));
+        let group = |g: &GroupRef| known(g.find(view).is_some(), format!("node group {}", g.id));
+        match call {
+            Call::Cordon { node: n }
+            | Call::Uncordon { node: n }
+            | Call::Taint { node: n, .. }
+            | Call::Untaint { node: n, .. }
+            | Call::GetNode { node: n }
+            | Call::ListPods { node: n }
+            | Call::RetireNode { node: n, .. } => node(n),
+            Call::Evict { pod: p, .. } | Call::DeletePod { pod: p, .. } | Call::GetPod { pod: p } => pod(p),
+            Call::EnsureNodes { group: g, .. }
+            | Call::FreezeGroup { group: g, .. }
+            | Call::UnfreezeGroup { group: g } => group(g),
+            Call::FindNode { .. } | Call::Check { .. } | Call::AwaitApproval { .. } => Ok(()),
         }
     }
 }

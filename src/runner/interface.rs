@@ -9,9 +9,9 @@
 //! the client's rate limit has a token for it, so a driver may perform it at once. Indices are valid within one view's
 //! lineage only; what must survive a restart is kept by name and uid.
 
+use super::call::Call;
 use super::outcome::{Failure, Outcome};
 use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
-use crate::intent::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the snapshot, which is also when a simulated migration starts.
@@ -44,7 +44,7 @@ pub enum Input<'a> {
     Answer(CallId, Answer),
     /// The group's provider says something about a launch.
     LaunchFailed {
-        /// The key of the [`Action::EnsureNodes`] it is about.
+        /// The key of the [`Call::EnsureNodes`] it is about.
         key: &'a str,
         /// How many machines did not come.
         count: u32,
@@ -111,116 +111,6 @@ impl Answer {
     }
 }
 
-/// A call to the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Set `spec.unschedulable`.
-    Cordon {
-        /// Which.
-        node: NodeIdx,
-    },
-    /// Clear `spec.unschedulable`.
-    Uncordon {
-        /// Which.
-        node: NodeIdx,
-    },
-    /// Add a taint to a node.
-    Taint {
-        /// Which.
-        node: NodeIdx,
-        /// The taint, in text, since the cluster's catalogue may not know its key yet.
-        taint: TaintText,
-    },
-    /// Take a taint off a node.
-    Untaint {
-        /// Which.
-        node: NodeIdx,
-        /// The taint.
-        taint: TaintText,
-    },
-    /// POST an Eviction.
-    Evict {
-        /// Which.
-        pod: PodIdx,
-        /// Send the pod's uid as a precondition; without it the eviction is by name, as `kubectl drain` does it.
-        precondition: bool,
-        /// `deleteOptions.gracePeriodSeconds` in ms; None for the pod's own.
-        grace_ms: Option<Ms>,
-    },
-    /// DELETE a pod, past its budgets.
-    DeletePod {
-        /// Which.
-        pod: PodIdx,
-        /// See `Evict`.
-        precondition: bool,
-        /// `gracePeriodSeconds` in ms; None for the pod's own.
-        grace_ms: Option<Ms>,
-    },
-    /// GET the pod of this pod's namespace and name: `Answer::Pod` or `Gone`.
-    GetPod {
-        /// Which.
-        pod: PodIdx,
-    },
-    /// GET a node, as kubectl's resource builder reads those it was told to drain: `Accepted` or `Gone`.
-    GetNode {
-        /// Which.
-        node: NodeIdx,
-    },
-    /// GET the node of this name: `Accepted` if it is the one of this uid, `UidChanged` if another bears the name, `Gone`.
-    FindNode {
-        /// Which; the view need not have it any more.
-        id: NodeId,
-    },
-    /// List the pods of a node: `Accepted`, and the view is as new as the list.
-    ListPods {
-        /// Which.
-        node: NodeIdx,
-    },
-    /// See to it that a group has launched `total` nodes for this key (never "n more": a repeated call launches nothing
-    /// twice). `Accepted` when the request is taken; nodes appear in the view, failures come as `Input::LaunchFailed`.
-    EnsureNodes {
-        /// Deterministic key of this demand.
-        key: String,
-        /// Group.
-        group: GroupIdx,
-        /// Machine type; None for the group's choice.
-        machine: Option<MachineIdx>,
-        /// Zone; None for the provider's choice.
-        zone: Option<Sym>,
-        /// How many in all under this key.
-        total: u32,
-    },
-    /// Keep the autoscaler's hands off a group.
-    FreezeGroup {
-        /// Which.
-        group: GroupIdx,
-        /// No new nodes by the autoscaler.
-        scale_up: bool,
-        /// No removal of nodes by the autoscaler.
-        scale_down: bool,
-    },
-    /// Take a freeze back.
-    UnfreezeGroup {
-        /// Which.
-        group: GroupIdx,
-    },
-    /// Give the machine back, the group's way; the Node object goes with it.
-    RetireNode {
-        /// Which.
-        node: NodeIdx,
-    },
-    /// Run the check that stands before a batch: `Accepted`, or `Refused` with what it said.
-    Check {
-        /// The batch that waits, counted from 0.
-        batch: u32,
-    },
-    /// Wait for somebody's approval of a batch: `Accepted` once it is there.
-    AwaitApproval {
-        /// The batch that waits, counted from 0.
-        batch: u32,
-    },
-}
-
 /// Which of a client's rate limiters a call goes through: client-go has one per API group (KUBERNETES §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,36 +128,6 @@ pub enum ApiGroup {
     Own,
     /// The provider's API, which has no limit of ours.
     Provider,
-}
-
-impl Action {
-    /// The API group the call goes to. Evictions are a subresource of pods, but kubectl POSTs them through the
-    /// policy/v1 client, which has its own limiter (kubectl v0.36.3 `pkg/drain/drain.go`, `EvictPod`).
-    pub fn api_group(&self) -> ApiGroup {
-        match self {
-            Action::Evict { .. } => ApiGroup::Policy,
-            Action::GetNode { .. } => ApiGroup::Builder,
-            Action::FindNode { .. } => ApiGroup::Own,
-            Action::EnsureNodes { .. }
-            | Action::FreezeGroup { .. }
-            | Action::UnfreezeGroup { .. }
-            | Action::RetireNode { .. }
-            | Action::Check { .. }
-            | Action::AwaitApproval { .. } => ApiGroup::Provider,
-            _ => ApiGroup::Core,
-        }
-    }
-}
-
-/// A taint as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaintText {
-    /// Key.
-    pub key: String,
-    /// Value.
-    pub value: String,
-    /// `NoSchedule`, `PreferNoSchedule`, `NoExecute`.
-    pub effect: String,
 }
 
 /// Which stream of the imitated command a line goes to.
@@ -466,7 +326,7 @@ pub enum Announcement {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// A call to perform now and to answer once.
-    Call(CallId, Action),
+    Call(CallId, Call),
     /// Something to write down.
     Announce(Announcement),
 }
@@ -484,8 +344,8 @@ impl Outbox {
         self.items.push(Output::Announce(announcement));
     }
     /// Adds a call.
-    pub fn call(&mut self, id: CallId, action: Action) {
-        self.items.push(Output::Call(id, action));
+    pub fn call(&mut self, id: CallId, call: Call) {
+        self.items.push(Output::Call(id, call));
     }
     /// Takes all that is in it.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Output> {

@@ -4,6 +4,7 @@
 //! out calls and announcements, and keeps in [`Progress`] all that a restart needs.
 
 mod by_hand;
+pub mod call;
 mod client;
 mod context;
 mod cordons;
@@ -26,6 +27,7 @@ pub mod surge;
 pub(crate) mod testing;
 pub mod whole;
 
+pub use call::{Call, GroupRef, Named, NodeRef, PodRef, TaintText};
 pub use cordons::is_left_reason;
 pub use gate::Waiting;
 pub use interface::*;
@@ -819,8 +821,8 @@ impl Runner {
         for _ in 0..1000 {
             let mut gone = Vec::new();
             for (id, ask) in self.progress.common.client.leaving(now) {
-                match self.action(view, ask) {
-                    Some(action) => out.call(id, action),
+                match self.call(view, ask) {
+                    Some(call) => out.call(id, call),
                     None => gone.push(id),
                 }
             }
@@ -833,43 +835,49 @@ impl Runner {
             self.advance(now, view, out);
         }
     }
-    /// A call in terms of the view; None if an object of it is not there.
-    fn action(&self, view: View<'_>, ask: Ask) -> Option<Action> {
-        let node = |n: N| self.tables.nodes[n.at()].filter(|i| !view.state.nodes[*i].gone);
-        let pod = |p: refs::P| self.tables.pods.get(p.at()).copied().flatten();
-        let group = |i: u32| context::group(view, &self.progress.common.groups[i as usize]);
+    /// A call with the names that it is about; None if an object of it is not there.
+    fn call(&self, view: View<'_>, ask: Ask) -> Option<Call> {
+        let there = |n: N| self.tables.nodes[n.at()].filter(|i| !view.state.nodes[*i].gone);
+        let node = |n: N| Some(NodeRef::of(view, there(n)?));
+        let pod = |p: refs::P| Some(PodRef::of(view, self.tables.pods.get(p.at()).copied().flatten()?));
+        let group = |i: u32| GroupRef::from(self.progress.common.groups[i as usize].clone()).in_view(view);
         Some(match ask {
-            Ask::Cordon(n) | Ask::CordonAgain(n) => Action::Cordon { node: node(n)? },
-            Ask::LookNode(n) => Action::FindNode { id: self.progress.common.node_ids[n.at()].clone() },
-            Ask::LookPods(n) => Action::ListPods { node: node(n).or_else(|| self.tables.namesake(view, n))? },
-            Ask::Uncordon(n) => Action::Uncordon { node: node(n)? },
-            Ask::Taint(n) => Action::Taint { node: node(n)?, taint: surge::taint() },
-            Ask::Untaint(n) => Action::Untaint { node: node(n)?, taint: surge::taint() },
-            Ask::Evict { pod: p, precondition, grace_ms } => Action::Evict { pod: pod(p)?, precondition, grace_ms },
-            Ask::Delete { pod: p, precondition, grace_ms } => {
-                Action::DeletePod { pod: pod(p)?, precondition, grace_ms }
+            Ask::Cordon(n) | Ask::CordonAgain(n) => Call::Cordon { node: node(n)? },
+            Ask::LookNode(n) => Call::FindNode { node: self.progress.common.node_ids[n.at()].clone().into() },
+            Ask::LookPods(n) => {
+                let found = there(n).or_else(|| self.tables.namesake(view, n))?;
+                Call::ListPods { node: NodeRef::of(view, found) }
             }
-            Ask::GetPod(p) => Action::GetPod { pod: pod(p)? },
-            Ask::GetNode(n) => Action::GetNode { node: node(n)? },
-            Ask::ListPods(n) => Action::ListPods { node: node(n)? },
+            Ask::Uncordon(n) => Call::Uncordon { node: node(n)? },
+            Ask::Taint(n) => Call::Taint { node: node(n)?, taint: surge::taint() },
+            Ask::Untaint(n) => Call::Untaint { node: node(n)?, taint: surge::taint() },
+            Ask::Evict { pod: p, precondition, grace_ms } => Call::Evict { pod: pod(p)?, precondition, grace_ms },
+            Ask::Delete { pod: p, precondition, grace_ms } => Call::DeletePod { pod: pod(p)?, precondition, grace_ms },
+            Ask::GetPod(p) => Call::GetPod { pod: pod(p)? },
+            Ask::GetNode(n) => Call::GetNode { node: node(n)? },
+            Ask::ListPods(n) => Call::ListPods { node: node(n)? },
             Ask::Ensure { demand, total } => {
                 let d = self.progress.common.demands.get(demand as usize)?;
                 let c = view.catalog;
-                let group = context::group(view, &d.group)?;
+                let group = GroupRef::from(d.group.clone()).in_view(view)?;
                 // Two groups may give their machine types the same name: the group's own counts.
-                let own =
-                    |m: &String| c.groups[group].machines.iter().copied().find(|k| c.text(c.machines[*k].name) == m);
+                let own = |m: &String| {
+                    let all = &c.groups[group.at?].machines;
+                    let at = all.iter().copied().find(|k| c.text(c.machines[*k].name) == m)?;
+                    Some(Named { id: m.clone(), at: Some(at) })
+                };
                 let machine = d.machine.as_ref().and_then(own);
-                let zone = d.zone.as_ref().and_then(|z| view.catalog.names.get(z));
-                Action::EnsureNodes { key: d.key.clone(), group, machine, zone, total }
+                let known = |z: &String| Some(Named { id: z.clone(), at: Some(c.names.get(z)?) });
+                let zone = d.zone.as_ref().and_then(known);
+                Call::EnsureNodes { key: d.key.clone(), group, machine, zone, total }
             }
             Ask::Freeze { group: g, scale_up, scale_down } => {
-                Action::FreezeGroup { group: group(g)?, scale_up, scale_down }
+                Call::FreezeGroup { group: group(g)?, scale_up, scale_down }
             }
-            Ask::Unfreeze { group: g } => Action::UnfreezeGroup { group: group(g)? },
-            Ask::Retire(n) => Action::RetireNode { node: node(n)? },
-            Ask::Check { batch } => Action::Check { batch },
-            Ask::AwaitApproval { batch } => Action::AwaitApproval { batch },
+            Ask::Unfreeze { group: g } => Call::UnfreezeGroup { group: group(g)? },
+            Ask::Retire(n) => Call::retire(view, there(n)?),
+            Ask::Check { batch } => Call::Check { batch },
+            Ask::AwaitApproval { batch } => Call::AwaitApproval { batch },
         })
     }
 }

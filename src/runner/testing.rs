@@ -82,7 +82,7 @@ pub(crate) struct World {
     put: Option<PodIdx>,
     pub resume_always: bool,
     /// If it is there: after each input the time, the progress, and the calls that left with it.
-    pub steps: Option<Vec<(Ms, Progress, Vec<(CallId, Action)>)>>,
+    pub steps: Option<Vec<(Ms, Progress, Vec<(CallId, Call)>)>>,
 }
 
 impl World {
@@ -402,7 +402,7 @@ impl World {
             match item {
                 Output::Announce(a) => self.hear(a),
                 Output::Call(id, action) => {
-                    let gate = matches!(action, Action::Check { .. } | Action::AwaitApproval { .. });
+                    let gate = matches!(action, Call::Check { .. } | Call::AwaitApproval { .. });
                     let set = if gate { self.gates.pop_front() } else { None };
                     let lost = self.loses_from.is_some_and(|t| self.now >= t);
                     let (after, answer) = match set {
@@ -435,24 +435,25 @@ impl World {
             self.state.live_pods().find(|p| self.state.pods[*p].name == name)
         }
     }
-    fn act(&mut self, action: &Action) -> Answer {
+    fn act(&mut self, action: &Call) -> Answer {
         if (self.blind.0..self.blind.1).contains(&self.now)
-            && matches!(action, Action::FindNode { .. } | Action::ListPods { .. })
+            && matches!(action, Call::FindNode { .. } | Call::ListPods { .. })
         {
             return refused(403, "nodes is forbidden");
         }
+        let at = |node: &NodeRef| node.at.expect("a place in the view");
         match action {
-            Action::Cordon { node } => {
-                let refused_in = self.no_cordon.get(&self.text(*node)).or_else(|| self.no_cordon.get("*"));
+            Call::Cordon { node } => {
+                let refused_in = self.no_cordon.get(&self.text(at(node))).or_else(|| self.no_cordon.get("*"));
                 if refused_in.is_some_and(|(from, until)| (*from..*until).contains(&self.now)) {
                     return refused(422, "ValidatingAdmissionPolicy 'keep' with binding 'keep' denied request: no");
                 }
-                self.state.set_unschedulable(*node, true);
+                self.state.set_unschedulable(at(node), true);
             }
-            Action::Uncordon { .. } if self.no_uncordon => return refused(403, "no"),
-            Action::Uncordon { node } => self.state.set_unschedulable(*node, false),
-            Action::Evict { pod, precondition, .. } => {
-                let asked = *pod;
+            Call::Uncordon { .. } if self.no_uncordon => return refused(403, "no"),
+            Call::Uncordon { node } => self.state.set_unschedulable(at(node), false),
+            Call::Evict { pod, precondition, .. } => {
+                let asked = pod.at.expect("a place in the view");
                 let Some(pod) = self.bearer(asked).as_ref().copied() else { return Answer::Gone };
                 if *precondition && pod != asked {
                     return Answer::UidChanged;
@@ -466,44 +467,52 @@ impl World {
                 }
                 self.delete(*pod);
             }
-            Action::DeletePod { pod, .. } => self.delete(*pod),
-            Action::GetPod { pod } => return self.bearer(*pod).map_or(Answer::Gone, Answer::Pod),
-            Action::EnsureNodes { key, group, total, .. } => {
+            Call::DeletePod { pod, .. } => self.delete(pod.at.expect("a place in the view")),
+            Call::GetPod { pod } => {
+                return self.bearer(pod.at.expect("a place in the view")).map_or(Answer::Gone, Answer::Pod);
+            }
+            Call::EnsureNodes { key, group, total, .. } => {
                 let had = self.ensured.insert(key.clone(), *total).unwrap_or(0);
                 for i in had..*total {
                     if self.capacity > 0 {
                         self.capacity -= 1;
-                        self.later(self.launch_ms, Due::NodeComes { group: *group, name: format!("{key}/{i}") });
+                        self.later(
+                            self.launch_ms,
+                            Due::NodeComes {
+                                group: group.at.expect("a place in the view"),
+                                name: format!("{key}/{i}"),
+                            },
+                        );
                     }
                 }
             }
-            Action::RetireNode { node } => {
-                if self.stuck.contains(&self.text(*node)) {
+            Call::RetireNode { node, .. } => {
+                if self.stuck.contains(&self.text(at(node))) {
                     return refused(403, "the role may not delete it");
                 }
-                self.later(5000, Due::NodeGoes(*node));
+                self.later(5000, Due::NodeGoes(at(node)));
             }
-            Action::Taint { node, taint } => {
+            Call::Taint { node, taint } => {
                 let key = self.state.make_name(&taint.key);
                 let t = Taint { key, value: self.catalog.known.empty, effect: Effect::NoSchedule };
-                self.state.set_taints(*node, [t].into_iter().collect());
+                self.state.set_taints(at(node), [t].into_iter().collect());
             }
-            Action::Untaint { node, .. } => self.state.set_taints(*node, Default::default()),
-            Action::FindNode { id } => {
-                let found = self.state.live_nodes().find(|n| self.text(*n) == id.name);
-                return match found.map(|n| NodeId::of(self.view(), n) == *id) {
+            Call::Untaint { node, .. } => self.state.set_taints(at(node), Default::default()),
+            Call::FindNode { node } => {
+                let found = self.state.live_nodes().find(|n| self.text(*n) == node.name);
+                return match found.map(|n| NodeId::of(self.view(), n) == node.id) {
                     Some(true) => Answer::Accepted,
                     Some(false) => Answer::UidChanged,
                     None => Answer::Gone,
                 };
             }
-            Action::GetNode { node } if self.state.nodes[*node].gone => return Answer::Gone,
-            Action::GetNode { .. }
-            | Action::ListPods { .. }
-            | Action::FreezeGroup { .. }
-            | Action::UnfreezeGroup { .. }
-            | Action::Check { .. }
-            | Action::AwaitApproval { .. } => {}
+            Call::GetNode { node } if self.state.nodes[at(node)].gone => return Answer::Gone,
+            Call::GetNode { .. }
+            | Call::ListPods { .. }
+            | Call::FreezeGroup { .. }
+            | Call::UnfreezeGroup { .. }
+            | Call::Check { .. }
+            | Call::AwaitApproval { .. } => {}
         }
         Answer::Accepted
     }

@@ -8,12 +8,11 @@ use super::answer::{Answered, Page, Unknown};
 use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Resource, percent};
 use super::mirror::{Known, Mirror, text, uid};
 use super::reflect::{Listing, lied, spread};
-use crate::cluster::View;
 use crate::intent::execution::{Provision, Retirement};
 use crate::intent::{NodeId, Options};
 use crate::runner::progress::Demand;
 use crate::runner::refs::PodId;
-use crate::runner::{Action, Answer, Ms, TaintText};
+use crate::runner::{Answer, Call, Ms, TaintText};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -32,23 +31,8 @@ const MOST_CONFLICTS: u32 = 20;
 /// Exit status of a program that asks to be run again later (sysexits.h, EX_TEMPFAIL).
 const TRY_AGAIN: i32 = 75;
 
-/// A call in names, which outlive the view.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Op {
-    Cordon { node: NodeId, on: bool },
-    Taint { node: NodeId, taint: TaintText, on: bool },
-    Evict { pod: PodId, grace_ms: Option<Ms> },
-    Delete { pod: PodId, grace_ms: Option<Ms> },
-    GetPod { pod: PodId },
-    GetNode { node: NodeId },
-    FindNode { node: NodeId },
-    ListPods { node: NodeId },
-    Ensure { key: String, group: String, machine: String, zone: String, total: u32 },
-    Freeze { group: String, on: bool },
-    Retire { node: NodeId, group: Option<String>, provider_id: String },
-    Check { batch: u32 },
-    Approval { batch: u32 },
-}
+/// What is wrong with the answer to a patch of taints.
+const TAINTS_NOT_WRITTEN: &str = "the answer shows the node's taints as if they had not been written";
 
 /// What a call has asked and waits for.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,79 +95,54 @@ pub(crate) struct Terms<'a> {
     pub lost_ms: Ms,
 }
 
-impl Op {
-    /// The call behind an action of the runner.
-    pub fn of(view: View<'_>, action: &Action) -> Op {
-        let (c, s) = (view.catalog, view.state);
-        let node = |n| NodeId::of(view, n);
-        let pod = |p| PodId::of(view, p);
-        let group = |g| c.text(c.groups[g].id).to_owned();
-        match action {
-            Action::Cordon { node: n } => Op::Cordon { node: node(*n), on: true },
-            Action::Uncordon { node: n } => Op::Cordon { node: node(*n), on: false },
-            Action::Taint { node: n, taint } => Op::Taint { node: node(*n), taint: taint.clone(), on: true },
-            Action::Untaint { node: n, taint } => Op::Taint { node: node(*n), taint: taint.clone(), on: false },
-            Action::Evict { pod: p, grace_ms, .. } => Op::Evict { pod: pod(*p), grace_ms: *grace_ms },
-            Action::DeletePod { pod: p, grace_ms, .. } => Op::Delete { pod: pod(*p), grace_ms: *grace_ms },
-            Action::GetPod { pod: p } => Op::GetPod { pod: pod(*p) },
-            Action::GetNode { node: n } => Op::GetNode { node: node(*n) },
-            Action::FindNode { id } => Op::FindNode { node: id.clone() },
-            Action::ListPods { node: n } => Op::ListPods { node: node(*n) },
-            Action::EnsureNodes { key, group: g, machine, zone, total } => Op::Ensure {
-                key: key.clone(),
-                group: group(*g),
-                machine: machine.map_or(String::new(), |m| c.text(c.machines[m].name).to_owned()),
-                zone: zone.map_or(String::new(), |z| s.name(c, z).to_owned()),
-                total: *total,
-            },
-            Action::FreezeGroup { group: g, .. } => Op::Freeze { group: group(*g), on: true },
-            Action::UnfreezeGroup { group: g } => Op::Freeze { group: group(*g), on: false },
-            Action::RetireNode { node: n } => Op::Retire {
-                node: node(*n),
-                group: s.nodes[*n].group.map(group),
-                provider_id: s.nodes[*n].spec.provider_id.map_or(String::new(), |p| s.name(c, p).to_owned()),
-            },
-            Action::Check { batch } => Op::Check { batch: *batch },
-            Action::AwaitApproval { batch } => Op::Approval { batch: *batch },
-        }
-    }
+impl Call {
     /// What it does, in a word; the object it does it to; its uid.
-    pub fn words(&self) -> (&'static str, String, String) {
+    pub(crate) fn words(&self) -> (&'static str, String, String) {
         let of = |word, node: &NodeId| (word, node.name.clone(), node.uid.clone());
         let pod = |word, pod: &PodId| (word, pod.text(), pod.uid.clone());
         let other = |word, name: String| (word, name, String::new());
         match self {
-            Op::Cordon { node, on: true } => of("cordon", node),
-            Op::Cordon { node, on: false } => of("uncordon", node),
-            Op::Taint { node, on: true, .. } => of("taint", node),
-            Op::Taint { node, on: false, .. } => of("untaint", node),
-            Op::Evict { pod: p, .. } => pod("evict", p),
-            Op::Delete { pod: p, .. } => pod("delete-pod", p),
-            Op::GetPod { pod: p } => pod("get-pod", p),
-            Op::GetNode { node } => of("get-node", node),
-            Op::FindNode { node } => of("look-at-node", node),
-            Op::ListPods { node } => of("list-pods", node),
-            Op::Ensure { key, group, total, .. } => other("ensure-nodes", format!("{group}: {total} for {key}")),
-            Op::Freeze { group, on: true } => other("freeze", group.clone()),
-            Op::Freeze { group, on: false } => other("unfreeze", group.clone()),
-            Op::Retire { node, .. } => of(RETIRE, node),
-            Op::Check { batch } => other("check", format!("batch {batch}")),
-            Op::Approval { batch } => other("await-approval", format!("batch {batch}")),
+            Call::Cordon { node } => of("cordon", node),
+            Call::Uncordon { node } => of("uncordon", node),
+            Call::Taint { node, .. } => of("taint", node),
+            Call::Untaint { node, .. } => of("untaint", node),
+            Call::Evict { pod: p, .. } => pod("evict", p),
+            Call::DeletePod { pod: p, .. } => pod("delete-pod", p),
+            Call::GetPod { pod: p } => pod("get-pod", p),
+            Call::GetNode { node } => of("get-node", node),
+            Call::FindNode { node } => of("look-at-node", node),
+            Call::ListPods { node } => of("list-pods", node),
+            Call::EnsureNodes { key, group, total, .. } => {
+                other("ensure-nodes", format!("{}: {total} for {key}", group.id))
+            }
+            Call::FreezeGroup { group, .. } => other("freeze", group.id.clone()),
+            Call::UnfreezeGroup { group } => other("unfreeze", group.id.clone()),
+            Call::RetireNode { node, .. } => of(RETIRE, node),
+            Call::Check { batch } => other("check", format!("batch {batch}")),
+            Call::AwaitApproval { batch } => other("await-approval", format!("batch {batch}")),
         }
     }
     /// Whether it only reads.
-    pub fn only_reads(&self) -> bool {
+    pub(crate) fn only_reads(&self) -> bool {
         matches!(
             self,
-            Op::GetPod { .. } | Op::GetNode { .. } | Op::FindNode { .. } | Op::ListPods { .. } | Op::Approval { .. }
+            Call::GetPod { .. }
+                | Call::GetNode { .. }
+                | Call::FindNode { .. }
+                | Call::ListPods { .. }
+                | Call::AwaitApproval { .. }
         )
     }
     /// What no two calls may be under way upon at once: the uid of the object it writes.
-    pub fn writes_to(&self) -> Option<&str> {
+    pub(crate) fn writes_to(&self) -> Option<&str> {
         match self {
-            Op::Cordon { node, .. } | Op::Taint { node, .. } | Op::Retire { node, .. } => Some(&node.uid),
-            Op::Evict { pod, .. } | Op::Delete { pod, .. } => Some(&pod.uid),
-            Op::Ensure { key, .. } => Some(key),
+            Call::Cordon { node }
+            | Call::Uncordon { node }
+            | Call::Taint { node, .. }
+            | Call::Untaint { node, .. }
+            | Call::RetireNode { node, .. } => Some(&node.uid),
+            Call::Evict { pod, .. } | Call::DeletePod { pod, .. } => Some(&pod.uid),
+            Call::EnsureNodes { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -191,12 +150,14 @@ impl Op {
     // --- from the beginning ---
 
     /// The first request, or the answer if none is needed.
-    pub fn begin(&self, t: &mut Terms<'_>) -> Next {
+    pub(crate) fn begin(&self, t: &mut Terms<'_>) -> Next {
         match self {
-            Op::Cordon { node, on } => self.cordon(t, node, *on),
-            Op::Taint { node, taint, on } => self.taint(t, node, taint, *on),
-            Op::Evict { pod, grace_ms } => self.evict(t, pod, *grace_ms),
-            Op::Delete { pod, grace_ms } => Next::Ask(
+            Call::Cordon { node } => self.cordon(t, node, true),
+            Call::Uncordon { node } => self.cordon(t, node, false),
+            Call::Taint { node, taint } => self.taint(t, node, taint, true),
+            Call::Untaint { node, taint } => self.taint(t, node, taint, false),
+            Call::Evict { pod, grace_ms, .. } => self.evict(t, pod, *grace_ms),
+            Call::DeletePod { pod, grace_ms, .. } => Next::Ask(
                 Request::Api(Exchange {
                     method: Method::Delete,
                     path: PODS.object(&pod.namespace, &pod.name),
@@ -204,9 +165,9 @@ impl Op {
                 }),
                 At::Write,
             ),
-            Op::GetPod { pod } => get(PODS.object(&pod.namespace, &pod.name), At::Reread),
-            Op::GetNode { node } | Op::FindNode { node } => get(NODES.object("", &node.name), At::Reread),
-            Op::ListPods { node } => {
+            Call::GetPod { pod } => get(PODS.object(&pod.namespace, &pod.name), At::Reread),
+            Call::GetNode { node } | Call::FindNode { node } => get(NODES.object("", &node.name), At::Reread),
+            Call::ListPods { node } => {
                 let seen = known_node(t.mirror, node).filter(|o| is_cordoned(o));
                 match seen.map(|o| text(o, "/metadata/resourceVersion").to_owned()) {
                     Some(version) => t.looked.insert(node.uid.clone(), version),
@@ -214,14 +175,14 @@ impl Op {
                 };
                 get(pods_of(node, t.page, ""), At::Page(Listing::default(), false))
             }
-            Op::Ensure { group, .. } => match t.options.execution.provision(group) {
+            Call::EnsureNodes { group, .. } => match t.options.execution.provision(group) {
                 Provision::Wait => Next::Done(Answer::Accepted),
                 Provision::Command { command, timeout_ms, .. } => self.run(t, &command, timeout_ms),
             },
-            Op::Freeze { .. } => Next::Done(Answer::Accepted),
+            Call::FreezeGroup { .. } | Call::UnfreezeGroup { .. } => Next::Done(Answer::Accepted),
             // Gone by itself; whatever bears its name now is not to be given back.
-            Op::Retire { node, .. } if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
-            Op::Retire { node, group, .. } => match t.options.execution.retirement(group.as_deref()) {
+            Call::RetireNode { node, .. } if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
+            Call::RetireNode { node, group, .. } => match t.options.execution.retirement(group.as_deref()) {
                 // Nobody has made it schedulable since its pods were listed, or this is a conflict.
                 Some(Retirement::Node) => match t.looked.get(&node.uid) {
                     Some(version) => delete_node(node, Some(version)),
@@ -239,12 +200,12 @@ impl Op {
                     "the plan does not say how nodes of this group are given back (execution.retire)",
                 )),
             },
-            Op::Check { .. } => match &t.options.gates.check {
+            Call::Check { .. } => match &t.options.gates.check {
                 Some(check) => self.run(t, &check.command, check.timeout_ms),
                 None => Next::Done(Answer::Accepted),
             },
-            Op::Approval { batch } if t.approved.contains_key(batch) => Next::Done(Answer::Accepted),
-            Op::Approval { .. } => Next::Park,
+            Call::AwaitApproval { batch } if t.approved.contains_key(batch) => Next::Done(Answer::Accepted),
+            Call::AwaitApproval { .. } => Next::Park,
         }
     }
     fn cordon(&self, t: &mut Terms<'_>, node: &NodeId, on: bool) -> Next {
@@ -302,23 +263,23 @@ impl Op {
     fn values(&self, t: &Terms<'_>) -> Vec<(&'static str, String)> {
         let execution = ("execution", t.execution.to_owned());
         match self {
-            Op::Ensure { key, group, machine, zone, total } => vec![
+            Call::EnsureNodes { key, group, machine, zone, total } => vec![
                 ("key", format!("{}/{key}", t.execution)),
-                ("group", group.clone()),
-                ("machine", machine.clone()),
-                ("zone", zone.clone()),
+                ("group", group.id.clone()),
+                ("machine", machine.as_ref().map_or(String::new(), |m| m.id.clone())),
+                ("zone", zone.as_ref().map_or(String::new(), |z| z.id.clone())),
                 ("total", total.to_string()),
                 ("desired", Self::staying(t, group).saturating_add(Self::wanted(t, group, *total)).to_string()),
                 execution,
             ],
-            Op::Retire { node, group, provider_id } => vec![
+            Call::RetireNode { node, group, provider_id } => vec![
                 ("key", format!("{}/retire/{}", t.execution, node.uid)),
                 ("node", node.name.clone()),
                 ("provider_id", provider_id.clone()),
                 ("group", group.clone().unwrap_or_default()),
                 execution,
             ],
-            Op::Check { batch } => vec![("batch", batch.to_string()), execution],
+            Call::Check { batch } => vec![("batch", batch.to_string()), execution],
             _ => vec![execution],
         }
     }
@@ -332,9 +293,9 @@ impl Op {
         all.fold(0, u32::saturating_add).max(at_least)
     }
     /// Whether the demands for a group are met: as many of its nodes came since the batch began.
-    pub fn holds(&self, t: &Terms<'_>) -> bool {
+    pub(crate) fn holds(&self, t: &Terms<'_>) -> bool {
         match self {
-            Op::Ensure { group, total, .. } => {
+            Call::EnsureNodes { group, total, .. } => {
                 Self::count_nodes(t, group, |uid| !t.known_nodes.contains(uid)) >= Self::wanted(t, group, *total)
             }
             _ => true,
@@ -351,7 +312,7 @@ impl Op {
     // --- answers ---
 
     /// Goes on with the answer to what was asked.
-    pub fn answered(&self, t: &mut Terms<'_>, at: At, conflicts: u32, answered: Answered) -> Next {
+    pub(crate) fn answered(&self, t: &mut Terms<'_>, at: At, conflicts: u32, answered: Answered) -> Next {
         let answered = match answered {
             Answered::Exited { code, output } => return self.exited(t, code, &output),
             Answered::Unknown(Unknown { why, .. }) if at == At::Program => {
@@ -361,7 +322,7 @@ impl Op {
             }
             // Whether it had its effect nobody knows; that it was none was told.
             Answered::Unknown(unknown) => return unanswered(t, unknown.retry_after_ms),
-            Answered::Refused(r) if r.is_passing(matches!(self, Op::Evict { .. })) => {
+            Answered::Refused(r) if r.is_passing(matches!(self, Call::Evict { .. })) => {
                 let (word, object, _) = self.words();
                 t.trouble.push(format!("{word} {object}: {}: {}", r.code, r.message));
                 return unanswered(t, r.retry_after_ms);
@@ -369,8 +330,10 @@ impl Op {
             other => other,
         };
         match self {
-            Op::Cordon { node, .. } | Op::Taint { node, .. } => self.node_written(t, node, at, conflicts, answered),
-            Op::Evict { pod, .. } | Op::Delete { pod, .. } => match answered {
+            Call::Cordon { node } | Call::Uncordon { node } | Call::Taint { node, .. } | Call::Untaint { node, .. } => {
+                self.node_written(t, node, at, conflicts, answered)
+            }
+            Call::Evict { pod, .. } | Call::DeletePod { pod, .. } => match answered {
                 Answered::Done | Answered::Object(_) => Next::Done(Answer::Accepted),
                 Answered::Absent => {
                     t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
@@ -382,7 +345,7 @@ impl Op {
                 }
                 other => self.otherwise(t, other),
             },
-            Op::GetPod { pod } => match answered {
+            Call::GetPod { pod } => match answered {
                 Answered::Object(object) => match self.doubted(t, PODS, &object) {
                     Some(next) => next,
                     None => {
@@ -390,7 +353,7 @@ impl Op {
                             t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                         }
                         t.mirror.apply(PODS, object);
-                        Next::Found(pod.clone())
+                        Next::Found(pod.id.clone())
                     }
                 },
                 Answered::Absent => {
@@ -399,7 +362,7 @@ impl Op {
                 }
                 other => self.otherwise(t, other),
             },
-            Op::GetNode { node } | Op::FindNode { node } => match answered {
+            Call::GetNode { node } | Call::FindNode { node } => match answered {
                 Answered::Object(object) => match self.doubted(t, NODES, &object) {
                     Some(next) => next,
                     None if uid(&object) == node.uid => {
@@ -409,14 +372,14 @@ impl Op {
                     None => {
                         let gone = self.gone(t, node);
                         t.mirror.apply(NODES, object);
-                        if matches!(self, Op::FindNode { .. }) { Next::Done(Answer::UidChanged) } else { gone }
+                        if matches!(self, Call::FindNode { .. }) { Next::Done(Answer::UidChanged) } else { gone }
                     }
                 },
                 Answered::Absent => self.gone(t, node),
                 other => self.otherwise(t, other),
             },
-            Op::ListPods { node } => self.listed(t, node, at, answered),
-            Op::Retire { node, provider_id, .. } => self.retired(t, node, provider_id, at, answered),
+            Call::ListPods { node } => self.listed(t, node, at, answered),
+            Call::RetireNode { node, provider_id, .. } => self.retired(t, node, provider_id, at, answered),
             _ => self.otherwise(t, answered),
         }
     }
@@ -446,7 +409,7 @@ impl Op {
                     return self.gone(t, node);
                 }
                 let next = match self {
-                    Op::Cordon { on: false, .. } if !is_cordoned(&object) => settle(&object, node, t),
+                    Call::Uncordon { .. } if !is_cordoned(&object) => settle(&object, node, t),
                     _ => Next::AgainAt(t.now),
                 };
                 t.mirror.apply(NODES, object);
@@ -460,14 +423,16 @@ impl Op {
         if uid(object) != node.uid {
             return Some(format!("the answer is a node of uid {:?}, not {:?}", uid(object), node.uid));
         }
+        let (cordoned, tainted) = (is_cordoned(object), |taint| has_taint(object, taint));
         match self {
-            Op::Cordon { on, .. } if is_cordoned(object) != *on => {
-                let is = if *on { "schedulable" } else { "unschedulable" };
-                Some(format!("the answer shows the node {is}, as if it had not been written"))
+            Call::Cordon { .. } if !cordoned => {
+                Some("the answer shows the node schedulable, as if it had not been written".into())
             }
-            Op::Taint { taint, on, .. } if has_taint(object, taint) != *on => {
-                Some("the answer shows the node's taints as if they had not been written".into())
+            Call::Uncordon { .. } if cordoned => {
+                Some("the answer shows the node unschedulable, as if it had not been written".into())
             }
+            Call::Taint { taint, .. } if !tainted(taint) => Some(TAINTS_NOT_WRITTEN.into()),
+            Call::Untaint { taint, .. } if tainted(taint) => Some(TAINTS_NOT_WRITTEN.into()),
             _ => None,
         }
     }
@@ -606,9 +571,9 @@ impl Op {
             t.notes.push(format!("{word} {object}: {status}: {said}"));
         }
         match (self, code) {
-            (Op::Retire { node, .. }, Some(0)) if known_node(t.mirror, node).is_some() => delete_node(node, None),
+            (Call::RetireNode { node, .. }, Some(0)) if known_node(t.mirror, node).is_some() => delete_node(node, None),
             (_, Some(0)) => Next::Done(Answer::Accepted),
-            (Op::Retire { group, .. }, Some(TRY_AGAIN)) => {
+            (Call::RetireNode { group, .. }, Some(TRY_AGAIN)) => {
                 let every = match t.options.execution.retirement(group.as_deref()) {
                     Some(Retirement::Command { every_ms, .. }) => *every_ms,
                     _ => LOST_MS,

@@ -29,15 +29,15 @@ use crate::runner::GroupPacker;
 use crate::runner::interface::Input as RunnerInput;
 use crate::runner::progress::Common;
 use crate::runner::{
-    Announcement, Answer, CallId, Failure, Fate, Ms, Outbox, Outcome, Output as RunnerOutput, Progress, Runner,
+    Announcement, Answer, Call, CallId, Failure, Fate, Ms, Outbox, Outcome, Output as RunnerOutput, Progress, Runner,
     StopMode,
 };
 use crate::trace::Event;
 use answer::{Answered, Wanted};
 use api::{FOLLOWED, NODES};
 use backoff::Backoff;
-use calls::{At, Next, Op, Terms};
-use journal::{Call, ProgressLog};
+use calls::{At, Next, Terms};
+use journal::ProgressLog;
 use lease::Lease;
 use mirror::{Known, Mirror};
 use observe::Observer;
@@ -114,7 +114,7 @@ enum Asker {
 /// A call of the runner on its way.
 #[derive(Debug)]
 struct Open {
-    op: Op,
+    op: Call,
     state: CallState,
     conflicts: u32,
     /// The entry that announces it.
@@ -134,7 +134,7 @@ enum CallState {
 /// A demand for nodes whose program is run again until they are there.
 #[derive(Debug)]
 struct Standing {
-    op: Op,
+    op: Call,
     seq: u64,
     next_at: Ms,
     asked: bool,
@@ -365,7 +365,7 @@ impl Session {
                 self.append(Record::Approved { batch, by: by.clone() }, true, out);
                 self.approved.insert(batch, by);
                 let now = self.now;
-                for c in self.calls.values_mut().filter(|c| c.op == Op::Approval { batch }) {
+                for c in self.calls.values_mut().filter(|c| c.op == Call::AwaitApproval { batch }) {
                     c.state = CallState::Answers(now, Answer::Accepted);
                 }
             }
@@ -607,17 +607,16 @@ impl Session {
                     let event = self.observer.announced(self.now, view, &a);
                     said.extend(event.map(|e| Record::Happened(Box::new(e))));
                 }
-                RunnerOutput::Call(id, action) => {
-                    let op = Op::of(view, &action);
+                RunnerOutput::Call(id, op) => {
                     let (what, object, uid) = op.words();
-                    calls.push(Call { call: id.0, what: what.to_owned(), object, uid });
+                    calls.push(journal::Call { call: id.0, what: what.to_owned(), object, uid });
                     let about = match &op {
-                        Op::Evict { pod, .. } | Op::Delete { pod, .. } => {
+                        Call::Evict { pod, .. } | Call::DeletePod { pod, .. } => {
                             self.mirror.pod(&pod.uid).map(|p| self.observer.about(view, p))
                         }
                         _ => None,
                     };
-                    let event = self.observer.called(self.now, view, &action);
+                    let event = self.observer.called(self.now, view, &op);
                     said.extend(event.map(|e| Record::Happened(Box::new(e))));
                     opened.push((id, op, about));
                 }
@@ -637,10 +636,10 @@ impl Session {
         }
         let seq = self.next_seq.saturating_sub(1);
         for (id, op, about) in opened {
-            if let Op::Retire { node, .. } = &op {
+            if let Call::RetireNode { node, .. } = &op {
                 self.retiring.insert(node.uid.clone());
             }
-            if let Op::Ensure { key, .. } = &op {
+            if let Call::EnsureNodes { key, .. } = &op {
                 self.standing.remove(key);
             }
             self.calls.insert(id, Open { op, state: CallState::Begins(self.now), conflicts: 0, seq, about });
@@ -650,7 +649,7 @@ impl Session {
     fn answer(&mut self, id: CallId, answer: Answer, out: &mut Vec<Output>) {
         let Some(open) = self.calls.remove(&id) else { return };
         if let Some(about) = &open.about {
-            let deleted = matches!(open.op, Op::Delete { .. });
+            let deleted = matches!(open.op, Call::DeletePod { .. });
             self.tell(Observer::judged(self.now, about, deleted, &answer).into_iter().collect(), out);
         }
         self.append(Record::Answered { call: id.0, answer: words(&answer) }, false, out);
@@ -730,8 +729,8 @@ impl Session {
             }
             Next::Done(answer) => {
                 let demand = match (&answer, self.calls.get(&id)) {
-                    (Answer::Accepted, Some(Open { op: op @ Op::Ensure { key, group, .. }, seq, .. })) => {
-                        Some((key.clone(), group.clone(), op.clone(), *seq))
+                    (Answer::Accepted, Some(Open { op: op @ Call::EnsureNodes { key, group, .. }, seq, .. })) => {
+                        Some((key.clone(), group.id.clone(), op.clone(), *seq))
                     }
                     _ => None,
                 };
@@ -791,7 +790,7 @@ impl Session {
 
     // --- demands that stand ---
 
-    fn demanded(&mut self, key: String, group: &str, op: Op, seq: u64) {
+    fn demanded(&mut self, key: String, group: &str, op: Call, seq: u64) {
         if let crate::intent::Provision::Command { every_ms, .. } = self.intent.options.execution.provision(group) {
             self.standing.insert(key, Standing { op, seq, next_at: self.now + every_ms, asked: false });
         }
@@ -823,7 +822,7 @@ impl Session {
         // What it says goes into the journal; whether the nodes come is seen, not told.
         let _ = self.with_terms(out, |t| op.answered(t, At::Program, 0, answered));
         let every = match &op {
-            Op::Ensure { group, .. } => match self.intent.options.execution.provision(group) {
+            Call::EnsureNodes { group, .. } => match self.intent.options.execution.provision(group) {
                 crate::intent::Provision::Command { every_ms, .. } => every_ms,
                 crate::intent::Provision::Wait => 0,
             },

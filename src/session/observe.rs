@@ -3,7 +3,7 @@
 use super::mirror::{Renewed, Seen};
 use crate::cluster::{NodeIdx, NodeState, PodIdx, PodState, View};
 use crate::runner::observe;
-use crate::runner::{Action, Announcement, Answer, Ms, ObjId, Progress};
+use crate::runner::{Announcement, Answer, Call, Ms, ObjId, Progress};
 use crate::trace::{Detail, Event, EventKind, Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,11 +46,14 @@ impl Observer {
     }
 
     /// What a call that leaves tells: a launch that is asked for. A demand that is asked for again tells nothing new.
-    pub fn called(&mut self, now: Ms, view: View<'_>, action: &Action) -> Option<Event> {
-        let Action::EnsureNodes { key, group, total, .. } = action else { return None };
+    pub fn called(&mut self, now: Ms, view: View<'_>, call: &Call) -> Option<Event> {
+        let Call::EnsureNodes { key, group, total, .. } = call else { return None };
         let more = total.saturating_sub(self.demanded.insert(key.clone(), *total).unwrap_or(0));
         let detail = Detail { nodes: Some(more), ..Detail::default() };
-        let seen = Observation::new(now, EventKind::NodeLaunchRequested).group(*group).batch(self.batch).detail(detail);
+        let seen = Observation::new(now, EventKind::NodeLaunchRequested)
+            .group(group.find(view)?)
+            .batch(self.batch)
+            .detail(detail);
         (more > 0).then(|| seen.render(view))
     }
 

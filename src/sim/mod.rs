@@ -8,6 +8,7 @@
 //! [`Change`]: crate::cluster::Change
 
 pub mod api;
+pub mod apiserver;
 pub mod autoscaler;
 pub mod budgets;
 pub mod checkers;
@@ -15,7 +16,6 @@ pub mod controllers;
 pub mod ctx;
 pub mod delays;
 pub mod event;
-pub mod evictions;
 pub mod faults;
 mod gate_options;
 pub mod gates;

@@ -1,20 +1,21 @@
 //! One simulated run: a site, its API server, and the runner that is driven through them.
 
+use super::apiserver::ApiServer;
 use super::autoscaler::AutoscalerKind;
 use super::faults::Fault;
 use super::site::{Site, SiteSpec};
 use crate::cluster::NodeIdx;
 use crate::groups::membership::left_groups;
 use crate::runner::{Announcement, Failure, Outcome, Runner, StopMode};
-use api::Api;
+use calls::Calls;
 use driver::Driver;
 
-mod api;
+mod calls;
 mod driver;
 mod port;
 mod run;
 
-pub use port::{Grant, LaunchFailed, Told};
+pub use port::{LaunchFailed, Told};
 pub use run::Line;
 
 /// Rounds of one instant after which a run is taken to be spinning.
@@ -24,7 +25,8 @@ const MOST_ROUNDS: u32 = 100_000;
 #[derive(Clone)]
 pub struct World {
     site: Site,
-    api: Api,
+    api: ApiServer,
+    calls: Calls,
     driver: Driver,
     /// The first instant has been settled.
     begun: bool,
@@ -52,7 +54,8 @@ impl World {
         }
         World {
             site,
-            api: Api::default(),
+            api: if runner.is_some() { ApiServer::default() } else { ApiServer::with_grants() },
+            calls: Calls::default(),
             driver: Driver { runner, runner_wakeup, stop_at, ..Driver::default() },
             begun: false,
             ended: None,
@@ -126,7 +129,7 @@ impl World {
     fn spread_changes(&mut self) {
         while self.site.has_changes() {
             for change in self.site.take_changes() {
-                self.api.evictions.on_change(change);
+                self.api.on_change(change);
                 self.site.spread(change);
             }
         }

@@ -1,13 +1,13 @@
 //! The engine as a value: stepping, forking, injecting, sharing out and leaving the trace away change no byte of what happens.
 
-use nodeferry::cluster::NodeIdx;
 use nodeferry::experiment::{
     Experiment, Inject, InjectError, MergeError, RunFigures, RunResult, RunSummary, Sink, replicate, replication_seed,
 };
+use nodeferry::intent::NodeId;
 use nodeferry::request::input::request_of_scenario;
 use nodeferry::request::plan::experiment_of;
 use nodeferry::request::scenario::Scenario;
-use nodeferry::runner::{Action, Answer, Outcome, StopMode};
+use nodeferry::runner::{Answer, Call, NodeRef, Outcome, PodRef, StopMode};
 use nodeferry::sim::Fault;
 use nodeferry::trace::{EventKind, Metrics};
 use proptest::prelude::*;
@@ -231,7 +231,10 @@ fn others_call_and_stop_and_the_runner_goes_on() {
     };
     let node = named("new-0000");
     let mut fork = run.fork(None);
-    let call = fork.inject(Inject::Call(Action::Cordon { node })).expect("it is under way").expect("a call");
+    let call = fork
+        .inject(Inject::Call(Call::Cordon { node: NodeRef::of(run.view(), node) }))
+        .expect("it is under way")
+        .expect("a call");
     assert_eq!(fork.answer_of(call), Some(&Answer::Accepted));
     assert!(fork.view().state.nodes[node].unschedulable && !run.view().state.nodes[node].unschedulable);
     let ended = fork.finish();
@@ -247,7 +250,9 @@ fn others_call_and_stop_and_the_runner_goes_on() {
         view.state.live_pods().find(trapped).expect("a pod")
     };
     let mut fork = run.fork(None);
-    let evict = Action::Evict { pod: protected, precondition: true, grace_ms: None };
+    // By its name and uid only: where the view has it is a hint.
+    let pod = PodRef::from(PodRef::of(run.view(), protected).id);
+    let evict = Call::Evict { pod, precondition: true, grace_ms: None };
     let call = fork.inject(Inject::Call(evict)).expect("it is under way").expect("a call");
     fork.advance_to(5_000);
     assert!(matches!(fork.answer_of(call), Some(Answer::Refused { code: 429, .. })), "{:?}", fork.answer_of(call));
@@ -267,9 +272,10 @@ fn what_cannot_be_injected_says_why_and_changes_nothing() {
     assert_eq!(run.inject(lost), Err(InjectError::Past { at_ms: 1_999, now_ms: 2_000 }));
     let manual = fault(r#"{"fault": "manual_pods", "at_ms": 5000, "count": 1}"#);
     assert_eq!(run.inject(manual), Err(InjectError::ManualPods));
-    let nowhere = Inject::Call(Action::Uncordon { node: NodeIdx(9_999) });
+    let node = NodeId { name: "nowhere".into(), uid: "of-no-node".into() };
+    let nowhere = Inject::Call(Call::Uncordon { node: node.into() });
     let error = run.inject(nowhere).expect_err("no such node").to_string();
-    assert!(error.contains("node 9999") && error.contains("view"), "{error}");
+    assert!(error.contains("node nowhere") && error.contains("view"), "{error}");
     let whole = told(&experiment, &experiment.run(1, Sink::trace()));
     while run.step() {}
     assert_eq!(run.inject(Inject::Stop(StopMode { terminate_drained: None })), Err(InjectError::Ended));

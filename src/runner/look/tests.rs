@@ -40,7 +40,7 @@ fn every_node_is_looked_at_before_the_end_and_its_pods_after_it() {
         assert_eq!((outcome, failure.as_str()), (Outcome::Completed, ""), "{procedure:?}");
         let batch = times(&w, "BatchFinished")[0];
         for n in 0..2 {
-            let found = *times(&w, &format!("FindNode {{ id: NodeId {{ name: \"old-{n}\"")).last().expect("a look");
+            let found = *times(&w, &format!("FindNode {{ node: NodeId {{ name: \"old-{n}\"")).last().expect("a look");
             let listed = *times(&w, &format!("ListPods {{ node: NodeIdx({n})")).last().expect("a list");
             assert!(batch <= found && found < listed && listed <= w.now, "{procedure:?}: {}", w.log.join("\n"));
         }

@@ -8,10 +8,11 @@
 #[cfg(test)]
 mod tests;
 
+use super::call::TaintText;
 use super::client::Ask;
 use super::context::Cx;
 use super::evictor::Evictor;
-use super::interface::{Announcement, Answer, CallId, Ms, TaintText};
+use super::interface::{Announcement, Answer, CallId, Ms};
 use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
 use super::procedure::{End, Procedure};

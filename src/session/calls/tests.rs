@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::intent::execution::ExecutionOptions;
+use crate::runner::{GroupRef, Named, NodeRef, PodRef};
 use crate::session::Response;
 use crate::session::answer::Wanted;
 use crate::session::answer::testing::failure;
 use std::collections::BTreeMap;
 
-fn id(name: &str) -> NodeId {
-    NodeId { name: name.to_owned(), uid: format!("uid-{name}") }
+fn id(name: &str) -> NodeRef {
+    NodeId { name: name.to_owned(), uid: format!("uid-{name}") }.into()
 }
 fn node(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": format!("uid-{name}"), "resourceVersion": "5",
@@ -20,37 +21,38 @@ fn http(status: u16, message: &str) -> Response {
     Response::Http { status, retry_after_ms: None, body }
 }
 /// What an answer is to what this call asks at this point.
-fn read(op: &Op, at: &At, response: Response) -> Answered {
+fn read(op: &Call, at: &At, response: Response) -> Answered {
     let exchange = match (op, at) {
-        (Op::Evict { pod, .. }, _) => {
+        (Call::Evict { pod, .. }, _) => {
             let path = format!("{}/eviction", PODS.object(&pod.namespace, &pod.name));
             Exchange { method: Method::Post, path, body: None }
         }
-        (Op::Delete { pod, .. }, _) => {
+        (Call::DeletePod { pod, .. }, _) => {
             Exchange { method: Method::Delete, path: PODS.object(&pod.namespace, &pod.name), body: None }
         }
-        (Op::GetPod { pod }, _) => Exchange::get(PODS.object(&pod.namespace, &pod.name)),
-        (Op::Retire { .. }, At::Claims(_)) => Exchange::get(claims(500, "")),
-        (Op::Retire { .. }, At::Write) => {
+        (Call::GetPod { pod }, _) => Exchange::get(PODS.object(&pod.namespace, &pod.name)),
+        (Call::RetireNode { .. }, At::Claims(_)) => Exchange::get(claims(500, "")),
+        (Call::RetireNode { .. }, At::Write) => {
             Exchange { method: Method::Delete, path: NODE_CLAIMS.object("", "claim"), body: None }
         }
-        (Op::Retire { node, .. }, At::Object) => {
+        (Call::RetireNode { node, .. }, At::Object) => {
             Exchange { method: Method::Delete, path: NODES.object("", &node.name), body: None }
         }
-        (Op::ListPods { node }, At::Page(..)) => Exchange::get(pods_of(node, 500, "")),
-        (Op::ListPods { .. }, At::Lacking(_, lost)) => {
+        (Call::ListPods { node }, At::Page(..)) => Exchange::get(pods_of(node, 500, "")),
+        (Call::ListPods { .. }, At::Lacking(_, lost)) => {
             let first = lost.front().expect("one that it lacks");
             Exchange::get(PODS.object(&first.namespace, &first.name))
         }
-        (Op::Cordon { node, .. } | Op::Taint { node, .. }, At::Write) => {
+        (Call::Cordon { node } | Call::Uncordon { node } | Call::Taint { node, .. }, At::Write) => {
             Exchange { method: Method::Patch, path: NODES.object("", &node.name), body: None }
         }
         (
-            Op::Cordon { node, .. }
-            | Op::Taint { node, .. }
-            | Op::Retire { node, .. }
-            | Op::GetNode { node }
-            | Op::FindNode { node },
+            Call::Cordon { node }
+            | Call::Uncordon { node }
+            | Call::Taint { node, .. }
+            | Call::RetireNode { node, .. }
+            | Call::GetNode { node }
+            | Call::FindNode { node },
             _,
         ) => Exchange::get(NODES.object("", &node.name)),
         other => panic!("{other:?} asks for nothing"),
@@ -122,17 +124,17 @@ impl Calls {
         self.told.extend([notes, trouble, foreign].concat());
         next
     }
-    fn begin(&mut self, op: &Op) -> Next {
+    fn begin(&mut self, op: &Call) -> Next {
         self.with(|t| op.begin(t))
     }
-    fn answered(&mut self, op: &Op, at: At, response: Response) -> Next {
+    fn answered(&mut self, op: &Call, at: At, response: Response) -> Next {
         let answered = read(op, &at, response);
         self.with(|t| op.answered(t, at, 0, answered))
     }
 }
 
-fn retire() -> Op {
-    Op::Retire { node: id("old-1"), group: None, provider_id: String::new() }
+fn retire() -> Call {
+    Call::RetireNode { node: id("old-1"), group: None, provider_id: String::new() }
 }
 fn retired(at: At, response: Response) -> Next {
     Calls::new(ExecutionOptions::default(), &["old-1"]).answered(&retire(), at, response)
@@ -160,11 +162,11 @@ fn a_group_is_told_the_sum_of_its_demands() {
     let command = serde_json::from_value(
         json!({"provision": {"p": {"by": "command", "command": ["resize", "{desired}", "{total}"]}}}),
     );
-    let of = |machine: &str, total| Op::Ensure {
+    let of = |machine: &str, total| Call::EnsureNodes {
         key: format!("batch-1/p/{machine}"),
-        group: "p".into(),
-        machine: machine.into(),
-        zone: String::new(),
+        group: GroupRef::from("p".to_owned()),
+        machine: Some(Named::from(machine.to_owned())),
+        zone: None,
         total,
     };
     // Two stay, one is going, one of the three that are wanted has come.
@@ -187,8 +189,11 @@ const OF_ANOTHER_UID: [&str; 2] = [
 
 #[test]
 fn a_pod_of_another_uid_is_known_by_either_of_the_servers_messages() {
-    let pod = PodId { namespace: "d".into(), name: "a".into(), uid: "1".into() };
-    for op in [Op::Evict { pod: pod.clone(), grace_ms: None }, Op::Delete { pod, grace_ms: None }] {
+    let pod = PodRef::from(PodId { namespace: "d".into(), name: "a".into(), uid: "1".into() });
+    for op in [
+        Call::Evict { pod: pod.clone(), precondition: true, grace_ms: None },
+        Call::DeletePod { pod, precondition: true, grace_ms: None },
+    ] {
         let answered =
             |message: &str| Calls::new(ExecutionOptions::default(), &[]).answered(&op, At::Write, http(409, message));
         for other in OF_ANOTHER_UID {
@@ -224,23 +229,23 @@ fn asks(next: Next) -> (String, At) {
 
 #[test]
 fn nothing_is_concluded_from_a_page() {
-    let pod_id = PodId { namespace: "d".into(), name: "a".into(), uid: "u-a".into() };
+    let pod_id = PodRef::from(PodId { namespace: "d".into(), name: "a".into(), uid: "u-a".into() });
     let node = id("old-1");
     let taint = TaintText { key: "k".into(), value: String::new(), effect: "NoSchedule".into() };
     let list = At::Page(Listing::default(), false);
     let lost =
         At::Lacking(Listing::default(), [Known { namespace: "d".into(), name: "a".into(), uid: "u-a".into() }].into());
     for (op, at) in [
-        (Op::Evict { pod: pod_id.clone(), grace_ms: None }, At::Write),
-        (Op::Delete { pod: pod_id.clone(), grace_ms: None }, At::Write),
-        (Op::GetPod { pod: pod_id }, At::Reread),
-        (Op::GetNode { node: node.clone() }, At::Reread),
-        (Op::ListPods { node: node.clone() }, list),
-        (Op::ListPods { node: node.clone() }, lost),
-        (Op::Cordon { node: node.clone(), on: true }, At::Write),
-        (Op::Cordon { node: node.clone(), on: true }, At::Reread),
-        (Op::Cordon { node: node.clone(), on: false }, At::Write),
-        (Op::Taint { node, taint, on: true }, At::Write),
+        (Call::Evict { pod: pod_id.clone(), precondition: true, grace_ms: None }, At::Write),
+        (Call::DeletePod { pod: pod_id.clone(), precondition: true, grace_ms: None }, At::Write),
+        (Call::GetPod { pod: pod_id }, At::Reread),
+        (Call::GetNode { node: node.clone() }, At::Reread),
+        (Call::ListPods { node: node.clone() }, list),
+        (Call::ListPods { node: node.clone() }, lost),
+        (Call::Cordon { node: node.clone() }, At::Write),
+        (Call::Cordon { node: node.clone() }, At::Reread),
+        (Call::Uncordon { node: node.clone() }, At::Write),
+        (Call::Taint { node, taint }, At::Write),
         (retire(), At::Claims(String::new())),
         (retire(), At::Write),
         (retire(), At::Object),
@@ -270,7 +275,7 @@ fn known(c: &mut Calls) -> Vec<String> {
 
 #[test]
 fn a_pod_that_a_nodes_list_lacks_is_asked_for_before_it_is_gone() {
-    let op = Op::ListPods { node: id("old-1") };
+    let op = Call::ListPods { node: id("old-1") };
     let (mut c, _) = with_pods(&["a", "b"]);
     let (path, at) = asks(c.begin(&op));
     assert_eq!(path, "/api/v1/pods?fieldSelector=spec.nodeName%3Dold-1&limit=500");
@@ -287,7 +292,7 @@ fn a_pod_that_a_nodes_list_lacks_is_asked_for_before_it_is_gone() {
 
 #[test]
 fn a_nodes_list_that_lost_most_pods_is_read_twice() {
-    let op = Op::ListPods { node: id("old-1") };
+    let op = Call::ListPods { node: id("old-1") };
     let (mut c, _) = with_pods(&["a", "b", "c", "d", "e", "f"]);
     let (_, at) = asks(c.begin(&op));
     let (path, at) = asks(c.answered(&op, at, list("9", &["f"])));
@@ -321,7 +326,7 @@ fn a_page_that_begins_anew_is_no_page() {
         let meta = json!({"resourceVersion": "9", "continue": "t"});
         is(json!({"kind": kind, "apiVersion": version, "metadata": meta, "items": []}))
     };
-    let op = Op::ListPods { node: id("old-1") };
+    let op = Call::ListPods { node: id("old-1") };
     let (mut c, before) = with_pods(&["a"]);
     let (path, at) = asks(c.answered(&op, At::Page(Listing::default(), false), page("PodList", "v1")));
     assert!(path.ends_with("&continue=t"), "{path}");
@@ -336,7 +341,7 @@ fn a_page_that_begins_anew_is_no_page() {
 #[test]
 fn a_patch_whose_answer_shows_no_effect_is_not_done() {
     let (mut c, _) = with_pods(&[]);
-    let op = Op::Cordon { node: id("old-1"), on: true };
+    let op = Call::Cordon { node: id("old-1") };
     assert!(is_unknown(&c.answered(&op, At::Write, is(node("old-1")))));
     let mut cordoned = node("old-1");
     cordoned["spec"] = json!({"unschedulable": true});
@@ -355,7 +360,7 @@ fn a_node_is_deleted_only_as_it_was_when_its_pods_were_listed() {
         n["spec"]["unschedulable"] = json!(cordoned);
         n
     };
-    let (list, retire) = (Op::ListPods { node: id("old-1") }, retire());
+    let (list, retire) = (Call::ListPods { node: id("old-1") }, retire());
     let conflicts = |next: &Next| matches!(next, Next::Done(Answer::Refused { code: 409, .. }));
     let execution = serde_json::from_value(json!({"retire": {"*": {"by": "node"}}})).expect("options");
     let mut c = Calls::new(execution, &[]);
@@ -410,7 +415,7 @@ const DENIED: [(u16, &str, &str); 5] = [
 
 #[test]
 fn a_denied_cordon_is_refused_and_a_conflict_is_looked_into() {
-    let cordon = Op::Cordon { node: id("old-1"), on: true };
+    let cordon = Call::Cordon { node: id("old-1") };
     for (code, reason, message) in DENIED {
         let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
         let Next::Done(Answer::Refused { code: is, message: told, .. }) =
@@ -442,7 +447,7 @@ fn a_denied_cordon_is_refused_and_a_conflict_is_looked_into() {
 
 #[test]
 fn a_look_at_a_node_tells_itself_from_another_that_bears_its_name() {
-    let find = Op::FindNode { node: id("old-1") };
+    let find = Call::FindNode { node: id("old-1") };
     assert!(find.only_reads());
     let is = |body: Value| Response::Http { status: 200, retry_after_ms: None, body };
     let mut c = Calls::new(ExecutionOptions::default(), &["old-1"]);
@@ -476,7 +481,7 @@ fn a_nodeclaim_is_known_by_its_instance() {
         claim
     };
     let of = |mine: &str, claims: Vec<Value>| {
-        let op = Op::Retire { node: id("old-1"), group: None, provider_id: mine.into() };
+        let op = Call::RetireNode { node: id("old-1"), group: None, provider_id: mine.into() };
         let list = Response::Http {
             status: 200,
             retry_after_ms: None,

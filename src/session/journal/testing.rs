@@ -4,7 +4,7 @@ use super::*;
 use crate::intent::Options;
 use crate::plan::{Baseline, Plan};
 use crate::runner::testing::World;
-use crate::runner::{Action, Ms, NoLaunches, Outcome, StopMode, Stream};
+use crate::runner::{self, Ms, NoLaunches, Outcome, StopMode, Stream};
 use crate::trace::{Event, EventKind};
 use serde_json::Value;
 use std::sync::Arc;
@@ -87,12 +87,12 @@ fn visitors(scribe: &mut Scribe) {
     scribe.write(Record::Happened(Box::new(event)));
 }
 
-fn call(id: u64, action: &Action) -> Call {
-    let (what, object) = match action {
-        Action::Cordon { node } => ("cordon", format!("old-{}", node.0)),
-        Action::Evict { pod, .. } => ("evict", format!("default/web-{}", pod.0)),
-        Action::RetireNode { node } => ("retire", format!("old-{}", node.0)),
-        Action::AwaitApproval { batch } => ("await-approval", format!("batch {batch}")),
+fn call(id: u64, call: &runner::Call) -> Call {
+    let (what, object) = match call {
+        runner::Call::Cordon { node } => ("cordon", node.name.clone()),
+        runner::Call::Evict { pod, .. } => ("evict", pod.text()),
+        runner::Call::RetireNode { node, .. } => ("retire", node.name.clone()),
+        runner::Call::AwaitApproval { batch } => ("await-approval", format!("batch {batch}")),
         _ => ("read", String::new()),
     };
     Call { call: id, what: what.into(), object, uid: format!("uid-{id}") }

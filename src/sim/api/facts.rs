@@ -2,7 +2,7 @@
 
 use super::objects::Place;
 use crate::cluster::{NodeIdx, PodIdx};
-use crate::sim::world::Grant;
+use crate::sim::apiserver::Grant;
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::intent::options::{ProcedureKind, SurgePreset, Undrainable};
 use crate::runner::{Ms, Outcome};
 use crate::session::journal::{Entry, Record};
 use crate::session::{Exchange, Method, Request, Response};
-use crate::sim::world::Grant;
+use crate::sim::apiserver::Grant;
 use crate::trace::EventKind;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@ use crate::runner::Ms;
 use crate::session::{Request, Response, answer};
 use crate::sim::api::lies::Lie;
 use crate::sim::api::status;
+use crate::sim::apiserver::Refusal;
 use std::collections::BTreeMap;
 
 /// How much goes wrong.
@@ -170,11 +171,7 @@ impl Luck {
                 "ServiceUnavailable",
                 "the server is currently unable to handle the request",
             )),
-            4 if !is_program && !reads => Fate::Refused(status::conflict(
-                "objects",
-                "it",
-                "the object has been modified; please apply your changes to the latest version and try again",
-            )),
+            4 if !is_program && !reads => Fate::Refused(status::refused("objects", "it", &Refusal::Modified)),
             5 => Fate::LostBefore,
             6 => Fate::LostAfter,
             7 if !reads => Fate::Late(self.delay(&format!("{name} late"), 1_000, 150_000)),

@@ -1,7 +1,7 @@
 //! Objects as the API shows them: the dump's own JSON, with what the simulation knows better laid over it.
 
 use crate::cluster::{
-    BudgetIdx, BudgetStatus, Catalog, Effect, NodeIdx, OwnerIdx, OwnerKind, Phase, PodIdx, SpecIdx, State, Sym,
+    BudgetIdx, BudgetStatus, Catalog, NodeIdx, OwnerIdx, OwnerKind, Phase, PodIdx, SpecIdx, State, Sym,
 };
 use crate::snapshot::time::format_rfc3339;
 use rustc_hash::FxHashMap;
@@ -162,7 +162,7 @@ impl Bases {
         }
         if !n.taints.is_empty() {
             let taints = n.taints.iter().map(|t| {
-                let mut taint = json!({"key": state.name(catalog, t.key), "effect": effect_text(t.effect)});
+                let mut taint = json!({"key": state.name(catalog, t.key), "effect": t.effect.as_str()});
                 let value = state.name(catalog, t.value);
                 if !value.is_empty() {
                     taint["value"] = value.into();
@@ -347,13 +347,5 @@ fn phase_text(phase: Phase) -> &'static str {
         Phase::Succeeded => "Succeeded",
         Phase::Failed => "Failed",
         Phase::Unknown => "Unknown",
-    }
-}
-
-fn effect_text(effect: Effect) -> &'static str {
-    match effect {
-        Effect::NoSchedule => "NoSchedule",
-        Effect::PreferNoSchedule => "PreferNoSchedule",
-        Effect::NoExecute => "NoExecute",
     }
 }

@@ -4,7 +4,7 @@ use super::facts::{Fact, Who};
 use super::server::{Reply, Server};
 use crate::intent::execution::{ExecutionOptions, Provision, Retirement};
 use crate::intent::gates::Gates;
-use crate::runner::{Action, Answer};
+use crate::runner::{Answer, Call, GroupRef, Named};
 use crate::session::{Program, Response};
 
 /// Name of the program that starts machines.
@@ -69,8 +69,15 @@ impl Server {
         let machine = g.machines.iter().copied().find(|m| catalog.text(catalog.machines[*m].name) == machine);
         let zone = catalog.names.get(zone).filter(|_| !zone.is_empty());
         let before = self.world().launches();
-        let action = Action::EnsureNodes { key: key.to_owned(), group: index, machine, zone, total };
-        let answer = self.provider_call(action);
+        let named = |at| Named { id: catalog.text(catalog.machines[at].name).to_owned(), at: Some(at) };
+        let call = Call::EnsureNodes {
+            key: key.to_owned(),
+            group: GroupRef { id: group.to_owned(), at: Some(index) },
+            machine: machine.map(named),
+            zone: zone.map(|at| Named { id: catalog.text(at).to_owned(), at: Some(at) }),
+            total,
+        };
+        let answer = self.provider_call(call);
         let started = self.world().launches() - before;
         self.note(Fact::Launched { key: key.to_owned(), started, total });
         let failures = std::mem::take(&mut self.launch_failures);

@@ -1,14 +1,16 @@
-//! The simulated API server: requests in, answers out, upon a simulated world.
+//! The simulated API server: requests in, answers out. It keeps the objects as JSON with their versions; what a write does is decided
+//! by the one body that the plain simulation calls too ([`crate::sim::apiserver`]).
 
 use super::facts::{Fact, Who};
 use super::objects::{Bases, Place};
 use super::paths::Target;
 use super::status;
 use super::store::Store;
-use crate::cluster::{Catalog, Effect, NodeIdx, PodIdx, State, Taint};
-use crate::runner::{Action, Answer, ObjId};
+use crate::cluster::{NodeIdx, PodIdx};
+use crate::runner::{Answer, Call, ObjId, TaintText};
 use crate::session::api::{NODE_CLAIMS, NODES};
 use crate::session::{Exchange, Method, Response};
+use crate::sim::apiserver::{NodePatch, Preconditions, Refusal, Removal, Served};
 use crate::sim::world::{Told, World};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,13 +27,8 @@ pub enum Reply {
 
 /// What the world is working on.
 enum Waiting {
-    /// An eviction or deletion of a pod.
-    Pod {
-        /// Where.
-        place: Place,
-        /// Which.
-        uid: String,
-    },
+    /// An eviction or deletion of the pod of this name.
+    Pod { name: String },
     /// A check before a batch.
     Check,
 }
@@ -79,31 +76,38 @@ impl Server {
         }
         server
     }
+
     /// The world behind it.
     pub fn world(&self) -> &World {
         &self.world
     }
+
     /// Its objects.
     pub fn store(&self) -> &Store {
         &self.store
     }
+
     /// Forgets what happened up to now, as etcd's compaction does.
     pub fn compact(&mut self) {
         self.store.compact();
     }
+
     /// What happened since the facts were taken last, in order.
     pub fn take_facts(&mut self) -> Vec<Fact> {
         std::mem::take(&mut self.facts)
     }
+
     pub(super) fn note(&mut self, fact: Fact) {
         self.facts.push(fact);
     }
+
     /// Time passes; the answers that became ready on the way are returned.
     pub fn advance(&mut self, moment: i64) -> Vec<(u64, Response)> {
         self.world.advance_to(moment);
         self.absorb();
         std::mem::take(&mut self.answered)
     }
+
     /// Answers that are ready already.
     pub fn take_answers(&mut self) -> Vec<(u64, Response)> {
         std::mem::take(&mut self.answered)
@@ -172,6 +176,7 @@ impl Server {
             None => status::not_found(target.resource.plural, name),
         }
     }
+
     fn list(&self, target: &Target, version: u64) -> Response {
         let (version, after) = match target.query.get("continue") {
             None => (version, None),
@@ -217,72 +222,71 @@ impl Server {
 
     /// Evicts or deletes a pod.
     fn remove_pod(&mut self, who: Who, place: Place, options: &Value, evict: bool) -> Reply {
-        let Some(object) = self.store.get(&place).cloned() else {
-            return Reply::Now(status::not_found("pods", &place.name));
+        let if_so = preconditions(&options["preconditions"], self.store.get(&place));
+        let pod = match self.world.pod_named(&place.namespace, &place.name, if_so) {
+            Ok(pod) => pod,
+            Err(refusal) => return Reply::Now(status::refused("pods", &place.name, &refusal)),
         };
-        if let Some(broken) = broken_precondition("pods", &object, &options["preconditions"]) {
-            return Reply::Now(broken);
-        }
-        let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        let Some(pod) = self.pod_of(&uid) else { return Reply::Now(status::not_found("pods", &place.name)) };
         let grace_ms = options["gracePeriodSeconds"].as_i64().map(|s| s * 1000);
+        let name = place.name.clone();
         if !evict {
             let node = self.world.state().pods[pod].node;
             let already = self.world.state().pods[pod].deleting.is_some();
-            self.note(Fact::PodDeleted { who, place: place.clone(), node, already });
+            self.note(Fact::PodDeleted { who, place, node, already });
         } else {
             self.note(Fact::EvictionAsked { who, pod, by_name: options["preconditions"]["uid"].is_null() });
             self.askers.insert(pod, who);
         }
-        let action = match evict {
-            true => Action::Evict { pod, precondition: true, grace_ms },
-            false => Action::DeletePod { pod, precondition: true, grace_ms },
-        };
-        self.wait_for(Waiting::Pod { place, uid }, action)
+        self.wait_for(Waiting::Pod { name }, |world, id| {
+            world.remove_pod(id, Removal { pod, by_uid: true, grace_ms }, evict);
+        })
     }
+
     /// A check before a batch.
     pub(super) fn check(&mut self, batch: u32) -> Reply {
-        self.wait_for(Waiting::Check, Action::Check { batch })
+        self.wait_for(Waiting::Check, |world, id| world.call(id, Call::Check { batch }))
     }
+
     /// A call that the world may take time for.
-    fn wait_for(&mut self, waiting: Waiting, action: Action) -> Reply {
+    fn wait_for(&mut self, waiting: Waiting, call: impl FnOnce(&mut World, u64)) -> Reply {
         let id = self.next_call;
         self.next_call += 1;
         self.waiting.insert(id, waiting);
-        self.world.call(id, action);
+        call(&mut self.world, id);
         self.absorb();
         match self.answered.iter().position(|a| a.0 == id) {
             Some(i) => Reply::Now(self.answered.remove(i).1),
             None => Reply::Later(id),
         }
     }
+
     /// The pod with a uid, if it exists.
     pub fn pod_of(&self, uid: &str) -> Option<PodIdx> {
         let (c, s) = (self.world.catalog(), self.world.state());
         s.live_pods().find(|p| s.name(c, s.pods[*p].uid) == uid)
     }
+
     /// The node with a name, if it exists.
     pub fn node_of(&self, name: &str) -> Option<NodeIdx> {
-        let (c, s) = (self.world.catalog(), self.world.state());
-        s.live_nodes().find(|n| s.node_name(c, *n) == name)
+        self.world.node_named(name)
     }
 
     // --- nodes ---
 
     fn patch_node(&mut self, who: Who, name: &str, patch: &Value) -> Response {
         let place = Place::new(NODES.plural, "", name);
-        let (Some(object), Some(node)) = (self.store.get(&place).cloned(), self.node_of(name)) else {
+        let (Some(object), Some(node)) = (self.store.get(&place), self.node_of(name)) else {
             return status::not_found("nodes", name);
         };
-        if let Some(broken) = broken_precondition("nodes", &object, &patch["metadata"]) {
-            return broken;
-        }
-        let mut patched = (*object).clone();
+        let mut patched = (**object).clone();
         merge(&mut patched, patch);
         let unschedulable = patched["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let before = self.world.state().nodes[node].unschedulable;
-        if let Some(code) = self.world.cordon_refused(node).filter(|_| unschedulable && !before) {
-            return status::denied(code, name);
+        let taints = patch["spec"].get("taints").map(|_| taints_of(&patched["spec"]["taints"]));
+        let if_so = preconditions(&patch["metadata"], Some(object));
+        let served = self.world.patch_node(node, if_so, &NodePatch { unschedulable: Some(unschedulable), taints });
+        if let Err(refusal) = served {
+            return status::refused("nodes", name, &refusal);
         }
         if unschedulable != before {
             self.note(Fact::Cordon { who, node, on: unschedulable });
@@ -295,41 +299,35 @@ impl Server {
                 kept.insert(k.clone(), v.clone());
             });
         }
-        let taints = patch["spec"].get("taints").map(|_| patched["spec"]["taints"].clone());
-        self.world.edit(|catalog, state, _| {
-            state.set_unschedulable(node, unschedulable);
-            if let Some(taints) = taints {
-                set_taints(catalog, state, node, &taints);
-            }
-        });
         self.render_node(node);
         self.absorb();
         self.store.get(&place).map_or_else(|| status::not_found("nodes", name), |o| status::http(200, (**o).clone()))
     }
+
     fn delete_node(&mut self, who: Who, name: &str, options: &Value) -> Response {
         let place = Place::new(NODES.plural, "", name);
-        let (Some(object), Some(node)) = (self.store.get(&place).cloned(), self.node_of(name)) else {
-            return status::not_found("nodes", name);
-        };
-        if let Some(broken) = broken_precondition("nodes", &object, &options["preconditions"]) {
-            return broken;
+        let Some(node) = self.node_of(name) else { return status::not_found("nodes", name) };
+        let if_so = preconditions(&options["preconditions"], self.store.get(&place));
+        if let Err(refusal) = self.world.delete_node(node, if_so) {
+            return status::refused("nodes", name, &refusal);
         }
         self.note(Fact::Retired { who, node, name: name.to_owned() });
-        self.world.vanish(node);
         self.absorb();
         status::success(200)
     }
+
     fn delete_claim(&mut self, who: Who, name: &str, options: &Value) -> Response {
         let place = Place::new(NODE_CLAIMS.plural, "", name);
         let Some(object) = self.store.get(&place).cloned() else { return status::not_found("nodeclaims", name) };
-        if let Some(broken) = broken_precondition("nodeclaims", &object, &options["preconditions"]) {
-            return broken;
+        if let Err(refusal) = held_against(&object, &options["preconditions"]) {
+            return status::refused("nodeclaims", name, &refusal);
         }
         let node = object["status"]["nodeName"].as_str().unwrap_or_default().to_owned();
         // A refusal of the provider shows in the claim staying, as it does with Karpenter.
         let _ = self.retire(who, &node);
         status::http(200, (*object).clone())
     }
+
     /// The provider ends a node's machine; true once it is gone. Err is its refusal.
     pub(super) fn retire(&mut self, who: Who, name: &str) -> Result<bool, String> {
         let Some(node) = self.node_of(name) else { return Ok(true) };
@@ -337,28 +335,31 @@ impl Server {
             return Ok(false);
         }
         self.note(Fact::Retired { who, node, name: name.to_owned() });
-        match self.provider_call(Action::RetireNode { node }) {
+        match self.provider_call(Call::retire(self.world.view(), node)) {
             Answer::Refused { message, .. } => Err(message),
             Answer::Unknown => Err("the provider does not answer".into()),
             _ => Ok(self.node_of(name).is_none()),
         }
     }
+
     /// A call to the provider, which answers at once.
-    pub(super) fn provider_call(&mut self, action: Action) -> Answer {
+    pub(super) fn provider_call(&mut self, call: Call) -> Answer {
         let id = self.next_call;
         self.next_call += 1;
-        self.world.call(id, action);
+        self.world.call(id, call);
         let mut told = self.world.take_told();
-        let answer = told.answers.iter().position(|a| a.0 == id).map(|i| told.answers.remove(i).1);
+        let answer = told.answers.iter().position(|a| a.0 == id).and_then(|i| told.answers.remove(i).1.ok());
         self.take(told);
         answer.unwrap_or(Answer::Unknown)
     }
+
     /// A change by somebody who asks no API (a person, a machine that dies).
     pub fn edit<R>(&mut self, change: impl FnOnce(&mut World) -> R) -> R {
         let result = change(&mut self.world);
         self.absorb();
         result
     }
+
     fn render_node(&mut self, node: NodeIdx) {
         let (c, s) = (self.world.catalog(), self.world.state());
         if s.nodes[node].gone {
@@ -371,6 +372,7 @@ impl Server {
         self.store.put(place, object);
         self.claim(node);
     }
+
     /// The NodeClaim of a node, as Karpenter has one for each of its own.
     fn claim(&mut self, node: NodeIdx) {
         let (c, s) = (self.world.catalog(), self.world.state());
@@ -404,18 +406,20 @@ impl Server {
         lease["metadata"]["uid"] = format!("lease-{}", self.store.version()).into();
         self.put_lease(place, lease, 201)
     }
+
     fn update_lease(&mut self, place: Place, body: &Value) -> Response {
         let Some(before) = self.store.get(&place) else {
             return status::not_found("leases.coordination.k8s.io", &place.name);
         };
         let version = &body["metadata"]["resourceVersion"];
-        if !version.is_null() && *version != before["metadata"]["resourceVersion"] {
-            return status::conflict("leases.coordination.k8s.io", &place.name, MODIFIED);
+        if let Err(refusal) = held_against(before, &json!({"resourceVersion": version})) {
+            return status::refused("leases.coordination.k8s.io", &place.name, &refusal);
         }
         let mut lease = body.clone();
         lease["metadata"]["uid"] = before["metadata"]["uid"].clone();
         self.put_lease(place, lease, 200)
     }
+
     /// Writes a lease, whoever does it.
     pub fn put_lease(&mut self, place: Place, mut lease: Value, code: u16) -> Response {
         if lease["apiVersion"].is_null() {
@@ -427,12 +431,13 @@ impl Server {
             .get(&place)
             .map_or_else(|| status::not_found("leases", &place.name), |o| status::http(code, (**o).clone()))
     }
+
     fn delete_lease(&mut self, place: &Place, options: &Value) -> Response {
         let Some(before) = self.store.get(place).cloned() else {
             return status::not_found("leases.coordination.k8s.io", &place.name);
         };
-        if let Some(broken) = broken_precondition("leases.coordination.k8s.io", &before, &options["preconditions"]) {
-            return broken;
+        if let Err(refusal) = held_against(&before, &options["preconditions"]) {
+            return status::refused("leases.coordination.k8s.io", &place.name, &refusal);
         }
         self.store.delete(place);
         status::success(200)
@@ -444,6 +449,7 @@ impl Server {
         let told = self.world.take_told();
         self.take(told);
     }
+
     fn take(&mut self, told: Told) {
         for grant in told.grants {
             let who = self.askers.get(&grant.pod).copied();
@@ -454,12 +460,12 @@ impl Server {
         }
         for (id, answer) in told.answers {
             if let Some(waiting) = self.waiting.remove(&id) {
-                let response = self.word(&waiting, answer);
-                self.answered.push((id, response));
+                self.answered.push((id, word(&waiting, answer)));
             }
         }
         self.launch_failures.extend(told.launch_failed.into_iter().map(|f| f.message));
     }
+
     fn changed(&mut self, object: ObjId) {
         let (c, s) = (self.world.catalog(), self.world.state());
         let rendered = match object {
@@ -489,38 +495,25 @@ impl Server {
             self.store.put(place, object);
         }
     }
+
     fn drop_object(&mut self, place: &Place, uid: &str) {
         if self.store.get(place).is_some_and(|o| o["metadata"]["uid"] == uid) {
             self.store.delete(place);
         }
     }
+
     fn claim_of(&self, node: &str) -> Option<Place> {
         let found = self.store.all(NODE_CLAIMS.plural).find(|(_, o)| o["status"]["nodeName"] == node);
         found.map(|(key, _)| Place::new(NODE_CLAIMS.plural, &key.0, &key.1))
     }
-    /// What the world answered, in the API's words.
-    fn word(&self, waiting: &Waiting, answer: Answer) -> Response {
-        let (place, uid) = match waiting {
-            Waiting::Pod { place, uid } => (place, uid),
-            Waiting::Check => return checked(answer),
-        };
-        let name = &place.name;
-        match answer {
-            Answer::Accepted | Answer::Unchanged | Answer::Pod(_) => status::success(201),
-            Answer::Gone => status::not_found("pods", name),
-            Answer::UidChanged => {
-                let found = self.store.get(place).and_then(|o| o["metadata"]["uid"].as_str()).unwrap_or("");
-                status::other_uid("pods", name, uid, found)
-            }
-            Answer::Unknown => Response::Lost("the connection was closed by the server".into()),
-            Answer::Refused { code, reason, cause, message, retry_after_ms } => {
-                let mut response = status::failure_after(code, &reason, message, retry_after_ms);
-                if let (Response::Http { body, .. }, false) = (&mut response, cause.is_empty()) {
-                    body["details"]["causes"] = json!([{"reason": "DisruptionBudget", "message": cause}]);
-                }
-                response
-            }
-        }
+}
+
+/// What the world answered, in the API's words.
+fn word(waiting: &Waiting, answer: Result<Answer, Refusal>) -> Response {
+    match (waiting, answer) {
+        (Waiting::Check, answer) => checked(answer.unwrap_or(Answer::Unknown)),
+        (Waiting::Pod { .. }, Ok(_)) => status::success(201),
+        (Waiting::Pod { name }, Err(refusal)) => status::refused("pods", name, &refusal),
     }
 }
 
@@ -532,9 +525,6 @@ fn checked(answer: Answer) -> Response {
         _ => Response::Lost("the check was killed: it took too long".into()),
     }
 }
-
-/// What the API says to a write upon an old resource version.
-const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
 /// An item of a list: the API leaves kind and apiVersion to the list.
 fn bare(object: &Value) -> Value {
@@ -563,15 +553,22 @@ fn selected(target: &Target, object: &Value) -> bool {
     })
 }
 
-/// The refusal of a uid or resourceVersion that is not the object's.
-fn broken_precondition(plural: &str, object: &Value, wanted: &Value) -> Option<Response> {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let found = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
-    if let Some(uid) = wanted["uid"].as_str().filter(|u| *u != found("uid")) {
-        return Some(status::other_uid(plural, name, uid, found("uid")));
-    }
-    let version = wanted["resourceVersion"].as_str().filter(|v| *v != found("resourceVersion"));
-    version.map(|_| status::conflict(plural, name, MODIFIED))
+/// What a request wants an object to be still; `stored` is the object.
+fn preconditions<'a>(wanted: &'a Value, stored: Option<&'a Arc<Value>>) -> Preconditions<'a> {
+    let version = |wanted| (wanted, stored.and_then(|o| o["metadata"]["resourceVersion"].as_str()).unwrap_or_default());
+    Preconditions { uid: wanted["uid"].as_str(), version: wanted["resourceVersion"].as_str().map(version) }
+}
+
+/// Holds preconditions against an object that only the API has.
+fn held_against(object: &Arc<Value>, wanted: &Value) -> Served {
+    preconditions(wanted, Some(object)).check(object["metadata"]["uid"].as_str().unwrap_or_default())
+}
+
+/// Taints of a node's `spec`.
+fn taints_of(taints: &Value) -> Vec<TaintText> {
+    let text = |taint: &Value, key: &str| taint[key].as_str().unwrap_or("").to_owned();
+    let taint = |t| TaintText { key: text(t, "key"), value: text(t, "value"), effect: text(t, "effect") };
+    taints.as_array().into_iter().flatten().map(taint).collect()
 }
 
 /// A merge patch (RFC 7386).
@@ -593,27 +590,6 @@ pub fn merge(target: &mut Value, patch: &Value) {
             }
         }
     }
-}
-
-/// Replaces a node's taints by those of a patched object.
-fn set_taints(catalog: &Catalog, state: &mut State, node: NodeIdx, taints: &Value) {
-    let mut wanted = smallvec::SmallVec::new();
-    for taint in taints.as_array().into_iter().flatten() {
-        let text = |key: &str| taint[key].as_str().unwrap_or("");
-        let (key, value) = (text("key"), text("value"));
-        let effect = match text("effect") {
-            "PreferNoSchedule" => Effect::PreferNoSchedule,
-            "NoExecute" => Effect::NoExecute,
-            _ => Effect::NoSchedule,
-        };
-        let known =
-            state.nodes[node].taints.iter().copied().find(|t| {
-                t.effect == effect && state.name(catalog, t.key) == key && state.name(catalog, t.value) == value
-            });
-        let mut symbol = |text: &str| catalog.names.get(text).unwrap_or_else(|| state.make_name(text));
-        wanted.push(known.unwrap_or_else(|| Taint { key: symbol(key), value: symbol(value), effect }));
-    }
-    state.set_taints(node, wanted);
 }
 
 #[cfg(test)]

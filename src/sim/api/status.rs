@@ -1,7 +1,9 @@
 //! `Status` objects, as the API server answers when it does not answer with what was asked for.
 
+use crate::disruption::Verdict;
 use crate::runner::Ms;
 use crate::session::{Response, answer};
+use crate::sim::apiserver::{MODIFIED, Refusal};
 use serde_json::{Value, json};
 
 /// An answer with a status code and nothing else to say.
@@ -39,25 +41,35 @@ pub fn not_found(resource: &str, name: &str) -> Response {
     response
 }
 
-/// A precondition does not hold.
-pub fn conflict(plural: &str, name: &str, why: &str) -> Response {
-    failure(409, "Conflict", format!("Operation cannot be fulfilled on {plural} {name:?}: {why}"))
-}
-
-/// Another uid than the precondition names.
-pub fn other_uid(plural: &str, name: &str, wanted: &str, found: &str) -> Response {
-    let why = format!(
-        "the UID in the precondition ({wanted}) does not match the UID in record ({found}). The object might have been deleted and then recreated"
-    );
-    conflict(plural, name, &why)
-}
-
-/// An admission policy does not let a node be cordoned, as a ValidatingAdmissionPolicy words it (422 unless it names another reason).
-pub fn denied(code: u16, node: &str) -> Response {
-    let why = format!(
-        "nodes {node:?} is forbidden: ValidatingAdmissionPolicy 'no-cordons' with binding 'no-cordons' denied request: nodes stay schedulable"
-    );
-    failure(code, if code == 422 { "Invalid" } else { "Forbidden" }, why)
+/// A request that did not succeed. `resource` is the plural with its group, as in [`not_found`].
+pub fn refused(resource: &str, name: &str, refusal: &Refusal) -> Response {
+    let Some(code) = refusal.code() else {
+        return Response::Lost("the connection was closed by the server".into());
+    };
+    let conflict = |why: &str| format!("Operation cannot be fulfilled on {resource} {name:?}: {why}");
+    let message = match refusal {
+        Refusal::NoAnswer | Refusal::NotFound => return not_found(resource, name),
+        Refusal::OtherUid { wanted, found } => conflict(&format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({found}). The object might have been deleted and then recreated"
+        )),
+        Refusal::Modified => conflict(MODIFIED),
+        // As a ValidatingAdmissionPolicy words it.
+        Refusal::Denied { cordon: true, .. } => format!(
+            "nodes {name:?} is forbidden: ValidatingAdmissionPolicy 'no-cordons' with binding 'no-cordons' denied request: nodes stay schedulable"
+        ),
+        Refusal::Denied { cordon: false, .. } => format!(
+            "nodes {name:?} is forbidden: ValidatingAdmissionPolicy 'no-uncordons' with binding 'no-uncordons' denied request: nodes stay unschedulable"
+        ),
+        Refusal::Eviction(verdict) => verdict.message.clone().unwrap_or_default(),
+    };
+    let retry_after_ms = refusal.retry_after_s().map(|s| Ms::from(s) * 1000);
+    let mut response = failure_after(code, refusal.reason(), message, retry_after_ms);
+    if let (Response::Http { body, .. }, Refusal::Eviction(Verdict { causes, .. })) = (&mut response, refusal)
+        && !causes.is_empty()
+    {
+        body["details"]["causes"] = json!(causes);
+    }
+    response
 }
 
 /// A resource version that is forgotten.

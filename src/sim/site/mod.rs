@@ -21,7 +21,7 @@ use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
-use crate::runner::ObjId;
+use crate::runner::{NodeRef, ObjId};
 use crate::trace::{Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -284,9 +284,21 @@ impl Site {
         }
     }
 
-    /// The node that bears a name now.
-    fn named(&self, name: &str) -> Option<NodeIdx> {
+    /// The node that has a name now.
+    pub fn named(&self, name: &str) -> Option<NodeIdx> {
         self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name)
+    }
+
+    /// The node of a uid, if it exists.
+    pub fn there(&self, node: &NodeRef) -> Option<NodeIdx> {
+        node.find(self.view()).filter(|n| !self.state.nodes[*n].gone)
+    }
+
+    /// The pod that has a namespace and name now.
+    pub fn pod_named(&self, namespace: &str, name: &str) -> Option<PodIdx> {
+        let (c, s) = (&self.catalog, &self.state);
+        let of = |p: &PodIdx| c.text(c.namespaces[c.specs[s.pods[*p].spec].namespace].name);
+        s.live_pods().find(|p| s.name(c, s.pods[*p].name) == name && of(p) == namespace)
     }
 
     // --- changes ---

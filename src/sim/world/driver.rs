@@ -72,8 +72,8 @@ impl World {
         let items: Vec<Output> = self.driver.outbox.drain().collect();
         for item in items {
             match item {
-                Output::Call(CallId(id), action) => {
-                    self.api.calls.insert(id, action);
+                Output::Call(CallId(id), call) => {
+                    self.calls.under_way.insert(id, call);
                     self.site.timers.schedule(self.site.now + self.site.options.api_latency_ms.max(0), Timer::Call(id));
                 }
                 Output::Announce(announcement) => self.announce(announcement),

@@ -3,7 +3,7 @@
 use super::World;
 use crate::cluster::draw::Draws;
 use crate::cluster::{State, View};
-use crate::runner::{Action, Answer, CallId, Failure, Outcome, Runner, StopMode, Stream};
+use crate::runner::{Answer, Call, CallId, Failure, Outcome, Runner, StopMode, Stream};
 use crate::sim::Violation;
 use crate::sim::event::Timer;
 use crate::sim::faults::Fault;
@@ -93,12 +93,12 @@ impl World {
 
     /// Somebody else makes a call at `at`, which is neither in the past nor after the next moment. Returns its number, under which
     /// [`World::answer_of`] finds what became of it.
-    pub fn call_of_others(&mut self, at: i64, action: Action) -> CallId {
+    pub fn call_of_others(&mut self, at: i64, call: Call) -> CallId {
         self.site.now = self.site.now.max(at);
         self.site.checkers.time(self.site.now);
-        let id = OTHERS + self.api.calls_of_others;
-        self.api.calls_of_others += 1;
-        self.api.calls.insert(id, action);
+        let id = OTHERS + self.calls.of_others;
+        self.calls.of_others += 1;
+        self.calls.under_way.insert(id, call);
         self.perform(id);
         self.settle();
         CallId(id)
@@ -106,6 +106,6 @@ impl World {
 
     /// What became of a call of somebody else; None while it is not answered.
     pub fn answer_of(&self, call: CallId) -> Option<&Answer> {
-        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).map(|(_, answer)| answer)
+        self.driver.told.answers.iter().find(|(id, _)| *id == call.0).and_then(|(_, answer)| answer.as_ref().ok())
     }
 }

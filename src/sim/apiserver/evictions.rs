@@ -9,6 +9,7 @@
 //! has seen all; the server asks etcd for that ten times a second at most (`storage/cacher/progress`, since 1.31). So evictions that come faster
 //! wait for each other, are let go together, and meet at their budget.
 
+use super::Removal;
 use crate::cluster::draw::Draws;
 use crate::cluster::{BudgetIdx, Change, PodIdx};
 use std::collections::BTreeMap;
@@ -21,17 +22,6 @@ const JITTER_MS: u64 = 50;
 
 /// `progressRequestPeriod`: from one question to etcd how far its watches are to the next.
 const PROGRESS_MS: i64 = 100;
-
-/// An eviction that waits until the budgets are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Which pod.
-    pub pod: PodIdx,
-    /// Whether it is this pod only, by its uid.
-    pub precondition: bool,
-    /// `deleteOptions.gracePeriodSeconds`, in milliseconds.
-    pub grace_ms: Option<i64>,
-}
 
 /// An eviction whose budget has been looked at.
 #[derive(Clone, Debug)]
@@ -63,7 +53,7 @@ pub enum Write {
 pub struct Evictions {
     written: BTreeMap<BudgetIdx, u64>,
     open: BTreeMap<u64, Eviction>,
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Removal>,
     /// When etcd was last asked how far the watch of budgets is, or will be.
     asked: Option<i64>,
     /// Something was written since the watch cache of budgets knew that it had seen all.
@@ -80,6 +70,7 @@ impl Evictions {
             self.stale = false;
         }
     }
+
     /// When the budgets are listed for an eviction that arrives now.
     pub fn list_at(&mut self, now: i64) -> i64 {
         if !self.stale {
@@ -94,23 +85,28 @@ impl Evictions {
         self.stale = at > now;
         at
     }
+
     /// An eviction waits for the list.
-    pub fn wait(&mut self, call: u64, waiting: Waiting) {
-        self.waiting.insert(call, waiting);
+    pub fn wait(&mut self, call: u64, removal: Removal) {
+        self.waiting.insert(call, removal);
     }
+
     /// The list is there.
-    pub fn listed(&mut self, call: u64) -> Option<Waiting> {
+    pub fn listed(&mut self, call: u64) -> Option<Removal> {
         self.stale = false;
         self.waiting.remove(&call)
     }
+
     fn version(&self, budget: BudgetIdx) -> u64 {
         self.written.get(&budget).copied().unwrap_or(0)
     }
+
     /// A budget has been looked at for a call and allows it.
     pub fn looked(&mut self, call: u64, pod: PodIdx, grace_ms: Option<i64>, budget: BudgetIdx) {
         let seen = self.version(budget);
         self.open.insert(call, Eviction { pod, grace_ms, budget, seen, tries: 1 });
     }
+
     /// The budget has been looked at again.
     pub fn looked_again(&mut self, call: u64) {
         if let Some(budget) = self.open.get(&call).map(|e| e.budget) {
@@ -120,14 +116,17 @@ impl Evictions {
             }
         }
     }
+
     /// The eviction of a call.
     pub fn get(&self, call: u64) -> Option<&Eviction> {
         self.open.get(&call)
     }
+
     /// A call is answered without a write.
     pub fn forget(&mut self, call: u64) -> Option<Eviction> {
         self.open.remove(&call)
     }
+
     /// The write of a call's status arrives; `name` is the pod's, for the draw of the jitter.
     pub fn write(&mut self, call: u64, draws: &Draws, name: &str) -> Option<Write> {
         let e = self.open.get(&call)?;
@@ -177,9 +176,9 @@ mod tests {
         wrote(&mut e);
         assert_eq!(e.list_at(1_030), 1_100);
         assert_eq!(e.list_at(1_080), 1_100);
-        let waiting = Waiting { pod: PodIdx(1), precondition: true, grace_ms: None };
-        e.wait(7, waiting);
-        assert_eq!((e.listed(7), e.listed(7)), (Some(waiting), None));
+        let removal = Removal { pod: PodIdx(1), by_uid: true, grace_ms: None };
+        e.wait(7, removal);
+        assert_eq!((e.listed(7), e.listed(7)), (Some(removal), None));
         // Nothing was written since: the cache is known to be fresh. A budget's own status makes it so too.
         assert_eq!(e.list_at(1_110), 1_110);
         wrote(&mut e);
