@@ -53,6 +53,8 @@ pub(crate) struct Lease {
     renewed: Option<Ms>,
     /// It was ours before, in this process.
     had: bool,
+    /// Somebody else wrote or deleted it since, by what our last write was answered: until it is written again nobody may count on it.
+    conflicted: bool,
     /// Answers in a row that were none.
     failures: u32,
 }
@@ -68,12 +70,13 @@ impl Lease {
             wrote: 0,
             renewed: None,
             had: false,
+            conflicted: false,
             failures: 0,
         }
     }
     /// Whether we may write to the cluster.
     pub fn is_ours(&self, now: Ms) -> bool {
-        self.renewed.is_some_and(|at| now < at + DURATION_MS)
+        !self.conflicted && self.renewed.is_some_and(|at| now < at + DURATION_MS)
     }
     /// Whether it is given back, or nobody waits for it any more.
     pub fn is_released(&self) -> bool {
@@ -154,12 +157,14 @@ impl Lease {
             }
             // What was written comes back as it is stored; a Lease that is none of ours is no renewal.
             (Step::Writing, Answered::Object(lease)) if self.is_written(&lease) => {
-                (self.renewed, self.had) = (Some(self.wrote), true);
+                (self.renewed, self.had, self.conflicted) = (Some(self.wrote), true, false);
                 (self.object, self.step) = (lease, Step::Held(self.wrote + RENEW_MS));
             }
             // Somebody wrote it in between, or it is gone: read again and see who.
-            (Step::Writing, Answered::Absent) => self.step = Step::ToRead(now),
-            (Step::Writing, Answered::Refused(r)) if r.code == 409 => self.step = Step::ToRead(now),
+            (Step::Writing, Answered::Absent) => (self.step, self.conflicted) = (Step::ToRead(now), true),
+            (Step::Writing, Answered::Refused(r)) if r.code == 409 => {
+                (self.step, self.conflicted) = (Step::ToRead(now), true);
+            }
             (Step::Releasing, _) => self.step = Step::Released,
             // The write may have had its effect: the version would tell.
             (Step::Reading | Step::Writing, other) => self.step = Step::ToRead(now + self.wait(&other)),

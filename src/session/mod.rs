@@ -24,7 +24,8 @@ pub(crate) use calls::RETIRE;
 pub use journal::{Began, Entry, Record};
 pub use lease::{Holder, LEASE};
 
-use crate::intent::Intent;
+use crate::intent::{Intent, NodeId};
+use crate::plan::Plan;
 use crate::runner::GroupPacker;
 use crate::runner::interface::Input as RunnerInput;
 use crate::runner::progress::Common;
@@ -34,7 +35,7 @@ use crate::runner::{
 };
 use crate::trace::Event;
 use answer::{Answered, Wanted};
-use api::{FOLLOWED, NODES};
+use api::{FOLLOWED, NODES, PODS};
 use backoff::Backoff;
 use calls::{At, Next, Terms};
 use journal::ProgressLog;
@@ -207,7 +208,7 @@ impl Session {
             now: resumed.as_ref().map_or(0, |r| r.t_ms),
             begun: false,
             mirror: Mirror::new(began.unix_ms, background, &intent.groups),
-            followers: followers(&intent, page),
+            followers: followers(&began.plan, page),
             lease: Lease::new(&namespace, &began.execution, began.unix_ms),
             runner: None,
             observer: Observer::default(),
@@ -922,13 +923,14 @@ impl Session {
     }
 }
 
-/// A follower for each kind; the nodes of the plan are expected, so that a first list without them is not believed at once.
-fn followers(intent: &Intent, page: u32) -> Vec<Follower> {
-    let nodes = || intent.batches.iter().flatten();
-    let known =
-        |n: &crate::intent::NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
+/// A follower for each kind. The nodes of the plan are expected, so that a first list without them is not believed at once;
+/// and some pods, if the plan's cluster has workloads.
+fn followers(plan: &Plan, page: u32) -> Vec<Follower> {
+    let nodes = || plan.intent.batches.iter().flatten();
+    let known = |n: &NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
     let expected = |r| if r == NODES { nodes().map(known).collect() } else { Vec::new() };
-    FOLLOWED.iter().map(|r| Follower::new(*r, page).expecting(expected(*r))).collect()
+    let some = |r| r == PODS && !plan.baseline.workloads.is_empty();
+    FOLLOWED.iter().map(|r| Follower::new(*r, page).expecting(expected(*r)).expecting_some(some(*r))).collect()
 }
 
 /// Nodes that were asked to be given back, but for those that were kept after all: these still count for their group.

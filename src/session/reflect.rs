@@ -104,6 +104,8 @@ pub(crate) struct Follower {
     failures: u32,
     /// Objects that the first list must have, or that must be gone: the plan's nodes.
     expected: Vec<Known>,
+    /// There must be some: a first list without a single one is never believed.
+    expects_some: bool,
     /// The list under way is a second one.
     again: bool,
     /// It was listed at least once.
@@ -119,6 +121,7 @@ impl Follower {
             version: String::new(),
             failures: 0,
             expected: Vec::new(),
+            expects_some: false,
             again: false,
             listed: false,
         }
@@ -126,6 +129,11 @@ impl Follower {
     /// The same, of whose first list these objects are expected.
     pub fn expecting(mut self, expected: Vec<Known>) -> Follower {
         self.expected = expected;
+        self
+    }
+    /// The same, of whose objects there must be some.
+    pub fn expecting_some(mut self, some: bool) -> Follower {
+        self.expects_some = some;
         self
     }
     /// What to ask for now, if anything; the caller says under which number it went out ([`Follower::sent`]).
@@ -242,6 +250,9 @@ impl Follower {
     }
     /// A list is complete: held against what is known, before it is believed.
     fn held_against(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
+        if self.expects_some && !self.listed && listing.items.is_empty() {
+            return self.not_one(now);
+        }
         let mut missing = mirror.missing(self.resource, &listing.version, &listing.items);
         let doubts: Vec<String> = listing.items.iter().filter_map(|item| mirror.doubts(self.resource, item)).collect();
         let plural = self.resource.plural;
@@ -267,6 +278,15 @@ impl Follower {
         let asked = [PODS, NODES].contains(&self.resource);
         let lost = if asked { spread(missing.lost, MOST_ASKED) } else { VecDeque::new() };
         self.ask_next(now, listing, lost, mirror)
+    }
+    /// The first list has not a single object, and there must be some. Nothing else would show that it is wrong: after a restart
+    /// nothing is known that it could be held against, and nodes with work on them would seem to be empty.
+    fn not_one(&mut self, now: Ms) -> Followed {
+        self.state = State::ToList(self.later(now, None));
+        let plural = self.resource.plural;
+        let note = format!("list {plural}: the list has not a single one, but the plan's cluster has workloads; it is not believed");
+        let first = !std::mem::replace(&mut self.again, true);
+        Followed { note: first.then_some(note), ..Followed::default() }
     }
     fn ask_next(&mut self, now: Ms, listing: Listing, lost: VecDeque<Known>, mirror: &mut Mirror) -> Followed {
         let Some(first) = lost.front() else { return self.believed(now, listing, mirror) };

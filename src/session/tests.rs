@@ -306,6 +306,27 @@ fn asked_for(followed: &Followed) -> &str {
 }
 
 #[test]
+fn a_first_list_without_a_pod_is_believed_only_if_nothing_is_expected() {
+    let lists = |f: &mut Follower, m: &mut Mirror, now: i64, answered: Answered| {
+        assert!(matches!(f.due(now), Some(Request::Api(_))), "{f:?}");
+        f.sent(now, RequestId(1));
+        f.answered(now, answered, m).expect("goes on")
+    };
+    let mut m = Mirror::new(0, Vec::new(), &[]);
+    let mut f = Follower::new(PODS, 500);
+    assert!(lists(&mut f, &mut m, 0, pods_of_list("50", 0..0)).note.is_some(), "it is read a second time");
+    lists(&mut f, &mut m, 10_000, pods_of_list("50", 0..0));
+    assert!(f.listed, "nobody expects a pod");
+    let mut f = Follower::new(PODS, 500).expecting_some(true);
+    let notes: Vec<Option<String>> =
+        (0..20).map(|i| lists(&mut f, &mut m, i * 60_000, pods_of_list("50", 0..0)).note).collect();
+    assert_eq!(notes.iter().flatten().count(), 1, "it is said once: {notes:?}");
+    assert!(!f.listed, "however often it is said");
+    lists(&mut f, &mut m, 2_000_000, pods_of_list("51", 0..1));
+    assert!(f.listed && pods_of(&mut m).len() == 1);
+}
+
+#[test]
 fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() {
     let mut m = Mirror::new(0, Vec::new(), &[]);
     let mut f = Follower::new(PODS, 500);

@@ -1,10 +1,10 @@
 //! What a simulation is given and an execution is not: a moment at which somebody stops it, the order of evictions, its own horizon.
 
 use crate::cli::{Dir, nodeferry};
-use nodeferry::request::input;
-use nodeferry::rehearsal::{Seeds, rehearse, stage_of_plan, stage_of_scenario};
-use nodeferry::request::scenario::Scenario;
 use nodeferry::plan::Plan;
+use nodeferry::rehearsal::{Seeds, rehearse, stage_of_plan, stage_of_scenario};
+use nodeferry::request::input;
+use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::Outcome;
 use nodeferry::sim::api::luck::Profile;
 use nodeferry::sim::api::rehearsal::Rehearsal;
