@@ -284,7 +284,9 @@ impl Follower {
     fn not_one(&mut self, now: Ms) -> Followed {
         self.state = State::ToList(self.later(now, None));
         let plural = self.resource.plural;
-        let note = format!("list {plural}: the list has not a single one, but the plan's cluster has workloads; it is not believed");
+        let note = format!(
+            "list {plural}: the list has not a single one, but the plan's cluster has workloads; it is not believed"
+        );
         let first = !std::mem::replace(&mut self.again, true);
         Followed { note: first.then_some(note), ..Followed::default() }
     }
