@@ -4,6 +4,10 @@ use crate::cluster::{NodeIdx, View};
 use crate::experiment::{Experiment, Sink};
 use crate::intent::{Intent, batches};
 use crate::plan::{Baseline, Plan};
+use crate::rehearsal::luck::Profile;
+use crate::rehearsal::objects::{Bases, resource_of};
+use crate::rehearsal::programs::simulated;
+use crate::rehearsal::stage::{Rehearsal, Rehearsed, Stage};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, InputError};
 use crate::request::plan::{PlanError, Request, choose};
@@ -13,10 +17,6 @@ use crate::runner::{Ms, Outcome};
 use crate::session::Began;
 use crate::session::journal::JOURNAL_VERSION;
 use crate::sim::SiteSpec;
-use crate::sim::api::luck::Profile;
-use crate::sim::api::objects::{Bases, resource_of};
-use crate::sim::api::programs::simulated;
-use crate::sim::api::rehearsal::{Rehearsal, Rehearsed, Stage};
 use crate::snapshot::{Source, objects_of};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -273,7 +273,7 @@ fn compare(done: &mut Rehearsed, plain: Plain) {
     if outcome == Some(plain.outcome) && done.evictions == plain.evictions && late.abs() <= SLACK_MS.max(luck) {
         return;
     }
-    done.broken.push(crate::sim::api::judge::Broken {
+    done.broken.push(crate::rehearsal::judge::Broken {
         t_ms: done.duration_ms,
         rule: "as-simulated",
         text: format!(

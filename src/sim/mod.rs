@@ -7,7 +7,6 @@
 //!
 //! [`Change`]: crate::cluster::Change
 
-pub mod api;
 pub mod apiserver;
 pub mod autoscaler;
 pub mod budgets;

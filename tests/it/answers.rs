@@ -1,13 +1,13 @@
 //! Answers that are none, and what an execution makes of them: nothing.
 
+use nodeferry::rehearsal::judge::Broken;
+use nodeferry::rehearsal::lies::Lie;
+use nodeferry::rehearsal::luck::{Fate, Profile};
+use nodeferry::rehearsal::stage::{Rehearsal, Rehearsed, Stage};
 use nodeferry::rehearsal::stage_of_scenario;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::session::journal::{self, Record};
 use nodeferry::session::{Method, Request};
-use nodeferry::sim::api::judge::Broken;
-use nodeferry::sim::api::lies::Lie;
-use nodeferry::sim::api::luck::{Fate, Profile};
-use nodeferry::sim::api::rehearsal::{Rehearsal, Rehearsed, Stage};
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::OnceLock;

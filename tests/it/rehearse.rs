@@ -1,9 +1,9 @@
 //! Rehearsals: what is simulated is what a session does upon the simulated API, whatever goes wrong on the way.
 
+use nodeferry::rehearsal::luck::Profile;
+use nodeferry::rehearsal::stage::Stage;
 use nodeferry::rehearsal::{Rehearsals, Seeds, rehearse, stage_of_scenario};
 use nodeferry::request::scenario::Scenario;
-use nodeferry::sim::api::luck::Profile;
-use nodeferry::sim::api::rehearsal::Stage;
 use std::path::Path;
 
 fn stage(name: &str) -> Stage {

@@ -2,12 +2,12 @@
 
 use crate::cli::{Dir, nodeferry};
 use nodeferry::plan::Plan;
+use nodeferry::rehearsal::luck::Profile;
+use nodeferry::rehearsal::stage::Rehearsal;
 use nodeferry::rehearsal::{Seeds, rehearse, stage_of_plan, stage_of_scenario};
 use nodeferry::request::input;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::Outcome;
-use nodeferry::sim::api::luck::Profile;
-use nodeferry::sim::api::rehearsal::Rehearsal;
 use std::path::Path;
 
 /// Two batches whose pods take half a minute to stop.

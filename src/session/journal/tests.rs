@@ -2,11 +2,11 @@
 
 use super::testing::{Scribe, began, story, written};
 use super::*;
+use crate::rehearsal::luck::Profile;
+use crate::rehearsal::stage::Rehearsal;
 use crate::rehearsal::stage_of_scenario;
 use crate::request::scenario::Scenario;
 use crate::runner::testing::World;
-use crate::sim::api::luck::Profile;
-use crate::sim::api::rehearsal::Rehearsal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

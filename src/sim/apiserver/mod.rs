@@ -1,7 +1,7 @@
 //! The API server of a simulated cluster: what it makes of each write that reaches it.
 //!
 //! There is one body of admission, preconditions, cordons, taints, evictions and deletions, and one [`Refusal`]. The plain simulation
-//! makes typed calls to it; a rehearsal's server (`sim::api`) reads HTTP requests, makes the same calls, and puts what came of them
+//! makes typed calls to it; a rehearsal's server (`rehearsal`) reads HTTP requests, makes the same calls, and puts what came of them
 //! into a `Status`. Objects as JSON, their resource versions, lists and watches are that server's own.
 
 mod eviction;

@@ -1,10 +1,10 @@
 //! What goes wrong at the simulated API, and how often: drawn for each thing by its own name, so that one fault does not shift the others.
 
 use crate::cluster::draw::Draws;
+use crate::rehearsal::lies::Lie;
+use crate::rehearsal::status;
 use crate::runner::Ms;
 use crate::session::{Request, Response, answer};
-use crate::sim::api::lies::Lie;
-use crate::sim::api::status;
 use crate::sim::apiserver::Refusal;
 use std::collections::BTreeMap;
 

@@ -266,10 +266,10 @@ fn lied(luck: &mut Luck, request: &Request, lie: Option<Lie>) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::status;
     use crate::session::Exchange;
     use crate::session::answer::{Answered, Wanted};
     use crate::session::api::{FOLLOWED, NODES, PODS};
-    use crate::sim::api::status;
     use std::collections::BTreeSet;
 
     fn truth(request: &Request) -> Response {

@@ -1,9 +1,9 @@
 use super::*;
+use crate::rehearsal::stage::{Rehearsal, Stage};
 use crate::rehearsal::stage_of_scenario;
 use crate::request::scenario::Scenario;
 use crate::session::Program;
 use crate::session::journal::Call;
-use crate::sim::api::rehearsal::{Rehearsal, Stage};
 use std::path::Path;
 
 /// Two old nodes with three pods under a budget, and a new one.
