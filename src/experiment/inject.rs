@@ -3,6 +3,7 @@
 use super::simulation::Simulation;
 use crate::runner::{Call, CallId, GroupRef, NodeRef, PodRef, StopMode};
 use crate::sim::Fault;
+use crate::sim::faults::{Component, Window};
 
 /// What somebody does to a simulation, at its present moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,10 @@ pub enum Inject {
     Call(Call),
     /// Somebody stops the migration.
     Stop(StopMode),
+    /// A component goes away, until it is restored or for the rest of the run.
+    Outage(Component),
+    /// A component that is away comes back; what waited for it goes on.
+    Restore(Component),
 }
 
 /// Why nothing was injected.
@@ -34,6 +39,9 @@ pub enum InjectError {
         "manual_pods cannot be injected: what such pods ask for must be known when the experiment is prepared; put the fault into sim.faults of the scenario"
     )]
     ManualPods,
+    /// Only what is away can come back.
+    #[error("{0} is not away at {1} ms: there is nothing to restore")]
+    NotAway(&'static str, i64),
     /// The call names what is not there.
     #[error(
         "the call is about {0}, which this cluster does not have; take names and uids from the simulation's own view"
@@ -70,6 +78,17 @@ impl Simulation {
             Inject::Stop(mode) => {
                 self.world_mut().stop_at(now_ms, mode);
                 Ok(None)
+            }
+            Inject::Outage(component) => {
+                let window = Window { from_ms: now_ms, until_ms: None };
+                self.world_mut().add_fault(Fault::Outage { component, window });
+                Ok(None)
+            }
+            Inject::Restore(component) => {
+                self.settle_beginning();
+                let restored = self.world_mut().restore(now_ms, component);
+                self.collect();
+                if restored { Ok(None) } else { Err(InjectError::NotAway(component.as_str(), now_ms)) }
             }
         }
     }

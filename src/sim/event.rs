@@ -30,6 +30,12 @@ pub enum Timer {
     NodeDeleted(NodeIdx),
     /// The node controller writes a node's taints.
     Taint(NodeIdx),
+    /// The node controller looks at nodes from which it has not heard since the API server was away.
+    NodeMonitor,
+    /// A kubelet reports that its node is ready, which the node controller has taken to be silent.
+    Heartbeat(NodeIdx),
+    /// Such a kubelet reports its pods ready again.
+    PodsReported(NodeIdx),
     /// The node controller evicts what does not tolerate a NoExecute taint.
     TaintEviction(PodIdx),
     /// The pod garbage collector runs.
@@ -85,6 +91,9 @@ impl Timer {
             Timer::Detach(_) => 20,
             Timer::Bound(_) => 22,
             Timer::Autoscaler => 23,
+            Timer::NodeMonitor => 27,
+            Timer::Heartbeat(_) => 28,
+            Timer::PodsReported(_) => 29,
             Timer::RegisterAgain(_) => 26,
         }
     }
@@ -114,6 +123,16 @@ impl EventQueue {
         }
         self.heap.pop().map(|Reverse((at, _, _, timer))| (at, timer))
     }
+    /// Timers that wait for `from` and are wanted come at `to`, in their order.
+    pub fn bring_forward(&mut self, from: i64, to: i64, wanted: impl Fn(Timer) -> bool) {
+        let heap = std::mem::take(&mut self.heap);
+        let moved = |Reverse((at, class, sequence, timer)): Reverse<(i64, u8, u64, Timer)>| {
+            let at = if at == from && wanted(timer) { to } else { at };
+            Reverse((at, class, sequence, timer))
+        };
+        self.heap = heap.into_iter().map(moved).collect();
+    }
+
     /// How many timers wait.
     pub fn len(&self) -> usize {
         self.heap.len()

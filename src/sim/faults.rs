@@ -62,6 +62,19 @@ pub enum Component {
     MigrationController,
 }
 
+impl Component {
+    /// Its name, as a file spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Component::ApiServer => "api-server",
+            Component::ControllerManager => "controller-manager",
+            Component::Scheduler => "scheduler",
+            Component::Autoscaler => "autoscaler",
+            Component::MigrationController => "migration-controller",
+        }
+    }
+}
+
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
@@ -234,6 +247,14 @@ impl Fault {
             _ => None,
         }
     }
+    /// The moment at which the simulation has to look at it: when it strikes, or when the component is back that was away.
+    pub fn wakes_at(&self) -> Option<i64> {
+        match self {
+            Fault::Outage { component: Component::ApiServer | Component::ControllerManager, window } => window.until_ms,
+            other => other.moment(),
+        }
+    }
+
     /// The moment at which it strikes, for those that strike once.
     pub fn moment(&self) -> Option<i64> {
         match self {
@@ -291,6 +312,41 @@ impl Faults {
             _ => None,
         })
     }
+    /// Since when a component has been away that is away at a moment, by outages that follow upon each other.
+    pub fn away_since(&self, component: Component, moment: i64) -> Option<i64> {
+        let by = |moment: i64| {
+            self.list.iter().find_map(|f| match f {
+                Fault::Outage { component: c, window } if *c == component && window.contains(moment) => {
+                    Some(window.from_ms)
+                }
+                _ => None,
+            })
+        };
+        let mut since = by(moment)?;
+        while let Some(earlier) = by(since - 1) {
+            since = earlier;
+        }
+        Some(since)
+    }
+
+    /// Ends every outage of a component that is under way; when the last of them would have ended by itself (None: never). Outer None if
+    /// it is not away.
+    pub fn end_outages(&mut self, component: Component, now: i64) -> Option<Option<i64>> {
+        let is_on =
+            |f: &Fault| matches!(f, Fault::Outage { component: c, window } if *c == component && window.contains(now));
+        if !self.list.iter().any(is_on) {
+            return None;
+        }
+        let mut last = Some(now);
+        for fault in Arc::make_mut(&mut self.list).iter_mut().filter(|f| is_on(f)) {
+            if let Fault::Outage { window, .. } = fault {
+                last = last.zip(window.until_ms).map(|(a, b)| a.max(b));
+                window.until_ms = Some(now);
+            }
+        }
+        Some(last)
+    }
+
     /// Why a launch fails, if it does. `granted` says how many machines this fault has let through in its window.
     pub fn launch_problem(
         &self,

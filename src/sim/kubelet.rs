@@ -23,6 +23,8 @@ pub const START_PATIENCE_MS: i64 = 600_000;
 pub struct Kubelet {
     lost: BTreeSet<NodeIdx>,
     waiting: BTreeSet<PodIdx>,
+    /// Nodes that are called unready because nothing was heard of them, though their kubelets live.
+    unheard: BTreeSet<NodeIdx>,
 }
 
 impl Kubelet {
@@ -53,6 +55,11 @@ impl Kubelet {
         self.lost.insert(node);
     }
 
+    /// A node is called unready because the API server was away; its kubelet lives and goes on.
+    pub fn unheard(&mut self, node: NodeIdx) {
+        self.unheard.insert(node);
+    }
+
     /// Sees deletions, and nodes that become ready.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
         match change {
@@ -60,6 +67,10 @@ impl Kubelet {
             Change::Pod(pod, PodChange::Removed) => {
                 self.waiting.remove(&pod);
                 self.mirror_again(ctx, pod);
+            }
+            // It has been at work all the time.
+            Change::Node(node, NodeChange::Ready) if self.unheard.contains(&node) => {
+                _ = ctx.state.nodes[node].ready && self.unheard.remove(&node);
             }
             Change::Node(node, NodeChange::Ready) if self.answers(ctx, node) => {
                 for pod in ctx.state.nodes[node].pods.clone() {
@@ -101,7 +112,7 @@ impl Kubelet {
 
     fn answers(&self, ctx: &Ctx<'_>, node: NodeIdx) -> bool {
         let n = &ctx.state.nodes[node];
-        n.ready && !n.gone && !self.lost.contains(&node)
+        (n.ready || self.unheard.contains(&node)) && !n.gone && !self.lost.contains(&node)
     }
 
     /// Whether the pod is on a node whose kubelet answers.

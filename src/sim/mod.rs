@@ -18,6 +18,7 @@ pub mod event;
 pub mod faults;
 mod gate_options;
 pub mod gates;
+pub mod heartbeats;
 pub mod kubelet;
 pub mod node_lifecycle;
 pub mod options;

@@ -2,6 +2,7 @@
 
 use super::ctx::Ctx;
 use super::event::Timer;
+use super::heartbeats::{MONITOR_PERIOD_MS, Rhythm, look_from, reconnected_after_ms};
 use crate::cluster::{Change, Effect, NodeChange, NodeIdx, Phase, PodIdx, PodShape, Sym, Taint};
 use crate::disruption::{delete_pod, deletion::has_blocking_finalizer};
 use smallvec::SmallVec;
@@ -11,8 +12,6 @@ use std::collections::BTreeMap;
 pub const GC_PERIOD_MS: i64 = 20_000;
 /// A missing node's pods are left alone for so long (podgc `quarantineTime`).
 pub const QUARANTINE_MS: i64 = 40_000;
-/// `--node-monitor-period`.
-const MONITOR_PERIOD_MS: i64 = 5_000;
 /// Between two nodes of a zone that get a NoExecute taint: `--node-eviction-rate` 0.1 a second.
 const EVICTION_SPACING_MS: i64 = 10_000;
 /// The same in a zone of more than 50 nodes of which 55 % are away: `--secondary-node-eviction-rate` 0.01.
@@ -34,6 +33,24 @@ pub struct NodeLifecycle {
     /// Deleted nodes whose pods remain, and when they may be collected.
     quarantine: BTreeMap<NodeIdx, Option<i64>>,
     collecting: bool,
+    silence: Silence,
+}
+
+/// What the node controller has not heard since the API server was away.
+#[derive(Clone, Debug, Default)]
+struct Silence {
+    /// When it was back last, and since when it had been away.
+    outage: Option<(i64, i64)>,
+    /// The last sign of life of each node before an outage, and when the next one is seen.
+    heard: BTreeMap<NodeIdx, (i64, i64)>,
+    /// When each node is found silent.
+    due: BTreeMap<NodeIdx, i64>,
+    /// Nodes that were found silent and whose kubelets have not reported since, with the pods that were marked.
+    found: BTreeMap<NodeIdx, Vec<PodIdx>>,
+    /// Nodes that reported again: their NoExecute taint goes at the controller's look after this moment.
+    released: BTreeMap<NodeIdx, i64>,
+    /// Pods that their kubelets are to report ready again.
+    unready: BTreeMap<NodeIdx, Vec<PodIdx>>,
 }
 
 /// When a pod leaves a node with these taints: None if it may stay, else after so many milliseconds
@@ -72,6 +89,101 @@ impl NodeLifecycle {
         ctx.timers.schedule(at, Timer::Taint(node));
     }
 
+    /// The API server is back that was away since `from`. Nodes of which nothing was heard for longer than the grace are found silent when
+    /// the controller looks, unless it sees a renewed lease before.
+    pub fn api_server_is_back(&mut self, ctx: &mut Ctx<'_>, from: i64) {
+        let (now, grace) = (ctx.now, ctx.options.node_monitor_grace_ms);
+        self.silence.outage = Some((from, now));
+        let reconnected = now + reconnected_after_ms(ctx.draws, "node-lifecycle", from, now - from);
+        for node in ctx.state.live_nodes().collect::<Vec<_>>() {
+            let n = &ctx.state.nodes[node];
+            if !n.ready || self.lost.contains_key(&node) {
+                continue;
+            }
+            let rhythm = Rhythm::of(ctx.draws, &ctx.node_key(node));
+            let life = match self.silence.heard.get(&node) {
+                // What was renewed after the outage before had not been seen when this one began.
+                Some((life, seen)) if *seen > from => *life,
+                _ => look_from(rhythm.last_before(from).max(n.created)),
+            };
+            let seen = rhythm.next_from(now).max(reconnected);
+            self.silence.heard.insert(node, (life, seen));
+            let due = look_from(now.max(life + grace) + 1);
+            if due < seen {
+                self.silence.due.insert(node, due);
+                ctx.timers.schedule(due, Timer::NodeMonitor);
+            }
+        }
+    }
+
+    /// The controller runs again that was away: it knows of no sign of life, and each node has its grace from now on.
+    pub fn restarted(&mut self, ctx: &mut Ctx<'_>) {
+        self.silence.due.clear();
+        let at = ctx.now + ctx.options.node_monitor_grace_ms;
+        for (node, found) in &mut self.lost {
+            if ctx.state.nodes[*node].ready && *found < at {
+                *found = at;
+                ctx.timers.schedule(at, Timer::Taint(*node));
+            }
+        }
+    }
+
+    /// The controller looks at its nodes: those that it finds silent, though their kubelets live.
+    pub fn monitor(&mut self, ctx: &mut Ctx<'_>) -> Vec<NodeIdx> {
+        let is_due = |n: &NodeIdx| self.silence.due.get(n).is_some_and(|at| *at <= ctx.now);
+        let due: Vec<NodeIdx> = self.silence.due.keys().copied().filter(is_due).collect();
+        self.silence.due.retain(|n, _| !due.contains(n));
+        let there = |n: &NodeIdx| ctx.state.nodes[*n].ready && !ctx.state.nodes[*n].gone;
+        let silent: Vec<NodeIdx> = due.into_iter().filter(there).collect();
+        // All of one look are marked before the state of their zones is judged (`handleDisruption`).
+        for node in &silent {
+            let pods = self.mark_away(ctx, *node);
+            self.silence.released.remove(node);
+            self.silence.found.insert(*node, pods);
+        }
+        for node in &silent {
+            self.plan_no_execute(ctx, *node);
+            self.write_taints(ctx, *node);
+            let next = Rhythm::of(ctx.draws, &ctx.node_key(*node)).next_from(ctx.now + 1);
+            ctx.timers.schedule(next, Timer::Heartbeat(*node));
+        }
+        silent
+    }
+
+    /// A kubelet finds that its node is called unready, and reports it ready. The NoSchedule taint follows at once, the NoExecute taint at
+    /// the controller's next look (`processTaintBaseEviction`).
+    fn heartbeat(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        let Some(pods) = self.silence.found.remove(&node) else { return };
+        if ctx.state.nodes[node].gone || self.lost.contains_key(&node) {
+            return;
+        }
+        ctx.state.set_node_ready(node, true);
+        ctx.after(ctx.options.taint_latency_ms, Timer::Taint(node));
+        let is_tainted = self.no_execute.get(&node).copied().flatten().is_some_and(|at| at <= ctx.now);
+        if is_tainted {
+            let look = look_from(ctx.now + 1);
+            self.silence.released.insert(node, look);
+            ctx.timers.schedule(look, Timer::Taint(node));
+        } else {
+            self.no_execute.remove(&node);
+        }
+        // It learns from its own watch that its pods were marked.
+        let (from, back) = self.silence.outage.unwrap_or((ctx.now, ctx.now));
+        let watches = back + reconnected_after_ms(ctx.draws, &ctx.node_key(node), from, back - from);
+        self.silence.unready.entry(node).or_default().extend(pods);
+        ctx.timers.schedule(watches.max(ctx.now), Timer::PodsReported(node));
+    }
+
+    /// A kubelet reports its pods as they are: those that were marked because of it are ready.
+    fn pods_reported(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        for pod in self.silence.unready.remove(&node).unwrap_or_default() {
+            let p = &ctx.state.pods[pod];
+            if !p.gone && p.deleting.is_none() && p.phase == Phase::Running && !self.lost.contains_key(&node) {
+                ctx.state.set_ready(pod, true, ctx.now);
+            }
+        }
+    }
+
     /// Sees cordons, taints and nodes that vanish.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
         match change {
@@ -96,6 +208,8 @@ impl NodeLifecycle {
         match timer {
             Timer::Taint(node) if !ctx.state.nodes[node].gone => self.taint(ctx, node),
             Timer::TaintEviction(pod) => self.evict(ctx, pod),
+            Timer::Heartbeat(node) => self.heartbeat(ctx, node),
+            Timer::PodsReported(node) => self.pods_reported(ctx, node),
             Timer::PodGc => self.collect(ctx),
             _ => {}
         }
@@ -108,7 +222,16 @@ impl NodeLifecycle {
 
     fn taint(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
         if self.lost.get(&node).is_some_and(|at| *at <= ctx.now) && ctx.state.nodes[node].ready {
-            self.found_away(ctx, node);
+            self.mark_away(ctx, node);
+            self.plan_no_execute(ctx, node);
+        }
+        self.write_taints(ctx, node);
+    }
+
+    fn write_taints(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+        if self.silence.released.get(&node).is_some_and(|at| *at <= ctx.now) {
+            self.silence.released.remove(&node);
+            self.no_execute.remove(&node);
         }
         let known = ctx.catalog.known;
         let managed = [known.unschedulable_taint, known.unreachable_taint];
@@ -120,23 +243,30 @@ impl NodeLifecycle {
         if n.unschedulable {
             add(known.unschedulable_taint, Effect::NoSchedule);
         }
-        if self.lost.contains_key(&node) && !n.ready {
+        let is_silent = self.lost.contains_key(&node) || self.silence.found.contains_key(&node);
+        if is_silent && !n.ready {
             add(known.unreachable_taint, Effect::NoSchedule);
-            let due = self.no_execute.get(&node).copied().flatten();
-            if due.is_some_and(|at| at <= ctx.now) {
-                add(known.unreachable_taint, Effect::NoExecute);
-            }
+        }
+        let due = self.no_execute.get(&node).copied().flatten();
+        if (is_silent && !n.ready || self.silence.released.contains_key(&node)) && due.is_some_and(|at| at <= ctx.now) {
+            add(known.unreachable_taint, Effect::NoExecute);
         }
         ctx.state.set_taints(node, taints);
     }
 
-    /// The monitor's grace is over: the node is not Ready, nor are its pods (`MarkPodsNotReady`), and its NoExecute
-    /// taint waits for its zone's turn.
-    fn found_away(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
+    /// The monitor's grace is over: the node is not Ready, nor are its pods (`MarkPodsNotReady`). Those that were ready.
+    fn mark_away(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) -> Vec<PodIdx> {
         ctx.state.set_node_ready(node, false);
-        for pod in ctx.state.nodes[node].pods.clone() {
-            ctx.state.set_ready(pod, false, ctx.now);
+        let pods = ctx.state.nodes[node].pods.clone();
+        let ready = pods.into_iter().filter(|p| ctx.state.pods[*p].ready).collect::<Vec<_>>();
+        for pod in &ready {
+            ctx.state.set_ready(*pod, false, ctx.now);
         }
+        ready
+    }
+
+    /// The NoExecute taint of a node that was found away waits for its zone's turn.
+    fn plan_no_execute(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
         let zone = zone_of(ctx, node);
         // Until 1.33 the pass that finds the node away still judges by what the one before had found.
         let later = if ctx.catalog.kubernetes.rules().no_execute_a_pass_later { MONITOR_PERIOD_MS } else { 0 };
@@ -155,6 +285,10 @@ impl NodeLifecycle {
     fn plan_evictions(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) {
         let n = &ctx.state.nodes[node];
         if n.taints.iter().all(|t| t.effect != Effect::NoExecute) {
+            // Whoever was to leave may stay (tainteviction `processPodOnNode`: the work is cancelled).
+            if !self.evictions.is_empty() {
+                n.pods.iter().for_each(|pod| _ = self.evictions.remove(pod));
+            }
             return;
         }
         for pod in n.pods.clone() {
@@ -336,5 +470,54 @@ mod tests {
             at_once
         });
         assert_eq!(evicted, [false, true, true, true]);
+    }
+
+    /// pkg/controller/nodelifecycle `handleDisruption`: where no node is Ready nobody is evicted.
+    #[test]
+    fn nodes_that_are_silent_after_an_outage_are_tainted_only_beside_others_and_their_kubelets_go_on() {
+        for others in [false, true] {
+            let mut w = World::new();
+            let rs = w.owner(crate::cluster::OwnerKind::ReplicaSet, "r", Some(1));
+            let pod = w.pod("r-1", "x", Some(rs), true);
+            let mut b = Bench::new(w);
+            let (first, second) = (NodeIdx(0), b.node("n1"));
+            b.run_to(150_000);
+            // The controller's watches are open again long after its next look.
+            let draws = crate::cluster::draw::Draws::new(1);
+            let late = |since: &i64| reconnected_after_ms(&draws, "node-lifecycle", *since, 150_000 - since) > 12_000;
+            b.api_server_is_back((30_000..40_000).find(late).expect("a draw"));
+            if others {
+                b.node("n2");
+            }
+            b.run_to(154_999);
+            assert!(b.state.nodes[first].ready && b.state.nodes[second].ready);
+            b.run_to(155_000);
+            assert!(!b.state.nodes[first].ready && !b.state.nodes[second].ready && !b.state.pods[pod].ready);
+            let taints = |b: &Bench| (b.state.nodes[first].taints.len(), b.state.nodes[second].taints.len());
+            assert_eq!(taints(&b), if others { (2, 1) } else { (1, 1) }, "one at once, the next ten seconds later");
+            assert_eq!(b.state.pods[pod].deleting.is_some(), others);
+            b.run_to(158_000);
+            assert_eq!(b.state.pods[pod].gone, others, "a kubelet that lives ends its pod");
+            b.run_to(170_100);
+            assert!(b.state.nodes[first].ready && b.state.nodes[second].ready);
+            assert_eq!(taints(&b), (0, 0));
+            b.run_to(230_000);
+            assert!(others || b.state.pods[pod].ready, "it was well all the time");
+        }
+    }
+
+    #[test]
+    fn a_controller_that_runs_again_gives_each_node_its_grace() {
+        let mut w = World::new();
+        let rs = w.owner(crate::cluster::OwnerKind::ReplicaSet, "r", Some(1));
+        w.pod("r-1", "x", Some(rs), true);
+        let mut b = Bench::new(w);
+        b.lose(NodeIdx(0));
+        b.run_to(30_000);
+        b.controllers_are_back();
+        b.run_to(79_999);
+        assert!(b.state.nodes[NodeIdx(0)].ready);
+        b.run_to(80_000);
+        assert!(!b.state.nodes[NodeIdx(0)].ready);
     }
 }

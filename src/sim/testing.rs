@@ -105,6 +105,18 @@ impl Bench {
         b.kubelet.lose(&mut ctx!(b), node);
         b.lifecycle.lose(&mut ctx!(b), node);
     }
+    /// The API server is back that was away since then.
+    pub fn api_server_is_back(&mut self, since: i64) {
+        let b = self;
+        b.lifecycle.api_server_is_back(&mut ctx!(b), since);
+    }
+
+    /// The controllers run again that were away.
+    pub fn controllers_are_back(&mut self) {
+        let b = self;
+        b.lifecycle.restarted(&mut ctx!(b));
+    }
+
     /// Lets time pass up to and including `until`.
     pub fn run_to(&mut self, until: i64) {
         self.spread();
@@ -113,6 +125,11 @@ impl Bench {
             let b = &mut *self;
             match timer {
                 Timer::Bound(pod) => b.kubelet.start(&mut ctx!(b), pod),
+                Timer::NodeMonitor => {
+                    for node in b.lifecycle.monitor(&mut ctx!(b)) {
+                        b.kubelet.unheard(node);
+                    }
+                }
                 _ => {
                     b.kubelet.on_timer(&mut ctx!(b), timer);
                     b.lifecycle.on_timer(&mut ctx!(b), timer);

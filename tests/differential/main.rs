@@ -13,6 +13,7 @@ mod evictions;
 mod executions;
 mod losses;
 mod luck;
+mod outages;
 
 use anyhow::{Context, Result, bail};
 use bed::controlplane::binary;
@@ -84,10 +85,16 @@ enum Kind {
     Executions,
     /// Nodes that fail, and their pods.
     Losses,
+    /// The API server away for 20 s and for 60 s, and what becomes of the nodes.
+    Outages,
+    /// The same for six minutes; only if asked for.
+    LongOutage,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses];
+    /// What is tried where nobody says what.
+    const ALL: [Kind; 6] =
+        [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses, Kind::Outages];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
@@ -95,6 +102,8 @@ impl Kind {
             Kind::Evictions => "evictions",
             Kind::Executions => "executions",
             Kind::Losses => "losses",
+            Kind::Outages => "outages",
+            Kind::LongOutage => "long-outage",
         }
     }
     /// What `nodeferry verify` calls its recordings, if it knows them.
@@ -103,7 +112,7 @@ impl Kind {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
             Kind::Evictions => Some("evictions"),
-            Kind::Executions | Kind::Losses => None,
+            Kind::Executions | Kind::Losses | Kind::Outages | Kind::LongOutage => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -114,6 +123,8 @@ impl Kind {
             Kind::Evictions => evictions::check(binary, seed, directory),
             Kind::Executions => executions::check(binary, seed, directory),
             Kind::Losses => losses::check(binary, seed, directory),
+            Kind::Outages => outages::check(binary, seed, directory, &outages::SHORT),
+            Kind::LongOutage => outages::check(binary, seed, directory, &outages::LONG),
         }
     }
 }

@@ -8,7 +8,7 @@ use nodeferry::request::input::request_of_scenario;
 use nodeferry::request::plan::experiment_of;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::{Answer, Call, NodeRef, Outcome, PodRef, StopMode};
-use nodeferry::sim::Fault;
+use nodeferry::sim::faults::{Component, Fault, Window};
 use nodeferry::trace::{EventKind, Metrics};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -260,6 +260,58 @@ fn others_call_and_stop_and_the_runner_goes_on() {
     let mut fork = run.fork(None);
     fork.inject(Inject::Stop(StopMode { terminate_drained: None })).expect("it is under way");
     assert_eq!(fork.finish().outcome, Outcome::Stopped);
+}
+
+/// A moment at which nothing else happens, so that it does not matter whether the outage still lasts then.
+const BACK_MS: i64 = 91_987;
+
+#[test]
+fn an_outage_that_is_begun_and_ended_by_hand_is_that_of_a_scenario() {
+    let experiment = quickstart();
+    for component in [Component::ApiServer, Component::ControllerManager, Component::Scheduler] {
+        let mut run = experiment.start(3, Sink::trace());
+        run.advance_to(2_000);
+        let mut by_hand = run.fork(None);
+        by_hand.inject(Inject::Outage(component)).expect("it is under way");
+        by_hand.advance_to(BACK_MS);
+        by_hand.inject(Inject::Restore(component)).expect("it is away");
+        let again = by_hand.inject(Inject::Restore(component));
+        assert_eq!(again, Err(InjectError::NotAway(component.as_str(), BACK_MS)));
+        let window = Window { from_ms: 2_000, until_ms: Some(BACK_MS) };
+        run.inject(Inject::Fault(Fault::Outage { component, window })).expect("it is under way");
+        let (by_hand, run) = (told(&experiment, &by_hand.finish()), told(&experiment, &run.finish()));
+        assert_same(&by_hand, &run, &json!(component));
+    }
+}
+
+#[test]
+fn nodes_are_not_ready_for_a_moment_after_an_outage_that_was_longer_than_their_grace() {
+    let experiment = quickstart();
+    // When nodes are NotReady, and Ready again, after the API server was back.
+    let after = |away_ms: i64, seed: u64| {
+        let mut run = experiment.start(seed, Sink::trace());
+        let window = Window { from_ms: 2_000, until_ms: Some(2_000 + away_ms) };
+        run.inject(Inject::Fault(Fault::Outage { component: Component::ApiServer, window })).expect("it is under way");
+        let ended = run.finish();
+        assert!(ended.violations.is_empty(), "{:?}", ended.violations);
+        let all = |kind| ended.observations.iter().filter(move |o| o.kind == kind);
+        let times = |kind| all(kind).map(|o| o.t_ms - 2_000 - away_ms).filter(|t| *t > 0).collect::<Vec<i64>>();
+        (times(EventKind::NodeNotReady), times(EventKind::NodeReady))
+    };
+    for seed in 1..=6 {
+        assert_eq!(after(20_000, seed), (vec![], vec![]), "seed {seed}");
+    }
+    for away_ms in [60_000, 360_000] {
+        let runs: Vec<_> = (1..=6).map(|seed| after(away_ms, seed)).collect();
+        for (not_ready, ready) in &runs {
+            assert!(not_ready.iter().all(|t| *t <= 5_000) && ready.iter().all(|t| *t <= 15_000), "{runs:?}");
+            assert_eq!(not_ready.len(), ready.len(), "{runs:?}");
+        }
+        assert!(
+            runs.iter().filter(|r| !r.0.is_empty()).count() >= 4,
+            "most watches are not open again so soon: {runs:?}"
+        );
+    }
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub struct Site {
     /// The batch under way, and the batch of each old node that has one: the trace names them.
     pub(in crate::sim) batch: Option<u32>,
     pub(in crate::sim) batch_of: BTreeMap<NodeIdx, u32>,
+    /// Timers whose component is away, nobody knows until when.
+    parked: Vec<Timer>,
     /// Events handled.
     pub(in crate::sim) steps: u64,
 }
@@ -104,6 +106,7 @@ impl Site {
             changed_seen: BTreeSet::new(),
             batch: None,
             batch_of: BTreeMap::new(),
+            parked: Vec::new(),
             steps: 0,
             delays: spec.delays.clone(),
             catalog,
@@ -131,7 +134,7 @@ impl Site {
         let view = View { catalog: &self.catalog, state: &self.state };
         self.observations.extend(witness::initial(view, |node| old_nodes.contains(&node)));
         for (i, fault) in self.faults.list().iter().enumerate() {
-            if let Some(at) = fault.moment() {
+            if let Some(at) = fault.wakes_at() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
             }
         }
@@ -150,7 +153,8 @@ impl Site {
         let scheduler =
             self.scheduling.next_wakeup().map(|at| match self.faults.outage(Component::Scheduler, at.max(self.now)) {
                 Some(until) => until.unwrap_or(i64::MAX),
-                None => at,
+                // After an outage what was due is due now.
+                None => at.max(self.now),
             });
         [self.timers.next_at(), scheduler].into_iter().flatten().min()
     }
@@ -168,7 +172,7 @@ impl Site {
             match Self::needs(timer).and_then(|c| self.faults.outage(c, self.now)) {
                 None => return Some(timer),
                 Some(Some(until)) => self.timers.schedule(until, timer),
-                Some(None) => {}
+                Some(None) => self.parked.push(timer),
             }
         }
         None
@@ -183,6 +187,7 @@ impl Site {
             | Timer::BudgetRecheck(_)
             | Timer::Taint(_)
             | Timer::TaintEviction(_)
+            | Timer::NodeMonitor
             | Timer::PodGc
             | Timer::Detach(_) => Component::ControllerManager,
             Timer::Bound(_) => Component::Scheduler,
@@ -195,7 +200,9 @@ impl Site {
             | Timer::Launch(_)
             | Timer::RegisterAgain(_)
             | Timer::NodeReady(_)
-            | Timer::NodeDeleted(_) => Component::ApiServer,
+            | Timer::NodeDeleted(_)
+            | Timer::Heartbeat(_)
+            | Timer::PodsReported(_) => Component::ApiServer,
             Timer::Fault(_) | Timer::Call(_) => return None,
             Timer::EvictionLook(_) | Timer::EvictionWrite(_) | Timer::EvictionRetry(_) => return None,
             Timer::Gate(_) => return None,
@@ -211,7 +218,14 @@ impl Site {
             Timer::RegisterAgain(node) => w.provider.machines.registered_again(&mut ctx!(w), node),
             Timer::NodeReady(node) => w.provider.machines.ready(&mut ctx!(w), node),
             Timer::NodeDeleted(node) => w.provider.machines.deleted(&mut ctx!(w), node),
-            Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc => w.lifecycle.on_timer(&mut ctx!(w), timer),
+            Timer::NodeMonitor => {
+                for node in w.lifecycle.monitor(&mut ctx!(w)) {
+                    w.kubelet.unheard(node);
+                }
+            }
+            Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc | Timer::Heartbeat(_) | Timer::PodsReported(_) => {
+                w.lifecycle.on_timer(&mut ctx!(w), timer)
+            }
             Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) | Timer::PodFinished(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
             }
@@ -256,6 +270,7 @@ impl Site {
                     self.lose(node);
                 }
             }
+            Some(Fault::Outage { component, .. }) => self.is_back(component),
             Some(Fault::Uncordon { node, .. }) => {
                 if let Some(node) = self.named(&node) {
                     self.state.set_unschedulable(node, false);
@@ -282,6 +297,32 @@ impl Site {
             }
             _ => {}
         }
+    }
+
+    /// An outage of a component has ended.
+    fn is_back(&mut self, component: Component) {
+        if self.faults.outage(component, self.now).is_some() {
+            return;
+        }
+        let w = self;
+        match (component, w.faults.away_since(component, w.now - 1)) {
+            (Component::ApiServer, Some(since)) => w.lifecycle.api_server_is_back(&mut ctx!(w), since),
+            (Component::ControllerManager, Some(_)) => w.lifecycle.restarted(&mut ctx!(w)),
+            _ => {}
+        }
+    }
+
+    /// Brings a component back that is away; false if it is not. What waited for it comes now.
+    pub fn restore(&mut self, component: Component) -> bool {
+        let Some(until) = self.faults.end_outages(component, self.now) else { return false };
+        if let Some(until) = until {
+            self.timers.bring_forward(until, self.now, |timer| Self::needs(timer).is_some());
+        }
+        for timer in std::mem::take(&mut self.parked) {
+            self.timers.schedule(self.now, timer);
+        }
+        self.is_back(component);
+        true
     }
 
     /// The node that has a name now.

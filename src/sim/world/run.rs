@@ -6,7 +6,7 @@ use crate::cluster::{State, View};
 use crate::runner::{Answer, Call, CallId, Failure, Outcome, Runner, StopMode, Stream};
 use crate::sim::Violation;
 use crate::sim::event::Timer;
-use crate::sim::faults::Fault;
+use crate::sim::faults::{Component, Fault};
 use crate::trace::Observation;
 use std::collections::BTreeMap;
 
@@ -79,11 +79,18 @@ impl World {
 
     /// From now on this can go wrong too, as if it stood last in the scenario's list.
     pub fn add_fault(&mut self, fault: Fault) {
-        let moment = fault.moment();
+        let moment = fault.wakes_at().filter(|at| *at >= self.site.now);
         let nth = self.site.faults.add(fault);
         if let Some(at) = moment {
             self.site.timers.schedule(at, Timer::Fault(nth));
         }
+    }
+
+    /// A component that is away is there again at `at`, which is neither in the past nor after the next moment; false if it is not away.
+    pub fn restore(&mut self, at: i64, component: Component) -> bool {
+        self.site.now = self.site.now.max(at);
+        self.site.checkers.time(self.site.now);
+        self.site.restore(component)
     }
 
     /// Somebody stops the migration at `at`, which is not in the past.

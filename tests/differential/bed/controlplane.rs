@@ -71,6 +71,10 @@ impl ControlPlane {
         self.signal("USR2")?;
         self.wait("to be ready", |up| up)
     }
+    /// Starts the API server again after it was killed, and does not wait for it.
+    pub fn launch_api_server(&self) -> Result<()> {
+        self.signal("USR2")
+    }
     fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.supervisor.id().to_string()).status()?;
         anyhow::ensure!(status.success(), "kill -{name} of the control plane's supervisor: {status}");

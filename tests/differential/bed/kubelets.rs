@@ -258,7 +258,7 @@ fn reports(node: &Value) -> bool {
 
 /// Patch of the status with which a kubelet's first report makes its node ready.
 fn ready() -> Value {
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": "", "lastTransitionTime": now()});
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "set", "message": "", "lastHeartbeatTime": now(), "lastTransitionTime": now()});
     let conditions = [
         condition("MemoryPressure", "False"),
         condition("DiskPressure", "False"),
@@ -268,25 +268,48 @@ fn ready() -> Value {
     json!({"status": {"conditions": conditions, "nodeInfo": {"kubeletVersion": "v1.36.3"}}})
 }
 
-/// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once. Who made a node
-/// and did not say how it is (Karpenter's kwok) leaves that to the kubelet, too.
+/// Whether a node's own condition says that nothing was heard of its kubelet.
+fn is_unknown(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    conditions.is_some_and(|c| c.iter().any(|c| c["type"] == "Ready" && c["status"] == "Unknown"))
+}
+
+/// How long a node's second heartbeat comes before its time: each kubelet has a rhythm of its own.
+fn early(node: &str) -> Duration {
+    let sum: u64 = node.bytes().fold(7, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
+    Duration::from_millis(sum % LEASE_PERIOD.as_millis() as u64)
+}
+
+/// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once. A kubelet whose node is called
+/// unready because nothing was heard of it says at the same time that it is ready. Who made a node and did not say how it is (Karpenter's
+/// kwok) leaves that to the kubelet, too. While the API server is away a kubelet waits for its next time.
 fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent) {
-    let mut renewed: BTreeMap<String, Instant> = BTreeMap::new();
+    let mut next: BTreeMap<String, Instant> = BTreeMap::new();
+    let mut known: Vec<Value> = Vec::new();
     while !stopped.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
-        let Ok((nodes, _)) = client.list("/api/v1/nodes") else { continue };
-        for name in nodes.iter().filter(|n| !reports(n)).filter_map(|n| n["metadata"]["name"].as_str()) {
+        if let Ok((nodes, _)) = client.list("/api/v1/nodes") {
+            known = nodes;
+        }
+        for name in known.iter().filter(|n| !reports(n)).filter_map(|n| n["metadata"]["name"].as_str()) {
             let _ = client.patch(&format!("/api/v1/nodes/{name}/status"), &ready());
         }
         let silent = silent.lock().map(|s| s.clone()).unwrap_or_default();
-        for name in nodes.iter().filter_map(|n| n["metadata"]["name"].as_str()).filter(|n| !silent.contains(*n)) {
-            let done = match renewed.get(name) {
-                Some(last) if last.elapsed() < LEASE_PERIOD => continue,
-                Some(_) => client.merge(&format!("{LEASES}/{name}"), &lease(name)),
-                None => client.create(LEASES, &lease(name)),
-            };
-            if done.is_ok_and(|a| a.code < 300 || a.code == 409) {
-                renewed.insert(name.to_owned(), Instant::now());
+        for node in &known {
+            let Some(name) = node["metadata"]["name"].as_str().filter(|n| !silent.contains(*n)) else { continue };
+            match next.get(name) {
+                Some(at) if *at > Instant::now() => {}
+                Some(at) => {
+                    let _ = client.merge(&format!("{LEASES}/{name}"), &lease(name));
+                    if is_unknown(node) {
+                        let _ = client.patch(&format!("/api/v1/nodes/{name}/status"), &ready());
+                    }
+                    next.insert(name.to_owned(), (*at + LEASE_PERIOD).max(Instant::now()));
+                }
+                None if client.create(LEASES, &lease(name)).is_ok_and(|a| a.code < 300 || a.code == 409) => {
+                    next.insert(name.to_owned(), Instant::now() + LEASE_PERIOD - early(name));
+                }
+                None => {}
             }
         }
     }
