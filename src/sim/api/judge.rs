@@ -429,9 +429,7 @@ fn may_delete(options: &Options) -> bool {
     match options.procedure {
         ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
         ProcedureKind::OceanAws | ProcedureKind::OceanAzure => !options.ocean.respect_pdb,
-        ProcedureKind::Surge => {
-            options.surge.undrainable == Some(Undrainable::Force) || options.surge.preset == SurgePreset::Gke
-        }
+        ProcedureKind::Surge => options.surge.resolved().undrainable == Undrainable::Force,
     }
 }
 

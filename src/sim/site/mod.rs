@@ -191,7 +191,6 @@ impl Site {
             Timer::PodReady(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_)
-            | Timer::PodFinished(_)
             | Timer::Launch(_)
             | Timer::RegisterAgain(_)
             | Timer::NodeReady(_)
@@ -212,7 +211,7 @@ impl Site {
             Timer::NodeReady(node) => w.provider.machines.ready(&mut ctx!(w), node),
             Timer::NodeDeleted(node) => w.provider.machines.deleted(&mut ctx!(w), node),
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc => w.lifecycle.on_timer(&mut ctx!(w), timer),
-            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) | Timer::PodFinished(_) => {
+            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
             }
             Timer::Owner(_) | Timer::ControllerWrite(_) => w.controllers.on_timer(&mut ctx!(w), timer),
