@@ -55,10 +55,6 @@ impl Quantity {
     pub const fn nanos(self) -> i128 {
         self.0
     }
-    /// Whether it is nothing.
-    pub const fn is_zero(self) -> bool {
-        self.0 == 0
-    }
     /// Whole units, rounded away from zero, capped to what an `i64` holds.
     pub fn value(self) -> i64 {
         self.scaled(NANO)

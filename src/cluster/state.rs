@@ -607,8 +607,4 @@ impl State {
             self.log(Change::Kept);
         }
     }
-    /// Whether a hypothesis is open.
-    pub fn is_hypothetical(&self) -> bool {
-        self.hypotheses > 0
-    }
 }

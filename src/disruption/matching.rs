@@ -14,7 +14,6 @@ type Projection = SmallVec<[Option<Sym>; 4]>;
 /// selector of their namespace mentions: 150,000 specs cost one lookup each.
 #[derive(Clone, Debug, Default)]
 pub struct BudgetIndex {
-    by_namespace: Vec<Vec<BudgetIdx>>,
     set_of_spec: Arena<SpecIdx, u32>,
     sets: Vec<Box<[BudgetIdx]>>,
 }
@@ -45,15 +44,11 @@ impl BudgetIndex {
             });
             set_of_spec.push(set);
         }
-        BudgetIndex { by_namespace, set_of_spec, sets }
+        BudgetIndex { set_of_spec, sets }
     }
     /// The budgets that cover pods created from `spec`, by name.
     pub fn budgets_of(&self, spec: SpecIdx) -> &[BudgetIdx] {
         self.set_of_spec.get(spec).map_or(&[], |set| &self.sets[*set as usize])
-    }
-    /// The budgets of a namespace, by name.
-    pub fn budgets_in(&self, namespace: NsIdx) -> &[BudgetIdx] {
-        self.by_namespace.get(namespace.at()).map_or(&[], |b| b)
     }
 }
 

@@ -117,10 +117,6 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// New nodes of one group.
-    pub fn count_of(&self, group: GroupIdx) -> u32 {
-        self.launches.iter().filter(|l| l.group == group).map(|l| l.count).sum()
-    }
     /// All new nodes.
     pub fn nodes(&self) -> u32 {
         self.launches.iter().map(|l| l.count).sum()

@@ -5,7 +5,6 @@ use super::price;
 use crate::cluster::*;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Stands for the name and hostname of a node that has none yet; equals no symbol.
 pub const UNNAMED: Sym = Sym(u32::MAX);
@@ -117,15 +116,6 @@ impl Templates {
             machine: Some(template.machine),
             price_micros_per_hour: template.price_micros_per_hour,
         }
-    }
-    /// A node called `name` made from a template, for `State::add_node`.
-    pub fn make_node(&self, state: &mut State, template: &Template, name: &str, now: i64) -> Arc<NodeSpec> {
-        let mut spec = self.node_spec(template);
-        spec.name = state.make_name(name);
-        spec.uid = state.make_name(&format!("sim-node-{name}"));
-        spec.created = now;
-        name_labels(&mut spec.labels, spec.name);
-        Arc::new(spec)
     }
 }
 

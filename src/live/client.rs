@@ -103,11 +103,6 @@ impl Client {
         Client { first_wait: Duration::from_millis(1), ..client }
     }
 
-    /// The same connection, where an exchange is lost after another time.
-    pub fn with_timeout(mut self, timeout: Duration) -> Client {
-        self.timeout = timeout;
-        self
-    }
     /// Name of the context, for people.
     pub fn context(&self) -> &str {
         &self.context

@@ -50,6 +50,64 @@ fn stand_alone_pods_are_lost_or_hold_their_node() {
 }
 
 #[test]
+fn daemon_sets_are_refused_without_their_flag_and_where_they_are_gone() {
+    let mut w = World::new(1, 1, &[("a", &[0])]);
+    let owner = w.catalog.specs[SpecIdx(0)].owner.expect("a controller");
+    w.catalog.owners[owner].kind = OwnerKind::DaemonSet;
+    let object = w.catalog.owner_text(owner);
+    let found = |w: &World, ignore, force| {
+        let mut o = Options::default();
+        (o.kubectl_drain.ignore_daemonsets, o.kubectl_drain.force) = (ignore, force);
+        let found = codes(w, &[0], &o).into_iter().filter(|f| f.1 == object && f.0.starts_with("daemonset"));
+        found.map(|f| f.0).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&w, false, false), ["daemonset-refused"]);
+    assert_eq!(found(&w, true, false), [""; 0]);
+    w.catalog.owners[owner].missing = true;
+    assert_eq!(found(&w, true, false), ["daemonset-missing"], "kubectl asks for the DaemonSet, whatever the flag says");
+    assert_eq!(found(&w, true, true), [""; 0]);
+}
+
+#[test]
+fn an_old_node_that_is_not_ready_is_warned_of() {
+    let mut w = World::new(2, 1, &[("a", &[0])]);
+    w.state.set_node_ready(NodeIdx(1), false);
+    let found = codes(&w, &[0, 1], &Options::default());
+    assert!(has(&found, "old-node-not-ready", "Node/old-1") && !has(&found, "old-node-not-ready", "Node/old-0"));
+}
+
+#[test]
+fn a_finalizer_is_warned_of_but_a_jobs_own() {
+    let mut w = World::new(1, 1, &[("a", &[0])]);
+    let warned = |w: &World| has(&codes(w, &[0], &Options::default()), "pod-finalizer", "Deployment/default/a");
+    let job = w.catalog.names.intern("batch.kubernetes.io/job-tracking");
+    w.catalog.specs[SpecIdx(0)].finalizers = vec![job];
+    assert!(!warned(&w));
+    let other = w.catalog.names.intern("example.com/hold");
+    w.catalog.specs[SpecIdx(0)].finalizers.push(other);
+    assert!(warned(&w));
+}
+
+#[test]
+fn pods_that_restrict_scale_down_hold_their_node_or_are_named() {
+    let mut w = World::new(1, 1, &[("a", &[0])]);
+    let [key, value] =
+        ["cluster-autoscaler.kubernetes.io/safe-to-evict", "false"].map(|text| w.catalog.names.intern(text));
+    w.catalog.specs[SpecIdx(0)].annotations = vec![(key, value)];
+    let mut o = Options { procedure: ProcedureKind::OceanAzure, ..Options::default() };
+    let code = |w: &World, o: &Options| {
+        let found = codes(w, &[0], o).into_iter().map(|f| f.0);
+        found.filter(|code| code.starts_with("restrict-scale-down")).collect::<Vec<_>>()
+    };
+    o.ocean.respect_restrict_scale_down = true;
+    assert_eq!(code(&w, &o), ["restrict-scale-down"]);
+    o.ocean.respect_restrict_scale_down = false;
+    assert_eq!(code(&w, &o), ["restrict-scale-down-ignored"]);
+    o.procedure = ProcedureKind::KubectlDrain;
+    assert_eq!(code(&w, &o), [""; 0], "kubectl drain knows no such marks");
+}
+
+#[test]
 fn a_pod_that_nothing_can_host_is_found() {
     let w = World::new(1, 0, &[("a", &[0])]);
     // The group has no machine type, and no node remains.

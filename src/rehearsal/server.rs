@@ -108,11 +108,6 @@ impl Server {
         std::mem::take(&mut self.answered)
     }
 
-    /// Answers that are ready already.
-    pub fn take_answers(&mut self) -> Vec<(u64, Response)> {
-        std::mem::take(&mut self.answered)
-    }
-
     /// Serves a request of somebody now.
     pub fn serve(&mut self, who: Who, exchange: &Exchange) -> Reply {
         let Some(target) = Target::parse(&exchange.path) else {

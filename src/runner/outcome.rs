@@ -302,11 +302,11 @@ mod tests {
     #[test]
     fn the_document_is_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/outcomes.md");
-        if std::env::var_os("NODEFERRY_REWRITE").is_some() {
+        if std::env::var_os("NODEFERRY_BLESS").is_some() {
             std::fs::write(path, table()).expect("docs/outcomes.md is written");
         }
         let doc = std::fs::read_to_string(path).expect("docs/outcomes.md is there");
-        assert_eq!(doc, table(), "docs/outcomes.md is not the table; run the test with NODEFERRY_REWRITE=1");
+        assert_eq!(doc, table(), "docs/outcomes.md is not the table; run the test with NODEFERRY_BLESS=1");
     }
 
     #[test]

@@ -45,8 +45,6 @@ pub enum ClusterEvent {
     VolumeChanged(PvIdx),
     /// A volume was detached from a node (VolumeAttachment deleted).
     Detached(NodeIdx),
-    /// Somebody wants this pod to be tried again (ForceActivate).
-    Activated(PodIdx),
     /// Pods that waited for five minutes are tried again (UnschedulableTimeout): concerns every pod.
     Timeout,
 }
@@ -88,7 +86,7 @@ impl ClusterEvent {
             ClusterEvent::VolumeAdded(_) => EventKind::VolumeAdded,
             ClusterEvent::VolumeChanged(_) => EventKind::VolumeChanged,
             ClusterEvent::Detached(_) => EventKind::Detached,
-            ClusterEvent::Activated(_) | ClusterEvent::Timeout => return None,
+            ClusterEvent::Timeout => return None,
         })
     }
 }

@@ -16,8 +16,10 @@ use crate::snapshot::unreadable;
 use serde_json::{Map, Value};
 
 /// A page of a list may have so many bytes: 500 objects of half a MiB each.
+#[cfg(feature = "live")]
 const MOST_OF_A_LIST: usize = 256 << 20;
 /// Any other answer: etcd takes objects of 1.5 MiB (its `--max-request-bytes`), JSON makes them longer.
+#[cfg(feature = "live")]
 const MOST_OF_AN_OBJECT: usize = 16 << 20;
 /// What is no API server may ask for patience no longer than this (C): a page for people says an hour.
 const MOST_PATIENCE_MS: Ms = 30_000;
@@ -29,12 +31,14 @@ const FIELDS: usize = 5;
 // --- from bytes ---
 
 /// How many bytes an answer to this may have; one that goes on is not read to its end.
+#[cfg(feature = "live")]
 pub(crate) fn most_bytes(exchange: &Exchange) -> usize {
     let lists = exchange.method == Method::Get && exchange.path.contains("limit=");
     if lists { MOST_OF_A_LIST } else { MOST_OF_AN_OBJECT }
 }
 
 /// How many bytes an event of a watch may have.
+#[cfg(feature = "live")]
 pub(crate) const MOST_OF_AN_EVENT: usize = MOST_OF_AN_OBJECT;
 
 /// An answer as it came over HTTP. It must say that it is JSON, if it says what it is, and be it.

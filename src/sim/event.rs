@@ -46,8 +46,6 @@ pub enum Timer {
     PodStopped(PodIdx),
     /// A stopped pod's object is removed.
     PodRemoved(PodIdx),
-    /// A pod's work is done (Jobs), or it crashes.
-    PodFinished(PodIdx),
     /// An owner's controller looks at its pods.
     Owner(OwnerIdx),
     /// A controller's rate-limited write goes out (the n-th).
@@ -83,7 +81,6 @@ impl Timer {
             Timer::PodReady(_) => 12,
             Timer::PodStopped(_) => 13,
             Timer::PodRemoved(_) => 14,
-            Timer::PodFinished(_) => 15,
             Timer::Owner(_) => 16,
             Timer::ControllerWrite(_) => 17,
             Timer::Budget(_) => 18,

@@ -85,13 +85,12 @@ impl Kubelet {
         }
     }
 
-    /// A moment has come: ready, stopped, removed or finished.
+    /// A moment has come: ready, stopped or removed.
     pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
         match timer {
             Timer::PodReady(pod) => self.ready(ctx, pod),
             Timer::PodStopped(pod) => self.stopped(ctx, pod),
             Timer::PodRemoved(pod) => self.removed(ctx, pod),
-            Timer::PodFinished(pod) => self.finished(ctx, pod),
             _ => {}
         }
     }
@@ -195,14 +194,6 @@ impl Kubelet {
         let asked = !ctx.state.pods[pod].gone && (at_once || self.reached(ctx, pod));
         if asked && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
             ctx.state.remove_pod(ctx.catalog, pod);
-        }
-    }
-
-    fn finished(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
-        let p = &ctx.state.pods[pod];
-        if p.deleting.is_none() && p.phase == Phase::Running && self.reached(ctx, pod) {
-            ctx.state.set_ready(pod, false, ctx.now);
-            ctx.state.set_phase(ctx.catalog, pod, Phase::Succeeded);
         }
     }
 }

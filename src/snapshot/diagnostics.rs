@@ -347,7 +347,7 @@ mod tests {
         }
     }
 
-    /// `NODEFERRY_BLESS=1` writes it anew.
+    /// `NODEFERRY_BLESS=1` writes it again.
     #[test]
     fn the_documentation_is_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md");

@@ -37,6 +37,7 @@ pub use decoder::{Decoder, KNOWN};
 pub use delays::{StartDelays, StartSample};
 pub use diagnostics::{not_whole, strict_violations};
 pub use error::ReadError;
+#[cfg(feature = "live")]
 pub(crate) use owners::group;
 pub(crate) use readable::unreadable;
 pub use source::Source;

@@ -36,11 +36,6 @@ impl Recorder {
         &self.events
     }
 
-    /// Gives the events away.
-    pub fn into_events(self) -> Vec<Event> {
-        self.events
-    }
-
     /// Writes one JSON object a line, each line ended by `\n`; `w` is flushed.
     pub fn write_jsonl(&self, w: impl Write) -> io::Result<()> {
         write_jsonl(&self.events, w)

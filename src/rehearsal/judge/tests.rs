@@ -1,4 +1,5 @@
 use super::*;
+use crate::intent::procedure::{ProcedureKind, SurgePreset, Undrainable};
 use crate::rehearsal::stage::{Rehearsal, Stage};
 use crate::rehearsal::stage_of_scenario;
 use crate::request::scenario::Scenario;
@@ -242,4 +243,16 @@ fn completed_over_a_node_that_takes_pods_or_has_some_is_seen() {
     look(&mut b, 12_000);
     look(&mut b, 12_010);
     assert_eq!(ends(&mut b, 12_020), 1, "{:?}", b.judge.broken);
+}
+
+/// A preset's default counts only where the plan says nothing itself.
+#[test]
+fn what_a_surge_may_delete_is_what_its_parameters_say() {
+    let may = |preset, undrainable| {
+        let mut options = Options { procedure: ProcedureKind::Surge, ..Options::default() };
+        (options.surge.preset, options.surge.undrainable) = (preset, undrainable);
+        options.deletes_pods()
+    };
+    assert!(may(SurgePreset::Gke, None) && may(SurgePreset::Aks, Some(Undrainable::Force)));
+    assert!(!may(SurgePreset::Gke, Some(Undrainable::Schedule)) && !may(SurgePreset::Eks, None));
 }

@@ -2,7 +2,7 @@
 //!
 //! Three places: *active* (next to be tried, by priority, then by the moment of the last failure or arrival), *backoff*
 //! (two heaps: rejected and failed by error) and *waiting* (`unschedulablePods`). A waiting pod leaves when an event's
-//! hint of one of the plugins that rejected it says so, after five minutes, or on [`Queue::activate`]. Events that arrive while
+//! hint of one of the plugins that rejected it says so, or after five minutes. Events that arrive while
 //! a pod is being tried are replayed when it fails.
 //!
 //! The queue reads the state's log of changes itself ([`Queue::observe`]): pods that arrive, are bound or vanish, and the events.
@@ -244,20 +244,6 @@ impl Queue {
             self.unplace(&entry);
         }
     }
-    /// Moves a waiting or backing-off pod to the active queue; one being tried is tried again when it fails (`Activate`).
-    pub fn activate(&mut self, pod: PodIdx, now: i64) {
-        self.advance(now);
-        match self.entries.get(&pod).copied() {
-            Some(entry) if matches!(entry.place, Place::Waiting | Place::Backoff | Place::ErrorBackoff) => {
-                self.unplace(&entry);
-                self.put_unless_preempting(entry, Place::Active);
-            }
-            Some(entry) if matches!(entry.place, Place::InFlight(_)) => {
-                self.events.push_back(ClusterEvent::Activated(pod));
-            }
-            _ => {}
-        }
-    }
     /// From now on the pod's preemption is under way: it stays out of the queue until [`Queue::preemption_ended`]
     /// (DefaultPreemption's PreEnqueue while the API calls that delete its victims are running).
     pub fn preemption_started(&mut self, pod: PodIdx) {
@@ -490,7 +476,6 @@ fn worth_requeuing(
 ) -> Strategy {
     let worth = match event {
         ClusterEvent::Timeout => true,
-        ClusterEvent::Activated(target) => *target == pod,
         ClusterEvent::PodRemoved { up_to_priority: Some(limit), .. }
             if -entry.rank.minus_priority > i64::from(*limit) =>
         {

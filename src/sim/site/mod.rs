@@ -196,7 +196,6 @@ impl Site {
             Timer::PodReady(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_)
-            | Timer::PodFinished(_)
             | Timer::Launch(_)
             | Timer::RegisterAgain(_)
             | Timer::NodeReady(_)
@@ -226,7 +225,7 @@ impl Site {
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc | Timer::Heartbeat(_) | Timer::PodsReported(_) => {
                 w.lifecycle.on_timer(&mut ctx!(w), timer)
             }
-            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) | Timer::PodFinished(_) => {
+            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
             }
             Timer::Owner(_) | Timer::ControllerWrite(_) => w.controllers.on_timer(&mut ctx!(w), timer),
