@@ -8,6 +8,7 @@ pub mod execution;
 pub mod gates;
 pub mod guards;
 pub mod options;
+pub mod procedure;
 pub mod select;
 pub mod selector;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Which nodes are old: by name, instance or provider id, by pool or by label selector; which of their pods `kubectl drain` looks at.
 
 use super::Options;
-use super::options::ProcedureKind;
 use super::selector::LabelSelectorText;
 use crate::cluster::{Finding, NodeIdx, PodIdx, Severity, View};
 use crate::groups::identity;
@@ -16,9 +15,8 @@ pub struct PodChoice(Option<LabelSelectorText>);
 impl PodChoice {
     /// By the options of a migration, whose selector is in order.
     pub fn new(options: &Options) -> PodChoice {
-        let selector = &options.kubectl_drain.pod_selector;
-        let given = options.procedure == ProcedureKind::KubectlDrain && !selector.is_empty();
-        PodChoice(if given { selector.parse().ok() } else { None })
+        let selector = options.procedure.procedure().pod_selector(options);
+        PodChoice(if selector.is_empty() { None } else { selector.parse().ok() })
     }
     /// Whether it looks at a pod.
     pub fn takes(&self, view: View<'_>, pod: PodIdx) -> bool {

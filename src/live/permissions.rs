@@ -6,7 +6,7 @@ use super::client::{Client, ConnectError};
 use super::events;
 use super::record::kinds::RECORDED;
 use crate::intent::execution::Retirement;
-use crate::intent::options::{Options, ProcedureKind};
+use crate::intent::procedure::Access;
 use crate::plan::Plan;
 use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, NODES, PODS};
 use crate::session::{Exchange, Method, Resource};
@@ -75,8 +75,8 @@ pub fn record() -> Permissions {
 /// What an execution does to the world, as far as permissions depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deeds {
-    /// Pods are deleted past their budgets.
-    deletes_pods: bool,
+    /// What its procedure needs.
+    procedure: &'static [Access],
     /// Node objects are deleted.
     deletes_nodes: bool,
     /// Karpenter's claims are deleted.
@@ -85,7 +85,7 @@ pub struct Deeds {
 
 impl Deeds {
     /// All that any plan may do.
-    pub const ALL: Deeds = Deeds { deletes_pods: true, deletes_nodes: true, deletes_claims: true };
+    pub const ALL: Deeds = Deeds { procedure: Access::ALL, deletes_nodes: true, deletes_claims: true };
 
     /// What a plan does.
     pub fn of(plan: &Plan) -> Deeds {
@@ -93,19 +93,10 @@ impl Deeds {
         // A stop may be told to end nodes that are drained, whatever the plan says.
         let retires = |wanted: fn(&Retirement) -> bool| options.execution.retire.values().any(wanted);
         Deeds {
-            deletes_pods: may_delete_pods(options),
+            procedure: options.access(),
             deletes_nodes: retires(|r| !matches!(r, Retirement::Nodeclaim)),
             deletes_claims: retires(|r| matches!(r, Retirement::Nodeclaim)),
         }
-    }
-}
-
-fn may_delete_pods(options: &Options) -> bool {
-    use crate::intent::options::Undrainable;
-    match options.procedure {
-        ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
-        ProcedureKind::Surge => options.surge.resolved().undrainable == Undrainable::Force,
-        _ => !options.ocean.respect_pdb,
     }
 }
 
@@ -119,12 +110,14 @@ pub fn execute(deeds: Deeds, lease_namespace: &str) -> Permissions {
     for resource in FOLLOWED.iter().filter(|r| ["namespaces", "nodes", "pods"].contains(&r.plural)) {
         allow(&mut set, resource, "", &["get"], None);
     }
-    allow(&mut set, &NODES, "", &["patch"], None);
-    allow(&mut set, &PODS, "/eviction", &["create"], None);
-    allow(&mut set, &LEASES, "", &["get", "create", "update", "delete"], Some(lease_namespace));
-    if deeds.deletes_pods {
-        allow(&mut set, &PODS, "", &["delete"], None);
+    for access in deeds.procedure {
+        match access {
+            Access::PatchNodes => allow(&mut set, &NODES, "", &["patch"], None),
+            Access::EvictPods => allow(&mut set, &PODS, "/eviction", &["create"], None),
+            Access::DeletePods => allow(&mut set, &PODS, "", &["delete"], None),
+        }
     }
+    allow(&mut set, &LEASES, "", &["get", "create", "update", "delete"], Some(lease_namespace));
     if deeds.deletes_nodes {
         allow(&mut set, &NODES, "", &["delete"], None);
     }
@@ -187,6 +180,7 @@ fn review(permission: &Permission) -> Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intent::Options;
     use crate::live::testing::{Server, ok, runtime};
     use serde_json::Value;
 
@@ -241,7 +235,7 @@ mod tests {
             })
             .await;
             let client = Client::plain(&server.url, std::time::Duration::from_secs(5));
-            let deeds = Deeds { deletes_pods: false, deletes_nodes: false, deletes_claims: false };
+            let deeds = Deeds { procedure: Options::default().access(), deletes_nodes: false, deletes_claims: false };
             missing(&client, &execute(deeds, "ops")).await.expect("answers")
         });
         let said: Vec<String> = said.iter().map(ToString::to_string).collect();

@@ -6,7 +6,7 @@
 use crate::cluster::provider::{instance_id, is_ec2};
 use crate::cluster::{NodeSpec, View};
 use crate::intent::batcher::nodes_per_batch;
-use crate::intent::options::{BatchSize, BatcherKind, Percent, PercentOf, ProcedureKind};
+use crate::intent::options::{BatchSize, BatcherKind, OceanCloud, Percent, PercentOf};
 use crate::intent::{Intent, Options};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -87,16 +87,13 @@ pub enum AzureNodes {
 /// # Errors
 /// Says what the call cannot say, and what to do instead.
 pub fn check(options: &Options, comment: Option<&str>) -> Result<(), String> {
-    let on_eks = match options.procedure {
-        ProcedureKind::OceanAws => true,
-        ProcedureKind::OceanAzure => false,
-        other => {
-            return Err(format!(
-                "procedure {} is not Ocean's, and there is no call for it; plan with --procedure ocean-aws or ocean-azure",
-                other.name()
-            ));
-        }
+    let Some(cloud) = options.procedure.ocean() else {
+        return Err(format!(
+            "procedure {} is not Ocean's, and there is no call for it; plan with --procedure ocean-aws or ocean-azure",
+            options.procedure.name()
+        ));
     };
+    let on_eks = cloud == OceanCloud::Aws;
     if on_eks && options.ocean.respect_restrict_scale_down {
         return Err(
             "the call on EKS has no field for respect_restrict_scale_down: nodes that it is to keep would be drained; \
@@ -129,7 +126,7 @@ pub fn create_request(
     let mut notes = Vec::new();
     let percent = percentage(view, o, selected, &mut notes)?;
     notes.extend(left_out(o));
-    let body = if o.procedure == ProcedureKind::OceanAws {
+    let body = if o.procedure.ocean() == Some(OceanCloud::Aws) {
         Body::Aws {
             migration: AwsMigration {
                 instance_ids: instance_ids(view, intent)?,
@@ -189,7 +186,7 @@ fn instance_ids(view: View<'_>, intent: &Intent) -> Result<Vec<String>, String> 
 
 /// `batchSizePercentage`: as the plan has it, or the one that makes batches of as many nodes.
 fn percentage(view: View<'_>, o: &Options, selected: usize, notes: &mut Vec<String>) -> Result<u32, String> {
-    let most = if o.procedure == ProcedureKind::OceanAws { 50 } else { 100 };
+    let most = o.procedure.procedure().largest_batch_percent();
     let nodes_of = |percent: u32, percent_of: PercentOf| {
         let batch_size = Some(BatchSize::Percent(Percent(percent)));
         nodes_per_batch(view, selected, &Options { batch_size, percent_of, ..o.clone() }).min(selected)
@@ -228,7 +225,7 @@ fn percentage(view: View<'_>, o: &Options, selected: usize, notes: &mut Vec<Stri
 /// Options that are not as by default and have no field in the call, each with what Ocean does instead.
 fn left_out(o: &Options) -> Vec<String> {
     let default = Options { procedure: o.procedure, ..Options::default() };
-    let on_eks = o.procedure == ProcedureKind::OceanAws;
+    let on_eks = o.procedure.ocean() == Some(OceanCloud::Aws);
     let (given, usual) = (flat(o), flat(&default));
     let names: std::collections::BTreeSet<&String> = given.keys().chain(usual.keys()).collect();
     let mut notes = Vec::new();
@@ -283,7 +280,7 @@ fn flat(o: &Options) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intent::options::{Canary, CordonWhen, Window};
+    use crate::intent::options::{Canary, CordonWhen, ProcedureKind, Window};
     use crate::runner::testing::World;
     use serde_json::json;
 

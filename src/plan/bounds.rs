@@ -2,7 +2,7 @@
 
 use crate::cluster::{NodeIdx, View};
 use crate::groups::matching::moving_pods;
-use crate::intent::options::{Options, ProcedureKind};
+use crate::intent::options::Options;
 use crate::intent::select::PodChoice;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
@@ -49,7 +49,7 @@ pub fn lower_bound(view: View<'_>, batches: &[Vec<NodeIdx>], options: &Options, 
             // Existing nodes may have room, so a launch is no certainty; with none of it free it is.
             chain("new nodes", 0);
         }
-        chain("drain", drain_ms(&pods, options, least));
+        chain("drain", options.procedure.procedure().least_drain_ms(&pods, options, least.stop_ms));
         if pods.iter().any(|p| *p > 0) {
             // The last pod's replacement starts when its eviction is admitted, overlapping the old one's end.
             chain("last pod ready", (least.start_ms - least.stop_ms).max(0));
@@ -60,30 +60,6 @@ pub fn lower_bound(view: View<'_>, batches: &[Vec<NodeIdx>], options: &Options, 
         }
     }
     longest(&graph)
-}
-
-/// The least time the drain of a batch takes, given the pods of each node.
-fn drain_ms(pods: &[i64], options: &Options, least: LeastDelays) -> i64 {
-    let stop = |n: i64| if n > 0 { least.stop_ms } else { 0 };
-    match options.procedure {
-        // One node after the other; within a node all at once, and each pod's own end.
-        ProcedureKind::KubectlDrain => {
-            let limit = options.client();
-            let all: i64 = pods.iter().sum();
-            let paced = match limit.qps {
-                0 => 0,
-                qps => (all - i64::from(limit.burst)).max(0) * 1000 / i64::from(qps),
-            };
-            paced.max(pods.iter().map(|n| stop(*n)).sum())
-        }
-        // All nodes at once; n evictions spread over the spread start spread/n apart.
-        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => pods
-            .iter()
-            .map(|n| if *n > 0 { options.ocean.eviction_spread_ms * (n - 1) / n + stop(*n) } else { 0 })
-            .max()
-            .unwrap_or(0),
-        ProcedureKind::Surge => pods.iter().map(|n| stop(*n)).max().unwrap_or(0),
-    }
 }
 
 /// The heaviest path of an acyclic graph.

@@ -15,7 +15,7 @@ use super::progress::Fate;
 use super::refs::N;
 use super::surge;
 use crate::cluster::{NodeIdx, View};
-use crate::intent::options::{CordonWhen, ProcedureKind, SurgePreset};
+use crate::intent::options::CordonWhen;
 
 /// A cordon that was refused is asked for once more after so long (C).
 pub(crate) const REFUSED_MS: Ms = 10_000;
@@ -34,9 +34,7 @@ impl Cx<'_> {
     }
     /// Whether a node bears the taint that EKS puts on old nodes before their pods leave.
     fn has_taint(&self, node: NodeIdx) -> bool {
-        self.options.procedure == ProcedureKind::Surge
-            && self.options.surge.resolved().preset == SurgePreset::Eks
-            && has_eks_taint(self.view, node)
+        self.options.taints_first() && has_eks_taint(self.view, node)
     }
     /// Whether a node must be cordoned; one that somebody has cordoned already is kept so from here on.
     pub fn needs_cordon(&mut self, n: N) -> bool {

@@ -3,6 +3,8 @@
 //! Ocean's messages are to the letter those of its documentation; where a procedure has no published wording for a
 //! condition, the words are ours. `docs/outcomes.md` is this table, and a test holds the two together.
 
+use super::ocean::{aws, azure};
+use super::procedure::words;
 use crate::intent::Options;
 use crate::intent::options::{AksMessages, ProcedureKind};
 use schemars::JsonSchema;
@@ -68,7 +70,7 @@ impl Failure {
         debug_assert!(!cause.trim().is_empty(), "{} without a cause", reason.code());
         Failure {
             reason: reason.code().into(),
-            message: reason.message(options.procedure, options.ocean.aks_messages).into_owned(),
+            message: reason.message(options).into_owned(),
             cause: if cause.trim().is_empty() { reason.condition().into() } else { cause },
             remedy: reason.remedy().into(),
             advice: reason.advice(options.procedure).unwrap_or_default().into(),
@@ -238,109 +240,16 @@ reasons! {
         "Plan again for the nodes that are left.";
 }
 
-/// The beginning of Ocean's messages, and what its newer page for AKS has in its place.
-const STOPPED: &str = "The migration has stopped due to ";
-const FAILED: &str = "The migration has failed due to ";
-
 impl Reason {
-    /// The message in a procedure's words. Ocean's are those of its documentation (AKS: "Migration Failure Reasons";
-    /// AWS: the same with its own wording), with the Markdown of a link taken off.
-    pub fn message(self, procedure: ProcedureKind, aks: AksMessages) -> Cow<'static, str> {
-        let message = match procedure {
-            ProcedureKind::OceanAzure => self.aks_message(),
-            ProcedureKind::OceanAws => self.aws_message(),
-            ProcedureKind::KubectlDrain | ProcedureKind::Surge => None,
-        }
-        .unwrap_or(self.own_message());
-        // The newer page words all of them anew but the last, on old nodes that cannot be rescheduled.
-        let newer = procedure == ProcedureKind::OceanAzure
-            && aks == AksMessages::August2024
-            && self != Reason::StopNotRescheduled;
-        match message.strip_prefix(STOPPED).filter(|_| newer) {
-            Some(rest) => Cow::Owned(format!("{FAILED}{rest}")),
-            None => Cow::Borrowed(message),
-        }
+    /// The message in the words of the procedure of `options`; ours where it has none.
+    pub fn message(self, options: &Options) -> Cow<'static, str> {
+        let words = words(options.procedure);
+        (words.message)(self, options).unwrap_or(Cow::Borrowed(self.own_message()))
     }
 
-    fn aks_message(self) -> Option<&'static str> {
-        Some(match self {
-            Reason::Connectivity => {
-                "The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly."
-            }
-            Reason::NoNewNodes => {
-                "The migration has stopped due to the inability to spin up enough new nodes. Make sure all required Virtual Node Groups are configured."
-            }
-            Reason::TechnicalTimeout | Reason::Horizon => "The migration has stopped due to technical timeout.",
-            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
-                "The migration has stopped due to the failure to schedule pods for new nodes."
-            }
-            Reason::NodesNotTerminated => "The migration has stopped due to failure to terminate old nodes.",
-            Reason::StopNotTerminated => {
-                "The migration has stopped due to the failure to terminate old nodes during the migration Stop process."
-            }
-            Reason::StopNotRescheduled => {
-                "The migration has stopped due to failure to reschedule old nodes during the migration stop process."
-            }
-            _ => return None,
-        })
-    }
-
-    fn aws_message(self) -> Option<&'static str> {
-        Some(match self {
-            Reason::Connectivity => {
-                "The migration has stopped due to connectivity issues. Make sure the Spotinst controller is installed and working properly."
-            }
-            Reason::NoNewNodes => {
-                "The migration has stopped due to inability to spin up enough new instances. Make sure all required Virtual Node Groups are configured."
-            }
-            Reason::TechnicalTimeout | Reason::Horizon => "The migration has stopped due to technical timeout.",
-            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
-                "The migration has stopped due to failure to schedule pods on new nodes."
-            }
-            Reason::NodesNotTerminated => "The migration has stopped due to failure to terminate old instances.",
-            Reason::StopNotTerminated => {
-                "The migration has stopped due to failure to terminate old instances during migration stop process."
-            }
-            Reason::StopNotRescheduled => {
-                "The migration has stopped due to failure to reschedule old instances during migration stop process."
-            }
-            _ => return None,
-        })
-    }
-
-    /// What Ocean's page for AKS says after the message ("Migration Failure Reasons"), to the letter. Its page for EKS says the
-    /// same of instances and of an AWS account (C: the words are those for AKS, with these two put in).
+    /// What the documentation of the imitated system advises, to the letter; None if it has nothing on it.
     pub fn advice(self, procedure: ProcedureKind) -> Option<&'static str> {
-        let on_aks = match procedure {
-            ProcedureKind::OceanAzure => true,
-            ProcedureKind::OceanAws => false,
-            ProcedureKind::KubectlDrain | ProcedureKind::Surge => return None,
-        };
-        Some(match self {
-            Reason::Connectivity => "Refer to the troubleshooting topic for your version of the Ocean Controller.",
-            Reason::NoNewNodes => {
-                "Review all your workload's requirements and ensure that the required Virtual Node Groups exist to comply with those requirements."
-            }
-            Reason::TechnicalTimeout | Reason::Horizon => {
-                "Try running the migration with smaller node groups. Group the nodes according to labels or by similar configuration requirements."
-            }
-            Reason::PodsNotScheduled | Reason::UnscheduledAtStart => {
-                "This occurs if unscheduled or unready pods are in the cluster after the draining time threshold has passed. Verify that no new workloads are manually created during the migration."
-            }
-            Reason::NodesNotTerminated | Reason::StopNotTerminated if on_aks => {
-                "This failure occurs if Ocean cannot terminate some or all of the migration nodes. Ensure you have the correct permissions and role definitions for the Delete Nodes action in your Azure account."
-            }
-            Reason::NodesNotTerminated | Reason::StopNotTerminated => {
-                "This failure occurs if Ocean cannot terminate some or all of the migration instances. Ensure you have the correct permissions and role definitions for the Delete Instances action in your AWS account."
-            }
-            Reason::StopNotRescheduled if on_aks => {
-                "This failure occurs if Ocean cannot reschedule the old nodes for the migration after you have stopped the migration. Validate the connectivity and permissions for the Uncordon Node action in the Kubernetes cluster."
-            }
-            Reason::StopNotRescheduled => {
-                "This failure occurs if Ocean cannot reschedule the old instances for the migration after you have stopped the migration. Validate the connectivity and permissions for the Uncordon Node action in the Kubernetes cluster."
-            }
-            _ => return None,
-        })
+        (words(procedure).advice)(self)
     }
 }
 
@@ -357,7 +266,7 @@ pub fn table() -> String {
     );
     for r in Reason::ALL {
         let o = r.outcome();
-        let (aks, aws) = (r.aks_message().unwrap_or("as own"), r.aws_message().unwrap_or("as own"));
+        let (aks, aws) = (azure::july_message(*r).unwrap_or("as own"), aws::message(*r).unwrap_or("as own"));
         let _ = writeln!(
             t,
             "| `{}` | {} | `{}` | {} | {} | {aks} | {aws} | {} |",
@@ -379,9 +288,9 @@ pub fn table() -> String {
          |---|---|---|---|\n",
     );
     for r in Reason::ALL {
-        let (azure, aws) = (ProcedureKind::OceanAzure, ProcedureKind::OceanAws);
-        let (Some(aks), Some(eks)) = (r.advice(azure), r.advice(aws)) else { continue };
-        let _ = writeln!(t, "| `{}` | {} | {aks} | {eks} |", r.code(), r.message(azure, AksMessages::August2024));
+        let (Some(aks), Some(eks)) = (azure::advice(*r), aws::advice(*r)) else { continue };
+        let newer = azure::message(*r, AksMessages::August2024).unwrap_or(Cow::Borrowed(r.own_message()));
+        let _ = writeln!(t, "| `{}` | {newer} | {aks} | {eks} |", r.code());
     }
     t
 }
@@ -405,9 +314,9 @@ mod tests {
         let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for p in [ProcedureKind::OceanAzure, ProcedureKind::OceanAws] {
-            let of_ocean = |r: &&Reason| r.message(p, AksMessages::July2024).starts_with(STOPPED);
-            let n: std::collections::BTreeSet<_> =
-                Reason::ALL.iter().filter(of_ocean).map(|r| r.message(p, AksMessages::July2024)).collect();
+            let message = |r: &Reason| failure(*r, p, AksMessages::July2024).message;
+            let of_ocean = |r: &&Reason| message(r).starts_with("The migration has stopped due to ");
+            let n: std::collections::BTreeSet<_> = Reason::ALL.iter().filter(of_ocean).map(message).collect();
             assert_eq!(n.len(), 7);
             for r in Reason::ALL {
                 assert_eq!(r.advice(p).is_some(), of_ocean(&r), "{r:?}");

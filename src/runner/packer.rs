@@ -6,7 +6,7 @@ use crate::groups::matching::{GroupMatch, Matcher};
 use crate::groups::membership::left_groups;
 use crate::groups::pack::{Choice, PackOptions, pack};
 use crate::groups::{Refusal, Templates};
-use crate::intent::options::{FreeRoom, Options, ProcedureKind};
+use crate::intent::options::{FreeRoom, OceanCloud, Options};
 use std::sync::Arc;
 
 /// Plans new nodes by bin-packing onto the groups of the catalogue.
@@ -26,7 +26,7 @@ impl GroupPacker {
         GroupPacker {
             templates: Templates::new(view),
             options: Self::pack_options(options),
-            by_pods: options.procedure == ProcedureKind::OceanAws,
+            by_pods: options.procedure.ocean() == Some(OceanCloud::Aws),
             ocean: options.procedure.is_ocean(),
         }
     }

@@ -1,15 +1,18 @@
-//! The one small trait behind which every procedure stands.
+//! The one small trait behind which every procedure runs, and the list of them.
 
 use super::client::Ask;
 use super::context::Cx;
 use super::interface::{Answer, CallId, Ms};
 use super::kubectl_drain::KubectlDrain;
 use super::ocean::Ocean;
-use super::outcome::Failure;
+use super::outcome::{Failure, Reason};
+use super::states::{Doing, NodeIs, PoolIs};
 use super::surge::Surge;
 use crate::cluster::PodIdx;
+use crate::intent::Options;
 use crate::intent::options::ProcedureKind;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// How a batch ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +26,15 @@ pub(crate) enum End {
 }
 
 /// How a batch goes: a state machine that is fed and then asked for its end.
-pub(crate) trait Procedure {
+pub(crate) trait BatchRun {
+    /// The imitated system's words.
+    fn words(_: ProcedureKind) -> Words
+    where
+        Self: Sized,
+    {
+        Words::NONE
+    }
+
     /// The batch begins.
     fn begin(&mut self, cx: &mut Cx<'_>);
     /// What became of a call of this batch.
@@ -44,46 +55,90 @@ pub(crate) trait Procedure {
     fn next_wakeup(&self, cx_now: Ms) -> Option<Ms>;
 }
 
-/// The procedure of the batch under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ProcedureState {
-    KubectlDrain(Box<KubectlDrain>),
-    Ocean(Box<Ocean>),
-    Surge(Box<Surge>),
+/// The imitated system's own words; None for what it has no published word for.
+pub(crate) struct Words {
+    /// What its API says of a migration.
+    pub doing: fn(Doing) -> Option<&'static str>,
+    /// What it says of an old node.
+    pub node: fn(NodeIs) -> Option<&'static str>,
+    /// What it says of new nodes of a group.
+    pub pool: fn(PoolIs) -> Option<&'static str>,
+    /// The kinds of a node's pods: without a controller, and any other.
+    pub pod_kinds: Option<[&'static str; 2]>,
+    /// How it words a failure.
+    pub message: fn(Reason, &Options) -> Option<Cow<'static, str>>,
+    /// What its documentation advises.
+    pub advice: fn(Reason) -> Option<&'static str>,
+}
+
+impl Words {
+    /// Those of a system that publishes none.
+    pub const NONE: Words = Words {
+        doing: |_| None,
+        node: |_| None,
+        pool: |_| None,
+        pod_kinds: None,
+        message: |_, _| None,
+        advice: |_| None,
+    };
+}
+
+/// Makes of one list the state of the batch under way, by procedure, and whose words are spoken. What is known of a procedure before it
+/// runs is in `intent/procedure`.
+macro_rules! runs {
+    ($($run:ident => $($kind:ident)|+,)+) => {
+        /// The procedure of the batch under way.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum ProcedureState {
+            $($run(Box<$run>),)+
+        }
+
+        impl ProcedureState {
+            /// A procedure that has not begun.
+            pub fn new(kind: ProcedureKind) -> ProcedureState {
+                match kind {
+                    $($(ProcedureKind::$kind)|+ => ProcedureState::$run(Box::default()),)+
+                }
+            }
+
+            /// The procedure itself.
+            pub fn get(&mut self) -> &mut dyn BatchRun {
+                match self {
+                    $(ProcedureState::$run(run) => &mut **run,)+
+                }
+            }
+
+            fn seen(&self) -> &dyn BatchRun {
+                match self {
+                    $(ProcedureState::$run(run) => &**run,)+
+                }
+            }
+        }
+
+        /// The words of a procedure.
+        pub(crate) fn words(kind: ProcedureKind) -> Words {
+            match kind {
+                $($(ProcedureKind::$kind)|+ => $run::words(kind),)+
+            }
+        }
+    };
+}
+
+runs! {
+    KubectlDrain => KubectlDrain,
+    Ocean => OceanAws | OceanAzure,
+    Surge => Surge,
 }
 
 impl ProcedureState {
-    /// A procedure that has not begun.
-    pub fn new(kind: ProcedureKind) -> ProcedureState {
-        match kind {
-            ProcedureKind::KubectlDrain => ProcedureState::KubectlDrain(Box::default()),
-            ProcedureKind::OceanAws | ProcedureKind::OceanAzure => ProcedureState::Ocean(Box::default()),
-            ProcedureKind::Surge => ProcedureState::Surge(Box::default()),
-        }
-    }
-    /// The procedure itself.
-    pub fn get(&mut self) -> &mut dyn Procedure {
-        match self {
-            ProcedureState::KubectlDrain(p) => &mut **p,
-            ProcedureState::Ocean(p) => &mut **p,
-            ProcedureState::Surge(p) => &mut **p,
-        }
-    }
-    /// See [`Procedure::waits_for`].
+    /// See [`BatchRun::waits_for`].
     pub fn waits_for(&self, cx: &Cx<'_>) -> String {
-        match self {
-            ProcedureState::KubectlDrain(p) => p.waits_for(cx),
-            ProcedureState::Ocean(p) => p.waits_for(cx),
-            ProcedureState::Surge(p) => p.waits_for(cx),
-        }
+        self.seen().waits_for(cx)
     }
-    /// See [`Procedure::next_wakeup`].
+
+    /// See [`BatchRun::next_wakeup`].
     pub fn next_wakeup(&self, now: Ms) -> Option<Ms> {
-        match self {
-            ProcedureState::KubectlDrain(p) => p.next_wakeup(now),
-            ProcedureState::Ocean(p) => p.next_wakeup(now),
-            ProcedureState::Surge(p) => p.next_wakeup(now),
-        }
+        self.seen().next_wakeup(now)
     }
 }

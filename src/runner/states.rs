@@ -1,14 +1,14 @@
 //! What the provider's own API would say of a migration while it goes on: its state, each old node's, each new pool's.
 //!
-//! Which words there are, and for what, is the provider's ([`super::ocean::words`]); here is when which of them holds. A state is
+//! Which words there are, and for what, is the provider's ([`super::procedure::Words`]); here is when which of them holds. A state is
 //! announced when it changes and at no other time: what was announced last is kept in the progress, so that a restart repeats
 //! nothing that was written down. Procedures without a published enum announce none.
 
 use super::Runner;
 use super::context::{Cx, group};
 use super::interface::{Announcement, Ms, Outbox, PodOfNode};
-use super::ocean::words;
 use super::outcome::Outcome;
+use super::procedure::words;
 use super::progress::{Fate, NewPool, OldNode};
 use super::refs::N;
 use crate::cluster::View;

@@ -391,8 +391,8 @@ fn untyped(at: &str, schema: &Value, found: &mut Vec<String>) {
         match key.as_str() {
             "properties" | "$defs" => {
                 for (name, of) in value.as_object().into_iter().flatten() {
-                    let said = |k: &&str| of.get(k).is_some();
-                    if !["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"].iter().any(|k| said(&k)) {
+                    if !["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"].iter().any(|k| of.get(k).is_some())
+                    {
                         found.push(format!("{here}/{name}"));
                     }
                     untyped(&format!("{here}/{name}"), of, found);

@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 pub struct BudgetAware;
 
 impl Batcher for BudgetAware {
+    fn name(&self) -> &'static str {
+        "budget-aware"
+    }
+
     fn batches(&self, view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String> {
         let room = nodes_per_batch(view, selected.len(), options);
         let count = selected.len().div_ceil(room);

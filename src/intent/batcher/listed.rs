@@ -10,6 +10,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub struct Listed;
 
 impl Batcher for Listed {
+    fn name(&self) -> &'static str {
+        "listed"
+    }
+
+    fn problem(&self, options: &Options) -> Option<&'static str> {
+        let none = options.listed_batches.is_empty();
+        none.then_some(
+            "options.batcher is listed, but options.listed_batches is empty; give the node names of each batch",
+        )
+    }
+
     fn batches(&self, view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String> {
         let by_name: FxHashMap<&str, NodeIdx> =
             selected.iter().map(|n| (view.state.node_name(view.catalog, *n), *n)).collect();

@@ -1,14 +1,24 @@
-//! Which nodes go together.
+//! Which nodes go together: a batcher is a file here and a line in the list below.
 
 pub mod budget_aware;
 pub mod listed;
 pub mod size;
 
-use super::options::{BatchSize, BatcherKind, Options, Percent, PercentOf};
+use super::options::{BatchSize, Options, Percent, PercentOf};
 use crate::cluster::{NodeIdx, View};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Cuts selected nodes into batches.
-pub trait Batcher {
+pub trait Batcher: Sync {
+    /// The name of the command line and of files (`budget-aware`).
+    fn name(&self) -> &'static str;
+
+    /// What it lacks in the options.
+    fn problem(&self, _options: &Options) -> Option<&'static str> {
+        None
+    }
+
     /// Batches in order; every selected node is in exactly one, and none is empty.
     ///
     /// # Errors
@@ -16,12 +26,54 @@ pub trait Batcher {
     fn batches(&self, view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String>;
 }
 
-/// The batcher that the options name.
-pub fn batcher(kind: BatcherKind) -> Box<dyn Batcher> {
-    match kind {
-        BatcherKind::Size => Box::new(size::Size),
-        BatcherKind::BudgetAware => Box::new(budget_aware::BudgetAware),
-        BatcherKind::Listed => Box::new(listed::Listed),
+/// Makes of one list the kinds (the values of `batcher` in files) and the batchers.
+macro_rules! batchers {
+    ($($(#[$about:meta])* $kind:ident => $batcher:expr,)+) => {
+        /// Which nodes go together.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum BatcherKind {
+            $($(#[$about])* $kind,)+
+        }
+
+        impl BatcherKind {
+            /// All of them.
+            pub const ALL: &[BatcherKind] = &[$(BatcherKind::$kind),+];
+
+            /// The batcher itself.
+            pub fn batcher(self) -> &'static dyn Batcher {
+                match self {
+                    $(BatcherKind::$kind => &$batcher,)+
+                }
+            }
+        }
+    };
+}
+
+batchers! {
+    /// Ordered by size, cut into equal batches (Ocean's).
+    #[default]
+    Size => size::Size,
+    /// As few pods of one budget in one batch as its allowance, best effort.
+    BudgetAware => budget_aware::BudgetAware,
+    /// As given in `listed_batches`.
+    Listed => listed::Listed,
+}
+
+impl BatcherKind {
+    /// The name of the command line.
+    pub fn name(self) -> &'static str {
+        self.batcher().name()
+    }
+}
+
+impl std::str::FromStr for BatcherKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = BatcherKind::ALL.iter().copied().find(|kind| kind.name() == text);
+        let names = || BatcherKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| format!("no batcher {text:?}; expected one of {}", names()))
     }
 }
 
@@ -30,7 +82,7 @@ pub fn batcher(kind: BatcherKind) -> Box<dyn Batcher> {
 /// # Errors
 /// See [`Batcher::batches`].
 pub fn batches(view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String> {
-    let mut batches = batcher(options.batcher).batches(view, selected, options)?;
+    let mut batches = options.batcher.batcher().batches(view, selected, options)?;
     let canary = options.canary.map_or(0, |c| c.nodes as usize);
     if let Some(first) = batches.first_mut()
         && canary > 0
@@ -81,4 +133,19 @@ pub(crate) fn by_size(view: View<'_>, selected: &[NodeIdx]) -> Vec<NodeIdx> {
         b.0.cmp(&a.0).then_with(|| name(a.1).cmp(name(b.1)))
     });
     nodes.into_iter().map(|n| n.1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_files_and_of_the_command_line() {
+        for kind in BatcherKind::ALL {
+            assert_eq!(serde_json::to_value(kind).expect("JSON"), kind.name());
+            assert_eq!(kind.name().parse(), Ok(*kind));
+        }
+        let e = "sizes".parse::<BatcherKind>().expect_err("none of them");
+        assert_eq!(e, "no batcher \"sizes\"; expected one of size, budget-aware, listed");
+    }
 }

@@ -9,6 +9,10 @@ use crate::intent::Options;
 pub struct Size;
 
 impl Batcher for Size {
+    fn name(&self) -> &'static str {
+        "size"
+    }
+
     fn batches(&self, view: View<'_>, selected: &[NodeIdx], options: &Options) -> Result<Vec<Vec<NodeIdx>>, String> {
         let n = nodes_per_batch(view, selected.len(), options);
         Ok(by_size(view, selected).chunks(n).map(<[NodeIdx]>::to_vec).collect())

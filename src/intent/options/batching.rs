@@ -1,43 +1,7 @@
-//! Which nodes go together, and how many of them.
+//! How many nodes a batch has.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Which nodes go together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BatcherKind {
-    /// Ordered by size, cut into equal batches (Ocean's).
-    #[default]
-    Size,
-    /// As few pods of one budget in one batch as its allowance, best effort.
-    BudgetAware,
-    /// As given in `listed_batches`.
-    Listed,
-}
-
-impl BatcherKind {
-    /// The name of the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            BatcherKind::Size => "size",
-            BatcherKind::BudgetAware => "budget-aware",
-            BatcherKind::Listed => "listed",
-        }
-    }
-}
-
-impl std::str::FromStr for BatcherKind {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "size" => Ok(BatcherKind::Size),
-            "budget-aware" => Ok(BatcherKind::BudgetAware),
-            "listed" => Ok(BatcherKind::Listed),
-            _ => Err(format!("no batcher {text:?}; expected one of size, budget-aware, listed")),
-        }
-    }
-}
 
 /// What the percentage of a batch is of; Ocean's documents say both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

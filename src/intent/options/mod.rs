@@ -1,27 +1,26 @@
 //! Every parameter of a migration: its meaning, range and default.
 
 mod batching;
-mod kubectl_drain;
-mod ocean;
-mod procedure;
-mod surge;
 
+pub use super::batcher::BatcherKind;
 pub use super::gates::Window;
-pub use batching::{BatchSize, BatcherKind, Canary, Percent, PercentOf};
-pub use kubectl_drain::{AfterLimit, KubectlDrainOptions, KubectlVersion};
-pub use ocean::{AksMessages, AwaitedPods, FreeRoom, OceanOptions};
-pub use procedure::ProcedureKind;
-pub use surge::{CountOrPercent, SurgeOptions, SurgeParameters, SurgePreset, Undrainable};
+pub use super::procedure::{
+    AfterLimit, AksMessages, AwaitedPods, CountOrPercent, FreeRoom, KubectlDrainOptions, KubectlVersion, OceanCloud,
+    OceanOptions, ProcedureKind, SurgeOptions, SurgeParameters, SurgePreset, Undrainable,
+};
+pub use batching::{BatchSize, Canary, Percent, PercentOf};
 
 use super::execution::ExecutionOptions;
 use super::gates::Gates;
-use super::selector::LabelSelectorText;
+use super::procedure::{Access, BarePods};
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-const SECOND: i64 = 1000;
-const MINUTE: i64 = 60 * SECOND;
+/// In milliseconds, as all times of options.
+pub(super) const SECOND: i64 = 1000;
+pub(super) const MINUTE: i64 = 60 * SECOND;
+pub(super) const DAY: i64 = 24 * 60 * MINUTE;
 
 /// What to do about pods that are unschedulable before anything was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +43,7 @@ pub enum CordonWhen {
     PerBatch,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -127,127 +126,106 @@ impl Default for Options {
 impl Options {
     /// Whether old nodes are terminated, the procedure's default if not given.
     pub fn terminates(&self) -> bool {
-        self.terminate_nodes.unwrap_or(self.procedure != ProcedureKind::KubectlDrain)
+        self.terminate_nodes.unwrap_or(self.procedure.procedure().terminates())
     }
+
     /// What to do about pods unschedulable at the start, the procedure's default if not given.
     pub fn unscheduled(&self) -> UnscheduledAtStart {
-        self.unscheduled_at_start.unwrap_or(if self.procedure.is_ocean() {
-            UnscheduledAtStart::Refuse
-        } else {
-            UnscheduledAtStart::Ignore
-        })
+        self.unscheduled_at_start.unwrap_or(self.procedure.procedure().unscheduled())
     }
+
     /// The client's limits, the procedure's default if not given.
     pub fn client(&self) -> RateLimit {
-        self.client.unwrap_or(match self.procedure {
-            ProcedureKind::KubectlDrain => RateLimit { qps: 5, burst: 10 },
-            _ => RateLimit { qps: 50, burst: 100 },
-        })
-    }
-    /// The oldest version of Ocean's controller that a migration needs; empty for any. The migration on AWS needs the second
-    /// generation (D).
-    pub fn oldest_controller(&self) -> &str {
-        let aws = self.procedure == ProcedureKind::OceanAws;
-        self.ocean.oldest_controller.as_deref().unwrap_or(if aws { "2" } else { "" })
+        self.client.unwrap_or(self.procedure.procedure().client())
     }
 
     /// How many nodes a batch has, the procedure's default if not given.
     pub fn size(&self) -> BatchSize {
-        self.batch_size.unwrap_or(BatchSize::Percent(Percent(if self.procedure == ProcedureKind::Surge {
-            100
-        } else {
-            20
-        })))
+        self.batch_size.unwrap_or(self.procedure.procedure().batch_size())
+    }
+
+    /// The oldest version of Ocean's controller that a migration needs; empty for any.
+    pub fn oldest_controller(&self) -> &str {
+        self.ocean.oldest_controller(self.procedure.ocean())
+    }
+
+    /// What an execution must be allowed to do in the Kubernetes API, besides reading.
+    pub fn access(&self) -> &'static [Access] {
+        self.procedure.procedure().access(self)
+    }
+
+    /// Whether pods may be deleted past their budgets.
+    pub fn deletes_pods(&self) -> bool {
+        self.access().contains(&Access::DeletePods)
+    }
+
+    /// What becomes of pods that no controller recreates.
+    pub fn bare_pods(&self) -> BarePods {
+        self.procedure.procedure().bare_pods(self)
+    }
+
+    /// Whether old nodes are tainted first, and cordoned when they are empty.
+    pub fn taints_first(&self) -> bool {
+        self.procedure.procedure().taints_first(self)
     }
 
     /// Everything that is out of range, each with where it stands, what it is and what was expected.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut range = |name: &str, value: i64, min: i64, max: i64, unit: &str| {
-            if value < min || value > max {
-                problems.push(format!("options.{name} is {value}{unit}; expected {min}{unit} to {max}{unit}"));
+        let procedure = self.procedure.procedure();
+        let mut problems = Problems::default();
+        match self.batch_size {
+            Some(BatchSize::Percent(Percent(p))) => {
+                let largest = i64::from(procedure.largest_batch_percent());
+                problems.range("batch_size", i64::from(p), 1, largest, " %");
             }
-        };
-        let (o, k, day) = (&self.ocean, &self.kubectl_drain, 24 * 60 * MINUTE);
-        if let Some(BatchSize::Percent(Percent(p))) = self.batch_size {
-            let max = if self.procedure == ProcedureKind::OceanAws { 50 } else { 100 };
-            range("batch_size", i64::from(p), 1, max, " %");
+            Some(BatchSize::Nodes(n)) => {
+                problems.range("batch_size", i64::from(n), 1, i64::from(u32::MAX), " nodes");
+            }
+            None => {}
         }
-        if let Some(BatchSize::Nodes(n)) = self.batch_size {
-            range("batch_size", i64::from(n), 1, i64::from(u32::MAX), " nodes");
-        }
-        range("horizon_ms", self.horizon_ms, 1, 366 * day, " ms");
-        range("soak_ms", self.soak_ms, 0, 366 * day, " ms");
+        problems.range("horizon_ms", self.horizon_ms, 1, 366 * DAY, " ms");
+        problems.range("soak_ms", self.soak_ms, 0, 366 * DAY, " ms");
         if let Some(c) = self.client {
-            range("client.burst", i64::from(c.burst), i64::from(c.qps > 0), 1_000_000, "");
+            problems.range("client.burst", i64::from(c.burst), i64::from(c.qps > 0), 1_000_000, "");
         }
         if let Some(c) = self.canary {
-            range("canary.nodes", i64::from(c.nodes), 1, i64::from(u32::MAX), "");
-            range("canary.soak_ms", c.soak_ms, 0, 366 * day, " ms");
+            problems.range("canary.nodes", i64::from(c.nodes), 1, i64::from(u32::MAX), "");
+            problems.range("canary.soak_ms", c.soak_ms, 0, 366 * DAY, " ms");
         }
-        range("ocean.batch_min_healthy_percent", i64::from(o.batch_min_healthy_percent), 1, 100, " %");
-        range("ocean.eviction_spread_ms", o.eviction_spread_ms, 0, day, " ms");
-        range("ocean.eviction_retry_ms", o.eviction_retry_ms, 100, day, " ms");
-        range("ocean.force_after_ms", o.force_after_ms, 0, day, " ms");
-        let draining =
-            if self.procedure == ProcedureKind::OceanAzure { (300 * SECOND, 3600 * SECOND) } else { (SECOND, day) };
-        range("ocean.draining_timeout_ms", o.draining_timeout_ms, draining.0, draining.1, " ms");
-        for (name, v) in [
-            ("ocean.new_nodes_timeout_ms", o.new_nodes_timeout_ms),
-            ("ocean.pods_timeout_ms", o.pods_timeout_ms),
-            ("termination_timeout_ms", self.termination_timeout_ms),
-            ("ocean.connectivity_timeout_ms", o.connectivity_timeout_ms),
-        ] {
-            range(name, v, SECOND, 366 * day, " ms");
-        }
-        range("kubectl_drain.timeout_ms", k.timeout_ms, 0, 366 * day, " ms");
-        range("kubectl_drain.grace_period_seconds", k.grace_period_seconds, -1, 366 * 86_400, " s");
-        range(
-            "kubectl_drain.skip_wait_for_delete_timeout_seconds",
-            k.skip_wait_for_delete_timeout_seconds,
-            0,
-            366 * 86_400,
-            " s",
-        );
-        range("kubectl_drain.settle_timeout_ms", k.settle_timeout_ms.unwrap_or(0), 0, 366 * day, " ms");
-        let s = &self.surge;
-        range("surge.node_timeout_ms", s.node_timeout_ms.unwrap_or(0), 0, day, " ms");
-        range("surge.node_soak_ms", s.node_soak_ms.unwrap_or(0), 0, day, " ms");
-        range("surge.max_unavailable", i64::from(s.max_unavailable.unwrap_or(0)), 0, 100, "");
-        if let Some(Err(e)) = (!k.pod_selector.is_empty()).then(|| k.pod_selector.parse::<LabelSelectorText>()) {
-            problems.push(format!("options.kubectl_drain.pod_selector: {e}"));
-        }
-        if self.procedure == ProcedureKind::Surge && s.resolved().is_stuck() {
-            problems
-                .push("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1".into());
-        }
+        problems.range("termination_timeout_ms", self.termination_timeout_ms, SECOND, 366 * DAY, " ms");
+        self.ocean.check(procedure.ocean(), &mut problems);
+        self.kubectl_drain.check(&mut problems);
+        self.surge.check(&mut problems);
+        problems.0.extend(procedure.problem(self).map(str::to_owned));
         for (i, w) in self.windows.iter().enumerate() {
             let span = w.to_ms - w.from_ms;
             if w.from_ms < 0 || span <= 0 || w.every_ms.is_some_and(|e| e < span) {
-                problems.push(format!(
+                problems.say(format!(
                     "options.windows[{i}] is {} ms to {} ms; expected 0 <= from_ms < to_ms, and every_ms at least as long as the window",
                     w.from_ms, w.to_ms
                 ));
             }
         }
-        if crate::cluster::version::minor_of(&o.oldest_kubernetes).is_none() {
-            problems.push(format!(
-                "options.ocean.oldest_kubernetes is {:?}; expected the first two numbers of a version, such as 1.33",
-                o.oldest_kubernetes
-            ));
+        problems.0.extend(self.gates.problems());
+        problems.0.extend(self.execution.problems());
+        problems.0.extend(self.batcher.batcher().problem(self).map(str::to_owned));
+        problems.0
+    }
+}
+
+/// What is out of range, in words.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<String>);
+
+impl Problems {
+    pub(super) fn range(&mut self, name: &str, value: i64, min: i64, max: i64, unit: &str) {
+        if value < min || value > max {
+            self.say(format!("options.{name} is {value}{unit}; expected {min}{unit} to {max}{unit}"));
         }
-        if let Some(v) = o.oldest_controller.as_deref().filter(|v| !v.starts_with(|c: char| c.is_ascii_digit())) {
-            problems.push(format!("options.ocean.oldest_controller is {v:?}; expected a version such as 2 or 2.0.50"));
-        }
-        problems.extend(self.gates.problems());
-        problems.extend(self.execution.problems());
-        if self.batcher == BatcherKind::Listed && self.listed_batches.is_empty() {
-            problems.push(
-                "options.batcher is listed, but options.listed_batches is empty; give the node names of each batch"
-                    .into(),
-            );
-        }
-        problems
+    }
+
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.0.push(text.into());
     }
 }
 

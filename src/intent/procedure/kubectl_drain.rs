@@ -1,6 +1,9 @@
 //! Parameters of `kubectl-drain`.
 
-use super::MINUTE;
+use super::{Access, BarePods, Procedure, access};
+use crate::cluster::RateLimit;
+use crate::intent::options::{DAY, MINUTE, Options, Problems};
+use crate::intent::selector::LabelSelectorText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +128,70 @@ impl Default for KubectlDrainOptions {
             settle_timeout_ms: Some(10 * MINUTE),
             after_settle_timeout: AfterLimit::Stop,
             after_drain_error: AfterLimit::GoOn,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct KubectlDrain;
+
+impl Procedure for KubectlDrain {
+    fn name(&self) -> &'static str {
+        "kubectl-drain"
+    }
+
+    fn launches(&self) -> bool {
+        false
+    }
+
+    /// It only empties nodes.
+    fn terminates(&self) -> bool {
+        false
+    }
+
+    /// kubectl's own limits.
+    fn client(&self) -> RateLimit {
+        RateLimit { qps: 5, burst: 10 }
+    }
+
+    fn access(&self, options: &Options) -> &'static [Access] {
+        access(options.kubectl_drain.disable_eviction)
+    }
+
+    fn bare_pods(&self, options: &Options) -> BarePods {
+        BarePods { evicted: options.kubectl_drain.force, by: "kubectl_drain.force" }
+    }
+
+    /// One node after the other; within a node all at once, and each pod's own end.
+    fn least_drain_ms(&self, pods: &[i64], options: &Options, stop_ms: i64) -> i64 {
+        let limit = options.client();
+        let all: i64 = pods.iter().sum();
+        let paced = match limit.qps {
+            0 => 0,
+            qps => (all - i64::from(limit.burst)).max(0) * 1000 / i64::from(qps),
+        };
+        paced.max(pods.iter().filter(|n| **n > 0).map(|_| stop_ms).sum())
+    }
+
+    fn pod_selector<'o>(&self, options: &'o Options) -> &'o str {
+        &options.kubectl_drain.pod_selector
+    }
+
+    fn drains_as_kubectl(&self) -> bool {
+        true
+    }
+}
+
+impl KubectlDrainOptions {
+    pub(in crate::intent) fn check(&self, problems: &mut Problems) {
+        problems.range("kubectl_drain.timeout_ms", self.timeout_ms, 0, 366 * DAY, " ms");
+        problems.range("kubectl_drain.grace_period_seconds", self.grace_period_seconds, -1, 366 * 86_400, " s");
+        let skip = self.skip_wait_for_delete_timeout_seconds;
+        problems.range("kubectl_drain.skip_wait_for_delete_timeout_seconds", skip, 0, 366 * 86_400, " s");
+        let settle = self.settle_timeout_ms.unwrap_or(0);
+        problems.range("kubectl_drain.settle_timeout_ms", settle, 0, 366 * DAY, " ms");
+        if let Some(Err(e)) = (!self.pod_selector.is_empty()).then(|| self.pod_selector.parse::<LabelSelectorText>()) {
+            problems.say(format!("options.kubectl_drain.pod_selector: {e}"));
         }
     }
 }

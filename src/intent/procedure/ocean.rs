@@ -1,6 +1,7 @@
 //! Parameters of `ocean-aws` and `ocean-azure`.
 
-use super::{MINUTE, SECOND, is_default};
+use super::{Access, BarePods, Procedure, access};
+use crate::intent::options::{DAY, MINUTE, Options, Problems, SECOND, UnscheduledAtStart, is_default};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +123,94 @@ impl Default for OceanOptions {
             oldest_kubernetes: "1.33".into(),
             oldest_controller: None,
             aks_messages: AksMessages::default(),
+        }
+    }
+}
+
+/// Where Ocean migrates workloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OceanCloud {
+    /// EKS.
+    Aws,
+    /// AKS.
+    Azure,
+}
+
+/// See the module.
+pub(super) struct Ocean(pub OceanCloud);
+
+impl Procedure for Ocean {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            OceanCloud::Aws => "ocean-aws",
+            OceanCloud::Azure => "ocean-azure",
+        }
+    }
+
+    fn ocean(&self) -> Option<OceanCloud> {
+        Some(self.0)
+    }
+
+    fn unscheduled(&self) -> UnscheduledAtStart {
+        UnscheduledAtStart::Refuse
+    }
+
+    fn largest_batch_percent(&self) -> u32 {
+        match self.0 {
+            OceanCloud::Aws => 50,
+            OceanCloud::Azure => 100,
+        }
+    }
+
+    fn access(&self, options: &Options) -> &'static [Access] {
+        access(!options.ocean.respect_pdb)
+    }
+
+    fn bare_pods(&self, options: &Options) -> BarePods {
+        BarePods { evicted: options.ocean.evict_stand_alone_pods, by: "--evict-stand-alone-pods" }
+    }
+
+    /// All nodes at once; n evictions spread over the spread start spread/n apart.
+    fn least_drain_ms(&self, pods: &[i64], options: &Options, stop_ms: i64) -> i64 {
+        let spread = options.ocean.eviction_spread_ms;
+        pods.iter().map(|n| if *n > 0 { spread * (n - 1) / n + stop_ms } else { 0 }).max().unwrap_or(0)
+    }
+}
+
+impl OceanOptions {
+    /// The oldest version of the controller that a migration needs; empty for any. The migration on AWS needs the second generation (D).
+    pub fn oldest_controller(&self, cloud: Option<OceanCloud>) -> &str {
+        let usual = if cloud == Some(OceanCloud::Aws) { "2" } else { "" };
+        self.oldest_controller.as_deref().unwrap_or(usual)
+    }
+
+    pub(in crate::intent) fn check(&self, cloud: Option<OceanCloud>, problems: &mut Problems) {
+        let healthy = i64::from(self.batch_min_healthy_percent);
+        problems.range("ocean.batch_min_healthy_percent", healthy, 1, 100, " %");
+        problems.range("ocean.eviction_spread_ms", self.eviction_spread_ms, 0, DAY, " ms");
+        problems.range("ocean.eviction_retry_ms", self.eviction_retry_ms, 100, DAY, " ms");
+        problems.range("ocean.force_after_ms", self.force_after_ms, 0, DAY, " ms");
+        let draining = match cloud {
+            Some(OceanCloud::Azure) => (300 * SECOND, 3600 * SECOND),
+            _ => (SECOND, DAY),
+        };
+        problems.range("ocean.draining_timeout_ms", self.draining_timeout_ms, draining.0, draining.1, " ms");
+        for (name, v) in [
+            ("ocean.new_nodes_timeout_ms", self.new_nodes_timeout_ms),
+            ("ocean.pods_timeout_ms", self.pods_timeout_ms),
+            ("ocean.connectivity_timeout_ms", self.connectivity_timeout_ms),
+        ] {
+            problems.range(name, v, SECOND, 366 * DAY, " ms");
+        }
+        if crate::cluster::version::minor_of(&self.oldest_kubernetes).is_none() {
+            problems.say(format!(
+                "options.ocean.oldest_kubernetes is {:?}; expected the first two numbers of a version, such as 1.33",
+                self.oldest_kubernetes
+            ));
+        }
+        let is_version = |v: &&str| v.starts_with(|c: char| c.is_ascii_digit());
+        if let Some(v) = self.oldest_controller.as_deref().filter(|v| !is_version(v)) {
+            problems.say(format!("options.ocean.oldest_controller is {v:?}; expected a version such as 2 or 2.0.50"));
         }
     }
 }

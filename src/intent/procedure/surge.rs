@@ -1,6 +1,7 @@
 //! Parameters of `surge`.
 
-use super::{BatchSize, MINUTE, Percent, SECOND};
+use super::{Access, BarePods, Procedure, access};
+use crate::intent::options::{BatchSize, DAY, MINUTE, Options, Percent, Problems, SECOND};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,5 +97,48 @@ impl SurgeOptions {
             node_soak_ms: self.node_soak_ms.unwrap_or(soak),
             new_nodes_timeout_ms: self.new_nodes_timeout_ms.unwrap_or(15 * MINUTE),
         }
+    }
+}
+
+/// See the module.
+pub(super) struct Surge;
+
+impl Procedure for Surge {
+    fn name(&self) -> &'static str {
+        "surge"
+    }
+
+    /// All at once: its own window is the limit.
+    fn batch_size(&self) -> BatchSize {
+        BatchSize::Percent(Percent(100))
+    }
+
+    fn problem(&self, options: &Options) -> Option<&'static str> {
+        let stuck = options.surge.resolved().is_stuck();
+        stuck.then_some("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1")
+    }
+
+    fn access(&self, options: &Options) -> &'static [Access] {
+        access(options.surge.resolved().undrainable == Undrainable::Force)
+    }
+
+    fn bare_pods(&self, _options: &Options) -> BarePods {
+        BarePods { evicted: true, by: "surge" }
+    }
+
+    fn least_drain_ms(&self, pods: &[i64], _options: &Options, stop_ms: i64) -> i64 {
+        if pods.iter().any(|n| *n > 0) { stop_ms } else { 0 }
+    }
+
+    fn taints_first(&self, options: &Options) -> bool {
+        options.surge.preset == SurgePreset::Eks
+    }
+}
+
+impl SurgeOptions {
+    pub(in crate::intent) fn check(&self, problems: &mut Problems) {
+        problems.range("surge.node_timeout_ms", self.node_timeout_ms.unwrap_or(0), 0, DAY, " ms");
+        problems.range("surge.node_soak_ms", self.node_soak_ms.unwrap_or(0), 0, DAY, " ms");
+        problems.range("surge.max_unavailable", i64::from(self.max_unavailable.unwrap_or(0)), 0, 100, "");
     }
 }

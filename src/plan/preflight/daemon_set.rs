@@ -2,14 +2,13 @@
 
 use super::Facts;
 use crate::cluster::{Finding, OwnerKind, Severity};
-use crate::intent::options::ProcedureKind;
 use crate::intent::select::PodChoice;
 use std::collections::BTreeMap;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let (c, s) = (facts.view.catalog, facts.view.state);
-    if facts.options.procedure != ProcedureKind::KubectlDrain {
+    if !facts.options.procedure.procedure().drains_as_kubectl() {
         return Vec::new();
     }
     let flags = &facts.options.kubectl_drain;

@@ -2,12 +2,11 @@
 
 use super::Facts;
 use crate::cluster::{Finding, Severity};
-use crate::intent::options::ProcedureKind;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let o = facts.options;
-    if o.procedure != ProcedureKind::KubectlDrain || o.kubectl_drain.delete_emptydir_data {
+    if !o.procedure.procedure().drains_as_kubectl() || o.kubectl_drain.delete_emptydir_data {
         return Vec::new();
     }
     let pods = facts.moving().into_iter().flat_map(|m| m.1);

@@ -3,11 +3,11 @@
 use super::Facts;
 use crate::cluster::{Finding, Severity};
 use crate::groups::spot::{KEY, requires_priority};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    if facts.options.procedure != ProcedureKind::OceanAzure {
+    if facts.options.procedure.ocean() != Some(OceanCloud::Azure) {
         return Vec::new();
     }
     let pods = facts.moving().into_iter().flat_map(|m| m.1).filter(|p| requires_priority(facts.view, *p));

@@ -3,18 +3,11 @@
 use super::Facts;
 use crate::cluster::{Finding, Severity};
 use crate::disruption::holds::is_stand_alone;
-use crate::intent::options::ProcedureKind;
+use crate::intent::procedure::BarePods;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let o = facts.options;
-    let (lost, flag) = match o.procedure {
-        ProcedureKind::KubectlDrain => (o.kubectl_drain.force, "kubectl_drain.force"),
-        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => {
-            (o.ocean.evict_stand_alone_pods, "--evict-stand-alone-pods")
-        }
-        ProcedureKind::Surge => (true, "surge"),
-    };
+    let BarePods { evicted: lost, by: flag } = facts.options.bare_pods();
     let mut findings = Vec::new();
     for (node, pods) in facts.moving() {
         for pod in pods.into_iter().filter(|p| is_stand_alone(facts.view, *p)) {

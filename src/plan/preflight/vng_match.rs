@@ -3,12 +3,12 @@
 use super::Facts;
 use crate::cluster::{Finding, GroupIdx, NodeIdx, Severity};
 use crate::groups::{Difference, GroupMatch, Matcher, remedy};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use std::collections::BTreeMap;
 
 /// What matches nodes as the procedure's cloud does it: by the node on Azure, by its pods on AWS.
 pub fn matcher<'a>(facts: &Facts<'a>, left: &'a [GroupIdx]) -> Matcher<'a> {
-    Matcher::new(facts.view, facts.templates, facts.options.procedure == ProcedureKind::OceanAws, left)
+    Matcher::new(facts.view, facts.templates, facts.options.procedure.ocean() == Some(OceanCloud::Aws), left)
 }
 
 /// What the nearest group differs in, as text.

@@ -4,15 +4,15 @@ use super::cluster_autoscaler::status_is_fresh;
 use super::{Judgement, Rule, count, some};
 use crate::cluster::{AutoscaledGroup, NodeIdx, Severity};
 use crate::groups::identity;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 use std::collections::BTreeMap;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "autoscaled-pools",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "Deactivated Kubernetes Cluster Autoscaler.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "Deactivated Kubernetes Cluster Autoscaler.",
         _ => "Before the migration the node pools are switched from autoscaling to manual.",
     },
     source: super::prerequisites_page,
@@ -46,8 +46,8 @@ fn judge(facts: &Facts<'_>) -> Judgement {
     if !pools.is_empty() {
         let names: Vec<String> = pools.iter().map(|(pool, (bounds, _))| format!("{pool} ({bounds})")).collect();
         let first = pools.keys().next().cloned().unwrap_or_default();
-        let remedy = match facts.options.procedure {
-            ProcedureKind::OceanAws => {
+        let remedy = match facts.options.procedure.ocean() {
+            Some(OceanCloud::Aws) => {
                 "Take the Auto Scaling groups out of cluster-autoscaler's hands for the time of the migration."
                     .to_owned()
             }
@@ -78,8 +78,8 @@ fn unseen(facts: &Facts<'_>) -> Judgement {
     }
     Judgement::unknown(
         "a dump shows which pools are scaled automatically only by the ConfigMap cluster-autoscaler-status",
-        match facts.options.procedure {
-            ProcedureKind::OceanAws => "Make sure that nothing scales the Auto Scaling groups of the old nodes.",
+        match facts.options.procedure.ocean() {
+            Some(OceanCloud::Aws) => "Make sure that nothing scales the Auto Scaling groups of the old nodes.",
             _ => "Make sure that the pools are scaled manually (az aks nodepool show: enableAutoScaling), or add the ConfigMap to the dump (docs/kubectl.md).",
         },
     )

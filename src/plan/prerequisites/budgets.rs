@@ -3,15 +3,15 @@
 use super::{Judgement, Rule, count, some};
 use crate::cluster::PodIdx;
 use crate::disruption::never::{escapes, has_two, never};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 use crate::plan::preflight::budget_never_met::covered;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "disruption-budgets",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "Node validation checks: Pod Disruption Budget.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "Node validation checks: Pod Disruption Budget.",
         _ => "When respectPdb is set to True, Ocean will not replace a node if the PDB is violated.",
     },
     source: super::migration_page,

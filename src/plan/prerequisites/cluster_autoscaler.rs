@@ -3,7 +3,7 @@
 use super::{Judgement, Rule, count, some};
 use crate::cluster::Severity;
 use crate::cluster::components::{Health, find, image_name};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// A status that is older than this when the dump is taken may be a remnant (C); a running cluster-autoscaler writes every few seconds.
@@ -15,8 +15,8 @@ const TAINTS: &[&str] = &["ToBeDeletedByClusterAutoscaler", "DeletionCandidateOf
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "cluster-autoscaler",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "Deactivated Kubernetes Cluster Autoscaler.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "Deactivated Kubernetes Cluster Autoscaler.",
         _ => "If the Kubernetes Autoscaler is active, there will be inconsistency in spinning up new nodes.",
     },
     source: super::prerequisites_page,
@@ -84,8 +84,8 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         return Judgement::unknown("the dump has no Deployments", "Add deployments of all namespaces to the dump.")
             .finding(Severity::Info, "cluster-autoscaler-unknown", "Deployment/*");
     }
-    match facts.options.procedure {
-        ProcedureKind::OceanAws => Judgement::pass("no Deployment of the dump is a cluster-autoscaler, by name or image"),
+    match facts.options.procedure.ocean() {
+        Some(OceanCloud::Aws) => Judgement::pass("no Deployment of the dump is a cluster-autoscaler, by name or image"),
         // AKS runs its own outside of the cluster; what is seen of it is the ConfigMap that it writes.
         _ if inventory.has("ConfigMap") => Judgement::pass(
             "no Deployment is a cluster-autoscaler, and AKS' own has not written its ConfigMap cluster-autoscaler-status",

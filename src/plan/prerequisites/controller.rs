@@ -2,15 +2,15 @@
 
 use super::{Judgement, Rule, count, prerequisites_page};
 use crate::cluster::Severity;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 use crate::runner::ocean::controller::{Controller, numbers, state};
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "ocean-controller",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "Ocean Controller Version 2 installed in the cluster.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "Ocean Controller Version 2 installed in the cluster.",
         _ => "The Ocean Controller was installed and updated and runs in the cluster.",
     },
     source: prerequisites_page,

@@ -3,7 +3,7 @@
 use super::{Judgement, Rule, count, has_vngs, some};
 use crate::cluster::Severity;
 use crate::groups::GroupMatch;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::hosts::homeless;
 use crate::plan::preflight::{Facts, vng_match};
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "dedicated-groups",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => {
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => {
             "Dedicated Virtual Node Groups for your workload to enable the Ocean Autoscaler to scale up nodes."
         }
         _ => "Dedicated Virtual Node Groups for your workload will enable the Ocean Autoscaler to scale up nodes.",

@@ -3,14 +3,14 @@
 use super::{Judgement, Rule, count, prerequisites_page};
 use crate::cluster::Severity;
 use crate::groups::identity::{Cloud, cloud};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "infrastructure",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "A Kubernetes cluster running on AWS infrastructure.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "A Kubernetes cluster running on AWS infrastructure.",
         _ => "The Kubernetes cluster is running on AKS infrastructure.",
     },
     source: prerequisites_page,
@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn judge(facts: &Facts<'_>) -> Judgement {
-    let wanted = if facts.options.procedure == ProcedureKind::OceanAws { Cloud::Aws } else { Cloud::Azure };
+    let wanted = if facts.options.procedure.ocean() == Some(OceanCloud::Aws) { Cloud::Aws } else { Cloud::Azure };
     let (mut fit, mut unknown, mut others) = (0, 0, Vec::new());
     for node in facts.old {
         match cloud(facts.view, *node) {

@@ -2,15 +2,15 @@
 
 use super::{Judgement, Rule, count, prerequisites_page, some};
 use crate::cluster::{NodeGroup, Severity, version};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "kubernetes-version",
-    requirement: |procedure| match procedure {
+    requirement: |cloud| match cloud {
         // AWS publishes no such sentence; its console checks each node for a supported version all the same.
-        ProcedureKind::OceanAws => "Support for the Kubernetes version.",
+        OceanCloud::Aws => "Support for the Kubernetes version.",
         _ => "Cluster or Virtual Node Group upgraded to a recent K8s version.",
     },
     source: prerequisites_page,

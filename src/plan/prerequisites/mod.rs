@@ -21,7 +21,7 @@ pub mod volume_zones;
 
 use super::preflight::Facts;
 use crate::cluster::{Finding, GroupOrigin, Severity, View};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,9 +118,9 @@ pub struct Rule {
     /// Stable name, kebab-case.
     pub name: &'static str,
     /// The sentence of the documentation that it stands for, by cloud.
-    pub requirement: fn(ProcedureKind) -> &'static str,
+    pub requirement: fn(OceanCloud) -> &'static str,
     /// Which page says so, by cloud.
-    pub source: fn(ProcedureKind) -> &'static str,
+    pub source: fn(OceanCloud) -> &'static str,
     /// Judges a cluster; None where the cloud has no such prerequisite.
     pub judge: fn(&Facts<'_>) -> Option<Judgement>,
 }
@@ -143,28 +143,25 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// The page with the prerequisites.
-fn prerequisites_page(procedure: ProcedureKind) -> &'static str {
-    match procedure {
-        ProcedureKind::OceanAws => "Migrate Workload to Ocean: Prerequisites",
+fn prerequisites_page(cloud: OceanCloud) -> &'static str {
+    match cloud {
+        OceanCloud::Aws => "Migrate Workload to Ocean: Prerequisites",
         _ => "Migrate the Workload to Ocean on AKS: Prerequisites",
     }
 }
 
 /// The page that describes the parameters of a migration, and what is validated of each node.
-fn migration_page(procedure: ProcedureKind) -> &'static str {
-    match procedure {
-        ProcedureKind::OceanAws => "Migrate Workload using the Spot API",
+fn migration_page(cloud: OceanCloud) -> &'static str {
+    match cloud {
+        OceanCloud::Aws => "Migrate Workload using the Spot API",
         _ => "Migrate Workload using the Spot API (AKS)",
     }
 }
 
 /// Judges every prerequisite of a procedure, with the findings that are not another rule's; nothing for procedures that are not Ocean's.
 pub fn judge(facts: &Facts<'_>) -> (Vec<Prerequisite>, Vec<Finding>) {
-    let procedure = facts.options.procedure;
     let (mut judged, mut findings) = (Vec::new(), Vec::new());
-    if !procedure.is_ocean() {
-        return (judged, findings);
-    }
+    let Some(cloud) = facts.options.procedure.ocean() else { return (judged, findings) };
     for rule in RULES {
         let Some(j) = (rule.judge)(facts) else { continue };
         let mut codes: Vec<String> = j.codes.iter().map(|c| (*c).to_owned()).collect();
@@ -172,8 +169,8 @@ pub fn judge(facts: &Facts<'_>) -> (Vec<Prerequisite>, Vec<Finding>) {
         codes.dedup();
         judged.push(Prerequisite {
             rule: rule.name.to_owned(),
-            requirement: (rule.requirement)(procedure).to_owned(),
-            source: (rule.source)(procedure).to_owned(),
+            requirement: (rule.requirement)(cloud).to_owned(),
+            source: (rule.source)(cloud).to_owned(),
             verdict: j.verdict,
             fact: j.fact,
             remedy: j.remedy,

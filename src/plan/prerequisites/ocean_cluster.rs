@@ -3,14 +3,14 @@
 use super::{Judgement, Rule, prerequisites_page};
 use crate::cluster::Severity;
 use crate::groups::membership::oceans_mark;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "ocean-cluster",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "A Kubernetes cluster connected to an Ocean cluster.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "A Kubernetes cluster connected to an Ocean cluster.",
         _ => "Kubernetes cluster connected to an Ocean cluster",
     },
     source: prerequisites_page,

@@ -3,14 +3,14 @@
 use super::{Judgement, Rule, count};
 use crate::cluster::PodIdx;
 use crate::disruption::holds::holds;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// See the module.
 pub const RULE: Rule = Rule {
     name: "restrict-scale-down",
-    requirement: |procedure| match procedure {
-        ProcedureKind::OceanAws => "Node validation checks: Restrict Scale Down.",
+    requirement: |cloud| match cloud {
+        OceanCloud::Aws => "Node validation checks: Restrict Scale Down.",
         _ => "We recommend not respecting Restrict Scale Down to migrate and replace the node successfully",
     },
     source: super::migration_page,

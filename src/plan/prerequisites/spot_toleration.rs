@@ -6,7 +6,7 @@
 use super::{Judgement, Rule, count, has_vngs};
 use crate::cluster::{PodIdx, Severity};
 use crate::groups::spot::{KEY, needs_toleration, tolerates_spot};
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 
 /// See the module.
@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     name: "spot-toleration",
     requirement: |_| "Node validation checks: Whether Spot toleration exists.",
     source: |_| "Migrate AKS Workload using the Console",
-    judge: |facts| (facts.options.procedure == ProcedureKind::OceanAzure).then(|| judge(facts)),
+    judge: |facts| (facts.options.procedure.ocean() == Some(OceanCloud::Azure)).then(|| judge(facts)),
 };
 
 fn judge(facts: &Facts<'_>) -> Judgement {

@@ -4,6 +4,7 @@ use super::*;
 use crate::disruption::BudgetIndex;
 use crate::groups::infer_groups;
 use crate::intent::Options;
+use crate::intent::options::ProcedureKind;
 use crate::runner::GroupPacker;
 use crate::snapshot::diagnostics::diagnostic;
 use crate::snapshot::groups::{MachineCatalogue, groups_from_values};

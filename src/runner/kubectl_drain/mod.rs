@@ -23,7 +23,7 @@ use super::cordons::REFUSED_MS;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
 use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
-use super::procedure::{End, Procedure};
+use super::procedure::{BatchRun, End};
 use super::progress::Fate;
 use super::refs::{N, P};
 use super::retire::{Left, Retire};
@@ -814,7 +814,7 @@ impl KubectlDrain {
     }
 }
 
-impl Procedure for KubectlDrain {
+impl BatchRun for KubectlDrain {
     fn begin(&mut self, cx: &mut Cx<'_>) {
         cx.common.forget_calls();
         self.nodes = cx.common.here();

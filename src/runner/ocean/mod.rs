@@ -21,14 +21,14 @@ use super::interface::{Announcement, Answer, CallId, Ms};
 use super::look::{Found, Looks, some};
 use super::names;
 use super::outcome::Reason;
-use super::procedure::{End, Procedure};
+use super::procedure::{BatchRun, End, Words};
 use super::progress::Fate;
 use super::refs::N;
 use super::retire::{Left, Retire};
-use super::states::{Doing, NodeIs, PoolIs};
+use super::states::Doing;
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
-use crate::intent::options::{AwaitedPods, ProcedureKind};
+use crate::intent::options::{AwaitedPods, OceanCloud, ProcedureKind};
 use serde::{Deserialize, Serialize};
 
 /// Cordons and launches that were refused are asked for again after so long (C).
@@ -68,26 +68,6 @@ impl Stage {
             Stage::Terminate => Doing::Terminating,
             Stage::AwaitTermination => Doing::AwaitingTermination,
         }
-    }
-}
-
-/// A cloud's words: what its API says of a migration, an old node and a new pool; None for what it has no word for.
-pub(crate) struct Words {
-    pub doing: fn(Doing) -> Option<&'static str>,
-    pub node: fn(NodeIs) -> Option<&'static str>,
-    pub pool: fn(PoolIs) -> Option<&'static str>,
-    /// The kinds of a node's pods: without a controller, and any other.
-    pub pod_kinds: Option<[&'static str; 2]>,
-}
-
-const SILENT: Words = Words { doing: |_| None, node: |_| None, pool: |_| None, pod_kinds: None };
-
-/// The words of a procedure; those without a published enum have none.
-pub(crate) fn words(procedure: ProcedureKind) -> Words {
-    match procedure {
-        ProcedureKind::OceanAws => aws::WORDS,
-        ProcedureKind::OceanAzure => azure::WORDS,
-        ProcedureKind::KubectlDrain | ProcedureKind::Surge => SILENT,
     }
 }
 
@@ -320,7 +300,7 @@ impl Ocean {
             // AWS: optional, and false by default; Azure has no such field: the migration's own option.
             Some(mode) => mode
                 .terminate_drained
-                .unwrap_or(cx.options.procedure == ProcedureKind::OceanAzure && cx.options.terminates()),
+                .unwrap_or(cx.options.procedure.ocean() == Some(OceanCloud::Azure) && cx.options.terminates()),
             None => cx.options.terminates(),
         };
         let nodes = if terminates { Self::drained(cx) } else { Vec::new() };
@@ -528,7 +508,15 @@ impl Ocean {
     }
 }
 
-impl Procedure for Ocean {
+impl BatchRun for Ocean {
+    fn words(kind: ProcedureKind) -> Words {
+        match kind.ocean() {
+            Some(OceanCloud::Aws) => aws::WORDS,
+            Some(OceanCloud::Azure) => azure::WORDS,
+            None => Words::NONE,
+        }
+    }
+
     fn begin(&mut self, cx: &mut Cx<'_>) {
         let waiting = |n: &N| cx.common.nodes[n.at()].fate == Fate::Waiting;
         self.nodes = cx.common.here().into_iter().filter(waiting).collect();

@@ -9,7 +9,7 @@ use crate::groups::matching::moving_pods;
 use crate::groups::spot;
 use crate::groups::volumes::VolumeNeeds;
 use crate::intent::Options;
-use crate::intent::options::ProcedureKind;
+use crate::intent::options::OceanCloud;
 use crate::runner::context::Cx;
 use crate::runner::interface::Packer;
 use crate::runner::outcome::Reason;
@@ -85,7 +85,7 @@ impl<'a> Validation<'a> {
     /// Of the nodes `old` that are to be migrated together.
     pub fn new(view: View<'a>, options: &'a Options, packer: &'a dyn Packer, old: &'a [NodeIdx]) -> Validation<'a> {
         let nowhere = homeless(view, packer, old);
-        let spot = options.procedure == ProcedureKind::OceanAzure && spot::may_matter(view);
+        let spot = options.procedure.ocean() == Some(OceanCloud::Azure) && spot::may_matter(view);
         let templates = if spot || !nowhere.is_empty() { Templates::new(view) } else { Templates::default() };
         Validation { view, options, packer, old, budgets: BudgetIndex::new(view.catalog), templates, nowhere }
     }
@@ -113,7 +113,7 @@ impl<'a> Validation<'a> {
 
     fn pod_obstacles(&self, pod: PodIdx, found: &mut Vec<Obstacle>) {
         let (view, o) = (self.view, &self.options.ocean);
-        let azure = self.options.procedure == ProcedureKind::OceanAzure;
+        let azure = self.options.procedure.ocean() == Some(OceanCloud::Azure);
         let name = view.state.pod_text(view.catalog, pod);
         let mut say = |fate, code, text| found.push(Obstacle { fate, code, text });
         if azure && spot::requires_priority(view, pod) {

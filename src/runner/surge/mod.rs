@@ -14,7 +14,7 @@ use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms, TaintText};
 use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
-use super::procedure::{End, Procedure};
+use super::procedure::{BatchRun, End};
 use super::progress::Fate;
 use super::refs::N;
 use super::retire::{Left, Retire};
@@ -407,7 +407,7 @@ impl Surge {
     }
 }
 
-impl Procedure for Surge {
+impl BatchRun for Surge {
     fn begin(&mut self, cx: &mut Cx<'_>) {
         let p = Self::parameters(cx);
         let force = (p.undrainable == Undrainable::Force).then_some(p.node_timeout_ms);

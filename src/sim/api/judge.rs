@@ -6,7 +6,6 @@ use super::objects::{Bases, Place};
 use super::server::Server;
 use crate::cluster::{Catalog, NodeIdx, OwnerKind, PodIdx, State};
 use crate::intent::Options;
-use crate::intent::options::{ProcedureKind, SurgePreset, Undrainable};
 use crate::runner::{Ms, Outcome};
 use crate::session::journal::{Entry, Record};
 use crate::session::{Exchange, Method, Request, Response};
@@ -97,8 +96,8 @@ impl Judge {
         Judge {
             bases,
             old: old.iter().copied().collect(),
-            may_delete: may_delete(options),
-            taints: options.procedure == ProcedureKind::Surge && options.surge.preset == SurgePreset::Eks,
+            may_delete: options.deletes_pods(),
+            taints: options.taints_first(),
             counts_pods: options.kubectl_drain.pod_selector.is_empty()
                 && options.kubectl_drain.skip_wait_for_delete_timeout_seconds == 0,
             truth: BTreeMap::new(),
@@ -420,17 +419,6 @@ impl Judge {
                     format!("{name} was cordoned by us, holds {}, and is cordoned after the stop", left.join(", "));
                 self.note(now, "stop-uncordons", text);
             }
-        }
-    }
-}
-
-/// Whether an execution of these options may delete pods past their budgets.
-fn may_delete(options: &Options) -> bool {
-    match options.procedure {
-        ProcedureKind::KubectlDrain => options.kubectl_drain.disable_eviction,
-        ProcedureKind::OceanAws | ProcedureKind::OceanAzure => !options.ocean.respect_pdb,
-        ProcedureKind::Surge => {
-            options.surge.undrainable == Some(Undrainable::Force) || options.surge.preset == SurgePreset::Gke
         }
     }
 }
