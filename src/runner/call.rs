@@ -161,12 +161,12 @@ pub enum Call {
         /// Which.
         pod: PodRef,
     },
-    /// GET a node, as kubectl's resource builder reads those it was told to drain: `Accepted` or `Gone`.
+    /// GET a node, as kubectl's resource builder reads those it is to drain: `Accepted` or `Gone`.
     GetNode {
         /// Which.
         node: NodeRef,
     },
-    /// GET the node of this name: `Accepted` if it is the one of this uid, `UidChanged` if another bears the name, `Gone`.
+    /// GET the node of this name: `Accepted` if it is the one of this uid, `UidChanged` if another has the name, `Gone`.
     FindNode {
         /// Which; the view need not have it any more.
         node: NodeRef,

@@ -312,7 +312,7 @@ impl Faults {
             _ => None,
         })
     }
-    /// Since when a component has been away that is away at a moment, by outages that follow upon each other.
+    /// Since when a component has been away that is away at a moment, by outages of which one follows the other.
     pub fn away_since(&self, component: Component, moment: i64) -> Option<i64> {
         let by = |moment: i64| {
             self.list.iter().find_map(|f| match f {

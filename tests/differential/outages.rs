@@ -185,7 +185,7 @@ fn answers(client: &Client) -> Result<Instant> {
 }
 
 /// What happens after the API server is ready, and when that was. A node may be ready again before anybody has looked: then the condition of its pods, which
-/// the controllers set and nobody sets back, tells when it was not.
+/// the controllers set and nobody sets back, shows when it was not.
 fn watch(client: &Client, back: Instant) -> Result<(Course, Instant)> {
     let back_ms = wall_ms() - back.elapsed().as_millis() as i64;
     let (mut course, mut ready) = (Course::default(), None);

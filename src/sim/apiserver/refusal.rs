@@ -3,7 +3,7 @@
 use crate::disruption::Verdict;
 use crate::runner::Answer;
 
-/// What the API says to a write upon an old resource version.
+/// What the API says to a write with an old resource version.
 pub const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
 
