@@ -152,6 +152,22 @@ pub fn groups_of_dump(pools: &[(String, Value)], catalogue: MachineCatalogue, cl
     findings
 }
 
+/// Reads node groups from sources that are loaded already; pure. What `fuzz/` tries.
+///
+/// # Errors
+/// File, path of the field, and what was expected.
+pub fn groups_from_sources(
+    sources: &[Source],
+    catalogue: MachineCatalogue,
+    cluster: &mut Cluster,
+) -> Result<Vec<Finding>, GroupsError> {
+    let mut values = Vec::new();
+    for source in sources {
+        values.extend(parse(source)?.into_iter().map(|v| (source.name.clone(), v)));
+    }
+    groups_from_values(&values, catalogue, cluster)
+}
+
 /// Reads groups off the nodes ([`infer_groups`]), with a catalogue's prices for their machine types and the nodes that are there.
 pub fn inferred(catalogue: &MachineCatalogue, cluster: &mut Cluster) -> Vec<Finding> {
     let mut findings = infer_groups(cluster);
