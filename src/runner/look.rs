@@ -142,6 +142,15 @@ impl Looks {
             Answer::Refused { retry_after_ms, .. } => {
                 Step::Again { at: now + retry_after_ms.unwrap_or(0).max(RETRY_MS) }
             }
+            // No list shows the one that bears its name: what is on that cannot be said.
+            Answer::UidChanged if cx.node(n).or_else(|| cx.namesake(n)).is_none() => {
+                match now >= *l.since.get_or_insert(now) + PATIENCE_MS {
+                    true => {
+                        Step::Over(Found::Unknown("another node bears its name, and no list shows that one".into()))
+                    }
+                    false => Step::Again { at: now + AGAIN_MS },
+                }
+            }
             _ if matches!(ask, Ask::LookPods(_)) => Self::seen(cx, n, &mut l.since),
             _ if cx.node(n).or_else(|| cx.namesake(n)).is_none() => Step::Over(Found::Gone),
             _ => {

@@ -470,7 +470,7 @@ impl Call {
                 }
             }
             (At::Lacking(listing, mut lost), Answered::Object(object)) => match lost.pop_front() {
-                Some(asked) if uid(&object) == asked.uid => {
+                Some(asked) if uid(&object) == asked.uid || is_on(&object, node) && listing.lacks(&object) => {
                     t.foreign.push(lied(&format!("list pods of node {}", node.name), PODS, &asked));
                     unanswered(t, None)
                 }
@@ -611,6 +611,11 @@ fn claims(page: u32, next: &str) -> String {
 /// A node as the mirror has it, if it is still the same.
 fn known_node<'m>(mirror: &'m Mirror, node: &NodeId) -> Option<&'m Value> {
     mirror.object(NODES, "", &node.name).filter(|o| uid(o) == node.uid)
+}
+
+/// Whether a pod is on a node.
+fn is_on(pod: &Value, node: &NodeId) -> bool {
+    text(pod, "/spec/nodeName") == node.name
 }
 
 /// Whether a node is cordoned.

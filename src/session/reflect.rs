@@ -32,6 +32,13 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// Whether an object that was read after the list was there before it, and the list lacks it.
+    pub fn lacks(&self, object: &Value) -> bool {
+        let was_there =
+            version(object).parse::<u64>().ok().zip(self.version.parse().ok()).is_some_and(|(of, list)| of <= list);
+        was_there && !self.items.iter().any(|i| uid(i) == uid(object))
+    }
+
     /// Takes in the next page.
     ///
     /// # Errors
@@ -199,7 +206,8 @@ impl Follower {
                 let Some(asked) = lost.pop_front() else { return Ok(self.believed(now, listing, mirror)) };
                 match answered {
                     Answered::Absent => return Ok(self.ask_next(now, listing, lost, mirror)),
-                    Answered::Object(object) if uid(&object) != asked.uid => {
+                    // Another bears its name: the list ought to have that one.
+                    Answered::Object(object) if uid(&object) != asked.uid && !listing.lacks(&object) => {
                         return Ok(self.ask_next(now, listing, lost, mirror));
                     }
                     Answered::Object(_) => {

@@ -367,11 +367,11 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
     let page = super::answer::read(404, None, Some("text/html"), b"<html>");
     f.answered(10_000, Wanted::of_exchange(&Exchange::get(PODS.object("d", "p10"))).read(page), &mut m).expect("again");
     assert_eq!(pods_of(&mut m).len(), 6);
-    // They are gone in truth, but for one whose name another bears.
+    // They are gone in truth, but for one whose name another bears since the list was made.
     let mut followed = relist(&mut f, &mut m, 30_000, pods_of_list("80", 0..0));
     for n in 10..16 {
         assert!(asked_for(&followed).ends_with(&format!("/p{n}")));
-        let other = (n == 12).then(|| pod("p12", "another", 79));
+        let other = (n == 12).then(|| pod("p12", "another", 81));
         followed = f.answered(30_000, looked(&format!("p{n}"), other), &mut m).expect("goes on");
     }
     assert_eq!((followed, pods_of(&mut m)), (Followed::default(), Vec::new()));
@@ -404,6 +404,17 @@ fn nodes_of_the_plan_that_the_first_list_lacks_are_asked_for() {
     assert_eq!(asked_for(&followed), "/api/v1/nodes/old-1");
     let there = Wanted::of_exchange(&Exchange::get("/api/v1/nodes/old-1")).read(http(200, node("old-1")));
     let followed = f.answered(0, there, &mut m).expect("goes on");
+    assert!(followed.lie.is_some() && !f.listed);
+    // It was registered again under its name before the list was made: the list ought to have that one.
+    let mut f = Follower::new(NODES, 500).expecting(vec![known("old-1")]);
+    f.sent(0, RequestId(1));
+    let empty = json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": []});
+    let listed = Wanted::of_exchange(&Exchange::get("/api/v1/nodes?limit=500")).read(http(200, empty));
+    assert_eq!(asked_for(&f.answered(0, listed, &mut m).expect("goes on")), "/api/v1/nodes/old-1");
+    let mut other = node("old-1");
+    other["metadata"]["uid"] = json!("another");
+    let other = Wanted::of_exchange(&Exchange::get("/api/v1/nodes/old-1")).read(http(200, other));
+    let followed = f.answered(0, other, &mut m).expect("goes on");
     assert!(followed.lie.is_some() && !f.listed);
 }
 
