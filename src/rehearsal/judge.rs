@@ -73,7 +73,9 @@ pub struct Judge {
     cordons: BTreeMap<NodeIdx, Cordon>,
     /// When each node was cordoned last.
     cordoned_at: BTreeMap<NodeIdx, Ms>,
-    /// Nodes that we gave back, and when that was asked for first.
+    /// When giving a node's machine back was asked for last, by name: a request may arrive long after it left.
+    asked_back: BTreeMap<String, Ms>,
+    /// Nodes that we gave back, and when what came first of it was asked for.
     retired: BTreeMap<NodeIdx, Ms>,
     started: BTreeMap<String, (u32, u32)>,
     /// Objects of calls that the safe entries announce: what, object.
@@ -104,6 +106,7 @@ impl Judge {
             versions: Vec::new(),
             cordoned_at: cordons.keys().map(|n| (*n, 0)).collect(),
             cordons,
+            asked_back: BTreeMap::new(),
             retired: BTreeMap::new(),
             started: BTreeMap::new(),
             announced: BTreeSet::new(),
@@ -164,6 +167,9 @@ impl Judge {
     /// A request leaves: one that changes something must have been announced, and the Lease must be ours.
     pub fn sent(&mut self, now: Ms, request: &Request) {
         let Some((whats, object)) = announcement(request) else { return };
+        if whats == ["retire"] {
+            self.asked_back.insert(object.clone(), now);
+        }
         if self.lease_lost {
             self.note(now, "lease-first", format!("{} left though another execution holds the Lease", words(request)));
         }
@@ -229,7 +235,8 @@ impl Judge {
                 }
             }
             Fact::Retired { who: Who::Us, node, name } => {
-                self.retired.entry(node).or_insert(now);
+                let asked = self.asked_back.get(&name).copied().unwrap_or(now);
+                self.retired.entry(node).or_insert(asked);
                 self.retired(now, c, s, node, &name);
             }
             Fact::Retired { .. } => {}
@@ -321,7 +328,7 @@ impl Judge {
     }
 
     /// Until when a pod must have started on a node for the plan to have had to move it. What came after somebody made
-    /// the node schedulable again did not; nor what came after its machine was given back, which nobody can undo.
+    /// the node schedulable again did not; nor what came after its machine was asked to be given back, which nobody can undo.
     fn had_to_move_until(&self, node: NodeIdx) -> Ms {
         let times = [self.cordoned_at.get(&node), self.retired.get(&node)];
         times.into_iter().flatten().copied().min().unwrap_or(Ms::MAX)
