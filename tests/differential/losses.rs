@@ -38,7 +38,7 @@ pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {
     let period = "kube-controller-manager=--node-monitor-period=1s";
     let plane = ControlPlane::start(binary, &["--arg", &grace, "--arg", period])?;
     let client = &plane.client;
-    let delays = Delays { start: Duration::from_millis(100), stop: Duration::from_millis(100) };
+    let delays = Delays { start: Duration::from_millis(100), stop: Duration::from_millis(100), ..Delays::default() };
     let kubelets = Kubelets::start(client, delays);
     for name in [UNREADY, SILENT, REMOVED, WELL] {
         nodes::add(client, &node(name))?;

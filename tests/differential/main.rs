@@ -162,7 +162,7 @@ fn run(command: Command) -> Result<bool> {
     match command {
         Command::Kubelets { kubeconfig, start_seconds, stop_seconds } => {
             let seconds = |s: f64| Duration::try_from_secs_f64(s).context("seconds must not be negative");
-            let delays = Delays { start: seconds(start_seconds)?, stop: seconds(stop_seconds)? };
+            let delays = Delays { start: seconds(start_seconds)?, stop: seconds(stop_seconds)?, ..Delays::default() };
             let _kubelets = Kubelets::start(&bed::client::Client::new(&kubeconfig)?, delays);
             loop {
                 std::thread::park();

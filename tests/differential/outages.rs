@@ -48,7 +48,9 @@ const DRAWS: u64 = 64;
 pub fn check(binary: &Path, seed: u64, directory: &Path, away_s: &[u64]) -> Result<Compared> {
     let plane = ControlPlane::start(binary, &[])?;
     let client = &plane.client;
-    let delays = Delays { start: Duration::from_millis(100), stop: Duration::from_millis(100) };
+    let moment = Duration::from_millis(100);
+    // A kubelet that could not renew its lease waits for its next time.
+    let delays = Delays { start: moment, stop: moment, renew_again: Duration::from_secs(10) };
     let _kubelets = Kubelets::start(client, delays);
     for i in 0..NODES {
         nodes::add(client, &node(i))?;

@@ -22,11 +22,13 @@ pub struct Delays {
     pub start: Duration,
     /// From deletion to gone.
     pub stop: Duration,
+    /// How long after a renewal of a node's lease that failed it is tried again.
+    pub renew_again: Duration,
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        Delays { start: Duration::from_secs(2), stop: Duration::from_secs(1) }
+        Delays { start: Duration::from_secs(2), stop: Duration::from_secs(1), renew_again: Duration::from_millis(500) }
     }
 }
 
@@ -70,7 +72,7 @@ impl Kubelets {
             kubelets.spawn(client, move |client, stopped| work(client, stopped, &jobs));
         }
         let silent = kubelets.silent.clone();
-        kubelets.spawn(client, move |client, stopped| renew(client, stopped, &silent));
+        kubelets.spawn(client, move |client, stopped| renew(client, stopped, &silent, delays.renew_again));
         kubelets
     }
     fn spawn(&self, client: &Client, body: impl FnOnce(&Client, &AtomicBool) + Send + 'static) {
@@ -280,10 +282,22 @@ fn early(node: &str) -> Duration {
     Duration::from_millis(sum % LEASE_PERIOD.as_millis() as u64)
 }
 
+/// A node of which nothing was heard reports itself again: its pods, which the node controller called unready, are ready as before.
+fn ready_again(client: &Client, node: &str) -> Result<()> {
+    for pod in client.list(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}"))?.0 {
+        let conditions = pod["status"]["conditions"].as_array();
+        let unready = conditions.is_some_and(|c| c.iter().any(|c| c["type"] == "Ready" && c["status"] != "True"));
+        if unready && pod["status"]["phase"] == "Running" && !pod["metadata"]["deletionTimestamp"].is_string() {
+            client.patch(&format!("{}/status", path(&pod)), &running(&pod, true))?.taken()?;
+        }
+    }
+    Ok(())
+}
+
 /// Renews the leases of all nodes that live, as each kubelet does every ten seconds; a new node's at once. A kubelet whose node is called
 /// unready because nothing was heard of it says at the same time that it is ready. Who made a node and did not say how it is (Karpenter's
-/// kwok) leaves that to the kubelet, too. While the API server is away a kubelet waits for its next time.
-fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent) {
+/// kwok) leaves that to the kubelet, too.
+fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent, again: Duration) {
     let mut next: BTreeMap<String, Instant> = BTreeMap::new();
     let mut known: Vec<Value> = Vec::new();
     while !stopped.load(Ordering::Relaxed) {
@@ -300,11 +314,21 @@ fn renew(client: &Client, stopped: &AtomicBool, silent: &Silent) {
             match next.get(name) {
                 Some(at) if *at > Instant::now() => {}
                 Some(at) => {
-                    let _ = client.merge(&format!("{LEASES}/{name}"), &lease(name));
+                    let done = client.merge(&format!("{LEASES}/{name}"), &lease(name));
                     if is_unknown(node) {
                         let _ = client.patch(&format!("/api/v1/nodes/{name}/status"), &ready());
+                        let _ = ready_again(client, name);
                     }
-                    next.insert(name.to_owned(), (*at + LEASE_PERIOD).max(Instant::now()));
+                    let after = match done.map(|a| a.code) {
+                        Ok(code) if code < 300 => (*at + LEASE_PERIOD).max(Instant::now()),
+                        // It went with its node, and is made again.
+                        Ok(404) => {
+                            next.remove(name);
+                            continue;
+                        }
+                        _ => Instant::now() + again,
+                    };
+                    next.insert(name.to_owned(), after);
                 }
                 None if client.create(LEASES, &lease(name)).is_ok_and(|a| a.code < 300 || a.code == 409) => {
                     next.insert(name.to_owned(), Instant::now() + LEASE_PERIOD - early(name));

@@ -75,7 +75,7 @@ impl World {
     pub fn start(binary: &Path, directory: &Path, size: usize) -> Result<World> {
         std::fs::create_dir_all(directory)?;
         let plane = ControlPlane::start(binary, &[])?;
-        let kubelets = Kubelets::start(&plane.client, Delays { start: START, stop: STOP });
+        let kubelets = Kubelets::start(&plane.client, Delays { start: START, stop: STOP, ..Delays::default() });
         identity::install(&plane.client)?;
         let kubeconfig = directory.join("kubeconfig");
         let token = identity::token(&plane.client, &plane.kubeconfig(), &kubeconfig)?;
