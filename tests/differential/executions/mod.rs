@@ -49,7 +49,7 @@ struct Lane {
 }
 
 /// The cases before and after those that are not timed are tried one by one, these in all lanes at the same time, since they wait most of it.
-const LANES: [Lane; 3] = [
+const LANES: [Lane; 4] = [
     Lane {
         name: "large",
         make: world::large,
@@ -65,7 +65,6 @@ const LANES: [Lane; 3] = [
             case("outage", cases::outage),
             case("cordons denied", cordons::denied),
             case("uncordoned", cordons::uncordoned),
-            case("registered again", cordons::registered_again),
             case("token", cases::token),
             case("lied to", liar::lied_to),
             case("never told the truth", liar::never_told_the_truth),
@@ -74,6 +73,8 @@ const LANES: [Lane; 3] = [
             timed("surge", cases::surge),
         ],
     },
+    // On a cluster of its own: after the cases of the small one its pods did not come to rest, which is not understood yet.
+    Lane { name: "again", make: world::small, cases: &[case("registered again", cordons::registered_again)] },
     Lane { name: "karpenter", make: karpenter::make, cases: &[timed("karpenter", karpenter::migrate)] },
 ];
 

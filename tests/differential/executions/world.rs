@@ -114,9 +114,29 @@ impl World {
     }
     /// Waits until all pods are ready and all budgets counted.
     pub fn rest(&self) -> Result<()> {
-        wait("the pods", || pods_are_ready(&self.plane.client))?;
+        wait("the pods", || pods_are_ready(&self.plane.client)).map_err(|e| anyhow!("{e}: {}", self.unready()))?;
         std::thread::sleep(Duration::from_millis(500));
         wait("the budgets", || budgets_are_counted(&self.plane.client))
+    }
+    /// Pods that are not ready, and nodes that are not as in a cluster at rest, in words.
+    fn unready(&self) -> String {
+        let list = |path: &str| self.plane.client.list(path).map(|l| l.0).unwrap_or_default();
+        let pods = list("/api/v1/pods").into_iter().filter(|p| {
+            !p["status"]["conditions"]
+                .as_array()
+                .is_some_and(|c| c.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+        });
+        let pods = pods.map(|p| {
+            let (meta, status) = (&p["metadata"], &p["status"]);
+            let deleted = if meta["deletionTimestamp"].is_string() { ", being deleted" } else { "" };
+            format!(
+                "{} on {}: {}{deleted} {}",
+                meta["name"], p["spec"]["nodeName"], status["phase"], status["conditions"]
+            )
+        });
+        let nodes = list("/api/v1/nodes").into_iter().filter(|n| n["spec"]["taints"].is_array());
+        let nodes = nodes.map(|n| format!("node {} has taints {}", n["metadata"]["name"], n["spec"]["taints"]));
+        pods.chain(nodes).collect::<Vec<String>>().join("; ")
     }
     /// An executor for a case, as the ServiceAccount.
     pub fn executor(&self, case: &str) -> Result<Executor> {
