@@ -266,7 +266,7 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
             nodes: &old,
             options: json!({
                 "procedure": "surge", "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
-                "surge": {"preset": "aks", "max_surge": 1, "node_soak_ms": 1000},
+                "surge": {"preset": "aks", "max_surge": 1, "node_soak_ms": 3000},
                 "execution": {
                     "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), pool), "every_ms": 5000}},
                     "retire": {"*": {"by": "command", "command": machines::end(&world.plane.kubeconfig()), "every_ms": 2000}},
