@@ -53,6 +53,8 @@ use std::sync::Arc;
 const MOST_ROUNDS: u32 = 10_000;
 /// The view is renewed at once in a small cluster; in a large one so many objects make it wait one millisecond.
 const OBJECTS_PER_MS: usize = 100;
+/// A machine is not given back on what was seen longer ago than this; it is looked at again (C).
+const STALE_MS: Ms = 1000;
 /// How long the Lease's return is waited for.
 const RELEASE_MS: Ms = 5000;
 
@@ -147,6 +149,8 @@ struct Held {
     seq: u64,
     id: RequestId,
     request: Request,
+    /// Since when it waits.
+    since: Ms,
 }
 
 /// An execution of a plan against an API.
@@ -861,7 +865,7 @@ impl Session {
         };
         self.asked.insert(id, (asker, Wanted::of(&request)));
         match seq.filter(|_| writes) {
-            Some(seq) => self.held.push_back(Held { seq, id, request }),
+            Some(seq) => self.held.push_back(Held { seq, id, request, since: self.now }),
             None => out.push(Output::Send(id, request)),
         }
         id
@@ -872,13 +876,28 @@ impl Session {
             return;
         }
         let (safe, mut kept) = (self.safe, VecDeque::new());
-        for held in self.held.drain(..) {
+        for held in std::mem::take(&mut self.held) {
             match held.seq < safe {
+                true if self.is_stale(&held) => self.withdraw(held.id),
                 true => out.push(Output::Send(held.id, held.request)),
                 false => kept.push_back(held),
             }
         }
         self.held = kept;
+    }
+
+    /// Whether a request was decided on what may not be so any more. Machines are given back for good and, but for Node objects that are
+    /// deleted by version, whatever has come to their nodes meanwhile; all other calls are guarded by a uid or version, or do no harm.
+    fn is_stale(&self, held: &Held) -> bool {
+        let Some((Asker::Call(call), _)) = self.asked.get(&held.id) else { return false };
+        let retires = self.calls.get(call).is_some_and(|c| matches!(c.op, Call::RetireNode { .. }));
+        retires && self.now >= held.since + STALE_MS
+    }
+    /// A request does not leave after all: to the runner it is one whose answer was lost, so it looks again before it asks again.
+    fn withdraw(&mut self, id: RequestId) {
+        if let Some((Asker::Call(call), _)) = self.asked.remove(&id) {
+            self.set(call, CallState::Answers(self.now, Answer::Unknown));
+        }
     }
 
     // --- the end ---
