@@ -92,6 +92,8 @@ enum Event {
         epoch: u32,
         id: RequestId,
         response: Response,
+        /// Something between us and the server made it, or made something else of it.
+        lied: bool,
     },
     Deliver {
         epoch: u32,
@@ -354,9 +356,10 @@ impl<'s> Rehearsal<'s> {
             Event::Approve { epoch, batch } if epoch == self.epoch => {
                 self.feed(Input::Approve { batch, by: "rehearsal".into() });
             }
-            Event::Answer { epoch, id, response } if epoch == self.epoch => {
+            Event::Answer { epoch, id, response, lied } if epoch == self.epoch => {
                 self.log(|| format!("answer {}: {}", id.0, response_words(&response)));
-                if self.process.is_some() {
+                // Nothing follows from an answer that is none, whatever can be read in it.
+                if self.process.is_some() && !lied {
                     self.judge.told(&response, &self.stage.began.execution);
                 }
                 self.feed(Input::Response(id, response));
@@ -548,7 +551,7 @@ impl<'s> Rehearsal<'s> {
                 self.at(self.now, Event::Deliver { epoch, id, event: lie.watched(&resource) });
             }
             (Request::Watch { resource, resource_version }, _) => self.watch(epoch, id, resource, &resource_version),
-            (_, Fate::Lied { lie, served: false }) => self.answer(epoch, id, lie.told(None)),
+            (_, Fate::Lied { lie, served: false }) => self.lie(epoch, id, lie.told(None)),
             (_, Fate::Refused(response)) => self.answer(epoch, id, response),
             (_, Fate::LostBefore) => self.lose(epoch, id),
             (request, Fate::Late(ms)) => {
@@ -596,20 +599,23 @@ impl<'s> Rehearsal<'s> {
         match fate {
             Fate::LostAfter => self.lose(epoch, id),
             Fate::FailedAfter(other) => self.answer(epoch, id, other),
-            Fate::Lied { lie, .. } => self.answer(epoch, id, lie.told(Some(&response))),
-            Fate::Slow(ms) => self.at(self.now + ms, Event::Answer { epoch, id, response }),
+            Fate::Lied { lie, .. } => self.lie(epoch, id, lie.told(Some(&response))),
+            Fate::Slow(ms) => self.at(self.now + ms, Event::Answer { epoch, id, response, lied: false }),
             _ => self.answer(epoch, id, response),
         }
     }
     fn answer(&mut self, epoch: u32, id: RequestId, response: Response) {
-        self.at(self.now, Event::Answer { epoch, id, response });
+        self.at(self.now, Event::Answer { epoch, id, response, lied: false });
+    }
+    fn lie(&mut self, epoch: u32, id: RequestId, response: Response) {
+        self.at(self.now, Event::Answer { epoch, id, response, lied: true });
     }
     fn lose(&mut self, epoch: u32, id: RequestId) {
         let (ms, why) = match self.luck.between("lost how", 0, 1) {
             0 => (TIMEOUT_MS, "timed out"),
             _ => (self.luck.delay("reset after", 0, 2_000), "connection reset by peer"),
         };
-        self.at(self.now + ms, Event::Answer { epoch, id, response: Response::Lost(why.into()) });
+        self.at(self.now + ms, Event::Answer { epoch, id, response: Response::Lost(why.into()), lied: false });
     }
     /// Serves a request of ours, and tells the judges and the watches what came of it.
     fn serve(&mut self, request: &Request) -> Reply {
