@@ -3,6 +3,7 @@
 pub mod args;
 #[cfg(feature = "live")]
 pub mod execute;
+mod file;
 mod groups;
 pub mod journal;
 pub mod output;
@@ -266,17 +267,7 @@ fn generate(args: GenerateArgs) -> Result<i32> {
     }
     match &args.out {
         None => write_list(&params, std::io::BufWriter::new(std::io::stdout().lock()))?,
-        Some(path) => {
-            let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            let file = std::io::BufWriter::new(file);
-            if path.extension().is_some_and(|x| x == "gz") {
-                let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::default());
-                write_list(&params, &mut gzip)?;
-                gzip.finish()?.flush()?;
-            } else {
-                write_list(&params, file)?;
-            }
-        }
+        Some(path) => file::write_at_once(path, |out| Ok(write_list(&params, out)?))?,
     }
     Ok(0)
 }

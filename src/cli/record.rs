@@ -1,5 +1,6 @@
 //! `record`: a dump of the live cluster, and the delays that are seen in it.
 
+use super::file::{self, PackedFile, is_gzip};
 use super::time::parse_time;
 use super::{TargetArgs, print, runtime};
 use crate::live::Client;
@@ -8,8 +9,6 @@ use crate::live::record::{self, Recorded, changes};
 use crate::live::redact::Redaction;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use flate2::write::GzEncoder;
-use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,62 +70,11 @@ fn spinner() -> indicatif::ProgressBar {
     }
 }
 
-/// Writes the dump; in one go, so that one that broke off is never taken for a whole one.
 fn write(recorded: &Recorded, out: &Path) -> Result<()> {
     if out == Path::new("-") {
         return Ok(recorded.write(BufWriter::new(std::io::stdout().lock()))?);
     }
-    let part = out.with_file_name(format!("{}.part", out.file_name().unwrap_or_default().to_string_lossy()));
-    let written = (|| {
-        let mut sink = Sink::create(&part, is_gzip(out))?;
-        recorded.write(&mut sink)?;
-        sink.finish()?;
-        std::fs::rename(&part, out)
-    })();
-    written.with_context(|| format!("cannot write {}; check the path and the room on its disk", out.display()))
-}
-
-fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|x| x == "gz")
-}
-
-/// A file, packed if its name says so.
-enum Sink {
-    Plain(BufWriter<File>),
-    Packed(GzEncoder<BufWriter<File>>),
-}
-
-impl Sink {
-    fn create(path: &Path, gzip: bool) -> std::io::Result<Sink> {
-        let file = BufWriter::new(File::create(path)?);
-        Ok(match gzip {
-            // No time and no name in its head: the same cluster gives the same bytes.
-            true => Sink::Packed(flate2::GzBuilder::new().write(file, flate2::Compression::default())),
-            false => Sink::Plain(file),
-        })
-    }
-    /// Writes what is still held back; dropping it would not tell of a full disk.
-    fn finish(self) -> std::io::Result<()> {
-        match self {
-            Sink::Plain(mut file) => file.flush(),
-            Sink::Packed(gzip) => gzip.finish()?.flush(),
-        }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Sink::Plain(file) => file.write(bytes),
-            Sink::Packed(gzip) => gzip.write(bytes),
-        }
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Sink::Plain(file) => file.flush(),
-            Sink::Packed(gzip) => gzip.flush(),
-        }
-    }
+    file::write_at_once(out, |sink| Ok(recorded.write(sink)?))
 }
 
 fn summarise(recorded: &Recorded, out: &Path) {
@@ -160,7 +108,7 @@ async fn follow(client: &Client, recorded: &Recorded, redaction: &Redaction, ms:
     let lasting = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
     let path = if out == Path::new("-") { PathBuf::from("cluster.changes.jsonl") } else { beside(out) };
     let at = || format!("cannot write {}", path.display());
-    let mut sink = Sink::create(&path, is_gzip(&path)).with_context(at)?;
+    let mut sink = PackedFile::create(&path, is_gzip(&path)).with_context(at)?;
     let mut err = anstream::stderr();
     let _ = writeln!(
         err,

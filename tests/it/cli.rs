@@ -293,6 +293,21 @@ fn a_generated_cluster_is_planned_from_standard_input() {
     assert_eq!((found.status, found.json()["nodes"].as_array().map(Vec::len)), (0, Some(3)));
 }
 
+#[test]
+fn what_cannot_be_generated_leaves_an_older_file_as_it_was() {
+    let dir = Dir::new();
+    let args = ["generate", "--nodes", "2", "--pods-per-node", "9000", "--out"];
+    for name in ["cluster.json", "cluster.json.gz"] {
+        dir.file(name, "older");
+        let ran = nodeferry(&dir, &[&args[..], &[name]].concat());
+        assert_eq!(ran.status, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("no room for pods_per_node"), "{}", ran.stderr);
+        assert_eq!(std::fs::read_to_string(dir.path(name)).unwrap(), "older");
+    }
+    let names = std::fs::read_dir(dir.path("")).unwrap().map(|f| f.unwrap().file_name());
+    assert!({ names }.all(|n| !n.to_string_lossy().ends_with(".part")));
+}
+
 /// Bad input ends with status 2 and an error that contains each of `says`, once, and is no panic.
 fn refused(dir: &Dir, args: &[&str], says: &[&str]) {
     let ran = nodeferry(dir, args);
