@@ -1,8 +1,8 @@
 //! The figures of one run, folded from its observations as they come; they are counted as [`crate::trace::metrics`] says.
 
-use crate::cluster::{Idx, NodeIdx, OwnerKind, PodIdx, View};
+use super::moves::{Moves, stays_with_node};
+use crate::cluster::{Idx, NodeIdx, PodIdx, View};
 use crate::runner::Outcome;
-use crate::trace::observation::workload;
 use crate::trace::{Detail, EventKind, NodeRole, Observation};
 use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct RunFigures {
     pub preempted: u64,
     /// Pods that the migration made leave.
     pub pods_moved: u64,
+    /// Lines of pods, each standing for the one before it, that it made leave more than once.
+    #[serde(default)]
+    pub pods_moved_twice: u64,
     /// Nodes launched.
     pub launched: u64,
     /// Launches that failed.
@@ -36,6 +39,9 @@ pub struct RunFigures {
     pub peak_nodes: u64,
     /// Node-milliseconds of all nodes.
     pub node_ms: u64,
+    /// Millionths of the currency unit for all nodes over the run; none if any price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cost_micros: Option<u64>,
     /// The batches that began, in order.
     pub batches: Vec<BatchFigures>,
 }
@@ -60,7 +66,49 @@ impl RunFigures {
         observations.into_iter().for_each(|o| fold.observe(o, view));
         fold.figures()
     }
+
+    /// The figures of several clusters under one clock as those of one: counts, node-time and costs are added up, the duration is the
+    /// longest, the outcome and its reason are the worst (the first of equals), and the batches stand in the order in which they began.
+    /// Peaks are added up too, as if all came at one moment: those who saw the run know better.
+    pub fn together<'f>(sites: impl IntoIterator<Item = &'f RunFigures>) -> RunFigures {
+        let mut all = RunFigures { cost_micros: Some(0), ..RunFigures::default() };
+        for site in sites {
+            if worse(site.outcome) > worse(all.outcome) {
+                (all.outcome, all.reason) = (site.outcome, site.reason.clone());
+            }
+            all.duration_ms = all.duration_ms.max(site.duration_ms);
+            all.evictions += site.evictions;
+            all.granted += site.granted;
+            all.refused += site.refused;
+            all.preempted += site.preempted;
+            all.pods_moved += site.pods_moved;
+            all.pods_moved_twice += site.pods_moved_twice;
+            all.launched += site.launched;
+            all.launch_failures += site.launch_failures;
+            all.peak_nodes += site.peak_nodes;
+            all.node_ms += site.node_ms;
+            all.cost_micros = all.cost_micros.zip(site.cost_micros).and_then(|(a, b)| a.checked_add(b));
+            all.batches.extend(site.batches.iter().cloned());
+        }
+        // Stable: of those that began at one moment the first cluster's come first.
+        all.batches.sort_by_key(|b| b.start_ms);
+        all
+    }
 }
+
+/// How bad an outcome is; no outcome is none.
+fn worse(outcome: Option<Outcome>) -> u8 {
+    match outcome {
+        None => 0,
+        Some(Outcome::Completed) => 1,
+        Some(Outcome::PartlyCompleted) => 2,
+        Some(Outcome::Stopped) => 3,
+        Some(Outcome::Failed) => 4,
+    }
+}
+
+/// A price is by the hour, time is in milliseconds.
+const MS_PER_HOUR: u128 = 3_600_000;
 
 /// A pod that the scheduler could not place, with what it said, in the order in which it said so.
 pub(super) struct Waiting<'f> {
@@ -72,9 +120,18 @@ pub(super) struct Waiting<'f> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunFold {
     out: RunFigures,
+    /// When the latest observation was.
+    at_ms: i64,
+    /// The migration has ended: its duration is known.
+    ended: bool,
     present: u64,
-    /// When each node that is present was added.
-    added: BTreeMap<NodeIdx, i64>,
+    /// When each node that is present was added, and its price.
+    added: BTreeMap<NodeIdx, (i64, Option<u64>)>,
+    /// Node-milliseconds by their price an hour, of nodes that are gone.
+    cost: u128,
+    /// A node without a price was there, or none at all.
+    is_unpriced: bool,
+    moves: Moves,
     old: FixedBitSet,
     /// Nodes that were cordoned at any time.
     cordoned: FixedBitSet,
@@ -95,35 +152,46 @@ fn insert(set: &mut FixedBitSet, at: usize) -> bool {
 impl RunFold {
     /// Takes the next observation. `view` is the cluster then or at any later moment.
     pub fn observe(&mut self, o: &Observation, view: View<'_>) {
-        if o.t_ms != self.out.duration_ms {
+        if o.t_ms != self.at_ms {
             self.close_instant();
+            self.at_ms = o.t_ms;
+        }
+        if !self.ended {
             self.out.duration_ms = o.t_ms;
         }
         let none = Detail::default();
         let detail = o.detail.as_deref().unwrap_or(&none);
         match (o.kind, o.node, o.pod) {
             (EventKind::MigrationFinished, ..) => {
+                self.ended = true;
                 self.out.outcome = detail.outcome.as_deref().and_then(outcome_of);
                 self.out.reason.clone_from(&detail.reason);
             }
             (EventKind::BatchStarted | EventKind::BatchFinished, ..) => self.batch(o, detail),
             (EventKind::NodeLaunchFailed, ..) => self.out.launch_failures += 1,
-            (EventKind::NodeAdded, Some(node), _) => self.node_added(node, o.t_ms, detail),
+            (EventKind::NodeAdded, Some(node), _) => self.node_added(node, o.t_ms, detail, view),
             (EventKind::NodeDeleted, Some(node), _) => self.node_deleted(node, o.t_ms),
             (EventKind::NodeCordoned, Some(node), _) => _ = insert(&mut self.cordoned, node.at()),
             (EventKind::EvictionAccepted, _, Some(pod)) => {
                 self.out.granted += u64::from(detail.reason.is_none());
                 if insert(&mut self.evicted, pod.at()) {
                     self.out.evictions += 1;
-                    self.out.pods_moved += 1;
+                    self.moved(pod);
+                    self.moves.lost(pod, false, view);
                 }
                 insert(&mut self.departed, pod.at());
             }
-            (EventKind::EvictionRefused, ..) => self.out.refused += 1,
+            (EventKind::EvictionRefused, _, pod) => {
+                self.out.refused += 1;
+                pod.into_iter().for_each(|pod| self.moves.seen(pod));
+            }
             (EventKind::PodPreempted, _, Some(pod)) => {
                 self.out.preempted += 1;
+                self.moves.seen(pod);
+                self.moves.lost(pod, false, view);
                 insert(&mut self.departed, pod.at());
             }
+            (EventKind::PodCreated, _, Some(pod)) if !detail.initial => self.moves.created(pod, view),
             (EventKind::PodUnschedulable, _, Some(pod)) => {
                 if let Some(message) = &detail.message {
                     self.said += 1;
@@ -140,8 +208,25 @@ impl RunFold {
     pub fn figures(&self) -> RunFigures {
         let mut out = self.out.clone();
         out.peak_nodes = out.peak_nodes.max(self.present);
-        out.node_ms += self.added.values().map(|added| ms(out.duration_ms - added)).sum::<u64>();
+        let mut cost = Some(self.cost).filter(|_| !self.is_unpriced && (out.peak_nodes > 0));
+        for (added, price) in self.added.values() {
+            let spent = ms(out.duration_ms - added);
+            out.node_ms += spent;
+            cost = cost.zip(*price).map(|(sum, price)| sum + u128::from(price) * u128::from(spent));
+        }
+        out.cost_micros = cost.and_then(|sum| u64::try_from(sum / MS_PER_HOUR).ok());
         out
+    }
+
+    /// Nodes that are there now.
+    pub fn present(&self) -> u64 {
+        self.present
+    }
+
+    /// The migration made a pod leave.
+    fn moved(&mut self, pod: PodIdx) {
+        self.out.pods_moved += 1;
+        self.out.pods_moved_twice += u64::from(self.moves.moved(pod) == 2);
     }
 
     /// Pods that the scheduler could not place and that have found no node since, as far as the events tell; the latest first.
@@ -164,19 +249,24 @@ impl RunFold {
         }
     }
 
-    fn node_added(&mut self, node: NodeIdx, now: i64, detail: &Detail) {
+    fn node_added(&mut self, node: NodeIdx, now: i64, detail: &Detail, view: View<'_>) {
         self.present += 1;
         self.out.launched += u64::from(!detail.initial);
-        self.added.insert(node, now);
+        self.added.insert(node, (now, view.state.nodes[node].spec.price_micros_per_hour));
         if detail.role == Some(NodeRole::Old) {
             insert(&mut self.old, node.at());
         }
     }
 
     fn node_deleted(&mut self, node: NodeIdx, now: i64) {
-        if let Some(added) = self.added.remove(&node) {
+        if let Some((added, price)) = self.added.remove(&node) {
             self.present -= 1;
-            self.out.node_ms += ms(now - added);
+            let spent = ms(now - added);
+            self.out.node_ms += spent;
+            match price {
+                Some(price) => self.cost += u128::from(price) * u128::from(spent),
+                None => self.is_unpriced = true,
+            }
         }
     }
 
@@ -187,10 +277,14 @@ impl RunFold {
             return;
         }
         let by_itself = detail.reason.is_some();
-        let killed = o.node.is_some_and(|n| self.old.contains(n.at()) && self.cordoned.contains(n.at()));
-        if killed && !by_itself && !stays_with_node(view, pod) {
-            self.out.pods_moved += 1;
+        if by_itself || stays_with_node(view, pod) {
+            return self.moves.lost(pod, true, view);
         }
+        self.moves.seen(pod);
+        if o.node.is_some_and(|n| self.old.contains(n.at()) && self.cordoned.contains(n.at())) {
+            self.moved(pod);
+        }
+        self.moves.lost(pod, false, view);
     }
 }
 
@@ -201,12 +295,4 @@ fn outcome_of(text: &str) -> Option<Outcome> {
 
 fn ms(duration: i64) -> u64 {
     u64::try_from(duration).unwrap_or(0)
-}
-
-/// DaemonSet and static pods come and go with their node.
-fn stays_with_node(view: View<'_>, pod: PodIdx) -> bool {
-    let owner = view.catalog.specs[view.state.pods[pod].spec].owner;
-    owner.is_some_and(|o| {
-        matches!(view.catalog.owners[workload(view.catalog, o)].kind, OwnerKind::DaemonSet | OwnerKind::Node)
-    })
 }

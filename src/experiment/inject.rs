@@ -1,6 +1,9 @@
 //! What somebody does to a simulation under way.
 
 use super::simulation::Simulation;
+use super::site::{At, SiteIdx};
+use super::site_run::SiteRun;
+use crate::cluster::View;
 use crate::runner::{Call, CallId, GroupRef, NodeRef, PodRef, StopMode};
 use crate::sim::Fault;
 use crate::sim::faults::{Component, Window};
@@ -24,8 +27,11 @@ pub enum Inject {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InjectError {
     /// The run is over.
-    #[error("the run has ended; inject before its end, into a fork of an earlier moment")]
+    #[error("the run has ended in this cluster; inject before its end, into a fork of an earlier moment")]
     Ended,
+    /// There is no such cluster.
+    #[error("there is no {0}: the experiment has {1}, numbered from 0")]
+    NoSuchSite(SiteIdx, usize),
     /// It would strike in the past.
     #[error("the fault strikes at {at_ms} ms and the simulation stands at {now_ms} ms; give a moment that is to come")]
     Past {
@@ -50,69 +56,82 @@ pub enum InjectError {
 }
 
 impl Simulation {
-    /// Does it now. A call returns its number, under which [`Simulation::answer_of`] finds what became of it.
+    /// Does it now: to a cluster with [`SiteIdx::at`], else to the first one. A call returns its number, under which
+    /// [`Simulation::answer_of`] finds what became of it.
     ///
     /// # Errors
     /// Says why it cannot be done; then nothing is changed.
-    pub fn inject(&mut self, what: Inject) -> Result<Option<CallId>, InjectError> {
-        if self.world().ended().is_some() {
+    pub fn inject(&mut self, what: impl Into<At<Inject>>) -> Result<Option<At<CallId>>, InjectError> {
+        let At { site, what } = what.into();
+        let now_ms = self.now_ms();
+        let sites = self.sites().count();
+        let run = self.at(site).ok_or(InjectError::NoSuchSite(site, sites))?;
+        if run.is_over(now_ms) {
             return Err(InjectError::Ended);
         }
-        let now_ms = self.now_ms();
-        match what {
-            Inject::Fault(Fault::ManualPods { .. }) => Err(InjectError::ManualPods),
+        match &what {
+            Inject::Fault(Fault::ManualPods { .. }) => return Err(InjectError::ManualPods),
             Inject::Fault(fault) => match fault.moment() {
-                Some(at_ms) if at_ms < now_ms => Err(InjectError::Past { at_ms, now_ms }),
-                _ => {
-                    self.world_mut().add_fault(fault);
-                    Ok(None)
-                }
+                Some(at_ms) if at_ms < now_ms => return Err(InjectError::Past { at_ms, now_ms }),
+                _ => {}
             },
+            Inject::Call(call) => check(run.view(), call)?,
+            Inject::Stop(_) | Inject::Outage(_) | Inject::Restore(_) => {}
+        }
+        if matches!(what, Inject::Call(_) | Inject::Restore(_)) {
+            // What they do is done at once, after all that happens at the beginning.
+            self.settle_beginning();
+        }
+        let Some(run) = self.at_mut(site) else { return Err(InjectError::NoSuchSite(site, sites)) };
+        run.inject(now_ms, what).map(|call| call.map(|call| site.at(call)))
+    }
+}
+
+impl SiteRun {
+    /// Does what was found possible.
+    fn inject(&mut self, now_ms: i64, what: Inject) -> Result<Option<CallId>, InjectError> {
+        match what {
+            Inject::Fault(fault) => self.world.add_fault(fault),
             Inject::Call(call) => {
-                self.check(&call)?;
-                self.settle_beginning();
-                let call = self.world_mut().call_of_others(now_ms, call);
+                let call = self.world.call_of_others(now_ms, call);
                 self.collect();
-                Ok(Some(call))
+                return Ok(Some(call));
             }
-            Inject::Stop(mode) => {
-                self.world_mut().stop_at(now_ms, mode);
-                Ok(None)
-            }
+            Inject::Stop(mode) => self.world.stop_at(now_ms, mode),
             Inject::Outage(component) => {
                 let window = Window { from_ms: now_ms, until_ms: None };
-                self.world_mut().add_fault(Fault::Outage { component, window });
-                Ok(None)
+                self.world.add_fault(Fault::Outage { component, window });
             }
             Inject::Restore(component) => {
-                self.settle_beginning();
-                let restored = self.world_mut().restore(now_ms, component);
+                let restored = self.world.restore(now_ms, component);
                 self.collect();
-                if restored { Ok(None) } else { Err(InjectError::NotAway(component.as_str(), now_ms)) }
+                if !restored {
+                    return Err(InjectError::NotAway(component.as_str(), now_ms));
+                }
             }
         }
+        Ok(None)
     }
+}
 
-    /// Whether the cluster has what a call names.
-    fn check(&self, call: &Call) -> Result<(), InjectError> {
-        let view = self.view();
-        let known = |is: bool, what: String| if is { Ok(()) } else { Err(InjectError::NoSuchObject(what)) };
-        let node = |n: &NodeRef| known(n.find(view).is_some(), format!("node {} (uid {:?})", n.name, n.uid));
-        let pod = |p: &PodRef| known(p.find(view).is_some(), format!("pod {} (uid {:?})", p.text(), p.uid));
-        let group = |g: &GroupRef| known(g.find(view).is_some(), format!("node group {}", g.id));
-        match call {
-            Call::Cordon { node: n }
-            | Call::Uncordon { node: n }
-            | Call::Taint { node: n, .. }
-            | Call::Untaint { node: n, .. }
-            | Call::GetNode { node: n }
-            | Call::ListPods { node: n }
-            | Call::RetireNode { node: n, .. } => node(n),
-            Call::Evict { pod: p, .. } | Call::DeletePod { pod: p, .. } | Call::GetPod { pod: p } => pod(p),
-            Call::EnsureNodes { group: g, .. }
-            | Call::FreezeGroup { group: g, .. }
-            | Call::UnfreezeGroup { group: g } => group(g),
-            Call::FindNode { .. } | Call::Check { .. } | Call::AwaitApproval { .. } => Ok(()),
+/// Whether the cluster has what a call names.
+fn check(view: View<'_>, call: &Call) -> Result<(), InjectError> {
+    let known = |is: bool, what: String| if is { Ok(()) } else { Err(InjectError::NoSuchObject(what)) };
+    let node = |n: &NodeRef| known(n.find(view).is_some(), format!("node {} (uid {:?})", n.name, n.uid));
+    let pod = |p: &PodRef| known(p.find(view).is_some(), format!("pod {} (uid {:?})", p.text(), p.uid));
+    let group = |g: &GroupRef| known(g.find(view).is_some(), format!("node group {}", g.id));
+    match call {
+        Call::Cordon { node: n }
+        | Call::Uncordon { node: n }
+        | Call::Taint { node: n, .. }
+        | Call::Untaint { node: n, .. }
+        | Call::GetNode { node: n }
+        | Call::ListPods { node: n }
+        | Call::RetireNode { node: n, .. } => node(n),
+        Call::Evict { pod: p, .. } | Call::DeletePod { pod: p, .. } | Call::GetPod { pod: p } => pod(p),
+        Call::EnsureNodes { group: g, .. } | Call::FreezeGroup { group: g, .. } | Call::UnfreezeGroup { group: g } => {
+            group(g)
         }
+        Call::FindNode { .. } | Call::Check { .. } | Call::AwaitApproval { .. } => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Many runs of one experiment, each under a seed of its own.
 
-use super::{Experiment, MergeError, RunSummary, Sink};
+use super::{Experiment, MergeError, RunSummary, Sink, SiteIdx, SitesSummary};
 use crate::cluster::draw::Draws;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -37,9 +37,16 @@ pub fn replication_seed(seed: u64, nth: u32) -> u64 {
     }
 }
 
-/// Runs a range of an experiment's replications on a pool of threads (0: as many as there are cores); nothing is kept of a run but its
-/// figures. The summary is the same for any number of threads, and shards of a range merge to the summary of the whole. `progress`
-/// is called once for each run that ended, from any thread.
+/// The seed from which one of several clusters draws; the first has the seed itself. Clusters whose objects have the same names would
+/// else have the same draws.
+pub fn site_seed(seed: u64, site: SiteIdx) -> u64 {
+    match site {
+        SiteIdx::FIRST => seed,
+        SiteIdx(n) => Draws::new(seed).fork("site", u64::from(n)).seed,
+    }
+}
+
+/// [`replicate_sites`] of the first cluster, or the only one.
 ///
 /// # Errors
 /// A broken invariant, or threads that cannot be started.
@@ -50,18 +57,35 @@ pub fn replicate(
     threads: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Result<RunSummary, ReplicateError> {
+    let sites = replicate_sites(experiment, seed, replications, threads, progress)?;
+    Ok(sites.into_first())
+}
+
+/// Runs a range of an experiment's replications on a pool of threads (0: as many as there are cores); nothing is kept of a run but its
+/// figures. The summary is the same for any number of threads, and shards of a range merge to the summary of the whole. `progress`
+/// is called once for each run that ended, from any thread.
+///
+/// # Errors
+/// A broken invariant, or threads that cannot be started.
+pub fn replicate_sites(
+    experiment: &Experiment,
+    seed: u64,
+    replications: Range<u32>,
+    threads: usize,
+    progress: &(dyn Fn() + Sync),
+) -> Result<SitesSummary, ReplicateError> {
     let one = |nth: u32| {
         let own = replication_seed(seed, nth);
-        let run = experiment.run(own, Sink::Summary);
-        if let Some(violation) = run.violations.first() {
+        let run = experiment.start(own, Sink::Summary).finish_all();
+        if let Some(violation) = run.sites.iter().find_map(|s| s.violations.first()) {
             return Err(ReplicateError::Violation { violation: violation.to_string(), seed: own });
         }
         progress();
-        Ok(RunSummary::of(seed, nth, &run))
+        Ok(SitesSummary::of(seed, nth, &run))
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })?;
-    pool.install(|| replications.into_par_iter().map(one).try_reduce(RunSummary::default, |a, b| Ok(a.merge(b)?)))
+    pool.install(|| replications.into_par_iter().map(one).try_reduce(SitesSummary::default, |a, b| Ok(a.merge(b)?)))
 }

@@ -1,104 +1,119 @@
-//! One run of an experiment.
+//! One run of an experiment: its clusters under one clock.
 
 use super::Experiment;
-use super::figures::{RunFigures, RunFold};
-use super::sink::{Sink, Trace};
-use crate::cluster::{OwnerIdx, SpecIdx, State, View};
-use crate::runner::{Answer, CallId, Failure, Outcome};
-use crate::sim::Violation;
-use crate::sim::world::{Line, World};
-use crate::trace::Observation;
-use std::collections::BTreeMap;
+use super::figures::RunFigures;
+use super::replicate::site_seed;
+use super::sink::Sink;
+use super::site::{At, SiteIdx};
+use super::site_run::{Progress, RunResult, SiteRun};
+use crate::cluster::View;
+use crate::runner::{Answer, CallId};
 
 /// One run of an experiment: a value with a clock of its own.
+///
+/// Where it has several clusters, what happens at one moment happens first in the first one, and so on; each has the bytes of a run of
+/// its own. What is said of "the run" without naming a cluster is of the first.
 #[derive(Clone)]
 pub struct Simulation {
     experiment: Experiment,
     seed: u64,
-    world: World,
-    sink: Sink,
-    fold: RunFold,
+    sites: Vec<SiteRun>,
+    peak: Peak,
     /// How far its clock was let go, if that is later than the last event.
     reached_ms: i64,
 }
 
-/// How far a simulation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Milliseconds since the migration's start.
-    pub now_ms: i64,
-    /// Batches in all.
-    pub batches: u32,
-    /// Batches that have begun.
-    pub batches_begun: u32,
-    /// Batches that have ended.
-    pub batches_ended: u32,
-    /// Old nodes in all.
-    pub nodes: u32,
-    /// Old nodes whose pods have moved.
-    pub nodes_replaced: u32,
-    /// Events handled.
-    pub steps: u64,
-    /// How it ended, once it has.
-    pub outcome: Option<Outcome>,
+/// How all clusters of a run ended.
+#[derive(Clone, Debug)]
+pub struct SitesResult {
+    /// Of each cluster what a run of its own would give, in order.
+    pub sites: Vec<RunResult>,
+    /// The figures of all together, as [`RunFigures::together`] adds them up.
+    pub figures: RunFigures,
 }
 
-/// How a run ended, and what happened in it.
-#[derive(Clone, Debug)]
-pub struct RunResult {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, unless it completed.
-    pub failure: Option<Failure>,
-    /// Milliseconds from start to end.
-    pub duration_ms: i64,
-    /// What there is to count.
-    pub figures: RunFigures,
-    /// What happened, in order; empty unless the sink kept it.
-    pub observations: Vec<Observation>,
-    /// What the imitated command printed: batch, stream, line; empty unless the sink kept it.
-    pub lines: Vec<Line>,
-    /// Exit status of the imitated command, by batch.
-    pub exits: BTreeMap<u32, i32>,
-    /// When the imitated command returned, by batch.
-    pub returned_ms: BTreeMap<u32, i64>,
-    /// Broken invariants: bugs of ours.
-    pub violations: Vec<Violation>,
-    /// The cluster at the end (and the names of all that was made).
-    pub state: State,
-    /// Events handled.
-    pub steps: u64,
+/// Most nodes of all clusters at the end of any moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    at_ms: i64,
+    present: u64,
+    most: u64,
+}
+
+impl Peak {
+    fn observe(&mut self, at_ms: i64, present: u64) {
+        if at_ms != self.at_ms {
+            self.most = self.most();
+            self.at_ms = at_ms;
+        }
+        self.present = present;
+    }
+
+    fn most(&self) -> u64 {
+        self.most.max(self.present)
+    }
 }
 
 impl Simulation {
-    pub(super) fn new(experiment: Experiment, seed: u64, sink: Sink) -> Simulation {
-        let world = World::new(experiment.site(), seed, &[], Some(experiment.runner()), experiment.stop_at());
-        let mut simulation = Simulation { experiment, seed, world, sink, fold: RunFold::default(), reached_ms: 0 };
-        simulation.collect();
+    pub(super) fn new(experiment: Experiment, seed: u64, sink: &Sink) -> Simulation {
+        let places = experiment.sites().zip(experiment.lives());
+        let sites: Vec<SiteRun> = places
+            .map(|(site, (prepared, life))| SiteRun::new(site, prepared, life, site_seed(seed, site), sink.clone()))
+            .collect();
+        let mut simulation = Simulation { experiment, seed, sites, peak: Peak::default(), reached_ms: 0 };
+        simulation.count_nodes();
         simulation
     }
 
-    /// Lets the next moment come and all that happens in it; false if the run has ended already.
+    // --- time ---
+
+    /// Lets the next moment come and all that happens in it, in each cluster that has something to do then; false if the run has ended
+    /// already.
     pub fn step(&mut self) -> bool {
-        let stepped = self.world.step();
-        self.collect();
-        stepped
+        // With one cluster nothing else decides about its end.
+        if let [site] = self.sites.as_mut_slice()
+            && site.stops_with_migration()
+        {
+            return site.step();
+        }
+        let is_awaited = self.sites.iter().any(SiteRun::is_awaited);
+        match self.sites.iter().filter_map(SiteRun::turn).min() {
+            Some(moment) if is_awaited || moment <= self.now_ms() => {
+                self.step_at(moment);
+                true
+            }
+            _ => false,
+        }
     }
 
-    /// Lets all happen that happens up to and including this moment.
+    fn step_at(&mut self, moment: i64) {
+        for site in self.sites.iter_mut().filter(|s| s.turn() == Some(moment)) {
+            site.step();
+        }
+        self.count_nodes();
+    }
+
+    fn count_nodes(&mut self) {
+        if self.sites.len() > 1 {
+            let present = self.sites.iter().map(SiteRun::present).sum();
+            self.peak.observe(self.latest_ms(), present);
+        }
+    }
+
+    /// Lets all happen that happens up to and including this moment, in every cluster that has not stopped.
     pub fn advance_to(&mut self, ms: i64) {
         self.settle_beginning();
-        while self.world.ended().is_none() && self.world.next_moment().is_some_and(|next| next <= ms) {
-            self.step();
+        while let Some(moment) = self.sites.iter().filter_map(SiteRun::turn).min().filter(|next| *next <= ms) {
+            self.step_at(moment);
         }
-        if self.world.ended().is_none() {
+        if !self.sites.iter().all(SiteRun::has_stopped) {
             self.reached_ms = self.reached_ms.max(ms);
         }
     }
 
     /// Lets batches begin and end until `batches` of them have ended, or the run has.
     pub fn advance_past(&mut self, batches: u32) {
-        while self.batches_ended() < batches && self.step() {}
+        while self.first().outcome().is_none() && self.first().batches_ended() < batches && self.step() {}
     }
 
     /// A copy that goes its own way from here. Nothing that is drawn from here on differs, unless another seed is given.
@@ -106,81 +121,82 @@ impl Simulation {
         let mut fork = self.clone();
         if let Some(seed) = seed {
             fork.seed = seed;
-            fork.world.draw_from(seed);
+            let sites = self.experiment.sites().zip(&mut fork.sites);
+            sites.for_each(|(site, run)| run.draw_from(site_seed(seed, site)));
         }
         fork
     }
 
-    /// Runs to the end.
+    /// Runs to the end: what became of the first cluster. See [`Simulation::finish_all`].
     pub fn finish(mut self) -> RunResult {
         while self.step() {}
-        let (outcome, failure) = match self.world.ended() {
-            Some((outcome, failure)) => (outcome, failure.cloned()),
-            None => (Outcome::Failed, None),
-        };
-        let failure = failure.map(|mut failure| {
-            failure.cause.push_str(&self.waiting_pods());
-            failure.cause.push_str(&self.full_groups());
-            failure
-        });
-        let Trace { observations, lines } = self.sink.into_trace();
-        let (duration_ms, steps) = (self.world.now(), self.world.steps());
-        let (exits, returned_ms) = (self.world.exits().clone(), self.world.returned_ms().clone());
-        let (state, violations) = self.world.into_parts();
-        RunResult {
-            outcome,
-            failure,
-            duration_ms,
-            figures: self.fold.figures(),
-            observations: observations.into_vec(),
-            lines,
-            exits,
-            returned_ms,
-            violations,
-            state,
-            steps,
+        self.sites.swap_remove(0).into_result()
+    }
+
+    /// Runs until no cluster is waited for any more (see [`Life`](super::Life)): what became of each.
+    pub fn finish_all(mut self) -> SitesResult {
+        while self.step() {}
+        let most_nodes = self.peak.most();
+        let sites: Vec<RunResult> = self.sites.into_iter().map(SiteRun::into_result).collect();
+        let mut figures = RunFigures::together(sites.iter().map(|s| &s.figures));
+        if sites.len() > 1 {
+            figures.peak_nodes = most_nodes;
         }
+        SitesResult { sites, figures }
     }
 
-    /// How far it is.
-    pub fn progress(&self) -> Progress {
-        let runner = self.world.runner().map(crate::runner::Runner::progress);
-        let reports = runner.map_or(&[][..], |p| p.batches());
-        let replaced = runner.map_or(0, |p| p.nodes().filter(|(_, fate)| fate.is_replaced()).count());
-        let batches = &self.experiment.intent().batches;
-        Progress {
-            now_ms: self.now_ms(),
-            batches: batches.len() as u32,
-            batches_begun: reports.len() as u32,
-            batches_ended: self.batches_ended(),
-            nodes: batches.iter().map(|b| b.len() as u32).sum(),
-            nodes_replaced: replaced as u32,
-            steps: self.world.steps(),
-            outcome: self.world.ended().map(|e| e.0),
-        }
-    }
-
-    fn batches_ended(&self) -> u32 {
-        let reports = self.world.runner().map_or(&[][..], |r| r.progress().batches());
-        reports.iter().filter(|r| r.end_ms.is_some()).count() as u32
-    }
-
-    /// Its figures up to now.
-    pub fn figures(&self) -> RunFigures {
-        self.fold.figures()
-    }
-
-    /// Milliseconds since the migration's start.
+    /// Milliseconds since the start.
     pub fn now_ms(&self) -> i64 {
-        self.world.now().max(self.reached_ms)
+        self.latest_ms().max(self.reached_ms)
     }
 
-    /// When something happens next; none if nothing will.
+    /// When anything happened last.
+    fn latest_ms(&self) -> i64 {
+        self.sites.iter().map(|s| s.world.now()).max().unwrap_or(0)
+    }
+
+    /// When something happens next in any cluster; none if nothing will.
     pub fn next_ms(&self) -> Option<i64> {
-        self.world.next_moment()
+        self.sites.iter().filter_map(SiteRun::next_ms).min()
     }
 
-    /// The seed from which it draws.
+    // --- its clusters ---
+
+    /// Its clusters, in order.
+    pub fn sites(&self) -> impl Iterator<Item = (SiteIdx, &SiteRun)> {
+        self.experiment.sites().zip(&self.sites)
+    }
+
+    /// One of its clusters; None if there is no such cluster.
+    pub fn at(&self, site: SiteIdx) -> Option<&SiteRun> {
+        self.sites.get(site.0 as usize)
+    }
+
+    pub(super) fn at_mut(&mut self, site: SiteIdx) -> Option<&mut SiteRun> {
+        self.sites.get_mut(site.0 as usize)
+    }
+
+    /// The first one: there is always one.
+    fn first(&self) -> &SiteRun {
+        &self.sites[0]
+    }
+
+    /// How far the first cluster's migration is.
+    pub fn progress(&self) -> Progress {
+        Progress { now_ms: self.now_ms(), ..self.first().progress() }
+    }
+
+    /// The first cluster's figures up to now.
+    pub fn figures(&self) -> RunFigures {
+        self.first().figures()
+    }
+
+    /// The first cluster now.
+    pub fn view(&self) -> View<'_> {
+        self.first().view()
+    }
+
+    /// The seed of the run; that of the first cluster too.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -190,90 +206,26 @@ impl Simulation {
         &self.experiment
     }
 
-    /// The cluster now.
-    pub fn view(&self) -> View<'_> {
-        self.world.view()
-    }
-
     /// What became of a call that was injected; none while it is not answered.
-    pub fn answer_of(&self, call: CallId) -> Option<&Answer> {
-        self.world.answer_of(call)
+    pub fn answer_of(&self, call: At<CallId>) -> Option<&Answer> {
+        self.at(call.site)?.world.answer_of(call.what)
     }
 
-    /// From now on the runner is serialised and resumed before every input: the end must be the same.
+    /// From now on the runners are serialised and resumed before every input: the end must be the same.
     pub fn restart_runner_before_every_input(&mut self) {
-        self.world.restart_runner_before_every_input();
-    }
-
-    pub(super) fn world(&self) -> &World {
-        &self.world
-    }
-
-    pub(super) fn world_mut(&mut self) -> &mut World {
-        &mut self.world
+        self.sites.iter_mut().for_each(|s| s.world.restart_runner_before_every_input());
     }
 
     /// What happens at the very beginning, before any event, if it has not yet.
     pub(super) fn settle_beginning(&mut self) {
-        if !self.world.has_begun() {
-            self.step();
+        if self.sites.iter().any(|s| !s.world.has_begun()) {
+            self.step_at(i64::MIN);
         }
-    }
-
-    /// Hands on what happened since.
-    pub(super) fn collect(&mut self) {
-        for observation in self.world.take_observations() {
-            self.fold.observe(&observation, self.world.view());
-            self.sink.observe(observation, self.world.view());
-        }
-        let lines = self.world.take_lines();
-        self.sink.print(lines);
-    }
-
-    /// What the scheduler said of pods that wait at the end, a workload once, the latest first: the filter behind a failure.
-    fn waiting_pods(&self) -> String {
-        const NAMED: usize = 3;
-        let View { catalog, state } = self.world.view();
-        let mut workloads = Vec::new();
-        let mut text = String::new();
-        for waiting in self.fold.waiting() {
-            let p = &state.pods[waiting.pod];
-            let workload = (catalog.specs[p.spec].owner, p.spec);
-            let known = workloads.iter().any(|w: &(Option<OwnerIdx>, SpecIdx)| match workload.0 {
-                Some(owner) => w.0 == Some(owner),
-                None => *w == workload,
-            });
-            if p.gone || p.node.is_some() || known {
-                continue;
-            }
-            workloads.push(workload);
-            text.push_str(&format!("\npod {} waits: {}", state.pod_text(catalog, waiting.pod), waiting.message));
-            if workloads.len() == NAMED {
-                break;
-            }
-        }
-        text
-    }
-
-    /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause.
-    fn full_groups(&self) -> String {
-        let View { catalog, state } = self.world.view();
-        let full = catalog.groups.entries().filter_map(|(group, g)| {
-            let nodes = state.nodes.iter().filter(|n| !n.gone && n.group == Some(group)).count();
-            (nodes > 0 && nodes >= g.max_count as usize).then(|| {
-                let assumed = if g.max_is_assumed { ", which is assumed" } else { "" };
-                format!("\nnode group {} is at its maximum of {} nodes{assumed}", catalog.text(g.id), g.max_count)
-            })
-        });
-        full.collect()
     }
 }
 
 impl std::fmt::Debug for Simulation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulation")
-            .field("seed", &self.seed)
-            .field("progress", &self.progress())
-            .finish_non_exhaustive()
+        f.debug_struct("Simulation").field("seed", &self.seed).field("sites", &self.sites).finish_non_exhaustive()
     }
 }

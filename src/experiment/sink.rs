@@ -1,5 +1,6 @@
 //! Where what happens in a run goes.
 
+use super::site::{At, SiteIdx};
 use crate::cluster::View;
 use crate::sim::world::Line;
 use crate::trace::{Observation, ObservationLog};
@@ -14,8 +15,8 @@ pub enum Sink {
     Summary,
     /// All is kept, with what the imitated command printed; [`Sink::trace`] makes an empty one.
     Trace(Trace),
-    /// Each observation is shown to somebody as it happens, with the cluster as it is just after it; forks of the run share the function.
-    Callback(Arc<dyn Fn(&Observation, View<'_>) + Send + Sync>),
+    /// Each observation is shown to somebody as it happens, with its site and the cluster as it is just after it; forks of the run share the function.
+    Callback(Arc<dyn Fn(At<&Observation>, View<'_>) + Send + Sync>),
 }
 
 /// What a run that is kept has told so far.
@@ -31,11 +32,11 @@ impl Sink {
         Sink::Trace(Trace::default())
     }
 
-    pub(super) fn observe(&mut self, observation: Observation, view: View<'_>) {
+    pub(super) fn observe(&mut self, site: SiteIdx, observation: Observation, view: View<'_>) {
         match self {
             Sink::Summary => {}
             Sink::Trace(trace) => trace.observations.push(observation),
-            Sink::Callback(show) => show(&observation, view),
+            Sink::Callback(show) => show(site.at(&observation), view),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The figures of many runs of one experiment, collected anywhere and merged.
 
 use super::figures::RunFigures;
-use super::simulation::RunResult;
+use super::simulation::SitesResult;
+use super::site::SiteIdx;
+use super::site_run::RunResult;
 use crate::runner::{Failure, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +38,9 @@ pub enum MergeError {
         "the summaries are of different experiments: one has seed {0}, the other seed {1}; simulate both with one seed"
     )]
     Seeds(u64, u64),
+    /// They are of different numbers of clusters.
+    #[error("the summaries are of different experiments: one has {0} clusters, the other {1}")]
+    Sites(usize, usize),
     /// They disagree about a run that both hold.
     #[error(
         "the summaries are of different experiments: replication {0} came out differently; simulate both from the same input with the same version"
@@ -115,5 +120,66 @@ impl RunSummary {
             self.failures.iter().map(|(reason, first)| (count(reason), &first.failure)).collect();
         list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.reason.cmp(&b.1.reason)));
         list
+    }
+}
+
+/// The figures of many runs of an experiment with one or several clusters: a summary of each cluster, and one of all together.
+///
+/// It merges as a [`RunSummary`] does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SitesSummary {
+    /// Of each cluster, in order.
+    sites: Vec<RunSummary>,
+    /// Figures of all clusters together, by the number of the replication; none where there is one cluster.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    together: BTreeMap<u32, RunFigures>,
+}
+
+impl SitesSummary {
+    /// The summary of one run: the `nth` replication of an experiment under `seed`.
+    pub fn of(seed: u64, nth: u32, run: &SitesResult) -> SitesSummary {
+        let sites: Vec<RunSummary> = run.sites.iter().map(|site| RunSummary::of(seed, nth, site)).collect();
+        let together = (sites.len() > 1).then(|| (nth, run.figures.clone())).into_iter().collect();
+        SitesSummary { sites, together }
+    }
+
+    /// Both together.
+    ///
+    /// # Errors
+    /// Says that they are not of one experiment.
+    pub fn merge(mut self, other: SitesSummary) -> Result<SitesSummary, MergeError> {
+        if self.sites.is_empty() || other.sites.is_empty() {
+            return Ok(if self.sites.is_empty() { other } else { self });
+        }
+        if self.sites.len() != other.sites.len() {
+            let (a, b) = (self.sites.len(), other.sites.len());
+            return Err(MergeError::Sites(a.min(b), a.max(b)));
+        }
+        let pairs = self.sites.into_iter().zip(other.sites);
+        self.sites = pairs.map(|(own, other)| own.merge(other)).collect::<Result<_, _>>()?;
+        for (nth, figures) in other.together {
+            let own = self.together.entry(nth).or_insert_with(|| figures.clone());
+            if *own != figures {
+                return Err(MergeError::Run(nth));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The summary of one cluster; None if there is no such cluster or no run.
+    pub fn at(&self, site: SiteIdx) -> Option<&RunSummary> {
+        self.sites.get(site.0 as usize)
+    }
+
+    /// The figures of all clusters together by replication, in order; with one cluster, its own.
+    pub fn together(&self) -> impl Iterator<Item = (u32, &RunFigures)> {
+        let only = self.sites.first().filter(|_| self.together.is_empty());
+        let only = only.into_iter().flat_map(RunSummary::runs);
+        self.together.iter().map(|(nth, figures)| (*nth, figures)).chain(only)
+    }
+
+    /// The summary of the first cluster; an empty one if there is no run.
+    pub fn into_first(self) -> RunSummary {
+        self.sites.into_iter().next().unwrap_or_default()
     }
 }

@@ -30,7 +30,10 @@ pub struct World {
     driver: Driver,
     /// The first instant has been settled.
     begun: bool,
+    /// How the migration ended, once it has.
     ended: Option<(Outcome, Option<Failure>)>,
+    /// The cluster goes on when its migration has ended.
+    lives_on: bool,
 }
 
 impl World {
@@ -59,13 +62,42 @@ impl World {
             driver: Driver { runner, runner_wakeup, stop_at, ..Driver::default() },
             begun: false,
             ended: None,
+            lives_on: false,
         }
+    }
+
+    /// A world that nobody migrates: what others do to it happens, and what comes of that is seen in it.
+    pub fn of_cluster(site: &SiteSpec, seed: u64) -> World {
+        World {
+            site: Site::new(site, seed, &[]),
+            api: ApiServer::default(),
+            calls: Calls::default(),
+            driver: Driver { is_nobody: true, ..Driver::default() },
+            begun: false,
+            ended: None,
+            lives_on: true,
+        }
+    }
+
+    /// From now on the cluster goes on when its migration has ended: what is under way ends, and others may call.
+    pub fn live_on(&mut self) {
+        self.lives_on = true;
+    }
+
+    /// Whether nothing happens any more, for the migration has ended and the cluster is not to go on.
+    pub fn has_stopped(&self) -> bool {
+        self.ended.is_some() && !self.lives_on
+    }
+
+    /// Whether a migration is under way, or about to begin.
+    pub fn migrates(&self) -> bool {
+        self.driver.runner.is_some() && self.ended.is_none()
     }
 
     /// Lets the next moment come and all that happens in it; false if the run has ended already. It ends with the runner, when
     /// nothing can happen any more, or at the horizon.
     pub fn step(&mut self) -> bool {
-        if self.ended.is_some() {
+        if self.has_stopped() {
             return false;
         }
         if !std::mem::replace(&mut self.begun, true) {
@@ -73,6 +105,10 @@ impl World {
             return true;
         }
         match self.next_moment() {
+            next if !self.migrates() => match next {
+                Some(next) => self.reach(next),
+                None => return false,
+            },
             None => self.give_up("nothing-left-to-happen", "no event is left, and the migration has not ended"),
             Some(next) if next > self.horizon_ms() => {
                 self.give_up("horizon", "the horizon of the run was reached before the migration ended");
@@ -103,6 +139,9 @@ impl World {
 
     /// The next moment at which something happens by itself.
     pub fn next_moment(&self) -> Option<i64> {
+        if self.ended.is_some() {
+            return self.site.next_moment();
+        }
         let stop = self.driver.stop_at.map(|s| s.0);
         [self.site.next_moment(), self.driver.runner_wakeup, stop].into_iter().flatten().min()
     }
@@ -116,7 +155,7 @@ impl World {
             self.spread_changes();
             moved |= self.stop_if_asked();
             moved |= self.call_runner();
-            if !moved || self.ended.is_some() {
+            if !moved || self.has_stopped() {
                 return;
             }
             if round + 1 == MOST_ROUNDS {
@@ -147,6 +186,9 @@ impl World {
     }
 
     fn give_up(&mut self, reason: &str, message: &str) {
+        if self.ended.is_some() {
+            return;
+        }
         let failure = Failure {
             reason: reason.to_owned(),
             message: format!("{message} ({} ms)", self.site.now),

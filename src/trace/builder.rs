@@ -56,7 +56,7 @@ pub struct MetricsBuilder {
     pods: Vec<Pod>,
     by_uid: FxHashMap<String, usize>,
     by_name: FxHashMap<String, usize>,
-    owners: FxHashMap<String, OwnerLineage>,
+    owners: FxHashMap<String, OwnerLineage<String>>,
     open: OpenRows,
     batches: std::collections::BTreeMap<u32, BatchRow>,
     budgets: IndexMap<String, BudgetSeries>,
@@ -549,7 +549,8 @@ impl MetricsBuilder {
         }
         let Some(owner) = &e.owner else { return };
         let lineage = self.owners.entry(owner.clone()).or_default();
-        if let Some(row) = lineage.created(index, &self.pods[index].name) {
+        let name = &self.pods[index].name;
+        if let Some(row) = lineage.created(index, |n| n == name) {
             self.join(row, index);
         }
     }

@@ -9,27 +9,33 @@
 
 use std::collections::VecDeque;
 
-/// A pod that left, still without a replacement.
+/// A pod that left, still without a replacement. `N` is how those who join know its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Loss {
+pub(crate) struct Loss<N> {
     /// The pod that left.
     pub pod: usize,
     /// Its `namespace/name`.
-    pub name: String,
+    pub name: N,
     /// True when it ended by itself.
     pub by_itself: bool,
 }
 
 /// The open losses and early creations of one owner.
-#[derive(Debug, Default)]
-pub(super) struct OwnerLineage {
-    losses: VecDeque<Loss>,
+#[derive(Debug, Clone)]
+pub(crate) struct OwnerLineage<N> {
+    losses: VecDeque<Loss<N>>,
     early: VecDeque<usize>,
 }
 
-impl OwnerLineage {
+impl<N> Default for OwnerLineage<N> {
+    fn default() -> Self {
+        OwnerLineage { losses: VecDeque::new(), early: VecDeque::new() }
+    }
+}
+
+impl<N> OwnerLineage<N> {
     /// A pod of the owner left; the pod that had already taken its place, if there is one.
-    pub fn lost(&mut self, loss: Loss) -> Option<usize> {
+    pub fn lost(&mut self, loss: Loss<N>) -> Option<usize> {
         let taken = if loss.by_itself { None } else { self.early.pop_front() };
         if taken.is_none() {
             self.losses.push_back(loss);
@@ -38,8 +44,8 @@ impl OwnerLineage {
     }
 
     /// The owner made `pod`; the pod it replaces, if one is missing.
-    pub fn created(&mut self, pod: usize, name: &str) -> Option<usize> {
-        let at = self.losses.iter().position(|l| l.name == name);
+    pub fn created(&mut self, pod: usize, is_its_name: impl Fn(&N) -> bool) -> Option<usize> {
+        let at = self.losses.iter().position(|l| is_its_name(&l.name));
         let at = at.or_else(|| self.losses.iter().position(|l| !l.by_itself));
         let at = at.or((!self.losses.is_empty()).then_some(0));
         match at.and_then(|at| self.losses.remove(at)) {
@@ -61,7 +67,7 @@ impl OwnerLineage {
 mod tests {
     use super::*;
 
-    fn loss(pod: usize, name: &str) -> Loss {
+    fn loss(pod: usize, name: &str) -> Loss<String> {
         Loss { pod, name: name.to_owned(), by_itself: false }
     }
 
@@ -71,9 +77,9 @@ mod tests {
         assert_eq!(l.lost(loss(1, "a/x-0")), None);
         assert_eq!(l.lost(loss(2, "a/x-1")), None);
         assert_eq!(l.lost(loss(3, "a/x-2")), None);
-        assert_eq!(l.created(10, "a/x-1"), Some(2));
-        assert_eq!(l.created(11, "a/y"), Some(1));
-        assert_eq!(l.created(12, "a/z"), Some(3));
+        assert_eq!(l.created(10, |n| n == "a/x-1"), Some(2));
+        assert_eq!(l.created(11, |n| n == "a/y"), Some(1));
+        assert_eq!(l.created(12, |n| n == "a/z"), Some(3));
     }
 
     #[test]
@@ -81,15 +87,15 @@ mod tests {
         let mut l = OwnerLineage::default();
         l.lost(Loss { pod: 1, name: "a/j-1".into(), by_itself: true });
         l.lost(loss(2, "a/j-2"));
-        assert_eq!(l.created(10, "a/j-3"), Some(2));
-        assert_eq!(l.created(11, "a/j-4"), Some(1));
+        assert_eq!(l.created(10, |n| n == "a/j-3"), Some(2));
+        assert_eq!(l.created(11, |n| n == "a/j-4"), Some(1));
     }
 
     #[test]
     fn early_creation_waits_for_its_loss() {
         let mut l = OwnerLineage::default();
-        assert_eq!(l.created(10, "a/x"), None);
-        assert_eq!(l.created(11, "a/y"), None);
+        assert_eq!(l.created(10, |n| n == "a/x"), None);
+        assert_eq!(l.created(11, |n| n == "a/y"), None);
         l.forget(10);
         assert_eq!(l.lost(loss(1, "a/w")), Some(11));
         assert_eq!(l.lost(loss(2, "a/v")), None);

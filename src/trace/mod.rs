@@ -9,7 +9,7 @@ mod capacity;
 pub mod compare;
 pub mod delays;
 pub mod event;
-mod lineage;
+pub(crate) mod lineage;
 mod log;
 pub mod metrics;
 pub mod observation;

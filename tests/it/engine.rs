@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-fn experiment(scenario: &Value) -> Experiment {
+pub(crate) fn experiment(scenario: &Value) -> Experiment {
     let scenario = Scenario::parse(&scenario.to_string(), Path::new("engine.json")).expect("a scenario");
     experiment_of(request_of_scenario(&scenario, false).expect("a cluster")).expect("an experiment")
 }
 
 /// All that a run says, line by line.
-fn told(experiment: &Experiment, run: &RunResult) -> Vec<String> {
-    let view = nodeferry::cluster::View { catalog: &experiment.site().catalog, state: &run.state };
+pub(crate) fn told(run: &RunResult) -> Vec<String> {
+    let view = run.view();
     let events = run.observations.iter().map(|o| serde_json::to_string(&o.render(view)).expect("an event"));
     let mut told: Vec<String> = events.collect();
     told.extend(run.lines.iter().map(|l| format!("{l:?}")));
@@ -32,14 +32,14 @@ fn told(experiment: &Experiment, run: &RunResult) -> Vec<String> {
     told
 }
 
-fn assert_same(left: &[String], right: &[String], what: &Value) {
+pub(crate) fn assert_same(left: &[String], right: &[String], what: &Value) {
     let differs = left.iter().zip(right).find(|(a, b)| a != b);
     assert_eq!(differs, None, "{what}");
     assert_eq!(left.len(), right.len(), "{what}");
 }
 
 /// Small clusters, any procedure, any autoscaler, three batches.
-fn scenarios() -> impl Strategy<Value = Value> {
+pub(crate) fn scenarios() -> impl Strategy<Value = Value> {
     let beside = (
         select(vec!["kubectl-drain", "ocean-aws", "ocean-azure", "surge"]),
         select(vec!["none", "reactive", "ocean", "karpenter"]),
@@ -59,7 +59,7 @@ fn scenarios() -> impl Strategy<Value = Value> {
 }
 
 /// What may go wrong from `from` on.
-fn faults(from: i64) -> Vec<Value> {
+pub(crate) fn faults(from: i64) -> Vec<Value> {
     let window = json!({"from_ms": from, "until_ms": from + 40_000});
     vec![
         json!({"fault": "launch_failure", "window": window, "probability_ppm": 500_000}),
@@ -89,13 +89,13 @@ proptest! {
     #[test]
     fn a_fork_after_any_batch_ends_as_a_run_of_its_own(scenario in scenarios(), batches in 0u32..3, seed in 0u64..100) {
         let experiment = experiment(&scenario);
-        let whole = told(&experiment, &experiment.run(seed, Sink::trace()));
+        let whole = told(&experiment.run(seed, Sink::trace()));
         let mut run = experiment.start(seed, Sink::trace());
         run.advance_past(batches);
         let fork = run.fork(None);
-        assert_same(&told(&experiment, &fork.finish()), &whole, &scenario);
+        assert_same(&told(&fork.finish()), &whole, &scenario);
         // What the fork did is nothing to the run that it was taken from.
-        assert_same(&told(&experiment, &run.finish()), &whole, &scenario);
+        assert_same(&told(&run.finish()), &whole, &scenario);
     }
 
     #[test]
@@ -115,20 +115,20 @@ proptest! {
         let mut told_of = scenario.clone();
         told_of["sim"] = json!({"faults": [fault]});
         let faulty = experiment(&told_of);
-        assert_same(&told(&plain, &fork.finish()), &told(&faulty, &faulty.run(3, Sink::trace())), &told_of);
+        assert_same(&told(&fork.finish()), &told(&faulty.run(3, Sink::trace())), &told_of);
     }
 
     #[test]
     fn stepping_and_waiting_end_as_running_does(scenario in scenarios(), seed in 0u64..100, stride in 1i64..30_000) {
         let experiment = experiment(&scenario);
-        let whole = told(&experiment, &experiment.run(seed, Sink::trace()));
+        let whole = told(&experiment.run(seed, Sink::trace()));
         let mut stepped = experiment.start(seed, Sink::trace());
         let mut last = 0;
         while stepped.step() {
             prop_assert!(stepped.now_ms() >= last, "time goes forward");
             last = stepped.now_ms();
         }
-        assert_same(&told(&experiment, &stepped.finish()), &whole, &scenario);
+        assert_same(&told(&stepped.finish()), &whole, &scenario);
         let mut waited = experiment.start(seed, Sink::trace());
         let mut at = 0;
         while waited.progress().outcome.is_none() {
@@ -136,7 +136,7 @@ proptest! {
             waited.advance_to(at);
             prop_assert!(waited.progress().outcome.is_some() || waited.now_ms() == at);
         }
-        assert_same(&told(&experiment, &waited.finish()), &whole, &scenario);
+        assert_same(&told(&waited.finish()), &whole, &scenario);
     }
 
     #[test]
@@ -169,10 +169,10 @@ proptest! {
         let summary = experiment.run(seed, Sink::Summary);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let list = seen.clone();
-        let shown = experiment.run(seed, Sink::Callback(Arc::new(move |o, _| list.lock().expect("a list").push(o.clone()))));
+        let shown = experiment.run(seed, Sink::Callback(Arc::new(move |o, _| list.lock().expect("a list").push(o.what.clone()))));
         prop_assert!(summary.observations.is_empty() && shown.observations.is_empty());
         prop_assert_eq!(&*seen.lock().expect("a list"), &kept.observations);
-        let view = nodeferry::cluster::View { catalog: &experiment.site().catalog, state: &kept.state };
+        let view = kept.view();
         for figures in [&summary.figures, &shown.figures, &RunFigures::of(&kept.observations, view)] {
             prop_assert_eq!(figures, &kept.figures);
         }
@@ -183,10 +183,12 @@ proptest! {
         prop_assert_eq!(f.outcome.map(Outcome::text), metrics.outcome.as_deref());
         prop_assert_eq!(&f.reason, &metrics.reason);
         prop_assert_eq!(
-            [f.duration_ms as u64, f.evictions, f.refused, f.preempted, f.launched, f.launch_failures, f.pods_moved, f.peak_nodes, f.node_ms],
+            [f.duration_ms as u64, f.evictions, f.refused, f.preempted, f.launched, f.launch_failures, f.pods_moved, f.pods_moved_twice,
+             f.peak_nodes, f.node_ms],
             [metrics.duration_ms(), metrics.evictions, metrics.refused, metrics.preempted, metrics.launched,
-             metrics.launch_failures, metrics.pods_moved, metrics.peak_nodes, metrics.node_ms()]
+             metrics.launch_failures, metrics.pods_moved, metrics.pods_moved_twice, metrics.peak_nodes, metrics.node_ms()]
         );
+        prop_assert_eq!(f.cost_micros, metrics.cost_micros);
         let batches: Vec<_> = metrics.batches.iter().filter(|b| b.start_ms.is_some()).collect();
         prop_assert_eq!(f.batches.len(), batches.len());
         for (own, row) in f.batches.iter().zip(batches) {
@@ -196,7 +198,7 @@ proptest! {
     }
 }
 
-fn quickstart() -> Experiment {
+pub(crate) fn quickstart() -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/quickstart.yaml");
     let text = std::fs::read_to_string(&path).expect("a scenario");
     let scenario = Scenario::parse(&text, &path).expect("a scenario");
@@ -279,7 +281,7 @@ fn an_outage_that_is_begun_and_ended_by_hand_is_that_of_a_scenario() {
         assert_eq!(again, Err(InjectError::NotAway(component.as_str(), BACK_MS)));
         let window = Window { from_ms: 2_000, until_ms: Some(BACK_MS) };
         run.inject(Inject::Fault(Fault::Outage { component, window })).expect("it is under way");
-        let (by_hand, run) = (told(&experiment, &by_hand.finish()), told(&experiment, &run.finish()));
+        let (by_hand, run) = (told(&by_hand.finish()), told(&run.finish()));
         assert_same(&by_hand, &run, &json!(component));
     }
 }
@@ -328,10 +330,10 @@ fn what_cannot_be_injected_says_why_and_changes_nothing() {
     let nowhere = Inject::Call(Call::Uncordon { node: node.into() });
     let error = run.inject(nowhere).expect_err("no such node").to_string();
     assert!(error.contains("node nowhere") && error.contains("view"), "{error}");
-    let whole = told(&experiment, &experiment.run(1, Sink::trace()));
+    let whole = told(&experiment.run(1, Sink::trace()));
     while run.step() {}
     assert_eq!(run.inject(Inject::Stop(StopMode { terminate_drained: None })), Err(InjectError::Ended));
-    assert_same(&told(&experiment, &run.finish()), &whole, &json!("quickstart"));
+    assert_same(&told(&run.finish()), &whole, &json!("quickstart"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod rooms;
 mod runs;
 mod scheduler_config;
 mod simulated_only;
+mod sites;
 mod snapshot;
 mod verify_decisions;
 mod verify_drain;

@@ -72,7 +72,7 @@ impl World {
 
     /// A removal of a pod is answered: as it is to somebody who serves requests, else in the runner's words.
     pub(super) fn served(&mut self, id: u64, served: Served) {
-        if self.driver.runner.is_some() {
+        if self.driver.runner.is_some() || self.driver.is_nobody {
             return self.reply(id, answer(served));
         }
         self.spread_changes();

@@ -12,6 +12,8 @@ pub(super) struct Driver {
     pub runner: Option<Runner>,
     /// What a runner would have been told, where there is none.
     pub told: Told,
+    /// There is neither a runner nor somebody who takes what one would be told.
+    pub is_nobody: bool,
     pub runner_wakeup: Option<i64>,
     pub outbox: Outbox,
     pub lines: Vec<super::Line>,
@@ -54,7 +56,12 @@ impl World {
         if self.ended.is_some() {
             return;
         }
-        let Some(runner) = &mut self.driver.runner else { return self.driver.told.take(input) };
+        let Some(runner) = &mut self.driver.runner else {
+            if !self.driver.is_nobody {
+                self.driver.told.take(input);
+            }
+            return;
+        };
         let view = self.site.view();
         if self.driver.restarts {
             match runner.reborn(view) {

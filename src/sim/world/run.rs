@@ -2,13 +2,14 @@
 
 use super::World;
 use crate::cluster::draw::Draws;
-use crate::cluster::{State, View};
+use crate::cluster::{Catalog, State, View};
 use crate::runner::{Answer, Call, CallId, Failure, Outcome, Runner, StopMode, Stream};
 use crate::sim::Violation;
 use crate::sim::event::Timer;
 use crate::sim::faults::{Component, Fault};
 use crate::trace::Observation;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Calls from this number on are not the runner's: it never hears of them.
 pub(super) const OTHERS: u64 = 1 << 63;
@@ -62,9 +63,9 @@ impl World {
         &self.driver.returned_ms
     }
 
-    /// The parts that outlive the run: the cluster at its end and broken invariants.
-    pub fn into_parts(self) -> (State, Vec<Violation>) {
-        (self.site.state, self.site.checkers.violations)
+    /// The parts that outlive the run: the cluster at its end with the catalogue of its indices, and broken invariants.
+    pub fn into_parts(self) -> (Arc<Catalog>, State, Vec<Violation>) {
+        (self.site.catalog, self.site.state, self.site.checkers.violations)
     }
 
     /// From now on the runner is serialised and resumed before every input: the end must be the same.
@@ -88,8 +89,7 @@ impl World {
 
     /// A component that is away is there again at `at`, which is neither in the past nor after the next moment; false if it is not away.
     pub fn restore(&mut self, at: i64, component: Component) -> bool {
-        self.site.now = self.site.now.max(at);
-        self.site.checkers.time(self.site.now);
+        self.pass_to(at);
         self.site.restore(component)
     }
 
@@ -98,11 +98,16 @@ impl World {
         self.driver.stop_at = Some((at, mode));
     }
 
+    /// The present moment comes to be `at`, which is neither in the past nor after the next moment.
+    fn pass_to(&mut self, at: i64) {
+        self.site.now = self.site.now.max(at);
+        self.site.checkers.time(self.site.now);
+    }
+
     /// Somebody else makes a call at `at`, which is neither in the past nor after the next moment. Returns its number, under which
     /// [`World::answer_of`] finds what became of it.
     pub fn call_of_others(&mut self, at: i64, call: Call) -> CallId {
-        self.site.now = self.site.now.max(at);
-        self.site.checkers.time(self.site.now);
+        self.pass_to(at);
         let id = OTHERS + self.calls.of_others;
         self.calls.of_others += 1;
         self.calls.under_way.insert(id, call);
