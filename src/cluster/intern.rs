@@ -21,7 +21,7 @@ impl Interner {
             return Sym(i as u32);
         }
         let (i, _) = self.strings.insert_full(text.into());
-        Sym(u32::try_from(i).expect("fewer than 2^32 distinct strings"))
+        Sym(i32::try_from(i).expect("fewer than 2^31 distinct strings") as u32)
     }
     /// The symbol of `text`, if it occurs.
     pub fn get(&self, text: &str) -> Option<Sym> {
@@ -31,7 +31,7 @@ impl Interner {
     pub fn text(&self, sym: Sym) -> Option<&str> {
         self.strings.get_index(sym.0 as usize).map(|s| &**s)
     }
-    /// How many strings there are; symbols from here on are names made during a run.
+    /// How many strings there are.
     pub fn len(&self) -> usize {
         self.strings.len()
     }

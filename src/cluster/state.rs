@@ -93,6 +93,9 @@ pub struct Mark {
     undo: usize,
 }
 
+/// Symbols from here on are of names made during a run: behind any that a catalogue has, or will have when it grows.
+const FIRST_MADE: u32 = 1 << 31;
+
 /// The mutable part of a cluster.
 ///
 /// Every mutation goes through a method, which keeps the sums (`requested`, a node's pods), raises the node's
@@ -125,7 +128,6 @@ pub struct State {
     nonzero: Vec<[i64; 2]>,
     clones: Vec<u32>,
     dims: usize,
-    base_names: usize,
     extra_names: Vec<Arc<str>>,
     changes: Vec<Change>,
     forgotten: u64,
@@ -143,17 +145,13 @@ impl State {
             claims: catalog.claims.iter().map(|_| PvcState::default()).collect(),
             clones: vec![0; catalog.specs.len()],
             dims: catalog.resources.len(),
-            base_names: catalog.names.len(),
             ..State::default()
         }
     }
 
-    /// Takes note that the catalogue has new strings, resources, owners, budgets or claims: node groups were read or inferred after the cluster.
-    ///
-    /// Only before a run: once a name was made, its symbol stands where the catalogue's new ones would.
+    /// Takes note that the catalogue has new resources, owners, budgets or claims: node groups were read or inferred after the cluster, or
+    /// something was injected into a run.
     pub fn catalog_grew(&mut self, catalog: &Catalog) {
-        debug_assert!(self.extra_names.is_empty(), "the catalogue grew during a run");
-        self.base_names = catalog.names.len();
         let (old, new) = (self.dims, catalog.resources.len());
         if new > old {
             let mut wider = vec![0; self.nodes.len() * new];
@@ -185,12 +183,12 @@ impl State {
     /// A symbol for a name made during the run. It equals no symbol of the catalogue, nor any made before.
     pub fn make_name(&mut self, text: &str) -> Sym {
         self.extra_names.push(text.into());
-        Sym((self.base_names + self.extra_names.len() - 1) as u32)
+        Sym(FIRST_MADE + (self.extra_names.len() - 1) as u32)
     }
     /// The text of a symbol of the catalogue or of this run.
     pub fn name<'s>(&'s self, catalog: &'s Catalog, sym: Sym) -> &'s str {
-        match (sym.0 as usize).checked_sub(self.base_names) {
-            Some(i) => self.extra_names.get(i).map_or("?", |n| n),
+        match sym.0.checked_sub(FIRST_MADE) {
+            Some(i) => self.extra_names.get(i as usize).map_or("?", |n| n),
             None => catalog.text(sym),
         }
     }

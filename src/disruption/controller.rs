@@ -35,6 +35,10 @@ impl DisruptionController {
         }
         controller
     }
+    /// Takes the index of a catalogue that has new specs since; of those that it had nothing may differ.
+    pub fn set_index(&mut self, index: Arc<BudgetIndex>) {
+        self.index = index;
+    }
     /// The index it uses.
     pub fn index(&self) -> &Arc<BudgetIndex> {
         &self.index

@@ -75,6 +75,10 @@ impl Worker {
             waiting: VecDeque::new(),
         }
     }
+    /// Takes the index of a catalogue that has new specs since; of those that it had nothing may differ.
+    pub fn set_index(&mut self, index: Arc<BudgetIndex>) {
+        self.controller.set_index(index);
+    }
     /// Which budgets cover which pods.
     pub fn index(&self) -> &Arc<BudgetIndex> {
         self.controller.index()

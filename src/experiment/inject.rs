@@ -40,11 +40,14 @@ pub enum InjectError {
         /// Where the simulation stands.
         now_ms: i64,
     },
-    /// Pods made by hand need an entry in the catalogue, which is fixed when the experiment is prepared.
+    /// What an API server would add to the pods is not known.
     #[error(
-        "manual_pods cannot be injected: what such pods ask for must be known when the experiment is prepared; put the fault into sim.faults of the scenario"
+        "manual_pods cannot be injected: this experiment was prepared without what its API server adds to new pods (priority, limits); make it of a scenario or a dump, or put the fault into sim.faults"
     )]
-    ManualPods,
+    NoAdmission,
+    /// The API would not store such a pod.
+    #[error("manual_pods cannot be injected: {0}")]
+    NoSuchPod(String),
     /// Only what is away can come back.
     #[error("{0} is not away at {1} ms: there is nothing to restore")]
     NotAway(&'static str, i64),
@@ -70,7 +73,6 @@ impl Simulation {
             return Err(InjectError::Ended);
         }
         match &what {
-            Inject::Fault(Fault::ManualPods { .. }) => return Err(InjectError::ManualPods),
             Inject::Fault(fault) => match fault.moment() {
                 Some(at_ms) if at_ms < now_ms => return Err(InjectError::Past { at_ms, now_ms }),
                 _ => {}
@@ -91,7 +93,10 @@ impl SiteRun {
     /// Does what was found possible.
     fn inject(&mut self, now_ms: i64, what: Inject) -> Result<Option<CallId>, InjectError> {
         match what {
-            Inject::Fault(fault) => self.world.add_fault(fault),
+            Inject::Fault(fault) => {
+                self.admit(&fault)?;
+                self.world.add_fault(fault);
+            }
             Inject::Call(call) => {
                 let call = self.world.call_of_others(now_ms, call);
                 self.collect();
@@ -111,6 +116,16 @@ impl SiteRun {
             }
         }
         Ok(None)
+    }
+}
+
+impl SiteRun {
+    /// Lets the API server know what pods a fault will create, as if they had been in the scenario.
+    fn admit(&mut self, fault: &Fault) -> Result<(), InjectError> {
+        let Some(manifest) = fault.manifest(self.world.faults()) else { return Ok(()) };
+        let admission = self.spec().admission.clone().ok_or(InjectError::NoAdmission)?;
+        let admitted = self.world.grow_catalog(|catalog| admission.admit(catalog, &manifest));
+        admitted.map(|_| ()).map_err(|e| InjectError::NoSuchPod(e.to_string()))
     }
 }
 

@@ -8,13 +8,14 @@ use crate::cluster::group::GroupOrigin;
 use crate::cluster::{Cluster, Finding, ForeignDocument, Severity};
 use crate::intent::options::Options;
 use crate::scheduler::SchedulerConfig;
+use crate::sim::SimOptions;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
-use crate::sim::{Fault, SimOptions};
 use crate::snapshot::generate::generate;
 use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{Snapshot, Source, not_whole, source, strict_violations};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A cluster with its groups.
 pub struct Loaded {
@@ -138,31 +139,8 @@ pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputErro
 
 /// Adds the specs of pods that faults create by hand to the catalogue, one per fault, named `<name>-<index of the fault>`.
 fn add_manual_pods(snapshot: &mut Snapshot, sim: &SimOptions) -> Result<(), InputError> {
-    let pods: Vec<Value> = sim
-        .faults
-        .iter()
-        .enumerate()
-        .filter_map(|(i, fault)| match fault {
-            Fault::ManualPods { name, namespace, cpu, memory, node_selector, .. } => {
-                let mut requests = serde_json::Map::new();
-                for (resource, amount) in [("cpu", cpu), ("memory", memory)] {
-                    if let Some(amount) = amount {
-                        requests.insert(resource.into(), json!(amount));
-                    }
-                }
-                Some(json!({
-                    "apiVersion": "v1", "kind": "Pod",
-                    "metadata": {"name": format!("{name}-{i}"), "namespace": namespace, "labels": {"app": name}},
-                    "spec": {
-                        "containers": [{"name": "c", "image": "by-hand", "resources": {"requests": requests}}],
-                        "nodeSelector": node_selector,
-                    },
-                    "status": {"phase": "Pending"},
-                }))
-            }
-            _ => None,
-        })
-        .collect();
+    let faults = sim.faults.iter().enumerate();
+    let pods: Vec<Value> = faults.filter_map(|(nth, fault)| fault.manifest(nth)).collect();
     snapshot.decode_pods(&pods)?;
     Ok(())
 }
@@ -254,12 +232,14 @@ pub fn request_under(scenario: &Scenario, control_plane: &ControlPlane, strict: 
 /// A request for a cluster with every parameter at its default.
 pub fn request_of_cluster(loaded: Loaded) -> Request {
     let Loaded { snapshot, groups, scheduler } = loaded;
+    let admission = Some(Arc::new(snapshot.admission()));
     let Snapshot { cluster, findings, sha256, delays, .. } = snapshot;
     Request {
         cluster,
         findings,
         snapshot_sha256: sha256,
         measured: delays,
+        admission,
         nodes: NodeChoice::default(),
         options: Options::default(),
         sim: SimOptions::default(),

@@ -15,7 +15,7 @@ use crate::runner::Outcome;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::{SimOptions, SiteSpec};
-use crate::snapshot::StartDelays;
+use crate::snapshot::{Admission, StartDelays};
 use crate::trace::{Event, Metrics, MetricsBuilder, NodeRole};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct Request {
     pub snapshot_sha256: String,
     /// Start delays of the dump.
     pub measured: StartDelays,
+    /// What its API server adds to pods that are created; None where no pods can be injected into a run.
+    pub admission: Option<Arc<Admission>>,
     /// Which nodes are old.
     pub nodes: NodeChoice,
     /// Parameters of the migration.
@@ -117,8 +119,9 @@ pub fn plan(mut request: Request, progress: &(dyn Fn() + Sync)) -> Result<Planne
 /// As [`plan`].
 pub fn experiment_of(request: Request) -> Result<Experiment, PlanError> {
     let (intent, batches, _) = intend(&request)?;
-    let Request { cluster, measured, sim, autoscaler, scheduler, .. } = request;
-    let site = SiteSpec::new(cluster, batches.into_iter().flatten(), sim, &measured, autoscaler, scheduler);
+    let Request { cluster, measured, admission, sim, autoscaler, scheduler, .. } = request;
+    let mut site = SiteSpec::new(cluster, batches.into_iter().flatten(), sim, &measured, autoscaler, scheduler);
+    site.admission = admission;
     let packer = GroupPacker::new(site.view(), &intent.options);
     Experiment::prepare(site, Arc::new(intent), Arc::new(packer)).map_err(PlanError::Input)
 }

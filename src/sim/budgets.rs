@@ -24,6 +24,10 @@ impl Budgets {
         let wakes = self.worker.begin(ctx.catalog, ctx.state, ctx.now);
         ask(ctx, wakes);
     }
+    /// The catalogue has new specs: budgets may cover pods made from them.
+    pub fn catalog_grew(&mut self, catalog: &Catalog) {
+        self.worker.set_index(Arc::new(BudgetIndex::new(catalog)));
+    }
     /// Which budgets cover which pods.
     pub fn index(&self) -> &Arc<BudgetIndex> {
         self.worker.index()

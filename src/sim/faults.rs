@@ -4,6 +4,7 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -253,6 +254,27 @@ impl Fault {
             Fault::Outage { component: Component::ApiServer | Component::ControllerManager, window } => window.until_ms,
             other => other.moment(),
         }
+    }
+
+    /// The pod that is created by hand, as an object; None for a fault that creates none. It is the `nth` of the list, and its spec is
+    /// named after that.
+    pub fn manifest(&self, nth: usize) -> Option<Value> {
+        let Fault::ManualPods { name, namespace, cpu, memory, node_selector, .. } = self else { return None };
+        let mut requests = serde_json::Map::new();
+        for (resource, amount) in [("cpu", cpu), ("memory", memory)] {
+            if let Some(amount) = amount {
+                requests.insert(resource.into(), json!(amount));
+            }
+        }
+        Some(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": format!("{name}-{nth}"), "namespace": namespace, "labels": {"app": name}},
+            "spec": {
+                "containers": [{"name": "c", "image": "by-hand", "resources": {"requests": requests}}],
+                "nodeSelector": node_selector,
+            },
+            "status": {"phase": "Pending"},
+        }))
     }
 
     /// The moment at which it strikes, for those that strike once.

@@ -6,6 +6,7 @@
 //! Order: nodes by name (as a scheduler that just started lists them), everything else as the input has it.
 //! Time: milliseconds since the snapshot's moment, which is the latest moment that the input mentions.
 
+mod admission;
 mod budgets;
 mod builder;
 mod complaint;
@@ -32,6 +33,7 @@ mod volumes;
 mod wire;
 mod witness;
 
+pub use admission::Admission;
 pub(crate) use complaint::plain as plain_words;
 pub use decoder::{Decoder, KNOWN};
 pub use delays::{StartDelays, StartSample};
@@ -216,6 +218,11 @@ impl Snapshot {
         nodes: impl IntoIterator<Item = &'v Value>,
     ) -> Result<Vec<RecordedNode>, ReadError> {
         self.with_builder(|builder| nodes.into_iter().map(|n| decoder::decode_node(builder, n)).collect())
+    }
+
+    /// What the cluster's API server adds to pods that are created later.
+    pub fn admission(&self) -> Admission {
+        Admission::of(&self.lookup)
     }
 
     /// Lets `f` add to the catalogue of a cluster that has been read already.

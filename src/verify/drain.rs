@@ -326,6 +326,7 @@ impl Migration {
             findings: snapshot.findings,
             snapshot_sha256: snapshot.sha256,
             measured: snapshot.delays,
+            admission: None,
             nodes: NodeChoice {
                 names: recorded.batches.iter().flat_map(|b| b.nodes.clone()).collect(),
                 ..NodeChoice::default()

@@ -8,6 +8,7 @@ use nodeferry::request::input::request_of_scenario;
 use nodeferry::request::plan::experiment_of;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::{Answer, Call, NodeRef, Outcome, PodRef, StopMode};
+use nodeferry::sim::SiteSpec;
 use nodeferry::sim::faults::{Component, Fault, Window};
 use nodeferry::trace::{EventKind, Metrics};
 use proptest::prelude::*;
@@ -73,6 +74,8 @@ pub(crate) fn faults(from: i64) -> Vec<Value> {
         json!({"fault": "outage", "component": "autoscaler", "window": window}),
         json!({"fault": "deletion_refused", "window": window}),
         json!({"fault": "uncordon_refused", "window": window}),
+        json!({"fault": "manual_pods", "at_ms": from, "count": 3, "namespace": "made-by-hand", "cpu": "200m", "memory": "64Mi"}),
+        json!({"fault": "manual_pods", "at_ms": from, "count": 2, "name": "one-more", "cpu": "3", "node_selector": {"agentpool": "old"}}),
     ]
 }
 
@@ -100,7 +103,7 @@ proptest! {
 
     #[test]
     fn an_injected_fault_is_as_one_of_the_scenario(
-        scenario in scenarios(), batches in 0u32..3, which in 0usize..11, later in 1i64..20_000,
+        scenario in scenarios(), batches in 0u32..3, which in 0usize..13, later in 1i64..20_000,
     ) {
         let plain = experiment(&scenario);
         let mut run = plain.start(3, Sink::trace());
@@ -316,6 +319,43 @@ fn nodes_are_not_ready_for_a_moment_after_an_outage_that_was_longer_than_their_g
     }
 }
 
+/// Pods made by hand that a budget covers, on a node that is emptied: all that knows pods by their specs must know those too.
+#[test]
+fn pods_made_by_hand_are_pods_as_any_others() {
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": "by-hand", "namespace": "default", "uid": "budget-by-hand", "generation": 1},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "by-hand"}}},
+        "status": {"observedGeneration": 1, "currentHealthy": 0, "desiredHealthy": 2, "expectedPods": 0, "disruptionsAllowed": 0},
+    });
+    let mut scenario = json!({
+        "scenario": "engine",
+        "cluster": {"generate": {"nodes": 5, "new_nodes": 3, "pods_per_node": 3}, "objects": [budget]},
+        "nodes": {"selector": "agentpool=old"},
+        "options": {"batch_size": "34%", "unscheduled_at_start": "ignore", "kubectl_drain": {"timeout_ms": 60_000, "force": true}},
+    });
+    let plain = experiment(&scenario);
+    let mut run = plain.start(5, Sink::trace());
+    run.advance_to(1_000);
+    let mut list = Vec::new();
+    for (name, at_ms) in [("by-hand", 1_001), ("late", 70_000)] {
+        let fault = json!({"fault": "manual_pods", "at_ms": at_ms, "count": 3, "name": name, "node_selector": {"agentpool": "old"}});
+        list.push(fault.clone());
+        assert_eq!(run.inject(Inject::Fault(serde_json::from_value(fault).expect("a fault"))), Ok(None));
+    }
+    let run = run.finish();
+    scenario["sim"] = json!({"faults": list});
+    assert_same(&told(&run), &told(&experiment(&scenario).run(5, Sink::trace())), &scenario);
+    let view = run.view();
+    let of_hand = |o: &&nodeferry::trace::Observation| {
+        o.pod.is_some_and(|p| view.state.pod_text(view.catalog, p).starts_with("default/by-hand-"))
+    };
+    let count = |kind| run.observations.iter().filter(of_hand).filter(|o| o.kind == kind).count();
+    assert_eq!(count(EventKind::PodCreated), 3);
+    assert!(count(EventKind::EvictionAccepted) + count(EventKind::EvictionRefused) > 0);
+    assert!(run.violations.is_empty(), "{:?}", run.violations);
+}
+
 #[test]
 fn what_cannot_be_injected_says_why_and_changes_nothing() {
     let experiment = quickstart();
@@ -324,8 +364,13 @@ fn what_cannot_be_injected_says_why_and_changes_nothing() {
     let fault = |text: &str| Inject::Fault(serde_json::from_str(text).expect("a fault"));
     let lost = fault(r#"{"fault": "node_loss", "node": "new-0000", "at_ms": 1999}"#);
     assert_eq!(run.inject(lost), Err(InjectError::Past { at_ms: 1_999, now_ms: 2_000 }));
-    let manual = fault(r#"{"fault": "manual_pods", "at_ms": 5000, "count": 1}"#);
-    assert_eq!(run.inject(manual), Err(InjectError::ManualPods));
+    let manual =
+        |cpu: &str| fault(&json!({"fault": "manual_pods", "at_ms": 5_000, "count": 1, "cpu": cpu}).to_string());
+    let error = run.inject(manual("a lot")).expect_err("no quantity").to_string();
+    assert!(error.contains("manual_pods") && error.contains("cpu") && error.contains("a lot"), "{error}");
+    let unknown = SiteSpec { admission: None, ..experiment.site().clone() };
+    let mut unknown = Experiment::of_cluster(unknown).start(1, Sink::Summary);
+    assert_eq!(unknown.inject(manual("1")), Err(InjectError::NoAdmission));
     let node = NodeId { name: "nowhere".into(), uid: "of-no-node".into() };
     let nowhere = Inject::Call(Call::Uncordon { node: node.into() });
     let error = run.inject(nowhere).expect_err("no such node").to_string();

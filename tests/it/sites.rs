@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn what_is_injected_into_one_cluster_is_nothing_to_the_others(
-        list in several(), at_ms in 0i64..200_000, which in 0usize..11, into in 0u32..2, seed in 0u64..100,
+        list in several(), at_ms in 0i64..200_000, which in 0usize..13, into in 0u32..2, seed in 0u64..100,
     ) {
         let alone: Vec<Experiment> = list.iter().map(experiment).collect();
         let all = under_one_clock(&alone);
@@ -119,7 +119,7 @@ proptest! {
 
     #[test]
     fn a_cluster_that_nobody_migrates_lives_as_long_as_the_others(
-        pair in (scenarios(), scenarios()), which in 0usize..9, seed in 0u64..100, first in select(vec![true, false]),
+        pair in (scenarios(), scenarios()), which in 0usize..12, seed in 0u64..100, first in select(vec![true, false]),
     ) {
         let beside = left_alone(&pair.1, &faults(3_000)[which..which + 2]);
         let (migrated, own_seed) = (experiment(&pair.0), |site| site_seed(seed, site));

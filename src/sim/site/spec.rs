@@ -7,7 +7,7 @@ use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::delays::Delays;
 use crate::sim::options::SimOptions;
-use crate::snapshot::StartDelays;
+use crate::snapshot::{Admission, StartDelays};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct SiteSpec {
     pub budgets: Arc<BudgetIndex>,
     /// What each node group would make.
     pub templates: Arc<Templates>,
+    /// What the API server adds to pods that are created; None if it is not known, and no pods can be injected.
+    pub admission: Option<Arc<Admission>>,
 }
 
 impl SiteSpec {
@@ -53,6 +55,7 @@ impl SiteSpec {
             scheduler,
             budgets: Arc::new(BudgetIndex::new(&catalog)),
             templates: Arc::new(Templates::new(View { catalog: &catalog, state: &state })),
+            admission: None,
             catalog,
             state,
         }

@@ -87,6 +87,24 @@ impl World {
         }
     }
 
+    /// Lets somebody add to the catalogue what is made later: pod specs, with their names and namespaces.
+    ///
+    /// # Errors
+    /// What stood against it; then nothing is changed.
+    pub fn grow_catalog<T, E>(&mut self, grow: impl FnOnce(&mut Catalog) -> Result<T, E>) -> Result<T, E> {
+        let mut catalog = Catalog::clone(&self.site.catalog);
+        let grown = grow(&mut catalog)?;
+        self.site.state.catalog_grew(&catalog);
+        self.site.disruption.catalog_grew(&catalog);
+        self.site.catalog = Arc::new(catalog);
+        Ok(grown)
+    }
+
+    /// How many faults its list has.
+    pub fn faults(&self) -> usize {
+        self.site.faults.list().len()
+    }
+
     /// A component that is away is there again at `at`, which is neither in the past nor after the next moment; false if it is not away.
     pub fn restore(&mut self, at: i64, component: Component) -> bool {
         self.pass_to(at);
