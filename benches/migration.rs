@@ -25,8 +25,8 @@ fn request(text: &str) -> Request {
 }
 
 /// A run whose first batch has ended.
-fn under_way(text: &str) -> Simulation {
-    let mut run = experiment_of(request(text)).expect("an experiment").start(1, Sink::trace());
+fn under_way(text: &str, sink: Sink) -> Simulation {
+    let mut run = experiment_of(request(text)).expect("an experiment").start(1, sink);
     run.advance_past(1);
     assert!(run.progress().outcome.is_none(), "it has ended already");
     run
@@ -45,9 +45,21 @@ fn migration(c: &mut Criterion) {
     for (name, text) in
         [("fork the quickstart and drop it", QUICKSTART), ("fork 500 nodes, 5000 pods and drop it", LARGE)]
     {
-        let run = under_way(text);
+        let run = under_way(text, Sink::trace());
         group.bench_function(name, |b| b.iter(|| drop(black_box(run.fork(None)))));
     }
+    // As a planner does it; within a second (`examples/forks.rs` says so with its exit status).
+    let run = under_way(QUICKSTART, Sink::Summary);
+    group.bench_function("fork the quickstart and drop it, 1000 times", |b| {
+        b.iter(|| (0..1_000).for_each(|_| drop(black_box(run.fork(None)))));
+    });
+    // One cluster steps as fast as it did without others beside it, several as fast as each by itself.
+    let one = experiment_of(request(QUICKSTART)).expect("an experiment");
+    group.bench_function("simulate the quickstart", |b| b.iter(|| black_box(one.run(1, Sink::Summary).steps)));
+    let two = one.beside(&one);
+    group.bench_function("simulate two quickstarts under one clock", |b| {
+        b.iter(|| black_box(two.start(1, Sink::Summary).finish_all().figures.evictions));
+    });
     group.finish();
 }
 
