@@ -1,7 +1,7 @@
 //! What is filled while a dump is decoded: the catalogue, the tables of names, the findings.
 
 use super::diagnostics::Notices;
-use super::owners::CustomKinds;
+use super::scale::CustomKinds;
 use super::wire::Meta;
 use super::wire::scalar::Pairs;
 use super::wire::selector;

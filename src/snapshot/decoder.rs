@@ -7,10 +7,11 @@ use super::diagnostics::kind_text;
 use super::document::{self, Contents, CutList, Item, Origin, Raw};
 use super::error::ReadError;
 use super::inventory;
+use super::kinds::{KNOWN, group, known};
 use super::nodes::ReadNode;
-use super::owners::{Custom, CustomKinds, Customs, group};
+use super::owners::{Custom, Customs};
 use super::pods::ReadPod;
-use super::scale::Definition;
+use super::scale::{CustomKinds, Definition};
 use super::source::Source;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
@@ -39,46 +40,6 @@ pub struct Decoder<'a> {
     /// What was passed over because it is no object: the file, the place and what is wrong.
     odd: Vec<(String, String)>,
     taken_unix_ms: Option<i64>,
-}
-
-/// Kinds that are decoded, with their group.
-pub const KNOWN: &[(&str, &str)] = &[
-    ("", "Node"),
-    ("", "Namespace"),
-    ("", "Service"),
-    ("", "Pod"),
-    ("", "ReplicationController"),
-    ("", "PersistentVolumeClaim"),
-    ("", "PersistentVolume"),
-    ("", "LimitRange"),
-    ("", "ResourceQuota"),
-    ("apps", "Deployment"),
-    ("apps", "ReplicaSet"),
-    ("apps", "StatefulSet"),
-    ("apps", "DaemonSet"),
-    ("batch", "Job"),
-    ("policy", "PodDisruptionBudget"),
-    ("scheduling.k8s.io", "PriorityClass"),
-    ("storage.k8s.io", "StorageClass"),
-    ("storage.k8s.io", "CSINode"),
-    ("storage.k8s.io", "CSIDriver"),
-    ("storage.k8s.io", "VolumeAttachment"),
-    ("storage.k8s.io", "CSIStorageCapacity"),
-    ("node.k8s.io", "RuntimeClass"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("autoscaling", "HorizontalPodAutoscaler"),
-    ("autoscaling.k8s.io", "VerticalPodAutoscaler"),
-    ("resource.k8s.io", "ResourceClaim"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-];
-
-fn known(api_version: &str, kind: &str) -> Option<&'static str> {
-    let group = match group(api_version) {
-        "extensions" => "apps",
-        g => g,
-    };
-    KNOWN.iter().find(|(g, k)| *k == kind && *g == group).map(|(_, k)| *k)
 }
 
 /// What has been read and waits for the catalogue to be complete.

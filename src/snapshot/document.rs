@@ -4,9 +4,8 @@
 //! file that was named it is an error.
 
 use super::complaint::{self, plain};
-use super::decoder::KNOWN;
 use super::error::ReadError;
-use super::scale::plural;
+use super::kinds::{KNOWN, plural};
 use super::wire::scalar::Text;
 use serde::Deserialize;
 use serde_json::Value;

@@ -4,7 +4,7 @@
 
 use super::builder::Builder;
 use super::document::Item;
-use super::owners::group;
+use super::kinds::group;
 use super::time::parse_rfc3339;
 use super::wire::pod as wire;
 use super::wire::scalar::Pairs;

@@ -18,6 +18,7 @@ pub mod error;
 pub mod generate;
 pub mod groups;
 mod inventory;
+mod kinds;
 mod nodes;
 mod notices;
 mod owners;
@@ -35,12 +36,13 @@ mod witness;
 
 pub use admission::Admission;
 pub(crate) use complaint::plain as plain_words;
-pub use decoder::{Decoder, KNOWN};
+pub use decoder::Decoder;
 pub use delays::{StartDelays, StartSample};
 pub use diagnostics::{not_whole, strict_violations};
 pub use error::ReadError;
+pub use kinds::KNOWN;
 #[cfg(feature = "live")]
-pub(crate) use owners::group;
+pub(crate) use kinds::group;
 pub(crate) use readable::unreadable;
 pub use source::Source;
 

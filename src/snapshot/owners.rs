@@ -2,14 +2,15 @@
 
 use super::builder::{Builder, Priority, RuntimeDefaults};
 use super::document::Raw;
+use super::kinds::group;
 use super::requests;
-use super::scale::{self, Definition, Object, Scale};
+use super::scale::{self, CustomKinds, Definition, Object, Scale};
 use super::wire::pod::{Container, PodTemplate, Resources, Toleration as WireToleration};
 use super::wire::scalar::{Map, Text};
 use super::wire::{Meta, OwnerReference, workload as wire};
 use super::witness;
 use crate::cluster::*;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,15 +20,6 @@ use std::sync::Arc;
 pub(crate) struct Customs<'a> {
     pub(crate) by_uid: FxHashMap<String, Custom<'a>>,
     pub(crate) kinds: Arc<CustomKinds>,
-}
-
-/// What of the custom resources is still known when pods are read that were recorded later.
-#[derive(Debug, Default)]
-pub(crate) struct CustomKinds {
-    /// `group/Kind/namespace/name` of each.
-    pub(crate) names: FxHashSet<String>,
-    /// `group/Kind` → what the API serves.
-    pub(crate) definitions: FxHashMap<String, Definition>,
 }
 
 /// A custom resource not decoded beyond its metadata.
@@ -48,11 +40,6 @@ pub(crate) fn owner_kind(api_version: &str, kind: &str) -> OwnerKind {
         ("", "Node") => OwnerKind::Node,
         _ => OwnerKind::Custom,
     }
-}
-
-/// The group of an `apiVersion`; "" for the core group.
-pub(crate) fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(g, _)| g)
 }
 
 fn scale_of(kind: OwnerKind) -> ScaleSource {

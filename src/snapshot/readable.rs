@@ -1,7 +1,7 @@
 //! Whether a single object is one that the reader can read, without a snapshot around it.
 
 use super::document::Raw;
-use super::owners::group;
+use super::kinds::group;
 use super::wire::{Bare, node, pod, policy, workload};
 use serde::Deserialize;
 use serde_json::Value;

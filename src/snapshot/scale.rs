@@ -4,9 +4,19 @@
 //! It looks up the kind by the version that the pod names, asks for `/scale` in the pod's namespace at the version that
 //! the API prefers, and only if that is not found looks whether the version named has a `/scale` at all.
 
-use super::owners::group;
+use super::kinds::{group, plural};
 use super::wire::workload as wire;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
+
+/// What of the custom resources is still known when pods are read that were recorded later.
+#[derive(Debug, Default)]
+pub(crate) struct CustomKinds {
+    /// `group/Kind/namespace/name` of each.
+    pub(crate) names: FxHashSet<String>,
+    /// `group/Kind` → what the API serves.
+    pub(crate) definitions: FxHashMap<String, Definition>,
+}
 
 /// What the API serves under a custom kind.
 #[derive(Debug)]
@@ -138,19 +148,6 @@ const BUILT_IN: [(&str, &str, &str); 19] = [
         "CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment VolumeAttributesClass",
     ),
 ];
-
-/// The name of a kind's resource, as the API's own are all formed.
-pub(super) fn plural(kind: &str) -> String {
-    let kind = kind.to_ascii_lowercase();
-    if kind == "endpoints" {
-        return kind;
-    }
-    match kind.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None if kind.ends_with('s') => format!("{kind}es"),
-        None => format!("{kind}s"),
-    }
-}
 
 fn no_subresource(plural: &str, group: &str) -> String {
     let dot = if group.is_empty() { "" } else { "." };

@@ -56,11 +56,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ),
     ("rehearsal", "lies luck", "a profile says how often each lie comes, and a lie is drawn from a profile"),
     ("sim/controllers", "job memory", "what controllers remember holds what Jobs do, and Jobs are given it"),
-    (
-        "snapshot",
-        "budgets builder decoder inventory nodes owners pods document scale volumes witness",
-        "the builder is filled in a file for each kind, and the document and the witness know its kinds",
-    ),
     ("snapshot/generate", "build traps", "a cluster is built with its traps, which are built as it is"),
     ("snapshot/generate/objects", "pod workload", "a workload holds a pod's template, a pod is made from its workload"),
     (
