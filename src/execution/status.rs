@@ -3,7 +3,7 @@
 use super::journal_dir::{JournalDir, JournalDirError, Order};
 use crate::report::format::{count, duration, thousands};
 use crate::report::table::{Align, Table};
-use crate::runner::progress::Phase;
+use crate::runner::phase::Phase;
 use crate::runner::{BatchReport, CallId, Failure, Fate, Ms, Outcome, Progress, Reason, StopMode, WaitFor};
 use crate::session::Began;
 use crate::session::journal::{Call, Entry, Journal, JournalError, Record, fold};

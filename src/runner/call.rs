@@ -4,7 +4,7 @@
 //! simulation carries that out on its state, a session turns it into requests, a rehearsal's server turns requests back into what the
 //! simulation's API server is called with.
 
-use super::interface::{ApiGroup, Ms};
+use super::base::{ApiGroup, Ms};
 use super::refs::PodId;
 use crate::cluster::{GroupIdx, Idx, MachineIdx, NodeIdx, PodIdx, Sym, View};
 use crate::intent::NodeId;

@@ -6,7 +6,7 @@ use crate::cluster::{RateLimit, TokenBucket};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A call in terms that survive a restart: objects by their place in [`super::progress::Common`]'s lists.
+/// A call in terms that survive a restart: objects by their place in [`super::common::Common`]'s lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ask {
     Cordon(N),

@@ -2,9 +2,9 @@
 
 use super::by_hand;
 use super::client::Ask;
+use super::common::{Common, Demand, Fate};
 use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
 use super::outcome::{Failure, Reason};
-use super::progress::{Common, Demand, Fate};
 use super::refs::{N, P, PodId, Tables};
 use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
 use crate::intent::Options;

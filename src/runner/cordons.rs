@@ -7,13 +7,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::call::TaintText;
 use super::client::Ask;
+use super::common::Fate;
 use super::context::Cx;
 use super::interface::{Announcement, Answer, Ms};
 use super::outcome::Reason;
-use super::progress::Fate;
 use super::refs::N;
-use super::surge;
 use crate::cluster::{NodeIdx, View};
 use crate::intent::options::CordonWhen;
 
@@ -204,7 +204,12 @@ pub(crate) fn takes_pods(view: View<'_>, node: NodeIdx) -> bool {
     !state.unschedulable || state.pods.iter().any(|p| super::evictor::moves(view, *p))
 }
 
+/// EKS's taint on old nodes.
+pub(crate) fn eks_taint() -> TaintText {
+    TaintText { key: "eks.amazonaws.com/nodegroup".into(), value: "unschedulable".into(), effect: "NoSchedule".into() }
+}
+
 fn has_eks_taint(view: View<'_>, node: NodeIdx) -> bool {
-    let key = surge::taint().key;
+    let key = eks_taint().key;
     view.state.nodes[node].taints.iter().any(|t| view.state.name(view.catalog, t.key) == key)
 }

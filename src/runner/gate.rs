@@ -7,74 +7,14 @@
 use super::client::Ask;
 use super::interface::{Announcement, Answer, Ms, Outbox, WaitFor};
 use super::outcome::Reason;
-use super::progress::Phase;
-use super::states::Doing;
+use super::phase::{Gate, Phase, Stage};
+use super::stand::Doing;
 use super::{Progress, Runner};
 use crate::cluster::View;
 use serde::{Deserialize, Serialize};
 
 /// An approval whose answer was lost is asked for again after so long (C).
 const APPROVAL_RETRY_MS: Ms = 1000;
-
-/// What is passed one after the other before a batch starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Stage {
-    /// The soak after the batch before, the canary's with it.
-    Soak,
-    /// A window in which batches may start.
-    Window,
-    /// A program must succeed.
-    Check,
-    /// A person must approve.
-    Approval,
-    /// The window, if it closed meanwhile.
-    WindowAgain,
-    /// Nothing stands before the batch any more.
-    Open,
-}
-
-impl Stage {
-    fn next(self) -> Stage {
-        match self {
-            Stage::Soak => Stage::Window,
-            Stage::Window => Stage::Check,
-            Stage::Check => Stage::Approval,
-            Stage::Approval => Stage::WindowAgain,
-            Stage::WindowAgain | Stage::Open => Stage::Open,
-        }
-    }
-    fn waits_for(self) -> Option<WaitFor> {
-        match self {
-            Stage::Soak => Some(WaitFor::Soak),
-            Stage::Window | Stage::WindowAgain => Some(WaitFor::Window),
-            Stage::Check => Some(WaitFor::Check),
-            Stage::Approval => Some(WaitFor::Approval),
-            Stage::Open => None,
-        }
-    }
-}
-
-/// Where a migration stands between two batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Gate {
-    /// What it waits at.
-    pub stage: Stage,
-    /// When a soak or window is over, or the limit of a check or approval; None for no limit but the horizon.
-    pub until: Option<Ms>,
-    /// When to ask again, after a check that failed or an approval whose answer was lost.
-    pub again: Option<Ms>,
-}
-
-impl Gate {
-    /// When the runner must look again at the latest.
-    pub fn next_wakeup(&self, now: Ms) -> Option<Ms> {
-        match self.stage {
-            Stage::Open => Some(now),
-            _ => self.until.into_iter().chain(self.again).min(),
-        }
-    }
-}
 
 /// What a migration waits for between two batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,13 +9,11 @@
 //! the client's rate limit has a token for it, so a driver may perform it at once. Indices are valid within one view's
 //! lineage only; what must survive a restart is kept by name and uid.
 
+pub use super::base::{ApiGroup, Ms};
 use super::call::Call;
 use super::outcome::{Failure, Outcome};
 use crate::cluster::{GroupIdx, MachineIdx, NodeIdx, PodIdx, Sym};
 use serde::{Deserialize, Serialize};
-
-/// Milliseconds since the snapshot, which is also when a simulated migration starts.
-pub type Ms = i64;
 
 /// Identity of a call within a run; counted from 0 and kept across a resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,25 +107,6 @@ impl Answer {
             retry_after_ms: None,
         }
     }
-}
-
-/// Which of a client's rate limiters a call goes through: client-go has one per API group (KUBERNETES §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApiGroup {
-    /// Nodes, pods.
-    Core,
-    /// Evictions.
-    Policy,
-    /// DaemonSets, which kubectl looks up.
-    Apps,
-    /// What kubectl's resource builder reads: it makes a client of its own, with its own limiter (cli-runtime v0.36.3
-    /// `pkg/resource/builder.go`, `getClient`).
-    Builder,
-    /// Our own looks at nodes, which the imitated client does not make.
-    Own,
-    /// The provider's API, which has no limit of ours.
-    Provider,
 }
 
 /// Which stream of the imitated command a line goes to.

@@ -11,9 +11,10 @@ use super::context::Cx;
 use super::cordons::takes_pods;
 use super::evictor::moves;
 use super::interface::{Answer, Ms};
-use super::kubectl_drain::skips_wait;
 use super::outcome::Reason;
 use super::refs::N;
+use crate::cluster::{PodIdx, View};
+use crate::intent::options::KubectlDrainOptions;
 use crate::intent::select::PodChoice;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,14 @@ pub(crate) enum Found {
     Left,
     /// The API does not show it: what it says instead.
     Unknown(String),
+}
+
+/// `--skip-wait-for-delete-timeout`: the pod's deletion timestamp is more than so many seconds ago.
+pub(crate) fn skips_wait(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64) -> bool {
+    flags.skip_wait_for_delete_timeout_seconds > 0
+        && view.state.pods[pod]
+            .deleting
+            .is_some_and(|d| (now - d.deadline) / 1000 > flags.skip_wait_for_delete_timeout_seconds)
 }
 
 /// Looks at an old node as the view has it.

@@ -3,9 +3,12 @@
 //! [`Runner`] is the one state machine behind both worlds, simulated and live. It sees what the API could show, puts
 //! out calls and announcements, and keeps in [`Progress`] all that a restart needs.
 
+mod base;
+mod batch_run;
 mod by_hand;
 pub mod call;
 mod client;
+pub(crate) mod common;
 mod context;
 mod cordons;
 mod evictor;
@@ -17,35 +20,40 @@ pub mod observe;
 pub mod ocean;
 pub mod outcome;
 mod packer;
+pub(crate) mod phase;
 mod procedure;
 pub mod progress;
 pub mod refs;
 mod retire;
+mod stand;
 mod states;
 pub mod surge;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whole;
+pub mod wording;
 
 pub use call::{Call, GroupRef, Named, NodeRef, PodRef, TaintText};
+pub use common::{BatchReport, Fate};
 pub use cordons::is_left_reason;
 pub use gate::Waiting;
 pub use interface::*;
 pub use outcome::{Failure, Outcome, Reason};
 pub use packer::GroupPacker;
-pub use progress::{BatchReport, Fate, Progress};
+pub use progress::Progress;
 
 use crate::cluster::View;
 use crate::intent::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
 use crate::intent::{Intent, NodeId};
+use batch_run::End;
 use client::{Ask, Client};
+use common::{Common, OldNode};
 use context::Cx;
-use gate::Stage;
 use look::Looks;
-use procedure::{End, ProcedureState};
-use progress::{Common, OldNode, Phase};
+use phase::{Phase, Stage};
+use procedure::ProcedureState;
 use refs::{N, Tables};
-use states::Doing;
+use stand::Doing;
 use std::sync::Arc;
 
 /// How long the closing may take before it ends regardless (C).
@@ -849,8 +857,8 @@ impl Runner {
                 Call::ListPods { node: NodeRef::of(view, found) }
             }
             Ask::Uncordon(n) => Call::Uncordon { node: node(n)? },
-            Ask::Taint(n) => Call::Taint { node: node(n)?, taint: surge::taint() },
-            Ask::Untaint(n) => Call::Untaint { node: node(n)?, taint: surge::taint() },
+            Ask::Taint(n) => Call::Taint { node: node(n)?, taint: cordons::eks_taint() },
+            Ask::Untaint(n) => Call::Untaint { node: node(n)?, taint: cordons::eks_taint() },
             Ask::Evict { pod: p, precondition, grace_ms } => Call::Evict { pod: pod(p)?, precondition, grace_ms },
             Ask::Delete { pod: p, precondition, grace_ms } => Call::DeletePod { pod: pod(p)?, precondition, grace_ms },
             Ask::GetPod(p) => Call::GetPod { pod: pod(p)? },

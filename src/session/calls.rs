@@ -10,7 +10,7 @@ use super::mirror::{Known, Mirror, text, uid};
 use super::reflect::{Listing, lied, spread};
 use crate::intent::execution::{Provision, Retirement};
 use crate::intent::{NodeId, Options};
-use crate::runner::progress::Demand;
+use crate::runner::common::Demand;
 use crate::runner::refs::PodId;
 use crate::runner::{Answer, Call, Ms, TaintText};
 use serde_json::{Value, json};

@@ -27,8 +27,8 @@ pub use lease::{Holder, LEASE};
 use crate::intent::{Intent, NodeId};
 use crate::plan::Plan;
 use crate::runner::GroupPacker;
+use crate::runner::common::Common;
 use crate::runner::interface::Input as RunnerInput;
-use crate::runner::progress::Common;
 use crate::runner::{
     Announcement, Answer, Call, CallId, Failure, Fate, Ms, Outbox, Outcome, Output as RunnerOutput, Progress, Runner,
     StopMode,

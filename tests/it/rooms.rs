@@ -49,11 +49,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "batcher options procedure",
         "options name their batcher and procedure, whose tables hold the options that each has of its own",
     ),
-    (
-        "runner",
-        "call client context cordons evictor gate interface kubectl_drain look ocean outcome procedure progress retire states surge",
-        "one state machine: progress holds the states of its parts, and each part is handed the progress",
-    ),
     ("rehearsal", "lies luck", "a profile says how often each lie comes, and a lie is drawn from a profile"),
     ("sim/controllers", "job memory", "what controllers remember holds what Jobs do, and Jobs are given it"),
     ("snapshot/generate", "build traps", "a cluster is built with its traps, which are built as it is"),

@@ -4,6 +4,7 @@ use crate::cluster::{OwnerKind, PodIdx, View};
 use crate::intent::Options;
 use crate::intent::options::KubectlDrainOptions;
 use crate::intent::select::PodChoice;
+use crate::runner::look::skips_wait;
 
 /// What becomes of a node's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,12 +102,4 @@ fn judge(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64, loo
             false => "Pods that declare no controller (use --force to override)".into(),
         }),
     }
-}
-
-/// `--skip-wait-for-delete-timeout`: the pod's deletion timestamp is more than so many seconds ago.
-pub(crate) fn skips_wait(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOptions, now: i64) -> bool {
-    flags.skip_wait_for_delete_timeout_seconds > 0
-        && view.state.pods[pod]
-            .deleting
-            .is_some_and(|d| (now - d.deadline) / 1000 > flags.skip_wait_for_delete_timeout_seconds)
 }

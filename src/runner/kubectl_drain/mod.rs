@@ -15,16 +15,14 @@ mod goroutines;
 mod tests;
 mod text;
 
-pub(crate) use filter::skips_wait;
-
+use super::batch_run::{BatchRun, End};
 use super::client::Ask;
+use super::common::Fate;
 use super::context::Cx;
 use super::cordons::REFUSED_MS;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
-use super::look::{Found, Looks, some};
+use super::look::{Found, Looks, skips_wait, some};
 use super::outcome::{Failure, Reason};
-use super::procedure::{BatchRun, End};
-use super::progress::Fate;
 use super::refs::{N, P};
 use super::retire::{Left, Retire};
 use crate::intent::options::AfterLimit;
@@ -483,7 +481,7 @@ impl KubectlDrain {
     }
     fn skipped(&self, cx: &mut Cx<'_>, p: P) -> bool {
         let flags = &cx.options.kubectl_drain;
-        let skips = cx.pod(p).is_some_and(|pod| filter::skips_wait(cx.view, pod, flags, cx.now));
+        let skips = cx.pod(p).is_some_and(|pod| skips_wait(cx.view, pod, flags, cx.now));
         if skips {
             let n = flags.skip_wait_for_delete_timeout_seconds;
             let text = format!("pod {:?} has DeletionTimestamp older than {n} seconds, skipping", cx.pod_id(p).name);

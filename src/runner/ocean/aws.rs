@@ -1,7 +1,7 @@
 //! Ocean on EKS: its words (MIGRATIONS §1, AWS bodies).
 
-use crate::runner::procedure::Words;
-use crate::runner::states::{Doing, NodeIs};
+use crate::runner::batch_run::Words;
+use crate::runner::stand::{Doing, NodeIs};
 use crate::runner::{Outcome, Reason};
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Ocean on AKS: its words (MIGRATIONS §1, Azure bodies).
 
 use crate::intent::options::AksMessages;
-use crate::runner::procedure::Words;
-use crate::runner::states::{Doing, NodeIs, PoolIs};
+use crate::runner::batch_run::Words;
+use crate::runner::stand::{Doing, NodeIs, PoolIs};
 use crate::runner::{Outcome, Reason};
 use std::borrow::Cow;
 

@@ -4,7 +4,7 @@ use super::{Doing, aws, azure};
 use crate::intent::Options;
 use crate::intent::options::{AwaitedPods, ProcedureKind, UnscheduledAtStart};
 use crate::runner::procedure::words;
-use crate::runner::states::{NodeIs, PoolIs};
+use crate::runner::stand::{NodeIs, PoolIs};
 use crate::runner::testing::{Fives, Meddling, World};
 use crate::runner::{Ms, Outcome};
 use std::collections::{BTreeMap, BTreeSet};

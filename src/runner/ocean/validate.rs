@@ -10,10 +10,10 @@ use crate::groups::spot;
 use crate::groups::volumes::VolumeNeeds;
 use crate::intent::Options;
 use crate::intent::options::OceanCloud;
+use crate::runner::common::Fate;
 use crate::runner::context::Cx;
 use crate::runner::interface::Packer;
 use crate::runner::outcome::Reason;
-use crate::runner::progress::Fate;
 use crate::runner::refs::N;
 use rustc_hash::FxHashMap;
 

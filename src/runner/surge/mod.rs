@@ -8,15 +8,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::call::TaintText;
+use super::batch_run::{BatchRun, End};
 use super::client::Ask;
+use super::common::Fate;
 use super::context::Cx;
 use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms};
 use super::look::{Found, Looks, some};
 use super::outcome::{Failure, Reason};
-use super::procedure::{BatchRun, End};
-use super::progress::Fate;
 use super::refs::N;
 use super::retire::{Left, Retire};
 use crate::cluster::PodIdx;
@@ -30,11 +29,6 @@ const RETRY_MS: Ms = 5000;
 const CALL_RETRY_MS: Ms = 10_000;
 /// After the last node: how long to wait for workloads (C).
 const SETTLE_MS: Ms = 600_000;
-
-/// EKS's taint on old nodes.
-pub(crate) fn taint() -> TaintText {
-    TaintText { key: "eks.amazonaws.com/nodegroup".into(), value: "unschedulable".into(), effect: "NoSchedule".into() }
-}
 
 /// Where an old node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
