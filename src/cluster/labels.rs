@@ -110,6 +110,13 @@ impl Selector {
             Selector::Nothing | Selector::Invalid(_) => false,
         }
     }
+    /// A label key of which it demands one of some values, if it demands any: what it selects is found by that label, without a look at
+    /// the rest.
+    pub fn demanded(&self) -> Option<(Sym, &[Sym])> {
+        let Selector::All(requirements) = self else { return None };
+        requirements.iter().find(|r| r.operator == Operator::In).map(|r| (r.key, r.values.as_slice()))
+    }
+
     /// Whether it is `{}`: a selector without requirements.
     pub fn is_empty(&self) -> bool {
         matches!(self, Selector::All(r) if r.is_empty())

@@ -9,6 +9,7 @@ use super::diagnostics::{Notices, kind_text};
 use super::document::CutList;
 use super::wire::workload::WorkloadStatus;
 use crate::cluster::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// So many of a hundred counted pods may be missing without the dump being called partial (C).
 const SLACK_PERCENT: i64 = 5;
@@ -46,22 +47,49 @@ pub(super) fn note_cut(notices: &mut Notices, cut: &[CutList]) {
 /// Compares what statuses count and pods name with what was read.
 pub(super) fn note(b: &mut Builder, state: &State) {
     owners_of_pods(b, state);
-    let by_namespace = by_namespace(&b.catalog, state);
-    controllers(b, state, &by_namespace);
-    budgets(b, state, &by_namespace);
+    let pods = Pods::of(&b.catalog, state);
+    controllers(b, state, &pods);
+    budgets(b, state, &pods);
 }
 
-/// Pods of each namespace.
-fn by_namespace(catalog: &Catalog, state: &State) -> Vec<Vec<SpecIdx>> {
-    let mut pods = vec![Vec::new(); catalog.namespaces.len()];
-    for pod in state.pods.iter() {
-        pods[catalog.specs[pod.spec].namespace.at()].push(pod.spec);
+/// Pods by what selectors find them by: a large namespace has thousands of selectors, each of which selects few of its pods.
+struct Pods {
+    by_namespace: Vec<Vec<SpecIdx>>,
+    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<SpecIdx>>,
+}
+
+impl Pods {
+    fn of(catalog: &Catalog, state: &State) -> Pods {
+        let budgets = catalog.budgets.iter().map(|b| &b.selector);
+        let selectors = catalog.owners.iter().map(|o| &o.selector).chain(budgets);
+        let keys: FxHashSet<Sym> = selectors.filter_map(|s| s.demanded()).map(|d| d.0).collect();
+        let mut pods =
+            Pods { by_namespace: vec![Vec::new(); catalog.namespaces.len()], by_label: FxHashMap::default() };
+        for pod in state.pods.iter() {
+            let spec = &catalog.specs[pod.spec];
+            pods.by_namespace[spec.namespace.at()].push(pod.spec);
+            for (key, value) in spec.labels.iter().filter(|label| keys.contains(&label.0)) {
+                pods.by_label.entry((spec.namespace, key, value)).or_default().push(pod.spec);
+            }
+        }
+        pods
     }
-    pods
-}
 
-fn selected(b: &Builder, pods: &[SpecIdx], selector: &Selector) -> i64 {
-    pods.iter().filter(|s| selector.matches(&b.catalog.specs[**s].labels, &b.catalog.names)).count() as i64
+    /// How many pods of a namespace a selector selects.
+    fn selected(&self, catalog: &Catalog, namespace: NsIdx, selector: &Selector) -> i64 {
+        let selects = |s: &&SpecIdx| selector.matches(&catalog.specs[**s].labels, &catalog.names);
+        let found = match selector.demanded() {
+            Some((key, values)) => {
+                let mut values = values.to_vec();
+                values.sort_unstable();
+                values.dedup();
+                let lists = values.into_iter().filter_map(|v| self.by_label.get(&(namespace, key, v)));
+                lists.flatten().filter(selects).count()
+            }
+            None => self.by_namespace[namespace.at()].iter().filter(selects).count(),
+        };
+        found as i64
+    }
 }
 
 /// What was counted of how much, and by whom.
@@ -88,7 +116,7 @@ impl Tally {
     }
 }
 
-fn controllers(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
+fn controllers(b: &mut Builder, state: &State, pods: &Pods) {
     let mut tally = Tally::default();
     let stated = std::mem::take(&mut b.lookup.stated_pods);
     let mut has_sets = vec![false; b.catalog.owners.len()];
@@ -100,7 +128,7 @@ fn controllers(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
         let seen = match o.kind {
             // Its ReplicaSets say it more exactly.
             OwnerKind::Deployment if has_sets[owner.at()] => continue,
-            OwnerKind::Deployment => selected(b, &by_namespace[o.namespace.at()], &o.selector),
+            OwnerKind::Deployment => pods.selected(&b.catalog, o.namespace, &o.selector),
             _ => state.owned[owner].len() as i64,
         };
         let left_out = b.lookup.left_out.get(&o.uid).copied().unwrap_or(0);
@@ -126,7 +154,7 @@ fn note_fewer(b: &mut Builder, tally: &mut Tally, stated: i64, seen: i64, object
     }
 }
 
-fn budgets(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
+fn budgets(b: &mut Builder, state: &State, pods: &Pods) {
     let mut tally = Tally::default();
     for budget in b.catalog.budgets.indices().collect::<Vec<_>>() {
         let spec = &b.catalog.budgets[budget];
@@ -134,7 +162,7 @@ fn budgets(b: &mut Builder, state: &State, by_namespace: &[Vec<SpecIdx>]) {
         if status.sync_failed.is_some() || b.lookup.left_out_of.contains(&spec.namespace) {
             continue;
         }
-        let seen = selected(b, &by_namespace[spec.namespace.at()], &spec.selector);
+        let seen = pods.selected(&b.catalog, spec.namespace, &spec.selector);
         // Healthy pods were there. Expected ones are counted where minAvailable is a number, and else taken from the
         // controllers' replicas, but only if there is a pod at all (disruption.go `getExpectedPodCount`).
         let counted = matches!(spec.demand, Some(Demand::MinAvailable(Amount::Count(_)))) || seen == 0;
