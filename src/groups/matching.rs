@@ -317,14 +317,16 @@ fn by_description(catalog: &Catalog, group: GroupIdx, shape: &PodShape) -> Optio
 
 /// Pods that a migration must find another place for: bound there, not terminal, not leaving, neither a DaemonSet's nor static.
 pub fn moving_pods(view: View<'_>, node: NodeIdx) -> Vec<PodIdx> {
-    let stays = |pod: &&PodIdx| {
-        let p = &view.state.pods[**pod];
-        let spec = &view.catalog.specs[p.spec];
-        let daemon =
-            spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
-        !daemon && !spec.mirror && p.deleting.is_none() && p.occupies()
-    };
-    view.state.nodes[node].pods.iter().filter(stays).copied().collect()
+    view.state.nodes[node].pods.iter().copied().filter(|pod| must_move(view, *pod)).collect()
+}
+
+/// Whether a pod is one of [`moving_pods`].
+pub fn must_move(view: View<'_>, pod: PodIdx) -> bool {
+    let p = &view.state.pods[pod];
+    let spec = &view.catalog.specs[p.spec];
+    let daemon =
+        || spec.owner.is_some_and(|o| matches!(view.catalog.owners[o].kind, OwnerKind::DaemonSet | OwnerKind::Node));
+    p.deleting.is_none() && p.occupies() && !spec.mirror && !daemon()
 }
 
 /// A group's requirements as text, for tables.

@@ -93,6 +93,8 @@ pub struct Scans<P> {
     /// The scan that is asked for.
     pub(super) next_scan: Option<i64>,
     last_activity: Option<i64>,
+    /// Pods that the scheduler found no node for, until a scan sees that they have one or are gone.
+    waiting: BTreeSet<PodIdx>,
     /// Since when nodes of groups are empty.
     empty_since: BTreeMap<NodeIdx, i64>,
     /// Nodes launched during the run, with the moment they became Ready.
@@ -145,6 +147,7 @@ impl<P: Policy> Autoscaler for Scans<P> {
         }
         self.next_scan = None;
         self.backoff.retain(|(_, until)| ctx.now < *until);
+        self.waiting.retain(|p| ctx.state.pods[*p].unschedulable && !ctx.state.pods[*p].gone);
         self.give_up_slow_machines(ctx, provider);
         let pods = &ctx.state.pods;
         let waits = |p: PodIdx| pods[p].unschedulable && pods[p].node.is_none() && !pods[p].gone;
@@ -186,6 +189,7 @@ impl<P: Policy> Scans<P> {
             frozen_down: BTreeSet::new(),
             next_scan: None,
             last_activity: None,
+            waiting: BTreeSet::new(),
             empty_since: BTreeMap::new(),
             young: BTreeMap::new(),
             backoff: Vec::new(),
@@ -195,6 +199,7 @@ impl<P: Policy> Scans<P> {
 
     /// The scheduler finds no node for a pod.
     fn unschedulable(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        self.waiting.insert(pod);
         self.policy.seen(ctx.now, &self.options, pod);
         if P::LOOKS_AT_TICKS {
             self.scan_at_next_tick(ctx);
@@ -209,17 +214,15 @@ impl<P: Policy> Scans<P> {
             let pod = &ctx.state.pods[*p];
             let shape = ctx.catalog.shape(pod.spec);
             pod.unschedulable
+                && !pod.gone
                 && pod.node.is_none()
                 && pod.nominated.is_none()
                 && pod.deleting.is_none()
                 && !shape.gated
                 && self.policy.starts_for(&self.options, shape.priority)
         };
-        ctx.state
-            .live_pods()
-            .filter(waits)
-            .filter(|p| self.rests_until(*p).is_none_or(|until| until <= ctx.now))
-            .collect()
+        let rests = |p: &PodIdx| self.rests_until(*p).is_some_and(|until| until > ctx.now);
+        self.waiting.iter().copied().filter(|p| waits(p) && !rests(p)).collect()
     }
 
     /// Until when a pod starts no machines, because many were started for it in vain.
@@ -230,9 +233,9 @@ impl<P: Policy> Scans<P> {
 
     /// Asks for a scan when the first of the resting pods may start machines again.
     fn scan_after_rest(&mut self, ctx: &mut Ctx<'_>) {
-        let waits = |p: &PodIdx| ctx.state.pods[*p].unschedulable && ctx.state.pods[*p].node.is_none();
-        let rested =
-            ctx.state.live_pods().filter(waits).filter_map(|p| self.rests_until(p)).filter(|at| *at > ctx.now).min();
+        let waits = |p: &&PodIdx| ctx.state.pods[**p].unschedulable && ctx.state.pods[**p].node.is_none();
+        let waiting = self.waiting.iter().filter(waits);
+        let rested = waiting.filter_map(|p| self.rests_until(*p)).filter(|at| *at > ctx.now).min();
         if let Some(at) = rested {
             self.scan(ctx, self.tick_at_or_after(at));
         }

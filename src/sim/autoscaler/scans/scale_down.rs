@@ -1,15 +1,14 @@
 //! Which empty nodes go.
 
 use crate::cluster::*;
-use crate::groups::matching::moving_pods;
+use crate::groups::matching::must_move;
 use crate::sim::autoscaler::AutoscalerOptions;
 use std::collections::BTreeMap;
 
 /// Whether a node holds nothing that would have to move.
 pub fn is_empty(view: View<'_>, node: NodeIdx) -> bool {
-    let state = &view.state.nodes[node];
-    let leaving = |p: &&PodIdx| view.state.pods[**p].deleting.is_some();
-    moving_pods(view, node).is_empty() && state.pods.iter().filter(leaving).count() == 0
+    let keeps = |p: &PodIdx| view.state.pods[*p].deleting.is_some() || must_move(view, *p);
+    !view.state.nodes[node].pods.iter().any(keeps)
 }
 
 /// Nodes that were empty long enough, oldest emptiness first, never below a group's minimum.
