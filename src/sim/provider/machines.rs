@@ -32,7 +32,6 @@ struct Launch {
     key: String,
     ready_at: i64,
     never_ready: bool,
-    node: Option<NodeIdx>,
     done: bool,
 }
 
@@ -40,6 +39,10 @@ struct Launch {
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
     launches: Vec<Launch>,
+    /// Those that have no Node object yet, in the order in which they were asked for.
+    unregistered: BTreeSet<u32>,
+    /// The launch of each node that was launched.
+    of_node: BTreeMap<NodeIdx, u32>,
     per_group: BTreeMap<GroupIdx, u32>,
     granted: BTreeMap<usize, u32>,
     retiring: BTreeSet<NodeIdx>,
@@ -87,14 +90,8 @@ impl Machines {
         let (extra, never_ready) = ctx.faults.slowness(ctx.catalog, ctx.draws, ctx.now, at, &key);
         let n = self.launches.len() as u32;
         ctx.timers.schedule(ctx.now + registered + extra, Timer::Launch(n));
-        self.launches.push(Launch {
-            request,
-            key,
-            ready_at: ctx.now + ready + extra,
-            never_ready,
-            node: None,
-            done: false,
-        });
+        self.launches.push(Launch { request, key, ready_at: ctx.now + ready + extra, never_ready, done: false });
+        self.unregistered.insert(n);
         Ok(())
     }
 
@@ -108,7 +105,7 @@ impl Machines {
     }
     /// Machines under way that have no Node object yet, with what they will offer.
     pub fn unregistered(&self) -> impl Iterator<Item = &LaunchRequest> {
-        self.launches.iter().filter(|l| !l.done && l.node.is_none()).map(|l| &l.request)
+        self.unregistered.iter().map(|n| &self.launches[*n as usize].request)
     }
 
     /// A machine registers: its Node object appears, not Ready.
@@ -130,7 +127,8 @@ impl Machines {
             effect: Effect::NoSchedule,
         });
         let node = ctx.state.add_node(Arc::new(spec), Some(launch.request.group), false, ctx.now);
-        launch.node = Some(node);
+        self.unregistered.remove(&nth);
+        self.of_node.insert(node, nth);
         let seen = witness::node(ctx.now, node, &ctx.state.nodes[node], NodeChange::Added);
         ctx.events.extend(seen.map(|seen| seen.batch(launch.request.batch)));
         if launch.never_ready {
@@ -166,13 +164,18 @@ impl Machines {
         if ctx.state.nodes[node].gone {
             return;
         }
-        if let Some(launch) = self.launches.iter_mut().find(|l| l.node == Some(node)) {
-            launch.done = true;
-        }
+        self.is_done(node);
         let key = ctx.catalog.known.not_ready_taint;
         let taints = ctx.state.nodes[node].taints.iter().copied().filter(|t| t.key != key).collect();
         ctx.state.set_node_ready(node, true);
         ctx.state.set_taints(node, taints);
+    }
+
+    /// The machine of a node is not under way any more.
+    fn is_done(&mut self, node: NodeIdx) {
+        if let Some(nth) = self.of_node.get(&node) {
+            self.launches[*nth as usize].done = true;
+        }
     }
 
     /// Gives a machine back. Err says why the provider refuses.
@@ -203,9 +206,7 @@ impl Machines {
         if ctx.state.nodes[node].gone {
             return;
         }
-        if let Some(launch) = self.launches.iter_mut().find(|l| l.node == Some(node)) {
-            launch.done = true;
-        }
+        self.is_done(node);
         // The cloud's node controller deletes the object; its pods go with the machine, the garbage collector
         // removes their objects. Static pods' mirrors and DaemonSet pods go at once with their node.
         ctx.state.remove_node(node);
