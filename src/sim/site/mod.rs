@@ -23,6 +23,7 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
 use crate::runner::{NodeRef, ObjId};
 use crate::trace::{Observation, witness};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ macro_rules! ctx {
 pub struct Site {
     pub(in crate::sim) catalog: Arc<Catalog>,
     pub(in crate::sim) state: State,
+    /// The nodes of the start by name.
+    by_name: Arc<FxHashMap<String, NodeIdx>>,
     pub(in crate::sim) timers: EventQueue,
     pub(in crate::sim) draws: Draws,
     pub(in crate::sim) options: Arc<SimOptions>,
@@ -108,6 +111,7 @@ impl Site {
             batch_of: BTreeMap::new(),
             parked: Vec::new(),
             steps: 0,
+            by_name: spec.by_name.clone(),
             delays: spec.delays.clone(),
             catalog,
             state,
@@ -326,7 +330,8 @@ impl Site {
 
     /// The node that has a name now.
     pub fn named(&self, name: &str) -> Option<NodeIdx> {
-        self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name)
+        let of_start = self.by_name.get(name).copied().filter(|n| !self.state.nodes[*n].gone);
+        of_start.or_else(|| self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name))
     }
 
     /// The node of a uid, if it exists.

@@ -8,6 +8,7 @@ use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::delays::Delays;
 use crate::sim::options::SimOptions;
 use crate::snapshot::{Admission, StartDelays};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct SiteSpec {
     pub templates: Arc<Templates>,
     /// What the API server adds to pods that are created; None if it is not known, and no pods can be injected.
     pub admission: Option<Arc<Admission>>,
+    /// The cluster's nodes at the start by name.
+    pub(super) by_name: Arc<FxHashMap<String, NodeIdx>>,
 }
 
 impl SiteSpec {
@@ -47,12 +50,15 @@ impl SiteSpec {
         scheduler: SchedulerConfig,
     ) -> SiteSpec {
         let Cluster { catalog, state } = cluster;
+        let name = |n: NodeIdx| (state.node_name(&catalog, n).to_owned(), n);
+        let by_name = Arc::new(state.live_nodes().map(name).collect());
         SiteSpec {
             old_nodes: old_nodes.into_iter().collect(),
             delays: Arc::new(Delays::new(&options.delays, measured)),
             options: Arc::new(options),
             autoscaler: Arc::new(autoscaler),
             scheduler,
+            by_name,
             budgets: Arc::new(BudgetIndex::new(&catalog)),
             templates: Arc::new(Templates::new(View { catalog: &catalog, state: &state })),
             admission: None,
