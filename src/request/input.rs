@@ -10,10 +10,10 @@ use crate::intent::options::Options;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
-use crate::snapshot::generate::generate;
+use crate::snapshot::generate::{GenerateError, generate_each};
 use crate::snapshot::groups::{self, MachineCatalogue};
 use crate::snapshot::{Snapshot, Source, not_whole, source, strict_violations};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,21 +118,33 @@ pub fn cluster_of_scenario(
 /// A dump that cannot be read, or parameters that generate nothing.
 pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputError> {
     let mut sources = source::load(&scenario.cluster.dump)?;
-    let mut objects = match &scenario.cluster.generate {
-        Some(params) => generate(params)?,
-        None => Vec::new(),
+    let same = |a: &Value, b: &Value| {
+        ["/kind", "/metadata/namespace", "/metadata/name"].iter().all(|p| a.pointer(p) == b.pointer(p))
     };
+    let mut own: Vec<&Value> = Vec::new();
     for object in &scenario.cluster.objects {
-        let same = |o: &Value| {
-            ["/kind", "/metadata/namespace", "/metadata/name"].iter().all(|p| o.pointer(p) == object.pointer(p))
-        };
-        objects.retain(|o| !same(o));
-        objects.push(object.clone());
+        own.retain(|o| !same(o, object));
+        own.push(object);
     }
-    if !objects.is_empty() {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    const START: &[u8] = br#"{"apiVersion":"v1","kind":"List","items":["#;
+    let mut bytes = START.to_vec();
+    let mut add = |object: &Value| {
+        if bytes.len() > START.len() {
+            bytes.push(b',');
+        }
+        serde_json::to_writer(&mut bytes, object).map_err(|e| GenerateError::Write(e.into()))
+    };
+    if let Some(params) = &scenario.cluster.generate {
+        generate_each(params, |object| match own.iter().any(|o| same(o, &object)) {
+            true => Ok(()),
+            false => add(&object),
+        })?;
+    }
+    own.into_iter().try_for_each(add)?;
+    if bytes.len() > START.len() {
+        bytes.extend_from_slice(b"]}");
         let name = format!("cluster of scenario {:?}", scenario.scenario);
-        sources.push(Source { name, bytes: list.into_bytes(), found: false });
+        sources.push(Source { name, bytes, found: false });
     }
     Ok(sources)
 }

@@ -60,13 +60,24 @@ pub enum GenerateError {
 /// # Errors
 /// Impossible parameters, or traps and pods that do not fit the nodes.
 pub fn generate(params: &GenerateParams) -> Result<Vec<Value>, GenerateError> {
-    let model = build::build(params)?;
     let mut objects = Vec::new();
-    objects::each(&model, &mut |object| {
+    generate_each(params, |object| {
         objects.push(object);
-        Ok::<(), GenerateError>(())
+        Ok(())
     })?;
     Ok(objects)
+}
+
+/// Hands out the objects of a synthetic cluster one by one, in the order of `kubectl get`: as JSON values, those of a large cluster take
+/// more room than all else.
+///
+/// # Errors
+/// As [`generate`], and what `each` returns.
+pub fn generate_each(
+    params: &GenerateParams,
+    mut each: impl FnMut(Value) -> Result<(), GenerateError>,
+) -> Result<(), GenerateError> {
+    objects::each(&build::build(params)?, &mut each)
 }
 
 /// Writes a synthetic cluster as one `List`, an object a line; holds no more than one object besides the placements.
