@@ -2,11 +2,8 @@
 //! constraints that look at other pods, with volumes, and of pods that fit nowhere.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use nodeferry::bench::placement::{Case, World};
 use std::hint::black_box;
-
-mod cluster_of_nodes;
-
-use cluster_of_nodes::{Case, World};
 
 /// Pods decided on in one measured round.
 const ROUND: usize = 5_000;

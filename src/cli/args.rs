@@ -65,6 +65,8 @@ pub enum Command {
     Diff(super::runs::DiffArgs),
     /// Write a synthetic cluster as a kubectl List.
     Generate(GenerateArgs),
+    /// Measure how fast nodeferry is on this machine.
+    Bench(super::bench::BenchArgs),
     /// Print the JSON Schema of a file format.
     Schema(SchemaArgs),
     /// Print a shell's completion script.
@@ -419,6 +421,8 @@ pub enum SchemaName {
     Groups,
     /// Parameters of `generate`.
     Generate,
+    /// What `bench -o json` prints.
+    Bench,
 }
 
 /// `completions`.

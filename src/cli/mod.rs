@@ -1,6 +1,7 @@
 //! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
 
 pub mod args;
+mod bench;
 #[cfg(feature = "live")]
 pub mod execute;
 mod file;
@@ -102,6 +103,7 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Calibrate(args) => runs::calibrate(args),
         Command::Diff(args) => runs::diff_files(args),
         Command::Schema(args) => schema(args),
+        Command::Bench(args) => bench::bench(&args),
         #[cfg(feature = "live")]
         Command::Record(args) => record::record(args),
         #[cfg(feature = "live")]
@@ -280,6 +282,7 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::Discovery => schemars::schema_for!(crate::discovery::discover::Discovery),
         SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
         SchemaName::Generate => schemars::schema_for!(GenerateParams),
+        SchemaName::Bench => schemars::schema_for!(crate::bench::Report),
     };
     print(&serde_json::to_string_pretty(&schema)?)?;
     Ok(0)

@@ -89,7 +89,8 @@ fn trapped_on_aks(trap: &str) -> String {
 fn help_lists_the_commands_with_examples() {
     let ran = nodeferry(&Dir::new(), &["--help"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    let mut commands = vec!["discover", "plan", "simulate", "test", "verify", "generate", "schema", "completions"];
+    let mut commands =
+        vec!["discover", "plan", "simulate", "test", "verify", "generate", "schema", "bench", "completions"];
     commands.extend(["status", "history", "stop", "approve", "rehearse", "report", "calibrate", "diff"]);
     if cfg!(feature = "live") {
         commands.extend(["record", "execute", "resume"]);
@@ -264,11 +265,24 @@ fn a_migration_is_stopped_at_the_moment_asked_for() {
 #[test]
 fn every_schema_is_json() {
     let dir = Dir::new();
-    for name in ["scenario", "plan", "result", "discovery", "groups", "generate"] {
+    for name in ["scenario", "plan", "result", "discovery", "groups", "generate", "bench"] {
         let schema = nodeferry(&dir, &["schema", name]).json();
         assert!(schema["$schema"].is_string() && schema["title"].is_string(), "{name}");
     }
     assert_eq!(nodeferry(&dir, &["schema", "nothing"]).status, 2);
+}
+
+/// `bench` measures each migration so, in a process of its own.
+#[test]
+fn a_migration_is_measured() {
+    let dir = Dir::new();
+    let measured = nodeferry(&dir, &["bench", "--case", "kubectl-drain/10/5"]).json();
+    assert!(measured["pods"].as_u64() > Some(40) && measured["seconds"].is_number(), "{measured}");
+    if cfg!(target_os = "linux") {
+        assert!(measured["peak_bytes"].as_u64() > Some(1 << 20), "{measured}");
+    }
+    let refused = nodeferry(&dir, &["bench", "--case", "surge/10/5"]);
+    assert!(refused.status == 2 && refused.stderr.contains("PROCEDURE/NODES/PODS_PER_NODE"), "{}", refused.stderr);
 }
 
 #[test]

@@ -29,8 +29,9 @@ const ROOMS: &str = "
     execution:  plan report runner session snapshot trace
     compare:    cluster execution intent plan report runner sim trace
     verify:     cluster disruption intent plan request runner scheduler sim snapshot trace
+    bench:      cluster experiment request runner scheduler snapshot
     live:       cluster execution intent plan request runner session sim snapshot trace
-    cli:        cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace verify
+    cli:        bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.

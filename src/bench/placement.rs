@@ -1,15 +1,16 @@
 //! The cluster that placements are measured on.
 
-use nodeferry::cluster::*;
-use nodeferry::scheduler::preemption::Preemptor;
-use nodeferry::scheduler::{Scheduler, SchedulerConfig};
+use crate::cluster::fixtures;
+use crate::cluster::*;
+use crate::scheduler::preemption::Preemptor;
+use crate::scheduler::{Scheduler, SchedulerConfig};
 use std::sync::Arc;
 
 /// Pods on each node before anything is measured.
 const FILLED: usize = 10;
 const ZONES: [&str; 3] = ["a", "b", "c"];
 
-/// What tells the pods of a case from ordinary ones.
+/// What sets the pods of a case apart from ordinary ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
     /// A third of the kinds is spread by a Service (the default constraints), a third has a soft constraint of its own, a
@@ -84,53 +85,11 @@ fn term(catalog: &mut Catalog, app: &str, topology_key: Sym) -> PodTerm {
     PodTerm { selector, namespaces: vec![NsIdx(0)], all_namespaces: false, topology_key }
 }
 
-fn shape(catalog: &Catalog, cpu: i64, memory: i64) -> PodShape {
-    let requests = Requests { amounts: vec![(CPU, cpu), (MEMORY, memory)], nonzero: [cpu, memory] };
-    PodShape {
-        incoming_nonzero: requests.nonzero,
-        requests,
-        priority: 0,
-        may_preempt: true,
-        node_selector: Vec::new(),
-        node_affinity: None,
-        preferred_node_affinity: Vec::new(),
-        affinity: Vec::new(),
-        preferred_affinity: Vec::new(),
-        anti_affinity: Vec::new(),
-        preferred_anti_affinity: Vec::new(),
-        tolerations: Vec::new(),
-        host_ports: Vec::new(),
-        images: Vec::new(),
-        container_count: 1,
-        spread: Vec::new(),
-        scheduler_name: catalog.known.default_scheduler,
-        gated: false,
-        grace_ms: 30_000,
-        restarts_always: true,
-        volumes: Vec::new(),
-        has_resource_claims: false,
-    }
-}
-
 fn spec(catalog: &mut Catalog, app: &str, shape: PodShape) -> SpecIdx {
     let labels = Labels::new([(catalog.names.intern("app"), catalog.names.intern(app))]);
     let shape = catalog.intern_shape(shape);
-    let empty = catalog.known.empty;
-    catalog.specs.push(PodSpec {
-        namespace: NsIdx(0),
-        name: empty,
-        generate_name: None,
-        uid: empty,
-        labels,
-        annotations: Vec::new(),
-        shape,
-        claims: Vec::new(),
-        owner: None,
-        mirror: false,
-        finalizers: Vec::new(),
-        resized: None,
-        ordinal: None,
-    })
+    let pod = fixtures::pod_spec(NsIdx(0), catalog.known.empty, shape);
+    catalog.specs.push(PodSpec { labels, ..pod })
 }
 
 /// The i-th kind of a case. `prefix` keeps the labels of two series apart.
@@ -139,10 +98,10 @@ fn kind(catalog: &mut Catalog, prefix: &str, i: usize, case: Case) -> SpecIdx {
     let n = i as i64;
     let (cpu, memory) = (50 + 50 * (n % 4), (64 + 64 * (n % 5)) << 20);
     let mut shape = match case {
-        Case::OwnRequests => shape(catalog, 50 + n % 200, (64 << 20) + n * 4096),
-        Case::Failing if i.is_multiple_of(3) => shape(catalog, 20_000 + n, memory),
-        Case::Failing if i % 3 == 1 => shape(catalog, 15_900 + n % 100, memory),
-        _ => shape(catalog, cpu, memory),
+        Case::OwnRequests => fixtures::shape_asking(catalog, 50 + n % 200, (64 << 20) + n * 4096),
+        Case::Failing if i.is_multiple_of(3) => fixtures::shape_asking(catalog, 20_000 + n, memory),
+        Case::Failing if i % 3 == 1 => fixtures::shape_asking(catalog, 15_900 + n % 100, memory),
+        _ => fixtures::shape_asking(catalog, cpu, memory),
     };
     let host = catalog.known.hostname;
     let zone = catalog.known.zone;
@@ -204,7 +163,7 @@ fn with_volume(catalog: &mut Catalog, volumes: &mut Vec<(PvcIdx, Arc<Pv>)>, i: u
         deleting: false,
     };
     volumes.push((claim, Arc::new(volume)));
-    let mut shape = shape(catalog, 50 + 50 * (i % kinds % 4) as i64, 64 << 20);
+    let mut shape = fixtures::shape_asking(catalog, 50 + 50 * (i % kinds % 4) as i64, 64 << 20);
     shape.volumes = vec![Volume::Claim(0)];
     let spec = spec(catalog, &format!("db-{}", i % kinds), shape);
     catalog.specs[spec].claims = vec![ClaimRef { name, claim: Some(claim), ephemeral: false }];

@@ -1,0 +1,40 @@
+//! How fast a dump is read: bytes of JSON and of YAML to a cluster.
+
+use super::{BenchError, Effort, Meter, Reading, median};
+use crate::request::error::InputError;
+use crate::snapshot::generate::{GenerateParams, write_list};
+use crate::snapshot::{Snapshot, Source};
+use std::hint::black_box;
+
+/// Nodes of the clusters that are read.
+const JSON_NODES: u32 = 500;
+const YAML_NODES: u32 = 50;
+
+pub(super) fn measure(effort: Effort, meter: &mut dyn Meter) -> Result<Reading, BenchError> {
+    let json = dump(JSON_NODES)?;
+    let small: serde_json::Value = serde_json::from_slice(&dump(YAML_NODES)?).unwrap_or_default();
+    let yaml = serde_saphyr::to_string(&small).unwrap_or_default().into_bytes();
+    Ok(Reading { json_mb_per_s: rate(json, effort, meter)?, yaml_mb_per_s: rate(yaml, effort, meter)? })
+}
+
+fn dump(nodes: u32) -> Result<Vec<u8>, InputError> {
+    let mut bytes = Vec::new();
+    write_list(&GenerateParams { nodes, ..GenerateParams::default() }, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Millions of bytes a second.
+fn rate(bytes: Vec<u8>, effort: Effort, meter: &mut dyn Meter) -> Result<f64, InputError> {
+    let millions = bytes.len() as f64 / 1e6;
+    let sources = [Source::new("generated", bytes)?];
+    let (mut rates, mut used) = (Vec::new(), 0.0);
+    while used < effort.seconds || rates.len() < 3 {
+        let before = meter.seconds();
+        let read = black_box(Snapshot::from_sources(black_box(&sources))?);
+        let took = meter.seconds() - before;
+        drop(read);
+        used += took;
+        rates.push(millions / took.max(1e-9));
+    }
+    Ok((median(&mut rates) * 10.0).round() / 10.0)
+}
