@@ -4,8 +4,9 @@
 use crate::cluster::*;
 use crate::disruption::{BudgetIndex, verdict};
 use crate::groups::identity::{self, Cloud};
+use crate::groups::labels::VNG_LABELS;
 use crate::groups::matching::{moving_pods, requirements_text};
-use crate::groups::membership::{VNG_LABELS, oceans_mark};
+use crate::groups::membership::oceans_mark;
 use crate::groups::{Difference, GroupMatch, Matcher, Templates, known_match, match_by_pods, match_node, remedy};
 use crate::intent::options::{Options, ProcedureKind};
 use crate::plan::{Facts, Prerequisite, prerequisites};

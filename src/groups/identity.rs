@@ -3,7 +3,7 @@
 //! Kubernetes knows a node by its name; Ocean's discovery and its create call know it by the instance's id (AWS) or by the names of
 //! node and pool (Azure).
 
-use super::infer::POOL_LABELS;
+use super::labels::POOL_LABELS;
 use crate::cluster::{Labels, NodeIdx, View, provider};
 
 /// Which cloud's instances a cluster's nodes are.

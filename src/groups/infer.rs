@@ -1,33 +1,13 @@
 //! Node groups read off a dump that came without any, and which group each node belongs to.
 
 use super::builtin::{custom_labels, custom_taints, is_system_label, taint_text};
+use super::difference::GroupMatch;
+use super::labels::{POOL_LABELS, VNG_LABELS};
 use super::limits::assumed_max;
-use super::matching::GroupMatch;
-use super::membership::VNG_LABELS;
 use crate::cluster::*;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Labels that name a node's pool, in the order in which they are believed: provisioners before the clouds' own pools, for a
-/// Karpenter or Ocean node may carry both.
-pub const POOL_LABELS: &[(&str, &str)] = &[
-    ("spotinst.io/ocean-vng-id", "Ocean"),
-    ("spotinst.io/vng-id", "Ocean"),
-    ("spotinst.io/ocean-launch-spec-id", "Ocean"),
-    ("spotinst.io/launch-spec-id", "Ocean"),
-    ("spotinst.io/launchspec-id", "Ocean"),
-    ("karpenter.sh/nodepool", "Karpenter"),
-    ("karpenter.sh/provisioner-name", "Karpenter"),
-    ("eks.amazonaws.com/nodegroup", "EKS"),
-    ("alpha.eksctl.io/nodegroup-name", "EKS"),
-    ("kubernetes.azure.com/agentpool", "AKS"),
-    ("agentpool", "AKS"),
-    ("cloud.google.com/gke-nodepool", "GKE"),
-    ("alibabacloud.com/nodepool-id", "ACK"),
-    ("doks.digitalocean.com/node-pool", "DOKS"),
-    ("k8s.scaleway.com/pool-name", "Scaleway"),
-];
 
 /// Labels of control-plane nodes, which belong to no group.
 const CONTROL_PLANE: &[&str] = &["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];

@@ -3,22 +3,11 @@
 //! Ocean labels what it launches with `spotinst.io/node-lifecycle` (`spot`, `od`) and with the id of the virtual node group (on AWS:
 //! launch specification) that it launched from (MIGRATIONS §5).
 
-use super::infer::POOL_LABELS;
+use super::labels::{POOL_LABELS, VNG_LABELS};
 use crate::cluster::{GroupIdx, GroupOrigin, NodeGroup, NodeIdx, View};
 
 /// The label of every node that Ocean launched; its value is the life cycle, `spot` or `od`.
 pub const LIFECYCLE_LABEL: &str = "spotinst.io/node-lifecycle";
-
-/// Labels that name the virtual node group of a node.
-///
-/// Only the first is seen on nodes of the wild; the others are spellings of the same that we accept (C).
-pub const VNG_LABELS: &[&str] = &[
-    "spotinst.io/ocean-vng-id",
-    "spotinst.io/vng-id",
-    "spotinst.io/ocean-launch-spec-id",
-    "spotinst.io/launch-spec-id",
-    "spotinst.io/launchspec-id",
-];
 
 /// The label that names the Ocean cluster of a node.
 pub const CLUSTER_LABEL: &str = "spotinst.io/ocean-id";

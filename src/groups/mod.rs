@@ -5,10 +5,12 @@
 //! which group a node or a pod belongs to and why not, [`infer`] reads groups off a dump that came without any.
 
 pub mod builtin;
+mod difference;
 pub mod eligible;
 pub mod headroom;
 pub mod identity;
 pub mod infer;
+pub mod labels;
 pub mod limits;
 pub mod matching;
 pub mod membership;
@@ -19,9 +21,10 @@ pub mod spot;
 pub mod template;
 pub mod volumes;
 
+pub use difference::{Difference, GroupMatch};
 pub use eligible::Refusal;
 pub use infer::{assign_groups, infer_groups, known_match};
-pub use matching::{Difference, GroupMatch, Matcher, match_by_pods, match_node};
+pub use matching::{Matcher, match_by_pods, match_node};
 pub use membership::is_oceans;
 pub use pack::{Choice, Launch, PackOptions, Packing, Shortage, Unhosted, pack};
 pub use remedy::remedy;

@@ -1,7 +1,7 @@
 //! What would make a node match: it follows from what differs.
 
 use super::builtin::{custom_labels, custom_taints, taint_text};
-use super::matching::{Difference, GroupMatch};
+use super::difference::{Difference, GroupMatch};
 use super::volumes::selector_text;
 use crate::cluster::*;
 

@@ -2,9 +2,9 @@
 
 use super::interface::{Launch, NoLaunches, Packer, Packing, Unplaceable};
 use crate::cluster::*;
-use crate::groups::matching::{GroupMatch, Matcher};
 use crate::groups::membership::left_groups;
 use crate::groups::pack::{Choice, PackOptions, pack};
+use crate::groups::{GroupMatch, Matcher};
 use crate::groups::{Refusal, Templates};
 use crate::intent::options::{FreeRoom, OceanCloud, Options};
 use std::sync::Arc;

@@ -44,7 +44,7 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "eligible template",
         "a template holds its instance types by what they offer, which is read off templates",
     ),
-    ("groups", "headroom infer matching membership pack packer remedy", "to go with groups/packer.rs"),
+    ("groups", "headroom pack", "a packing keeps headroom, and headroom is packed as pods are"),
     (
         "intent",
         "batcher options procedure",
