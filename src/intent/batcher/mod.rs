@@ -146,6 +146,6 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(*kind));
         }
         let e = "sizes".parse::<BatcherKind>().expect_err("none of them");
-        assert_eq!(e, "no batcher \"sizes\"; expected one of size, budget-aware, listed");
+        assert!(e.starts_with("no batcher \"sizes\"; expected one of size, budget-aware, listed"), "{e}");
     }
 }
