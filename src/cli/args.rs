@@ -18,7 +18,7 @@ Examples:
   nodeferry discover cluster.json --groups groups.yaml
   nodeferry plan cluster.json --selector pool=old --replications 100 --report reports/old-pool
 
-Making a dump: see docs/kubectl.md. Exit status: 0 completes, 2 bad input or refused, 3 fails, 4 completes in part, 5 interrupted and resumable.")]
+Making a dump: see docs/kubectl.md. Exit status: 0 completes, 2 bad input or refused, 3 fails, 4 completes in part, 5 interrupted and resumable, 6 completes but harms workloads.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -162,7 +162,7 @@ Examples:
   nodeferry plan scenarios/quickstart.yaml
   nodeferry plan cluster.json --selector agentpool=old
   nodeferry plan cluster.json --nodes old-1,old-2 --procedure ocean-azure --groups vngs.json --batch-size 20%
-  nodeferry plan cluster.json -l agentpool=old --replications 200 --report reports/mine --plan plan.json --trace trace.jsonl
+  nodeferry plan cluster.json -l agentpool=old --replications 200 --require 95 --report reports/mine --plan plan.json --trace trace.jsonl
   nodeferry plan cluster.json -l agentpool=old --procedure ocean-azure --groups vngs.json --emit-request create.json")]
 pub struct PlanArgs {
     /// A scenario (YAML or JSON with a `scenario:` field), or dump(s) of a cluster; - for standard input.
@@ -249,9 +249,18 @@ pub struct PlanArgs {
     /// Seed of all luck.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Simulate so many times, each with its own luck.
+    /// Simulate so many times, each with another random seed. By default 30 times, or 5 times with more than 20,000 pods.
     #[arg(long, value_name = "N")]
     pub replications: Option<u32>,
+    /// Percent of the runs that must complete for exit status 0 (100 by default); if fewer do, the status is that of the most frequent other ending.
+    #[arg(long, value_name = "PERCENT", value_parser = super::percent::percent)]
+    pub require: Option<f64>,
+    /// Halve and double each delay that is assumed, one at a time, simulate all again, and say which assumption decides.
+    #[arg(long)]
+    pub uncertain: bool,
+    /// Try no remedies. By default, where not all runs complete, an edit for each blocker is tried in the same runs, and offered if it helps.
+    #[arg(long)]
+    pub no_remedies: bool,
     /// Threads for the replications; the result is the same for any number. All cores by default.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -304,10 +313,19 @@ pub struct SimulateArgs {
     /// Seed of all luck; the plan's own if not given.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Simulate so many times; as often as the plan's forecast if not given.
+    /// Simulate so many times, each with another random seed; as often as the plan's forecast if not given.
     #[arg(long, value_name = "N")]
     pub replications: Option<u32>,
-    /// Write the trace here; - for standard output.
+    /// Percent of the runs that must complete for exit status 0; the plan's own (100 by default) if not given.
+    #[arg(long, value_name = "PERCENT", value_parser = super::percent::percent)]
+    pub require: Option<f64>,
+    /// Halve and double each delay that is assumed, one at a time, simulate all again, and say which assumption decides.
+    #[arg(long)]
+    pub uncertain: bool,
+    /// Try no remedies. By default, where not all runs complete, an edit for each blocker is tried in the same runs, and offered if it helps.
+    #[arg(long)]
+    pub no_remedies: bool,
+    /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
     #[arg(long, value_name = "F")]
     pub trace: Option<PathBuf>,
     /// Write CSV files and plots into this directory.

@@ -8,6 +8,7 @@ mod file;
 mod groups;
 pub mod journal;
 pub mod output;
+mod percent;
 mod plan;
 #[cfg(feature = "live")]
 pub mod record;

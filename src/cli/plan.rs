@@ -11,6 +11,7 @@ use crate::intent::gates::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::intent::options::UnscheduledAtStart;
 use crate::intent::select::NodeChoice;
 use crate::plan::Plan;
+use crate::plan::verdict::default_runs;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, Input};
@@ -37,6 +38,9 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             }
             let control_plane = with_flags(input::control_plane_of(&scenario)?)?;
             let mut request = input::request_under(&scenario, &control_plane, args.strict)?;
+            if scenario.replications.is_none() {
+                request.replications = default_replications(&request);
+            }
             apply(&mut request, &args)?;
             request
         }
@@ -46,6 +50,7 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             let loaded = input::cluster_of_dump(&sources, &args.groups, machine_types, &control_plane, args.strict)?;
             input::refuse_partial(&loaded.snapshot, args.allow_partial_dump)?;
             let mut request = input::request_of_cluster(loaded);
+            request.replications = default_replications(&request);
             if args.nodes.is_empty() && args.node_pools.is_empty() && args.selector.is_none() {
                 bail!(
                     "say which nodes are old: --nodes a,b, --node-pools a,b or --selector key=value (nodeferry discover {} shows the nodes)",
@@ -140,6 +145,8 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
         resimulate::lay(&saved, loaded).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications).max(1);
+    request.require_percent = args.require.unwrap_or(request.require_percent);
+    (request.uncertain, request.remedies) = (args.uncertain, !args.no_remedies);
     for line in drift.iter().take(10) {
         let _ = writeln!(anstream::stderr(), "drift since the plan was made: {line}");
     }
@@ -247,7 +254,14 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     }
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications);
+    request.require_percent = args.require.unwrap_or(request.require_percent);
+    (request.uncertain, request.remedies) = (args.uncertain, !args.no_remedies);
     Ok(())
+}
+
+/// As many runs as a cluster of its size has by default.
+fn default_replications(request: &Request) -> u32 {
+    default_runs(request.cluster.state.live_pods().count())
 }
 
 /// A check's command in words of its own; the times are those of a check that says none.
@@ -301,8 +315,7 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
     }
     if let Some(dir) = report {
         let findings: Vec<FindingRow> = planned.forecast.findings.iter().map(finding_row).collect();
-        let durations: Vec<u64> = planned.durations_ms.iter().map(|d| (*d).max(0) as u64).collect();
-        let written = write_metrics(&planned.metrics, &findings, &durations, dir)?;
+        let written = write_metrics(&planned.metrics, &findings, &planned.runs, dir)?;
         let _ = writeln!(anstream::stderr(), "report: {} files in {}", written.len(), dir.display());
     }
     Ok(())

@@ -65,6 +65,24 @@ impl Delay {
         }
     }
 
+    /// The same distribution with every time multiplied by `numerator / denominator`, rounded down.
+    pub fn times(&self, numerator: u32, denominator: u32) -> Delay {
+        let scaled = |ms: i64| {
+            let product = i128::from(ms) * i128::from(numerator) / i128::from(denominator.max(1));
+            i64::try_from(product).unwrap_or(i64::MAX)
+        };
+        match self {
+            Delay::Constant { ms } => Delay::Constant { ms: scaled(*ms) },
+            Delay::Uniform { min_ms, max_ms } => Delay::Uniform { min_ms: scaled(*min_ms), max_ms: scaled(*max_ms) },
+            Delay::LogNormal { median_ms, p95_ms } => {
+                Delay::LogNormal { median_ms: scaled(*median_ms), p95_ms: scaled(*p95_ms) }
+            }
+            Delay::Empirical { samples_ms } => {
+                Delay::Empirical { samples_ms: samples_ms.iter().map(|ms| scaled(*ms)).collect() }
+            }
+        }
+    }
+
     /// Why the distribution makes no sense, if it does not.
     pub fn problem(&self) -> Option<String> {
         match self {
@@ -134,6 +152,18 @@ mod tests {
         assert_eq!(d.sample(1 << 63), 10_000);
         let p95 = d.sample((0.95 * u64::MAX as f64) as u64);
         assert!((29_999..=30_001).contains(&p95), "{p95}");
+    }
+
+    #[test]
+    fn a_multiple_has_every_time_multiplied() {
+        let half = Delay::LogNormal { median_ms: 5_000, p95_ms: 30_000 }.times(1, 2);
+        assert_eq!(half, Delay::LogNormal { median_ms: 2_500, p95_ms: 15_000 });
+        assert_eq!(Delay::Uniform { min_ms: 3, max_ms: 7 }.times(2, 1), Delay::Uniform { min_ms: 6, max_ms: 14 });
+        assert_eq!(
+            Delay::Empirical { samples_ms: vec![5, 9] }.times(1, 2),
+            Delay::Empirical { samples_ms: vec![2, 4] }
+        );
+        assert_eq!(Delay::Constant { ms: i64::MAX }.times(2, 1), Delay::Constant { ms: i64::MAX });
     }
 
     #[test]

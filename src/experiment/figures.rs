@@ -37,6 +37,9 @@ pub struct RunFigures {
     pub launch_failures: u64,
     /// Most nodes present at the end of any instant.
     pub peak_nodes: u64,
+    /// How many nodes more than at the start that is.
+    #[serde(default)]
+    pub surge_nodes: u64,
     /// Node-milliseconds of all nodes.
     pub node_ms: u64,
     /// Millionths of the currency unit for all nodes over the run; none if any price is unknown.
@@ -86,6 +89,7 @@ impl RunFigures {
             all.launched += site.launched;
             all.launch_failures += site.launch_failures;
             all.peak_nodes += site.peak_nodes;
+            all.surge_nodes += site.surge_nodes;
             all.node_ms += site.node_ms;
             all.cost_micros = all.cost_micros.zip(site.cost_micros).and_then(|(a, b)| a.checked_add(b));
             all.batches.extend(site.batches.iter().cloned());
@@ -125,6 +129,7 @@ pub(super) struct RunFold {
     /// The migration has ended: its duration is known.
     ended: bool,
     present: u64,
+    at_start: u64,
     /// When each node that is present was added, and its price.
     added: BTreeMap<NodeIdx, (i64, Option<u64>)>,
     /// Node-milliseconds by their price an hour, of nodes that are gone.
@@ -208,6 +213,7 @@ impl RunFold {
     pub fn figures(&self) -> RunFigures {
         let mut out = self.out.clone();
         out.peak_nodes = out.peak_nodes.max(self.present);
+        out.surge_nodes = out.peak_nodes.saturating_sub(self.at_start);
         let mut cost = Some(self.cost).filter(|_| !self.is_unpriced && (out.peak_nodes > 0));
         for (added, price) in self.added.values() {
             let spent = ms(out.duration_ms - added);
@@ -251,6 +257,7 @@ impl RunFold {
 
     fn node_added(&mut self, node: NodeIdx, now: i64, detail: &Detail, view: View<'_>) {
         self.present += 1;
+        self.at_start += u64::from(detail.initial);
         self.out.launched += u64::from(!detail.initial);
         self.added.insert(node, (now, view.state.nodes[node].spec.price_micros_per_hour));
         if detail.role == Some(NodeRole::Old) {

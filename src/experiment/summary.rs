@@ -108,11 +108,6 @@ impl RunSummary {
         self.runs.values().filter(|f| f.outcome == Some(outcome)).count()
     }
 
-    /// The replication with this duration; the earliest of equals.
-    pub fn with_duration(&self, duration_ms: i64) -> Option<u32> {
-        self.runs.iter().find(|(_, f)| f.duration_ms == duration_ms).map(|(nth, _)| *nth)
-    }
-
     /// Failures by reason with how many runs had them, the most frequent first, then by code.
     pub fn failures(&self) -> Vec<(usize, &Failure)> {
         let count = |reason: &String| self.runs.values().filter(|f| f.reason.as_ref() == Some(reason)).count();

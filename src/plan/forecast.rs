@@ -1,6 +1,9 @@
 //! What was predicted: the one object that `plan -o json` prints and the plan document keeps.
 
 use super::prerequisites::Prerequisite;
+use super::remedy::TriedRemedy;
+use super::uncertainty::Uncertainty;
+use super::verdict::RunsVerdict;
 use crate::cluster::Finding;
 use crate::trace::PodDetail;
 use crate::trace::states::{ForcedPod, PoolNow};
@@ -8,9 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A prediction. With replications, `outcome`, `batches` and the states are those of the run with the median duration.
+/// A prediction. Of several runs `outcome`, `batches`, the states and the figures without a spread are those of the run that is shown
+/// (`verdict.shown`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
+    /// What all runs say together. Null in a plan that an older version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<RunsVerdict>,
     /// `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
     pub outcome: String,
     /// Stable code of why, unless it completed.
@@ -35,6 +42,12 @@ pub struct Forecast {
     pub pods_forced: Vec<ForcedPod>,
     /// Every failure met in any replication, most probable first.
     pub failures: Vec<FailureForecast>,
+    /// Edits that make more runs complete, each tried; left out if there is none, or none was tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<TriedRemedy>,
+    /// Which assumption decides; only with `--uncertain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<Uncertainty>,
     /// What was noticed: preflight, the input's diagnostics, origins of delays.
     pub findings: Vec<Finding>,
     /// What Ocean asks of the cluster, each with its verdict; only for Ocean's procedures.
@@ -54,7 +67,7 @@ pub struct Forecast {
     pub node_hours: f64,
     /// Cost of the whole cluster over the run in currency units; null if any price is unknown.
     pub cost: Option<f64>,
-    /// Outcomes and their shares (0 to 1), with replications.
+    /// Outcomes and their shares (0 to 1) over all replications.
     pub outcomes: BTreeMap<String, f64>,
     /// How many times it was simulated.
     pub replications: u32,

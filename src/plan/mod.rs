@@ -7,9 +7,12 @@ pub mod forecast;
 pub mod ocean_rules;
 pub mod preflight;
 pub mod prerequisites;
+pub mod remedy;
 pub mod simulation;
 #[cfg(test)]
 mod tests;
+pub mod uncertainty;
+pub mod verdict;
 
 pub use baseline::Baseline;
 pub use bounds::{Bound, LeastDelays, lower_bound};
@@ -18,3 +21,4 @@ pub use forecast::{BatchForecast, FailureForecast, Forecast, PodElsewhere, Sprea
 pub use preflight::{Facts, preflight};
 pub use prerequisites::{Prerequisite, Verdict};
 pub use simulation::SimulationSettings;
+pub use verdict::{RunRow, RunsVerdict};

@@ -1,5 +1,6 @@
 //! What a plan document keeps of the simulation that forecast it, so that it can be simulated again.
 
+use super::verdict::DEFAULT_REQUIRE;
 use crate::scheduler::ControlPlaneRecord;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
@@ -20,4 +21,16 @@ pub struct SimulationSettings {
     pub seed: u64,
     /// How many runs.
     pub replications: u32,
+    /// Percent of them that must complete. Default 100.
+    #[serde(default = "all", skip_serializing_if = "is_all")]
+    pub require_percent: f64,
+}
+
+fn all() -> f64 {
+    DEFAULT_REQUIRE
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+fn is_all(percent: &f64) -> bool {
+    *percent >= DEFAULT_REQUIRE
 }

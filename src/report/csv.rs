@@ -11,7 +11,9 @@
 //! | `pods.csv` | pod evicted, refused, preempted or terminated | [`PODS`] |
 //! | `capacity.csv` | instant at which the cluster's capacity changed | [`CAPACITY`] |
 //! | `findings.csv` | finding | [`FINDINGS`] |
+//! | `runs.csv` | run of a prediction, in order | [`RUNS`] |
 
+use crate::plan::RunRow;
 use crate::trace::Metrics;
 use crate::trace::NodeRole;
 use crate::trace::metrics::{BatchRow, BySide, CapacityPoint, NodeRow, PodRow};
@@ -104,6 +106,27 @@ pub const CAPACITY: &[&str] = &[
 
 /// Columns of `findings.csv`.
 pub const FINDINGS: &[&str] = &["code", "severity", "object", "message", "remedy"];
+
+/// Columns of `runs.csv`; the cost in currency units, empty if a price is unknown.
+pub const RUNS: &[&str] = &[
+    "seed",
+    "outcome",
+    "reason",
+    "duration_ms",
+    "peak_nodes",
+    "surge_nodes",
+    "cost",
+    "harm",
+    "node_hours",
+    "pods_moved",
+    "pods_moved_twice",
+    "refused",
+];
+
+/// `runs.csv`.
+pub fn runs(rows: &[RunRow]) -> String {
+    table(RUNS, rows.iter().map(run))
+}
 
 /// All CSV files of a run: name and text.
 pub fn files(metrics: &Metrics, findings: &[FindingRow]) -> Vec<(&'static str, String)> {
@@ -221,6 +244,25 @@ fn capacity(c: &CapacityPoint) -> [String; 19] {
     let t = i64::try_from(c.t_ms).unwrap_or(i64::MAX);
     [t, a, b, d, c.nodes_present, e, f, g, h, i, j, k, l, m, n, o, p, c.pending_pods, c.disrupted_pods]
         .map(|v| v.to_string())
+}
+
+fn run(r: &RunRow) -> [String; 12] {
+    let cents = r.cost_micros.map(|micros| (micros + 5_000) / 10_000);
+    let milli_hours = r.node_ms / 3_600;
+    [
+        r.seed.to_string(),
+        r.outcome.text().to_owned(),
+        text(&r.reason),
+        r.duration_ms.to_string(),
+        r.peak_nodes.to_string(),
+        r.surge_nodes.to_string(),
+        cents.map_or_else(String::new, |c| format!("{}.{:02}", c / 100, c % 100)),
+        r.harm.to_string(),
+        format!("{}.{:03}", milli_hours / 1_000, milli_hours % 1_000),
+        r.pods_moved.to_string(),
+        r.pods_moved_twice.to_string(),
+        r.refused.to_string(),
+    ]
 }
 
 fn finding(f: &FindingRow) -> [String; 5] {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::plan::RunRow;
 use crate::trace::{Event, Metrics};
 
 /// One finding as files and tables show it.
@@ -54,18 +55,17 @@ pub enum ReportError {
 /// Writes all CSV files and plots of a run into `dir`, which is created if it is absent; files of the
 /// same name are replaced. Returns the paths in the order in which they were written.
 ///
-/// `durations_ms` are the durations of all replications in milliseconds, in any order; without one the
-/// histogram is not drawn.
+/// `runs` are all runs of a prediction, of which this one is shown; without one there is neither `runs.csv` nor a histogram of durations.
 ///
 /// # Errors
 /// The first directory or file that cannot be written.
 pub fn write_report(
     events: &[Event],
     findings: &[FindingRow],
-    durations_ms: &[u64],
+    runs: &[RunRow],
     dir: &Path,
 ) -> Result<Vec<PathBuf>, ReportError> {
-    write_metrics(&Metrics::from_events(events), findings, durations_ms, dir)
+    write_metrics(&Metrics::from_events(events), findings, runs, dir)
 }
 
 /// [`write_report`] for figures made already.
@@ -75,12 +75,16 @@ pub fn write_report(
 pub fn write_metrics(
     metrics: &Metrics,
     findings: &[FindingRow],
-    durations_ms: &[u64],
+    runs: &[RunRow],
     dir: &Path,
 ) -> Result<Vec<PathBuf>, ReportError> {
     fs::create_dir_all(dir).map_err(|source| ReportError::Directory { path: dir.to_owned(), source })?;
     let mut files = csv::files(metrics, findings);
-    files.extend(svg::files(metrics, durations_ms));
+    if !runs.is_empty() {
+        files.push(("runs.csv", csv::runs(runs)));
+    }
+    let durations_ms: Vec<u64> = runs.iter().map(|r| u64::try_from(r.duration_ms).unwrap_or(0)).collect();
+    files.extend(svg::files(metrics, &durations_ms));
     let mut written = Vec::with_capacity(files.len());
     for (name, text) in files {
         let path = dir.join(name);

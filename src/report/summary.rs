@@ -6,6 +6,7 @@ use crate::cluster::{Finding, Severity};
 use crate::intent::Intent;
 use crate::plan::forecast::{BatchForecast, Forecast, PodElsewhere};
 use crate::plan::prerequisites::{Prerequisite, Verdict};
+use crate::plan::verdict::{DEFAULT_REQUIRE, Percentiles, RunSpreads, RunsVerdict};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -13,6 +14,7 @@ use std::fmt::Write;
 pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> String {
     let mut out = String::new();
     let nodes: usize = intent.batches.iter().map(Vec::len).sum();
+    out.push_str(&verdict(forecast));
     let _ = writeln!(
         out,
         "Plan: empty {} in {} with procedure {}.\n",
@@ -23,9 +25,32 @@ pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> Stri
     out.push_str(&batches(forecast, width));
     out.push('\n');
     out.push_str(&prediction(forecast));
+    out.push_str(&uncertainty(forecast, width));
     out.push_str(&blocking(forecast));
+    out.push_str(&remedies(forecast));
     out.push_str(&prerequisites(&forecast.prerequisites, width));
     out.push_str(&findings(&forecast.findings));
+    out
+}
+
+/// What all runs say, before anything else; whether that is enough; and which run is shown below.
+fn verdict(forecast: &Forecast) -> String {
+    let Some(v) = &forecast.verdict else { return String::new() };
+    let mut out = format!("Verdict: {}\n", v.text);
+    let required = v.require_percent;
+    if v.runs > 1 && v.met && required < DEFAULT_REQUIRE {
+        let _ = writeln!(out, "Required: {required} % of the runs complete (--require), which they do.");
+    } else if !v.met {
+        let _ = writeln!(
+            out,
+            "Required: {required} % of the runs complete (--require), which they do not: exit status {}.",
+            v.exit_status
+        );
+    }
+    if v.runs > 1 {
+        let _ = writeln!(out, "Shown: {}.", v.shown.text);
+    }
+    out.push('\n');
     out
 }
 
@@ -91,44 +116,72 @@ fn node_names(nodes: &[String]) -> String {
 
 fn prediction(forecast: &Forecast) -> String {
     let mut out = String::new();
-    let d = forecast.duration_ms;
     let _ = writeln!(out, "Prediction: {}", forecast.outcome);
     if let Some(message) = &forecast.message {
         let _ = writeln!(out, "  {message}");
     }
-    if forecast.replications > 1 {
-        let words = |ms: i64| duration(ms.max(0) as u64);
-        let _ = writeln!(
-            out,
-            "  duration     {} (median of {}; p95 {}, {} to {})",
-            words(d.p50),
-            count(u64::from(forecast.replications), "run"),
-            words(d.p95),
-            words(d.min),
-            words(d.max)
-        );
-        let shares: Vec<String> = forecast.outcomes.iter().map(|(o, p)| format!("{o} {:.0} %", p * 100.0)).collect();
-        let _ = writeln!(out, "  outcomes     {}", shares.join(", "));
-    } else {
-        let _ = writeln!(out, "  duration     {}", duration(d.p50.max(0) as u64));
+    match forecast.verdict.as_ref().filter(|v| v.runs > 1) {
+        Some(verdict) => out.push_str(&spreads(verdict)),
+        None => out.push_str(&figures(forecast)),
     }
+    if let Some(pods) = forecast.did_not_reach_ocean.as_ref().filter(|p| !p.is_empty()) {
+        let _ = writeln!(out, "  elsewhere    {} did not reach Ocean", count(pods.len() as u64, "pod"));
+    }
+    out
+}
+
+/// The figures of the only run.
+fn figures(forecast: &Forecast) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "  duration     {}", duration(forecast.duration_ms.p50.max(0) as u64));
     let twice = match forecast.pods_moved_twice {
         0 => String::new(),
         n => format!(", {} of them twice", thousands(n)),
     };
     let _ = writeln!(out, "  pods moved   {}{twice}", thousands(forecast.pods_moved));
-    if let Some(pods) = forecast.did_not_reach_ocean.as_ref().filter(|p| !p.is_empty()) {
-        let _ = writeln!(out, "  elsewhere    {} did not reach Ocean", count(pods.len() as u64, "pod"));
-    }
-    let cost = forecast.cost.map_or("unknown (prices are not known)".to_owned(), |c| format!("{c:.2}"));
     let _ = writeln!(
         out,
         "  nodes        at most {} at once, {:.1} node-hours",
         thousands(forecast.peak_nodes),
         forecast.node_hours
     );
+    let cost = forecast.cost.map_or(UNKNOWN_COST.to_owned(), |c| format!("{c:.2}"));
     let _ = writeln!(out, "  cost         {cost}");
     out
+}
+
+const UNKNOWN_COST: &str = "unknown (prices are not known)";
+
+/// The figures of all runs; where only some completed, those and the others apart.
+fn spreads(verdict: &RunsVerdict) -> String {
+    let all = ("ALL RUNS".to_owned(), &verdict.all);
+    let completed = verdict.completed.as_ref().map(|s| (format!("COMPLETED ({})", s.runs), s));
+    let others = verdict.not_completed.as_ref().map(|s| (format!("NOT COMPLETED ({})", s.runs), s));
+    let columns: Vec<(String, &RunSpreads)> = [Some(all), completed, others].into_iter().flatten().collect();
+    let head: Vec<(&str, Align)> = std::iter::once(("  P50 (P5 TO P95)", Align::Left))
+        .chain(columns.iter().map(|c| (c.0.as_str(), Align::Left)))
+        .collect();
+    let mut table = Table::new(&head);
+    let mut row = |name: &str, cell: &dyn Fn(&RunSpreads) -> String| {
+        let cells = columns.iter().map(|(_, spreads)| cell(spreads));
+        table.row(std::iter::once(format!("  {name}")).chain(cells));
+    };
+    let number = |p: Percentiles<u64>| spread(p, thousands);
+    row("duration", &|s| spread(s.duration_ms, |ms| duration(ms.max(0) as u64)));
+    row("pods moved", &|s| number(s.pods_moved));
+    row("moved twice", &|s| number(s.pods_moved_twice));
+    row("refused", &|s| number(s.refused));
+    row("peak nodes", &|s| number(s.peak_nodes));
+    row("surge", &|s| number(s.surge_nodes));
+    row("node-hours", &|s| spread(s.node_hours, |h| format!("{h:.1}")));
+    row("cost", &|s| s.cost.map_or(UNKNOWN_COST.to_owned(), |c| spread(c, |c| format!("{c:.2}"))));
+    table.render(None)
+}
+
+/// `p50 (p5 to p95)`; only one of them where they read alike.
+fn spread<T: Copy>(p: Percentiles<T>, words: impl Fn(T) -> String) -> String {
+    let (low, middle, high) = (words(p.p5), words(p.p50), words(p.p95));
+    if low == middle && middle == high { middle } else { format!("{middle} ({low} to {high})") }
 }
 
 /// How many pods did not reach Ocean, and which of them are on which nodes; of many only some are named.
@@ -176,6 +229,39 @@ fn blocking(forecast: &Forecast) -> String {
         let _ = writeln!(out, "    remedy: {}", f.remedy);
         if !f.advice.is_empty() {
             let _ = writeln!(out, "    the vendor advises: {}", f.advice);
+        }
+    }
+    out
+}
+
+/// What each assumed delay does to the verdict.
+fn uncertainty(forecast: &Forecast, width: Option<u16>) -> String {
+    let Some(u) = &forecast.uncertainty else { return String::new() };
+    let mut out = format!("\nAssumptions (--uncertain): {}\n", u.text);
+    if u.assumptions.is_empty() {
+        return out;
+    }
+    let columns =
+        [("  DELAY", Align::Left), ("ASSUMED", Align::Left), ("HALF OF IT", Align::Left), ("DOUBLE", Align::Left)];
+    let mut table = Table::new(&columns);
+    for a in &u.assumptions {
+        let name = a.assumption.replace('_', " ");
+        table.row([format!("  {name}"), a.assumed.clone(), a.half.words(), a.double.words()]);
+    }
+    out.push_str(&table.render(width));
+    out
+}
+
+/// Edits that were tried and help, with the commands that make them.
+fn remedies(forecast: &Forecast) -> String {
+    if forecast.remedies.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\nWhat helps (each tried in the same runs):\n");
+    for remedy in &forecast.remedies {
+        let _ = writeln!(out, "  {}", remedy.text);
+        for edit in &remedy.edits {
+            let _ = writeln!(out, "    {}", edit.command);
         }
     }
     out

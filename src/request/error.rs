@@ -72,3 +72,23 @@ pub enum InputError {
     #[error("--strict: {} not modelled or missing:\n{}", .0.len(), .0.join("\n"))]
     Strict(Vec<String>),
 }
+
+/// Why no plan can be made of a request.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The request makes no sense upon this cluster.
+    #[error("{0}")]
+    Input(String),
+    /// An invariant of the simulation broke.
+    #[error(
+        "a bug of nodeferry: {violation} (seed {seed}, version {version}); please report it with the dump or scenario"
+    )]
+    Violation {
+        /// What broke.
+        violation: String,
+        /// Seed of the run.
+        seed: u64,
+        /// Version.
+        version: &'static str,
+    },
+}

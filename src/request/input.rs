@@ -7,6 +7,7 @@ use super::scenario::{GroupsSource, NodeChoice, Scenario};
 use crate::cluster::group::GroupOrigin;
 use crate::cluster::{Cluster, Finding, ForeignDocument, Severity};
 use crate::intent::options::Options;
+use crate::plan::verdict::DEFAULT_REQUIRE;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::{AutoscalerKind, AutoscalerOptions};
@@ -237,7 +238,8 @@ pub fn request_under(scenario: &Scenario, control_plane: &ControlPlane, strict: 
     request.sim = scenario.sim.clone();
     request.autoscaler = scenario.autoscaler.clone();
     request.seed = scenario.seed;
-    request.replications = scenario.replications;
+    request.replications = scenario.replications.unwrap_or(1);
+    request.require_percent = scenario.require_percent;
     Ok(request)
 }
 
@@ -260,7 +262,10 @@ pub fn request_of_cluster(loaded: Loaded) -> Request {
         groups,
         seed: 1,
         replications: 1,
+        require_percent: DEFAULT_REQUIRE,
         threads: 0,
+        uncertain: false,
+        remedies: false,
     }
 }
 

@@ -2,8 +2,11 @@
 //! plan that comes of it.
 
 pub mod control_plane;
+mod ensemble;
 pub mod error;
 pub mod input;
 pub mod plan;
+mod remedies;
 pub mod resimulate;
 pub mod scenario;
+mod uncertain;

@@ -1,22 +1,25 @@
 //! Planning: choose the nodes, make the batches, simulate (many times), and say what comes of it.
 
+use super::ensemble::{Ensemble, Simulated, events, metrics_of};
+pub use super::error::PlanError;
+use super::remedies;
 use super::scenario::NodeChoice;
+use super::uncertain;
 use crate::cluster::{Catalog, Cluster, Finding, ForeignDocument, NodeIdx, Severity, View};
-use crate::experiment::{Experiment, ReplicateError, RunResult, RunSummary, Sink, replicate, replication_seed};
+use crate::experiment::{Experiment, RunResult, RunSummary};
 use crate::intent::batches;
 use crate::intent::options::{Options, ProcedureKind};
 use crate::intent::select::{chosen, without_oceans};
 use crate::intent::{Guards, Intent};
 use crate::plan::Plan;
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
-use crate::plan::{Baseline, Facts, SimulationSettings, preflight, prerequisites};
-use crate::runner::GroupPacker;
-use crate::runner::Outcome;
+use crate::plan::{Baseline, Facts, RunRow, RunsVerdict, SimulationSettings, preflight, prerequisites};
+use crate::runner::{GroupPacker, Outcome, Packer};
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::{SimOptions, SiteSpec};
 use crate::snapshot::{Admission, StartDelays};
-use crate::trace::{Event, Metrics, MetricsBuilder, NodeRole};
+use crate::trace::{Event, Metrics, NodeRole};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,8 +51,14 @@ pub struct Request {
     pub seed: u64,
     /// How many runs.
     pub replications: u32,
+    /// Percent of them that must complete for exit status 0.
+    pub require_percent: f64,
     /// Threads; 0 for all cores.
     pub threads: usize,
+    /// Each assumed delay is halved and doubled, and all is simulated again.
+    pub uncertain: bool,
+    /// Where not all runs complete, remedies are tried.
+    pub remedies: bool,
 }
 
 /// A plan with all that was found out on the way.
@@ -58,49 +67,32 @@ pub struct Planned {
     pub plan: Plan,
     /// The prediction in it.
     pub forecast: Forecast,
-    /// Every figure of the run with the median duration.
+    /// Every figure of the run that is shown.
     pub metrics: Metrics,
     /// That run.
     pub run: RunResult,
-    /// Durations of all runs, in the order of the replications.
-    pub durations_ms: Vec<i64>,
+    /// All runs, in the order of the replications.
+    pub runs: Vec<RunRow>,
+    /// What all runs say together.
+    pub verdict: RunsVerdict,
     catalog: Arc<Catalog>,
 }
 
 impl Planned {
-    /// The trace of the run with the median duration, event by event.
+    /// The trace of the run that is shown, event by event; of several runs `migration_started` says which it is.
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
-        let view = View { catalog: &self.catalog, state: &self.run.state };
-        self.run.observations.iter().map(move |o| o.render(view))
+        events(&self.catalog, &self.run, &self.verdict)
     }
+
     /// What never changed during the runs.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
+
     /// Exit status of a command that predicts this.
     pub fn exit_status(&self) -> i32 {
-        self.run.outcome.exit_status()
+        self.verdict.exit_status
     }
-}
-
-/// Why no plan can be made of a request.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The request makes no sense upon this cluster.
-    #[error("{0}")]
-    Input(String),
-    /// An invariant of the simulation broke.
-    #[error(
-        "a bug of nodeferry: {violation} (seed {seed}, version {version}); please report it with the dump or scenario"
-    )]
-    Violation {
-        /// What broke.
-        violation: String,
-        /// Seed of the run.
-        seed: u64,
-        /// Version.
-        version: &'static str,
-    },
 }
 
 /// Makes a plan. `progress` is called once for each run that ended, from any thread.
@@ -169,7 +161,10 @@ pub fn forecast(
         scheduler,
         seed,
         replications,
+        require_percent,
         threads,
+        uncertain: varied,
+        remedies: wanted,
         ..
     } = request;
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
@@ -179,6 +174,7 @@ pub fn forecast(
         scheduler: scheduler.record.clone(),
         seed,
         replications,
+        require_percent,
     };
     let site = SiteSpec::new(cluster, old_nodes.iter().copied(), sim, &measured, autoscaler, scheduler);
     let (view, catalog) = (site.view(), site.catalog.clone());
@@ -200,21 +196,42 @@ pub fn forecast(
     findings.dedup();
     intent.guards = Guards::accepting(&findings);
     let baseline = Baseline::of(view, &snapshot_sha256);
-    let experiment = Experiment::prepare(site, Arc::new(intent.clone()), Arc::new(packer)).map_err(PlanError::Input)?;
-    let (summary, run) = simulate(&experiment, seed, replications.max(1), threads, progress)?;
-    let durations_ms = summary.durations_ms();
-    let metrics = metrics_of(&catalog, &run);
+    let (shared, packer): (Arc<Intent>, Arc<dyn Packer>) = (Arc::new(intent.clone()), Arc::new(packer));
+    let experiment = Experiment::prepare(site, shared.clone(), packer.clone()).map_err(PlanError::Input)?;
+    let ensemble = Ensemble { experiment: &experiment, seed, runs: replications.max(1), threads, progress };
+    let simulated = ensemble.simulate(require_percent)?;
+    let metrics = metrics_of(&catalog, &simulated.shown, &simulated.verdict);
+    let uncertainty = match varied {
+        true => Some(uncertain::vary(&ensemble, &measured, &shared, &packer, &simulated.verdict)?),
+        false => None,
+    };
+    let remedies = match wanted {
+        true => remedies::tried(&remedies::Ground {
+            ensemble,
+            measured: &measured,
+            intent: &intent,
+            batches: &batches,
+            simulated: &simulated,
+            metrics: &metrics,
+            findings: &findings,
+        })?,
+        false => Vec::new(),
+    };
+    let Simulated { summary, rows, verdict, shown: run } = simulated;
     let mut predicted = Forecast {
+        verdict: Some(verdict.clone()),
         outcome: run.outcome.text().to_owned(),
         reason: run.failure.as_ref().map(|f| f.reason.clone()),
         message: run.failure.as_ref().map(|f| f.message.clone()),
-        duration_ms: Spread::of(&durations_ms),
+        duration_ms: Spread::of(&summary.durations_ms()),
         batches: batch_forecasts(&intent, &metrics, &run),
         migration_state: metrics.states.migration.clone(),
         nodes: node_forecasts(&intent, &metrics),
         pools: metrics.states.pools.values().cloned().collect(),
         pods_forced: metrics.states.forced.clone(),
         failures: failures(&summary),
+        remedies,
+        uncertainty,
         findings,
         prerequisites,
         pods_moved: metrics.pods_moved,
@@ -238,7 +255,7 @@ pub fn forecast(
         }
     }
     let plan = Plan::new(intent, baseline).simulated(settings, predicted.clone());
-    Ok(Planned { plan, forecast: predicted, metrics, run, durations_ms, catalog })
+    Ok(Planned { plan, forecast: predicted, metrics, run, runs: rows, verdict, catalog })
 }
 
 /// The old nodes that a choice means, with what is said of those that were left out: Ocean's procedures migrate no node that is Ocean's
@@ -260,52 +277,8 @@ pub(crate) fn choose(
     }
 }
 
-/// Runs the replications. Of many only the figures are kept, and the one with the median duration (the lower median, the earliest of
-/// equals) is run again for its trace; a single run is the one that is shown.
-fn simulate(
-    experiment: &Experiment,
-    seed: u64,
-    replications: u32,
-    threads: usize,
-    progress: &(dyn Fn() + Sync),
-) -> Result<(RunSummary, RunResult), PlanError> {
-    let traced = |nth: u32| {
-        let own = replication_seed(seed, nth);
-        let run = experiment.run(own, Sink::trace());
-        match run.violations.first() {
-            Some(v) => Err(violation(v.to_string(), own)),
-            None => Ok(run),
-        }
-    };
-    if replications == 1 {
-        let run = traced(0)?;
-        progress();
-        return Ok((RunSummary::of(seed, 0, &run), run));
-    }
-    let summary = replicate(experiment, seed, 0..replications, threads, progress).map_err(|e| match e {
-        ReplicateError::Violation { violation: v, seed } => violation(v, seed),
-        other => PlanError::Input(other.to_string()),
-    })?;
-    let median = Spread::of(&summary.durations_ms()).p50;
-    let run = traced(summary.with_duration(median).unwrap_or(0))?;
-    Ok((summary, run))
-}
-
-fn violation(violation: String, seed: u64) -> PlanError {
-    PlanError::Violation { violation, seed, version: env!("CARGO_PKG_VERSION") }
-}
-
 fn share(n: usize, of: usize) -> f64 {
     n as f64 / of.max(1) as f64
-}
-
-fn metrics_of(catalog: &Catalog, run: &RunResult) -> Metrics {
-    let view = View { catalog, state: &run.state };
-    let mut builder = MetricsBuilder::default();
-    for observation in &run.observations {
-        builder.observe(&observation.render(view));
-    }
-    builder.finish()
 }
 
 /// Failures by reason, the most frequent first, then by code.

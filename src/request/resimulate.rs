@@ -38,6 +38,7 @@ pub fn lay(plan: &Plan, loaded: Loaded) -> Result<Laid, String> {
     request.autoscaler = settings.autoscaler;
     request.seed = settings.seed;
     request.replications = settings.replications.max(1);
+    request.require_percent = settings.require_percent;
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     let batches = plan.intent.resolve(view)?;
     let drift = plan.baseline.drift(&Baseline::of(view, &request.snapshot_sha256));

@@ -2,6 +2,7 @@
 
 use crate::intent::options::Options;
 pub use crate::intent::select::NodeChoice;
+use crate::plan::verdict::{DEFAULT_REQUIRE, require_problem};
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;
@@ -49,9 +50,13 @@ pub struct Scenario {
     /// Seed of all luck. Default 1.
     #[serde(default = "one")]
     pub seed: u64,
-    /// How many times to simulate, each with its own luck. Default 1.
-    #[serde(default = "one_u32")]
-    pub replications: u32,
+    /// How many times to simulate, each with another random seed. Default: once for `nodeferry test`, so that a regression test is one
+    /// run of one seed; for `nodeferry plan` as for a dump (30 times, or 5 with more than 20,000 pods).
+    #[serde(default)]
+    pub replications: Option<u32>,
+    /// Percent of the runs that must complete for exit status 0. Default 100.
+    #[serde(default = "all")]
+    pub require_percent: f64,
     /// What must come out.
     #[serde(default)]
     pub expect: Expect,
@@ -77,8 +82,8 @@ pub struct Recorded {
 fn one() -> u64 {
     1
 }
-fn one_u32() -> u32 {
-    1
+fn all() -> f64 {
+    DEFAULT_REQUIRE
 }
 
 /// Where a scenario's cluster comes from: any of these, together.
@@ -246,9 +251,10 @@ impl Scenario {
         if scenario.recorded.as_ref().is_some_and(empty) {
             problems.push("recorded holds nothing to compare; expected decisions, verdicts or changes".into());
         }
-        if scenario.replications == 0 {
+        if scenario.replications == Some(0) {
             problems.push("replications is 0; expected at least 1".into());
         }
+        problems.extend(require_problem(scenario.require_percent).map(|p| format!("require_percent: {p}")));
         if scenario.scheduler.config.is_some() && scenario.scheduler.inline.is_some() {
             problems.push("scheduler has both config and inline; give one".into());
         }

@@ -75,7 +75,10 @@ impl MetricsBuilder {
         self.ledger.at(e.t_ms);
         self.last_ms = self.last_ms.max(e.t_ms);
         match e.event {
-            EventKind::MigrationStarted => self.out.start_ms = e.t_ms,
+            EventKind::MigrationStarted => {
+                self.out.start_ms = e.t_ms;
+                self.out.shown.clone_from(&e.message);
+            }
             EventKind::MigrationFinished => self.migration_finished(e),
             EventKind::BatchStarted | EventKind::BatchFinished => self.batch_event(e),
             EventKind::BudgetChanged => self.budget_changed(e),

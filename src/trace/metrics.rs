@@ -41,6 +41,9 @@ pub struct Metrics {
     pub reason: Option<String>,
     /// The outcome in words.
     pub message: Option<String>,
+    /// Which of several runs the trace is of, in words, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// Time of `migration_started`.
     pub start_ms: u64,
     /// Time of `migration_finished`, or of the last event.

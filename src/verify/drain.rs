@@ -9,6 +9,7 @@ mod result;
 use super::recording::{VerifyError, lines, load, scheduler_config};
 use crate::cluster::{Catalog, Delay, PodIdx, State};
 use crate::intent::options::{BatcherKind, Options};
+use crate::plan::verdict::DEFAULT_REQUIRE;
 use crate::request::control_plane::ControlPlane;
 use crate::request::plan::{Planned, Request, plan};
 use crate::request::scenario::NodeChoice;
@@ -338,7 +339,10 @@ impl Migration {
             groups: Vec::new(),
             seed,
             replications: 1,
+            require_percent: DEFAULT_REQUIRE,
             threads: 1,
+            uncertain: false,
+            remedies: false,
         };
         Ok(plan(request, &|| ())?)
     }

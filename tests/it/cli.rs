@@ -59,11 +59,16 @@ pub(crate) fn nodeferry_of(binary: &Path, dir: &Dir, args: &[&str], stdin: &str)
     Ran { status: out.status.code().expect("an exit status"), stdout: text(out.stdout), stderr: text(out.stderr) }
 }
 
+/// Runs the program; `plan` with one run where a test does not say how many. What many runs say has tests of its own (ensemble.rs).
 pub(crate) fn nodeferry(dir: &Dir, args: &[&str]) -> Ran {
-    nodeferry_of(Path::new(env!("CARGO_BIN_EXE_nodeferry")), dir, args, "")
+    let mut args = args.to_vec();
+    if args.first() == Some(&"plan") && !args.contains(&"--replications") {
+        args.extend(["--replications", "1"]);
+    }
+    nodeferry_of(Path::new(env!("CARGO_BIN_EXE_nodeferry")), dir, &args, "")
 }
 
-const SHOP: &str = include_str!("cli/shop.yaml");
+pub(crate) const SHOP: &str = include_str!("cli/shop.yaml");
 
 /// A generated cluster with one trap, for the exit statuses.
 fn trapped(trap: &str) -> String {
@@ -132,8 +137,16 @@ fn json_has_every_field_that_is_promised() {
         &result,
         "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice did_not_reach_ocean peak_nodes",
     );
-    has(&result, "node_hours cost outcomes seed snapshot_sha256 version");
+    has(&result, "node_hours cost outcomes verdict seed snapshot_sha256 version");
     has(&result["duration_ms"], "min p50 p95 max");
+    has(&result["verdict"], "text runs require_percent met exit_status endings shown all");
+    has(&result["verdict"]["endings"][0], "ending runs share low high reasons");
+    has(&result["verdict"]["shown"], "run seed ending reason of_runs text");
+    has(
+        &result["verdict"]["all"],
+        "runs duration_ms peak_nodes surge_nodes cost node_hours pods_moved pods_moved_twice refused harm",
+    );
+    has(&result["verdict"]["all"]["duration_ms"], "p5 p50 p95");
     let each = |list: &str, fields: &str| {
         let rows = result[list].as_array().expect("a list");
         assert!(!rows.is_empty(), "{list} is empty");
@@ -184,11 +197,11 @@ fn a_trace_is_json_lines_of_the_known_events_in_order_of_time() {
 }
 
 #[test]
-fn a_report_is_five_tables_and_plots() {
+fn a_report_is_six_tables_and_plots() {
     let dir = Dir::new();
     let ran = nodeferry(&dir, &["plan", &dir.file("shop.yaml", SHOP), "--report", &dir.path("report")]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    for name in ["batches.csv", "nodes.csv", "pods.csv", "capacity.csv", "findings.csv"] {
+    for name in ["batches.csv", "nodes.csv", "pods.csv", "capacity.csv", "findings.csv", "runs.csv"] {
         let text =
             std::fs::read_to_string(dir.path(&format!("report/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(text.lines().count() >= 2, "{name}: {text}");

@@ -192,6 +192,8 @@ proptest! {
              metrics.launch_failures, metrics.pods_moved, metrics.pods_moved_twice, metrics.peak_nodes, metrics.node_ms()]
         );
         prop_assert_eq!(f.cost_micros, metrics.cost_micros);
+        let at_start = metrics.nodes.iter().filter(|n| n.initial).count() as u64;
+        prop_assert_eq!(f.surge_nodes, metrics.peak_nodes - at_start);
         let batches: Vec<_> = metrics.batches.iter().filter(|b| b.start_ms.is_some()).collect();
         prop_assert_eq!(f.batches.len(), batches.len());
         for (own, row) in f.batches.iter().zip(batches) {

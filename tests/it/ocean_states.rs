@@ -371,7 +371,7 @@ fn the_create_call_of_eks_is_written_for_a_dump() {
     // Into a file, beside the plan as people read it.
     let file = dir.path("create.json");
     let ran = plan(&[&file]);
-    assert!(ran.stdout.starts_with("Plan: empty 4 nodes"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nPlan: empty 4 nodes"), "{}", ran.stdout);
     let body: Value = serde_json::from_str(&std::fs::read_to_string(file).expect("a body")).expect("JSON");
     assert_eq!(body["migration"]["batchSizePercentage"], 20);
 

@@ -23,7 +23,7 @@ const ROOMS: &str = "
     session:    cluster intent plan runner snapshot trace
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
-    request:    cluster experiment intent plan report runner scheduler sim snapshot trace
+    request:    cluster disruption experiment intent plan report runner scheduler sim snapshot trace
     discovery:  cluster disruption groups intent plan report runner
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
     execution:  plan report runner session snapshot trace

@@ -142,6 +142,8 @@ fn forecasts(a: Option<&Forecast>, b: Option<&Forecast>) -> Vec<String> {
     };
     let why = |f: &Forecast| f.reason.as_ref().map_or(f.outcome.clone(), |r| format!("{} ({r})", f.outcome));
     let ms = |t: i64| duration(t.max(0) as u64);
+    let verdict = |f: &Forecast| f.verdict.as_ref().map_or("none".into(), |v| v.text.clone());
+    say("verdict", verdict(x), verdict(y));
     say("outcome", why(x), why(y));
     say("duration", ms(x.duration_ms.p50), ms(y.duration_ms.p50));
     say("duration, p95", ms(x.duration_ms.p95), ms(y.duration_ms.p95));

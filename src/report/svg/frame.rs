@@ -23,8 +23,10 @@ pub(super) fn title(c: &mut Canvas<'_>, title: &str, subtitle: &str) {
 pub(super) fn summary(m: &Metrics) -> String {
     let outcome = m.outcome.as_deref().unwrap_or("not finished");
     let reason = m.reason.as_ref().map_or_else(String::new, |r| format!(" ({r})"));
+    // Which run it is stands before the comma, why it is shown after it.
+    let shown = m.shown.as_ref().map_or_else(String::new, |s| format!(" · {}", s.split(',').next().unwrap_or(s)));
     format!(
-        "{outcome}{reason} after {} · {} · {} moved · {} refused",
+        "{outcome}{reason} after {} · {} · {} moved · {} refused{shown}",
         format::duration(m.duration_ms()),
         format::count(m.batches.len() as u64, "batch"),
         format::count(m.pods_moved, "pod"),
