@@ -25,11 +25,29 @@ pub enum Delay {
         /// 95th percentile, at least the median.
         p95_ms: i64,
     },
+    /// From min to max, equally likely on a logarithmic scale: as likely between 1 s and 10 s as between 10 s and 100 s.
+    LogUniform {
+        /// Least, at least 1.
+        min_ms: i64,
+        /// Most.
+        max_ms: i64,
+    },
     /// One of these, equally likely.
     Empirical {
         /// Samples.
         samples_ms: Vec<i64>,
     },
+}
+
+/// A span of time in the words of a finding, in its largest unit: `45 s`, `10 min`, `28 h`, `3 d`.
+pub fn duration_text(ms: i64) -> String {
+    let seconds = (ms.max(0) + 500) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
 }
 
 /// Standard normal quantile at 0.95.
@@ -58,6 +76,12 @@ impl Delay {
                 let ms = *median_ms as f64 * libm::exp(sigma * inverse_normal(u));
                 libm::round(ms.min(1e15)) as i64
             }
+            Delay::LogUniform { min_ms, max_ms } => {
+                let (min, max) = (*min_ms.max(&1), *max_ms.max(min_ms).max(&1));
+                let u = ((draw >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+                let ms = min as f64 * libm::exp(libm::log(max as f64 / min as f64) * u);
+                (libm::round(ms.min(1e15)) as i64).clamp(min, max)
+            }
             Delay::Empirical { samples_ms } => {
                 let n = samples_ms.len() as u128;
                 samples_ms.get(((u128::from(draw) * n) >> 64) as usize).copied().unwrap_or(0).max(0)
@@ -77,6 +101,10 @@ impl Delay {
             Delay::LogNormal { median_ms, p95_ms } => {
                 Delay::LogNormal { median_ms: scaled(*median_ms), p95_ms: scaled(*p95_ms) }
             }
+            // Below 1 ms there is no logarithm to be uniform in.
+            Delay::LogUniform { min_ms, max_ms } => {
+                Delay::LogUniform { min_ms: scaled(*min_ms).max(1), max_ms: scaled(*max_ms).max(1) }
+            }
             Delay::Empirical { samples_ms } => {
                 Delay::Empirical { samples_ms: samples_ms.iter().map(|ms| scaled(*ms)).collect() }
             }
@@ -93,6 +121,9 @@ impl Delay {
             Delay::LogNormal { median_ms, p95_ms } if *median_ms < 0 || p95_ms < median_ms => Some(format!(
                 "log_normal with median_ms {median_ms} and p95_ms {p95_ms}; expected 0 <= median_ms <= p95_ms"
             )),
+            Delay::LogUniform { min_ms, max_ms } if *min_ms < 1 || max_ms < min_ms => {
+                Some(format!("log_uniform from {min_ms} to {max_ms}; expected 1 <= min_ms <= max_ms"))
+            }
             Delay::Empirical { samples_ms } if samples_ms.is_empty() => Some("empirical without samples".into()),
             Delay::Empirical { samples_ms } if samples_ms.iter().any(|s| *s < 0) => {
                 Some("empirical with a negative sample".into())
@@ -164,6 +195,14 @@ mod tests {
             Delay::Empirical { samples_ms: vec![2, 4] }
         );
         assert_eq!(Delay::Constant { ms: i64::MAX }.times(2, 1), Delay::Constant { ms: i64::MAX });
+    }
+
+    #[test]
+    fn log_uniform_has_the_geometric_mean_as_median_and_both_ends() {
+        let d = Delay::LogUniform { min_ms: 1_000, max_ms: 100_000 };
+        assert_eq!((d.sample(0), d.sample(1 << 63), d.sample(u64::MAX)), (1_000, 10_000, 100_000));
+        assert_eq!(Delay::LogUniform { min_ms: 5, max_ms: 5 }.sample(77), 5);
+        assert!(Delay::LogUniform { min_ms: 0, max_ms: 5 }.problem().is_some());
     }
 
     #[test]

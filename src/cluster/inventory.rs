@@ -1,6 +1,10 @@
 //! What a dump shows beside what is simulated: what the prerequisites of a provider's migration are judged by.
 
-use super::ids::{OwnerIdx, SpecIdx};
+use super::admission::{Quota, Webhook};
+use super::declared::{Broken, Declared};
+use super::ids::{NsIdx, OwnerIdx, SpecIdx};
+use super::intern::Sym;
+use super::operator::Manager;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found in a dump, and of which kinds it holds anything at all.
@@ -15,6 +19,18 @@ pub struct Inventory {
     pub ready_replicas: BTreeMap<OwnerIdx, i64>,
     /// Why a container of a live pod does not run, by the pod's spec: `CrashLoopBackOff, 88 restarts`.
     pub not_running: BTreeMap<SpecIdx, String>,
+    /// What the pods' specs declare of their start and stop, where they declare anything.
+    pub declared: BTreeMap<SpecIdx, Declared>,
+    /// Pods of the dump that are broken: what replaces them is made from the same template, and stays as unready as they are.
+    pub broken: BTreeMap<SpecIdx, Broken>,
+    /// Who manages a budget, where its owner or its labels say so, by namespace and name.
+    pub budget_managers: BTreeMap<(NsIdx, Sym), Manager>,
+    /// Known operators that own a controller of pods.
+    pub workload_managers: BTreeMap<OwnerIdx, Manager>,
+    /// Admission webhooks of Services in the cluster that refuse pods when no backend answers.
+    pub webhooks: Vec<Webhook>,
+    /// ResourceQuotas.
+    pub quotas: Vec<Quota>,
     /// What cluster-autoscaler says of itself, where the dump holds its ConfigMap `cluster-autoscaler-status`.
     pub autoscaler: Option<AutoscalerStatus>,
     /// The ConfigMap that connects the cluster to Ocean (its key `spotinst.cluster-identifier`), where the dump holds it.

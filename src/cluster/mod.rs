@@ -4,9 +4,11 @@
 //! copied for each run. Both are arenas with typed indices; strings are symbols. Nothing here knows where a
 //! cluster came from, what schedules it or what happens next.
 
+pub mod admission;
 pub mod budget;
 pub mod catalog;
 pub mod components;
+pub mod declared;
 pub mod delay;
 pub mod draw;
 pub mod finding;
@@ -18,6 +20,7 @@ pub mod intern;
 pub mod inventory;
 pub mod labels;
 pub mod node;
+pub mod operator;
 pub mod owner;
 pub mod pod;
 pub mod provider;
@@ -28,9 +31,11 @@ pub mod taint;
 pub mod version;
 pub mod volume;
 
+pub use admission::{Quota, Webhook};
 pub use budget::{Amount, Budget, BudgetStatus, Demand};
 pub use catalog::{CPU, Catalog, EPHEMERAL, MEMORY, Namespace, Service, WellKnown};
-pub use delay::Delay;
+pub use declared::{Broken, Declared, START_PATIENCE_MS};
+pub use delay::{Delay, duration_text};
 pub use finding::{Finding, Severity};
 pub use foreign::ForeignDocument;
 pub use group::{GroupOrigin, Headroom, MachineType, NodeGroup};
@@ -39,6 +44,7 @@ pub use intern::{Interner, Sym};
 pub use inventory::{AutoscaledGroup, AutoscalerStatus, Inventory, OceanConfig};
 pub use labels::{Labels, NodeSelector, NodeSelectorTerm, Operator, Requirement, Selector};
 pub use node::{AttachLimit, NodeImage, NodeSpec, NodeState};
+pub use operator::Manager;
 pub use owner::{JobSpec, Owner, OwnerKind, ScaleSource};
 pub use pod::{
     ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests, SpreadConstraint, Volume,

@@ -57,6 +57,8 @@ pub struct JobSpec {
     pub succeeded: i64,
     /// See `succeeded`.
     pub failed: i64,
+    /// When `activeDeadlineSeconds` ends it, in milliseconds since the snapshot; None if it has none, or has not started.
+    pub deadline_ms: Option<i64>,
     /// Has condition Complete or Failed.
     pub finished: bool,
 }

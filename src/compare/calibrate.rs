@@ -50,6 +50,7 @@ pub fn delay_options(seen: &SeenDelays, least: usize) -> DelayOptions {
         retire: all(&seen.retire),
         start_annotation: None,
         stop_annotation: None,
+        declared_stops: Default::default(),
         workloads: workloads.collect(),
     }
 }
@@ -105,6 +106,7 @@ fn flow(delay: &Delay) -> String {
     match delay {
         Delay::Constant { ms } => format!("{{constant: {{ms: {ms}}}}}"),
         Delay::Uniform { min_ms, max_ms } => format!("{{uniform: {{min_ms: {min_ms}, max_ms: {max_ms}}}}}"),
+        Delay::LogUniform { min_ms, max_ms } => format!("{{log_uniform: {{min_ms: {min_ms}, max_ms: {max_ms}}}}}"),
         Delay::LogNormal { median_ms, p95_ms } => {
             format!("{{log_normal: {{median_ms: {median_ms}, p95_ms: {p95_ms}}}}}")
         }

@@ -38,6 +38,20 @@ fn budgets_that_can_never_be_met_are_told_from_those_that_wait() {
 }
 
 #[test]
+fn a_budget_over_several_workloads_names_them() {
+    let mut w = World::new(1, 1, &[("a", &[0]), ("b", &[0])]);
+    let pdb = w.budget("pdb", "a", Some(Demand::MaxUnavailable(Amount::Count(0))));
+    w.catalog.budgets[pdb].selector = Selector::All(Vec::new());
+    let old = [NodeIdx(0)];
+    let (templates, budgets) = (Templates::new(w.view()), BudgetIndex::new(&w.catalog));
+    let options = Options::default();
+    let facts = Facts { view: w.view(), old: &old, options: &options, templates: &templates, budgets: &budgets };
+    let found = preflight(&facts).into_iter().find(|f| f.code == "budget-never-met").expect("a finding");
+    let named = "(of Deployment/default/a, Deployment/default/b, which the budget counts together)";
+    assert!(found.message.contains(named), "{}", found.message);
+}
+
+#[test]
 fn stand_alone_pods_are_lost_or_hold_their_node() {
     let mut w = World::new(1, 1, &[("a", &[0])]);
     w.stand_alone("lone", 0);

@@ -8,10 +8,8 @@ use crate::intent::Intent;
 use crate::plan::uncertainty::{Uncertainty, Variation, VariedAssumption};
 use crate::plan::verdict::RunsVerdict;
 use crate::runner::Packer;
-use crate::sim::delays::{
-    DEFAULT_LAUNCH, DEFAULT_RETIRE, DEFAULT_START, DEFAULT_STOP, Delays, ENOUGH_SAMPLES, describe,
-};
-use crate::sim::{SimOptions, SiteSpec};
+use crate::sim::SimOptions;
+use crate::sim::delays::{DEFAULT_LAUNCH, DEFAULT_RETIRE, DEFAULT_START, DEFAULT_STOP, ENOUGH_SAMPLES, describe};
 use crate::snapshot::StartDelays;
 use std::sync::Arc;
 
@@ -75,8 +73,7 @@ pub(super) fn vary(
     let run = |assumption: &Assumption, numerator, denominator| -> Result<Variation, PlanError> {
         let mut options = (*site.options).clone();
         (assumption.set)(&mut options, numerator, denominator);
-        let delays = Arc::new(Delays::new(&options.delays, measured));
-        let varied = SiteSpec { options: Arc::new(options), delays, ..site.clone() };
+        let varied = site.with_options(options, measured);
         let experiment = Experiment::prepare(varied, intent.clone(), packer.clone()).map_err(PlanError::Input)?;
         Ok(Variation::of(&ensemble.of(&experiment).verdict(base.require_percent)?))
     };

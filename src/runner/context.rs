@@ -1,11 +1,13 @@
 //! What a procedure works with during one call.
 
+use super::advice::advise;
 use super::by_hand;
 use super::client::Ask;
 use super::common::{Common, Demand, Fate};
 use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
 use super::outcome::{Failure, Reason};
 use super::refs::{N, P, PodId, Tables};
+use super::trouble::{self, Trouble};
 use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
 use crate::intent::Options;
 
@@ -69,7 +71,23 @@ impl Cx<'_> {
     }
     /// A failure in this procedure's words.
     pub fn failure(&self, reason: Reason, cause: impl Into<String>) -> Failure {
-        let failure = Failure::new(reason, self.options, cause);
+        let mut cause = cause.into();
+        let mut remedy = None;
+        if matches!(reason, Reason::DrainFailed | Reason::NodeTimeout | Reason::BatchUnhealthy | Reason::HeldByBudget) {
+            let is_left = |n: &N| !self.common.nodes[n.at()].fate.is_replaced() && !self.common.nodes[n.at()].left;
+            let left: Vec<NodeIdx> =
+                self.common.here().into_iter().filter(is_left).filter_map(|n| self.node(n)).collect();
+            let advice = advise(self.view, self.options, &left);
+            remedy = advice.remedy();
+            cause = [cause].into_iter().chain(advice.causes).collect::<Vec<_>>().join("; ");
+        }
+        if reason == Reason::PodsNotScheduled {
+            remedy = self.troubles_remedy();
+        }
+        let mut failure = Failure::new(reason, self.options, cause);
+        if let Some(remedy) = remedy {
+            failure = failure.with_remedy(remedy);
+        }
         match reason {
             Reason::PodsNotScheduled if by_hand::created_since(self.view, self.common.began).is_some() => failure
                 .with_remedy(
@@ -78,6 +96,18 @@ impl Cx<'_> {
             _ => failure,
         }
     }
+    /// What would lift the troubles of the workloads that are not ready, each kind once.
+    fn troubles_remedy(&self) -> Option<String> {
+        let mut kinds: Vec<Trouble> = self.tables.owners.troubles(self.view).into_iter().map(|t| t.1).collect();
+        if kinds.is_empty() {
+            kinds = self.waiting_pods().into_iter().map(|p| trouble::of_pod(self.view, p).0).collect();
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        let remedies: Vec<&str> = kinds.into_iter().map(Trouble::remedy).collect();
+        (!remedies.is_empty()).then(|| remedies.join(" "))
+    }
+
     /// Whether all owners the batch touched are whole.
     pub fn is_whole(&self) -> bool {
         self.tables.owners.are_whole()
@@ -97,6 +127,13 @@ impl Cx<'_> {
     /// Pods that were created since the start and are not ready, in words; those that finished, are going, or belong to their
     /// node are no concern of the migration's.
     pub fn new_pods_not_ready(&self) -> Vec<String> {
+        let mut pods: Vec<String> = self.waiting_pods().into_iter().map(|p| trouble::of_pod(self.view, p).1).collect();
+        pods.sort();
+        pods
+    }
+
+    /// See [`Cx::new_pods_not_ready`].
+    fn waiting_pods(&self) -> Vec<PodIdx> {
         let (c, s) = (self.view.catalog, self.view.state);
         let stays = |p: &PodIdx| {
             let spec = &c.specs[s.pods[*p].spec];
@@ -107,16 +144,7 @@ impl Cx<'_> {
             let pod = &s.pods[*p];
             pod.created > self.common.began && pod.is_active() && !pod.ready && !stays(p)
         };
-        let mut pods: Vec<String> = s
-            .live_pods()
-            .filter(waits)
-            .map(|p| match s.pods[p].node {
-                Some(n) => format!("pod {} on node {} is not ready", s.pod_text(c, p), s.node_name(c, n)),
-                None => format!("pod {} is not scheduled", s.pod_text(c, p)),
-            })
-            .collect();
-        pods.sort();
-        pods
+        s.live_pods().filter(waits).collect()
     }
 
     /// A demand under `key`, made if new: its place in the list.

@@ -3,6 +3,7 @@
 //! [`Runner`] is the one state machine behind both worlds, simulated and live. It sees what the API could show, puts
 //! out calls and announcements, and keeps in [`Progress`] all that a restart needs.
 
+mod advice;
 mod base;
 mod batch_run;
 mod by_hand;
@@ -30,6 +31,7 @@ mod states;
 pub mod surge;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trouble;
 pub mod whole;
 pub mod wording;
 
@@ -42,7 +44,7 @@ pub use outcome::{Failure, Outcome, Reason};
 pub use packer::GroupPacker;
 pub use progress::Progress;
 
-use crate::cluster::View;
+use crate::cluster::{NodeIdx, View};
 use crate::intent::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
 use crate::intent::{Intent, NodeId};
 use batch_run::End;
@@ -562,7 +564,7 @@ impl Runner {
             let (reason, cause) = (Reason::Stopped, self.stop_cause(now));
             self.conclude(now, view, Some((reason, cause)), out);
         } else if over {
-            let (outcome, failure) = self.by_nodes();
+            let (outcome, failure) = self.by_nodes(view);
             self.progress.failure = failure;
             self.close(now, view, outcome, out);
         }
@@ -592,7 +594,7 @@ impl Runner {
     }
 
     /// The outcome of a migration whose every batch was worked through.
-    fn by_nodes(&self) -> (Outcome, Option<Failure>) {
+    fn by_nodes(&self, view: View<'_>) -> (Outcome, Option<Failure>) {
         let nodes = &self.progress.common.nodes;
         let replaced = nodes.iter().filter(|n| n.fate.is_replaced()).count();
         let left: Vec<(usize, &OldNode)> = nodes.iter().enumerate().filter(|(_, n)| !n.fate.is_replaced()).collect();
@@ -625,7 +627,19 @@ impl Runner {
         if left.len() > 10 {
             causes.push(format!("and {} more", left.len() - 10));
         }
+        let there: Vec<NodeIdx> = left
+            .iter()
+            .filter(|(_, n)| matches!(n.fate, Fate::HeldByBudget | Fate::Failed))
+            .filter_map(|(i, _)| self.tables.nodes[*i].filter(|n| !view.state.nodes[*n].gone))
+            .collect();
+        let advice = advice::advise(view, &self.intent.options, &there);
+        causes.extend(advice.causes.iter().cloned());
         let failure = Failure::new(reason, &self.intent.options, causes.join("; "));
+        let held = matches!(reason, Reason::NothingReplaced | Reason::HeldByBudget | Reason::SomeNotReplaced);
+        let failure = match advice.remedy().filter(|_| held) {
+            Some(remedy) => failure.with_remedy(remedy),
+            None => failure,
+        };
         (reason.outcome(), Some(failure))
     }
     /// Leaves the cluster in order: freezes are lifted, and after a stop or failure what was cordoned and not drained

@@ -1,6 +1,7 @@
 //! Whether workloads are whole again: every owner a batch touched has as many ready replicas as at the batch's start,
 //! or as it wants now if that is less.
 
+use super::trouble::{self, Trouble};
 use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -143,30 +144,38 @@ impl Counts {
     pub fn are_whole(&self) -> bool {
         self.behind_count == 0
     }
-    /// The owners that are not whole, with ready and expected replicas and their first pod that is not ready.
+    /// The owners that are not whole, with ready and expected replicas and what their first pod that is not ready waits for.
     pub fn behind(&self, view: View<'_>, marks: &[OwnerMark]) -> Vec<String> {
-        let (c, s) = (view.catalog, view.state);
-        let mut lines = Vec::new();
-        for (i, mark) in marks.iter().enumerate().filter(|(i, _)| self.behind[*i]) {
-            let pod =
-                s.live_pods().find(|p| top(view, *p) == self.owners[i] && !s.pods[*p].ready && s.pods[*p].is_active());
-            let detail = match pod {
-                Some(p) if s.pods[p].unschedulable => format!("; pod {} is unschedulable", s.pod_text(c, p)),
-                Some(p) => match s.pods[p].node {
-                    Some(n) => format!("; pod {} on node {} is not ready", s.pod_text(c, p), s.node_name(c, n)),
-                    None => format!("; pod {} is not scheduled", s.pod_text(c, p)),
-                },
-                None => "; its replacement does not exist yet".into(),
-            };
-            lines.push(format!(
-                "{} has {} of {} ready replicas{detail}",
-                mark.owner, self.ready[i], mark.ready_at_start
-            ));
-            if lines.len() == 10 {
-                lines.push(format!("and {} more", self.behind_count.saturating_sub(10)));
-                break;
-            }
+        let troubles = self.troubles(view);
+        let line = |(i, _, detail): (usize, Trouble, String)| {
+            let mark = &marks[i];
+            format!("{} has {} of {} ready replicas; {detail}", mark.owner, self.ready[i], mark.ready_at_start)
+        };
+        let more = troubles.len().saturating_sub(10);
+        let mut lines: Vec<String> = troubles.into_iter().take(10).map(line).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more"));
         }
         lines
+    }
+    /// By place in the list of marks: what keeps each owner that is not whole from it, and in words.
+    pub(crate) fn troubles(&self, view: View<'_>) -> Vec<(usize, Trouble, String)> {
+        let s = view.state;
+        let of_owner = |i: usize| {
+            let owner = self.owners[i];
+            let waits = |p: &PodIdx| top(view, *p) == owner && !s.pods[*p].ready && s.pods[*p].is_active();
+            let ordered = owner.filter(|o| {
+                let set = &view.catalog.owners[*o];
+                set.kind == OwnerKind::StatefulSet && !set.parallel && Self::active(view, *o) < Self::wanted(view, *o)
+            });
+            let pod = s.live_pods().find(|p| ordered.is_none() && waits(p));
+            let (trouble, text) = match (pod, ordered.or(owner)) {
+                (Some(p), _) => trouble::of_pod(view, p),
+                (None, Some(owner)) => trouble::of_missing(view, owner),
+                (None, None) => (Trouble::NotCreated, "its replacement does not exist yet".into()),
+            };
+            (i, trouble, text)
+        };
+        (0..self.owners.len()).filter(|i| self.behind[*i]).map(of_owner).collect()
     }
 }

@@ -5,11 +5,11 @@
 //! measured from the dump (starts), the named default.
 
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Delay, Finding, GroupIdx, OwnerIdx, PodIdx, Severity, State};
+use crate::cluster::{Catalog, Delay, Finding, GroupIdx, OwnerIdx, PodIdx, Severity, SpecIdx, State};
 use crate::snapshot::StartDelays;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Default stop delay where nothing else is known: a dump cannot tell it.
 pub const DEFAULT_STOP: Delay = Delay::Constant { ms: 2_000 };
@@ -40,9 +40,35 @@ pub struct DelayOptions {
     pub start_annotation: Option<String>,
     /// Annotation that holds a pod's stop delay in seconds.
     pub stop_annotation: Option<String>,
+    /// What is assumed of the stop of a pod that nobody measured, where its spec declares a preStop hook or a grace above 30 s (C).
+    /// Default log-uniform.
+    #[serde(skip_serializing_if = "DeclaredStops::is_default")]
+    pub declared_stops: DeclaredStops,
     /// Rules for workloads; the first whose selector matches counts.
     pub workloads: Vec<WorkloadDelay>,
 }
+
+/// What is assumed of the stop of a pod whose spec declares a preStop hook or a grace above 30 s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeclaredStops {
+    /// Log-uniform from what its hook sleeps (at least 1 s) to its grace.
+    #[default]
+    LogUniform,
+    /// As long as its hook sleeps, at least the stop delay of all pods.
+    Sleep,
+    /// As any other pod.
+    Ignore,
+}
+
+impl DeclaredStops {
+    fn is_default(&self) -> bool {
+        *self == DeclaredStops::default()
+    }
+}
+
+/// The default of `terminationGracePeriodSeconds` (core/v1): a longer one was chosen by somebody.
+const DEFAULT_GRACE_MS: i64 = 30_000;
 
 /// Delays of some pods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +89,15 @@ pub struct WorkloadDelay {
     /// Deletion → containers stopped.
     #[serde(default)]
     pub stop: Option<Delay>,
+}
+
+/// How long a volume takes to be detached.
+#[derive(Clone, Copy, Debug)]
+pub struct Detach {
+    /// Milliseconds.
+    pub ms: i64,
+    /// Nobody said so.
+    pub is_default: bool,
 }
 
 /// Delays of one run, resolved.
@@ -161,6 +196,61 @@ impl Delays {
         }
     }
 
+    /// The delays of a cluster: with what its pods declare, and how long its volumes take to be detached.
+    pub fn of_cluster(options: &DelayOptions, detach: Detach, measured: &StartDelays, catalog: &Catalog) -> Delays {
+        let mut delays = Delays::new(options, measured);
+        let mut declares: BTreeSet<Option<OwnerIdx>> = BTreeSet::new();
+        for (_, spec) in catalog.specs.entries().filter(|(i, _)| delays.declared_stop(catalog, *i).is_some()) {
+            declares.insert(spec.owner.map(|o| catalog.top_owner(o)));
+        }
+        if let (false, Some(f)) = (declares.is_empty(), delays.origins.iter_mut().find(|f| f.object == "Delay/stop")) {
+            let (n, of) = match declares.len() {
+                1 => (1, "workload declares"),
+                n => (n, "workloads declare"),
+            };
+            let what = match options.declared_stops {
+                DeclaredStops::Sleep => "it stops as long as its hook sleeps",
+                _ => "log-uniform from what the hook sleeps (at least 1 s) to the grace",
+            };
+            f.message = format!(
+                "stop delay assumed: {}; a dump cannot tell it. {n} {of} a preStop hook or a grace above 30 s: {what}",
+                describe(&delays.stop)
+            );
+            f.remedy =
+                "set delays.stop, delays.workloads or delays.declared_stops in a scenario if you know better".into();
+        }
+        if catalog.specs.iter().any(|s| s.claims.iter().any(|c| c.claim.is_some())) {
+            let origin = if detach.is_default { "assumed" } else { "given" };
+            let detach = detach.ms;
+            delays.origins.push(Finding::new(
+                Severity::Info,
+                "delay-origin",
+                "Delay/detach",
+                format!("detach delay {origin}: {detach} ms from the end of the last pod that uses a volume until it can be attached elsewhere; a dump cannot tell it"),
+                "set sim.volume_detach_ms in a scenario if you know better: disks of a cloud may take a minute and more",
+            ));
+        }
+        delays
+    }
+
+    /// What a pod's spec declares of its stop; None where nothing is, or somebody said how long pods take to stop.
+    fn declared_stop(&self, catalog: &Catalog, spec: SpecIdx) -> Option<Delay> {
+        if self.options.stop.is_some() || self.options.declared_stops == DeclaredStops::Ignore {
+            return None;
+        }
+        let grace = catalog.shape(spec).grace_ms;
+        let hook = catalog.inventory.declared.get(&spec).and_then(|d| d.pre_stop_ms);
+        if hook.is_none() && grace <= DEFAULT_GRACE_MS {
+            return None;
+        }
+        let min_ms = hook.unwrap_or(0).max(1_000);
+        match self.options.declared_stops {
+            DeclaredStops::Sleep => Some(Delay::Constant { ms: min_ms }).filter(|_| hook.is_some_and(|h| h > 2_000)),
+            // The kubelet does not wait longer than the grace, whatever the hook does.
+            _ => Some(Delay::LogUniform { min_ms: min_ms.min(grace.max(1)), max_ms: grace.max(1) }),
+        }
+    }
+
     /// Bound → ready of a pod, in milliseconds.
     pub fn start_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {
         self.of_pod(
@@ -172,7 +262,13 @@ impl Delays {
             &self.options.start_annotation,
             |w| w.start.as_ref(),
             self.workload_start(catalog, state, pod),
+            self.least_start(catalog, state, pod),
         )
+    }
+    /// No pod is ready before its probes begin; what somebody gave is believed.
+    fn least_start(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> i64 {
+        let declared = catalog.inventory.declared.get(&state.pods[pod].spec).filter(|_| self.options.start.is_none());
+        declared.map_or(0, |d| d.initial_delay_ms)
     }
     /// The measured start delay of the pod's workload, or the one of all pods.
     fn workload_start(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Delay {
@@ -181,7 +277,9 @@ impl Delays {
     }
     /// Deletion → containers stopped of a pod, in milliseconds, not yet bounded by its grace period.
     pub fn stop_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx) -> i64 {
-        self.of_pod(catalog, state, draws, pod, "stop", &self.options.stop_annotation, |w| w.stop.as_ref(), &self.stop)
+        let declared = self.declared_stop(catalog, state.pods[pod].spec);
+        let global = declared.as_ref().unwrap_or(&self.stop);
+        self.of_pod(catalog, state, draws, pod, "stop", &self.options.stop_annotation, |w| w.stop.as_ref(), global, 0)
     }
     /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.
     pub fn launch_ms(&self, catalog: &Catalog, draws: &Draws, group: GroupIdx, key: &str) -> (i64, i64) {
@@ -205,6 +303,7 @@ impl Delays {
         annotation: &Option<String>,
         rule: impl Fn(&WorkloadDelay) -> Option<&Delay>,
         global: &Delay,
+        least_ms: i64,
     ) -> i64 {
         let spec = &catalog.specs[state.pods[pod].spec];
         if let Some(ms) = annotation.as_ref().and_then(|key| annotated_ms(catalog, &spec.annotations, key)) {
@@ -222,13 +321,14 @@ impl Delays {
                 });
             if fits { rule(w) } else { None }
         });
-        let delay = matching.unwrap_or(global);
-        match delay {
+        let (delay, least_ms) = matching.map_or((global, least_ms), |d| (d, 0));
+        let sampled = match delay {
             Delay::Constant { ms } => *ms,
             _ => {
                 delay.sample(draws.u64(&state.pod_text(catalog, pod), purpose, u64::from(state.pods[pod].incarnation)))
             }
-        }
+        };
+        sampled.max(least_ms)
     }
 }
 
@@ -259,6 +359,7 @@ pub fn describe(delay: &Delay) -> String {
     match delay {
         Delay::Constant { ms } => format!("constant {ms} ms"),
         Delay::Uniform { min_ms, max_ms } => format!("uniform {min_ms} to {max_ms} ms"),
+        Delay::LogUniform { min_ms, max_ms } => format!("log-uniform {min_ms} to {max_ms} ms"),
         Delay::LogNormal { median_ms, p95_ms } => {
             format!("log-normal, median {median_ms} ms, p95 {p95_ms} ms")
         }

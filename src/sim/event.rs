@@ -42,6 +42,8 @@ pub enum Timer {
     PodGc,
     /// A pod's containers are started and ready.
     PodReady(PodIdx),
+    /// A pod's `activeDeadlineSeconds` are over.
+    PodDeadline(PodIdx),
     /// A pod's containers have stopped.
     PodStopped(PodIdx),
     /// A stopped pod's object is removed.
@@ -81,6 +83,7 @@ impl Timer {
             Timer::PodReady(_) => 12,
             Timer::PodStopped(_) => 13,
             Timer::PodRemoved(_) => 14,
+            Timer::PodDeadline(_) => 15,
             Timer::Owner(_) => 16,
             Timer::ControllerWrite(_) => 17,
             Timer::Budget(_) => 18,

@@ -2,14 +2,12 @@
 
 use super::ctx::Ctx;
 use super::event::Timer;
-use crate::cluster::{Change, NodeChange, NodeIdx, Phase, PodChange, PodIdx};
+use crate::cluster::{
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, Phase, PodChange, PodIdx, START_PATIENCE_MS, SpecIdx,
+};
 use crate::disruption::deletion::{has_blocking_finalizer, is_tracked};
 use crate::sim::controllers::JOB_BATCH_MS;
-use std::collections::BTreeSet;
-
-/// A pod of the snapshot that has tried to start for longer than this stays as it is: broken, not slow (a Deployment
-/// gives up waiting after as long, apps/v1 defaulting of `progressDeadlineSeconds`).
-pub const START_PATIENCE_MS: i64 = 600_000;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All kubelets of a cluster.
 ///
@@ -19,12 +17,39 @@ pub const START_PATIENCE_MS: i64 = 600_000;
 /// (pkg/kubelet/kubelet_pods.go, pkg/kubelet/status: the status manager writes the last status, then deletes). A deletion
 /// reaches the kubelet through its watch, `kubelet_latency_ms` after the API has it: whoever polls a pod from the moment
 /// its deletion was answered is always a little ahead of the kubelet. A node that is not Ready or is lost starts and stops nothing.
+///
+/// A pod of the dump that is broken is not healed by being moved: as many pods of its owner stay broken as there were, or
+/// the one of its name, where names stay.
 #[derive(Clone, Debug, Default)]
 pub struct Kubelet {
     lost: BTreeSet<NodeIdx>,
     waiting: BTreeSet<PodIdx>,
     /// Nodes that are called unready because nothing was heard of them, though their kubelets live.
     unheard: BTreeSet<NodeIdx>,
+    /// Broken pods of owners whose pods are interchangeable.
+    broken: BTreeMap<OwnerIdx, BrokenPods>,
+}
+
+/// The broken pods of an owner whose pods are interchangeable.
+#[derive(Clone, Debug, Default)]
+struct BrokenPods {
+    /// Phases of those of the dump.
+    phases: Vec<Phase>,
+    /// Those that exist now.
+    now: BTreeSet<PodIdx>,
+}
+
+/// The owner of a pod made from `spec`, if any of its pods may stand for any other.
+fn interchangeable(catalog: &Catalog, spec: SpecIdx) -> Option<OwnerIdx> {
+    let s = &catalog.specs[spec];
+    let owner = s.owner?;
+    let named = match catalog.owners[owner].kind {
+        OwnerKind::StatefulSet | OwnerKind::DaemonSet | OwnerKind::Node => true,
+        OwnerKind::Job => s.ordinal.is_some(),
+        OwnerKind::Custom => s.generate_name.is_none(),
+        OwnerKind::Deployment | OwnerKind::ReplicaSet | OwnerKind::ReplicationController => false,
+    };
+    (!named).then_some(owner)
 }
 
 impl Kubelet {
@@ -32,12 +57,20 @@ impl Kubelet {
     pub fn begin(&mut self, ctx: &mut Ctx<'_>) {
         for pod in ctx.state.live_pods().collect::<Vec<_>>() {
             let p = &ctx.state.pods[pod];
+            let broken = ctx.catalog.inventory.broken.get(&p.spec);
+            if let (Some(broken), None, Some(owner)) = (broken, p.deleting, interchangeable(ctx.catalog, p.spec)) {
+                let of = self.broken.entry(owner).or_default();
+                of.phases.push(broken.phase);
+                of.now.insert(pod);
+            }
             if p.node.is_none() || p.phase.is_terminal() {
                 continue;
             }
+            await_deadline(ctx, pod);
+            let p = &ctx.state.pods[pod];
             if p.deleting.is_some() {
                 self.stop(ctx, pod);
-            } else if !p.ready && p.restarts == 0 && ctx.now - p.started <= START_PATIENCE_MS {
+            } else if broken.is_none() && !p.ready && p.restarts == 0 && ctx.now - p.started <= START_PATIENCE_MS {
                 let rest = p.started + start_ms(ctx, pod) - ctx.now;
                 self.start_in(ctx, pod, rest.max(0));
             }
@@ -46,6 +79,7 @@ impl Kubelet {
 
     /// A pod was bound and its volumes are mounted.
     pub fn start(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        await_deadline(ctx, pod);
         let delay = start_ms(ctx, pod);
         self.start_in(ctx, pod, delay);
     }
@@ -63,9 +97,13 @@ impl Kubelet {
     /// Sees deletions, and nodes that become ready.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
         match change {
-            Change::Pod(pod, PodChange::Deleting) => self.stop(ctx, pod),
+            Change::Pod(pod, PodChange::Deleting) => {
+                self.no_longer_broken(ctx, pod);
+                self.stop(ctx, pod);
+            }
             Change::Pod(pod, PodChange::Removed) => {
                 self.waiting.remove(&pod);
+                self.no_longer_broken(ctx, pod);
                 self.mirror_again(ctx, pod);
             }
             // It has been at work all the time.
@@ -89,6 +127,7 @@ impl Kubelet {
     pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
         match timer {
             Timer::PodReady(pod) => self.ready(ctx, pod),
+            Timer::PodDeadline(pod) => self.past_deadline(ctx, pod),
             Timer::PodStopped(pod) => self.stopped(ctx, pod),
             Timer::PodRemoved(pod) => self.removed(ctx, pod),
             _ => {}
@@ -137,10 +176,47 @@ impl Kubelet {
         if p.deleting.is_some() || p.phase.is_terminal() || !self.reached(ctx, pod) {
             return;
         }
-        let crashes = ctx.faults.crash_loops(ctx.catalog, ctx.state, ctx.draws, ctx.now, pod);
+        let broken = self.broken_as(ctx, pod);
+        if broken == Some(Phase::Pending) {
+            return;
+        }
+        let crashes = ctx.faults.crash_loops(ctx.catalog, ctx.state, ctx.draws, ctx.now, pod) || broken.is_some();
         ctx.state.set_phase(ctx.catalog, pod, Phase::Running);
         if !crashes {
             ctx.state.set_ready(pod, true, ctx.now);
+        }
+    }
+
+    /// A pod that has run for its `activeDeadlineSeconds` fails (pkg/kubelet/active_deadline.go). Its object stays.
+    fn past_deadline(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let p = &ctx.state.pods[pod];
+        if !p.phase.is_terminal() && p.deleting.is_none() && self.reached(ctx, pod) {
+            self.no_longer_broken(ctx, pod);
+            ctx.state.set_ready(pod, false, ctx.now);
+            ctx.state.set_phase(ctx.catalog, pod, Phase::Failed);
+        }
+    }
+
+    /// How far a pod comes that would be ready now, if it is as broken as those that its owner had.
+    fn broken_as(&mut self, ctx: &Ctx<'_>, pod: PodIdx) -> Option<Phase> {
+        let spec = ctx.state.pods[pod].spec;
+        let Some(owner) = interchangeable(ctx.catalog, spec) else {
+            return ctx.catalog.inventory.broken.get(&spec).map(|b| b.phase);
+        };
+        let of = self.broken.get_mut(&owner)?;
+        if !of.now.contains(&pod) && of.now.len() < of.phases.len() {
+            of.now.insert(pod);
+        }
+        let place = of.now.iter().position(|p| *p == pod)?;
+        of.phases.get(place).copied()
+    }
+
+    /// A broken pod goes: the next that starts takes its place.
+    fn no_longer_broken(&mut self, ctx: &Ctx<'_>, pod: PodIdx) {
+        if let Some(of) =
+            interchangeable(ctx.catalog, ctx.state.pods[pod].spec).and_then(|owner| self.broken.get_mut(&owner))
+        {
+            of.now.remove(&pod);
         }
     }
 
@@ -211,6 +287,16 @@ fn tracked_until(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
     counted + ctx.options.controller_latency_ms + JOB_BATCH_MS + 2 * ctx.options.api_latency_ms
 }
 
+/// Waits for the moment at which a pod's `activeDeadlineSeconds` are over, if it has any.
+fn await_deadline(ctx: &mut Ctx<'_>, pod: PodIdx) {
+    let p = &ctx.state.pods[pod];
+    let after = ctx.catalog.inventory.declared.get(&p.spec).and_then(|d| d.active_deadline_ms);
+    if let Some(after) = after {
+        let at = p.started.saturating_add(after).max(ctx.now);
+        ctx.timers.schedule(at, Timer::PodDeadline(pod));
+    }
+}
+
 fn start_ms(ctx: &Ctx<'_>, pod: PodIdx) -> i64 {
     ctx.delays.start_ms(ctx.catalog, ctx.state, ctx.draws, pod).max(0)
 }
@@ -276,6 +362,25 @@ mod tests {
         b.run_to(60_000);
         let p = &b.state.pods[pod];
         assert_eq!((p.phase, p.ready), (Phase::Running, false));
+    }
+
+    #[test]
+    fn as_many_pods_of_an_owner_stay_broken_as_there_were() {
+        let mut w = World::new();
+        let owner = w.owner(OwnerKind::ReplicaSet, "rs", Some(2));
+        let (sick, well) = (w.pod("rs-a", "x", Some(owner), false), w.pod("rs-b", "x", Some(owner), true));
+        let broken = crate::cluster::Broken { why: "it is so".into(), phase: Phase::Running };
+        w.catalog.inventory.broken.insert(SpecIdx(0), broken);
+        let mut b = Bench::new(w);
+        b.run_to(20_000);
+        assert!(!b.state.pods[sick].ready, "it stays broken where it is");
+        let ready = |b: &Bench| b.state.live_pods().filter(|p| b.state.pods[*p].ready).count();
+        b.delete(sick);
+        b.run_to(60_000);
+        assert_eq!((b.state.live_pods().count(), ready(&b)), (2, 1), "what replaces it is as broken");
+        b.delete(well);
+        b.run_to(120_000);
+        assert_eq!((b.state.live_pods().count(), ready(&b)), (2, 1), "what replaces a healthy one is healthy");
     }
 
     #[test]

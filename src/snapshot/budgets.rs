@@ -28,6 +28,11 @@ impl Builder {
             let detail = format!("its selector is invalid: {problem}");
             self.notices.note("budget-invalid", || Builder::object("PodDisruptionBudget", meta), &detail);
         }
+        let owner = meta.owner_references.iter().find_map(|r| Manager::of_owner(&r.api_version, &r.kind, &r.name));
+        let labels = meta.labels.iter().map(|(k, v)| (&**k, &**v));
+        if let Some(manager) = owner.or_else(|| Manager::of_labels(labels)) {
+            self.catalog.inventory.budget_managers.insert((namespace, name), manager);
+        }
         let uid = self.sym(&meta.uid);
         self.catalog.budgets.push(Budget {
             namespace,

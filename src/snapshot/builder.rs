@@ -37,9 +37,26 @@ pub(crate) struct Lookup {
     pub(crate) none_of: FxHashSet<&'static str>,
     /// How many pods controllers' statuses count, where they count any.
     pub(crate) stated_pods: Vec<(OwnerIdx, i64)>,
+    /// Pods that are not ready, until it is known since when.
+    pub(crate) unready: Vec<Unready>,
     /// Pods that were left out because their node is missing, by their controller's uid; and their namespaces.
     pub(crate) left_out: FxHashMap<Sym, i64>,
     pub(crate) left_out_of: FxHashSet<NsIdx>,
+}
+
+/// A pod that is not ready; whether it is broken is decided once the moment of the dump is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Unready {
+    pub(crate) spec: SpecIdx,
+    pub(crate) object: String,
+    pub(crate) why: String,
+    pub(crate) phase: Phase,
+    /// Since when, in milliseconds since 1970, if it says so.
+    pub(crate) since: Option<i64>,
+    /// The code of a pod that is broken however short it has been so.
+    pub(crate) at_once: Option<&'static str>,
+    /// It is in its init containers.
+    pub(crate) initializing: bool,
 }
 
 /// What a PriorityClass says.

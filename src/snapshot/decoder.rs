@@ -224,7 +224,12 @@ impl<'a> Decoder<'a> {
         self.each(b, "PriorityClass", |b, o: policy::PriorityClass<'_>, _| b.read_priority_class(&o))?;
         self.each(b, "RuntimeClass", |b, o: policy::RuntimeClass<'_>, _| b.read_runtime_class(&o))?;
         self.each(b, "LimitRange", |b, o: policy::LimitRange<'_>, _| b.read_limit_range(&o))?;
-        self.each(b, "Service", |b, o: policy::Service<'_>, _| b.read_service(&o))
+        self.each(b, "Service", |b, o: policy::Service<'_>, _| b.read_service(&o))?;
+        self.each(b, "ResourceQuota", |b, o: policy::ResourceQuota<'_>, _| b.read_quota(&o))?;
+        for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+            self.each(b, kind, |b, o: policy::WebhookConfiguration<'_>, _| b.read_webhooks(kind, &o))?;
+        }
+        Ok(())
     }
 
     /// Nodes in the order of their names, whatever the order of the input: it is how a scheduler that just started
@@ -360,6 +365,9 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
     for created in b.catalog.owners.iter_mut().filter_map(|o| o.created.as_mut()) {
         *created -= taken;
     }
+    for deadline in b.catalog.owners.iter_mut().filter_map(|o| o.job.as_mut()?.deadline_ms.as_mut()) {
+        *deadline -= taken;
+    }
     let mut state = State::new(&b.catalog);
     for node in read.nodes {
         let created = node.spec.created - taken;
@@ -389,6 +397,8 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
         status.disrupted.sort_unstable();
         state.set_budget(index, status);
     }
+    let delays = StartDelays::from_samples(&samples);
+    b.judge_health(&state, taken, &delays);
     notice_state(&mut b, &state);
     witness::note(&mut b, &state);
     let cursor = state.cursor();
@@ -401,7 +411,7 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
         counts: BTreeMap::new(),
         unknown: BTreeMap::new(),
         node_pools: Vec::new(),
-        delays: StartDelays::from_samples(&samples),
+        delays,
         lookup: b.lookup,
     }
 }
@@ -446,6 +456,9 @@ fn set_volumes(lookup: &Lookup, state: &mut State, volumes: &[Arc<Pv>], claims: 
     }
 }
 
+/// A deleted pod whose grace ended so long ago is held by something (the kubelet adds a few seconds of its own).
+const OVERDUE_MS: i64 = 60_000;
+
 /// Conditions that the cluster is in already.
 fn notice_state(b: &mut Builder, state: &State) {
     let (catalog, notices) = (&b.catalog, &mut b.notices);
@@ -465,6 +478,32 @@ fn notice_state(b: &mut Builder, state: &State) {
                 requested.filter(|(r, s)| over((*r, s))).map(|(r, _)| catalog.text(catalog.resources[r])).collect();
             let what = if names.is_empty() { "pods".to_owned() } else { names.join(", ") };
             notices.note("node-overcommitted", object, &format!("its pods request more {what} than it offers"));
+        }
+    }
+    for p in state.live_pods().map(|p| &state.pods[p]).filter(|p| !p.phase.is_terminal()) {
+        let Some(deletion) = p.deleting else { continue };
+        let spec = &catalog.specs[p.spec];
+        let object =
+            || format!("Pod/{}/{}", catalog.text(catalog.namespaces[spec.namespace].name), catalog.text(p.name));
+        match p.node {
+            Some(n) if !state.nodes[n].ready => {
+                let detail = format!(
+                    "it is being deleted, and its node {} is not Ready",
+                    catalog.text(state.nodes[n].spec.name)
+                );
+                notices.note("pod-terminating-on-lost-node", object, &detail);
+            }
+            _ if !spec.finalizers.is_empty() => {
+                notices.note("pod-terminating-with-finalizer", object, "");
+            }
+            Some(_) if deletion.deadline < -OVERDUE_MS => {
+                let detail = format!(
+                    "it is being deleted, and its deadline passed {} before the dump",
+                    duration_text(-deletion.deadline)
+                );
+                notices.note("pod-terminating-overdue", object, &detail);
+            }
+            _ => notices.note("pod-terminating", object, ""),
         }
     }
     let by_label = pods_by_label(catalog, state);

@@ -20,6 +20,8 @@ pub enum Class {
     Assumed,
     /// What Ocean asks of a cluster before a migration (`plan::prerequisites`) is not met, or the dump does not show it.
     Prerequisite,
+    /// What the plan meets, found before anything is touched (`plan::preflight` and its like).
+    Preflight,
 }
 
 /// A code and all there is to say about it.
@@ -50,6 +52,88 @@ macro_rules! table {
 }
 
 table! {
+    "approval-not-counted" Info Assumed: "batches wait for an approval, and nobody says how long it takes";
+        "it is taken to come at once"; "set sim.gates.approval in a scenario if you know better"
+    "architecture-differs" Warning Preflight: "pods may be placed on nodes of another architecture or operating system";
+        "they start there in the simulation, in reality only if their images are made for it"; "check the images, or give the pods a node selector"
+    "autoscaler-assumed" Info Assumed: "a dump does not show which autoscaler acts";
+        "one is taken by the procedure and the groups"; "say which one with --autoscaler"
+    "budget-exhausted-now" Warning Preflight: "a budget allows no disruption now";
+        "evictions of its pods wait until more of them are healthy"; "see why its other pods are not ready"
+    "budget-held-by-broken-pods" Error Preflight: "a budget allows no disruption because pods of it are broken";
+        "what replaces them is as broken, so evictions of the others are refused to the end"; "repair the broken pods' workload first"
+    "budget-never-met" Error Preflight: "a budget allows no disruption however healthy its pods are";
+        "evictions of its pods are refused to the end, and their nodes are not replaced"; "raise its allowance for the time of the migration, or force budgets"
+    "budget-of-operator" Warning Preflight: "an operator manages a budget that allows nothing";
+        "evictions of its pods are refused in the simulation; the operator may let them go, so the outcome is uncertain where it depends on them"; "look at the operator's own resource"
+    "budget-over-job" Warning Preflight: "a budget holds pods of Jobs";
+        "they are held until the Job ends: at its deadline, if it has one, else to the end of the drain"; "wait until the Job has ended, or raise the limit of the drain above its deadline"
+    "capacity-short" Warning Preflight: "without the old nodes there would be no room for some pods";
+        "they stay pending if all old nodes go at once"; "raise the groups' maximum counts, add a group, or move fewer nodes"
+    "check-time-assumed" Info Assumed: "a check stands between batches, and nobody says how long it runs";
+        "it is taken to run for a second and to succeed"; "set sim.gates.check in a scenario if you know better"
+    "daemonset-missing" Error Preflight: "pods of a DaemonSet that the dump lacks are on old nodes";
+        "kubectl drain refuses their nodes"; "add daemonsets to the dump, or set kubectl_drain.force"
+    "daemonset-refused" Error Preflight: "pods of DaemonSets are on old nodes";
+        "kubectl drain refuses their nodes without --ignore-daemonsets"; "set kubectl_drain.ignore_daemonsets"
+    "delay-origin" Info Assumed: "where a delay of the simulation comes from";
+        "the duration goes by it"; "give the delay if you know better"
+    "did-not-reach-ocean" Warning Preflight: "moved pods ended on nodes that are not Ocean's";
+        "their nodes are replaced all the same"; "cordon the other nodes, or give pods a selector for Ocean's"
+    "empty-dir-lost" Info Preflight: "moved pods have emptyDir volumes";
+        "their content is deleted with the pod"; "none needed unless one of them keeps there what it cannot make again"
+    "grace-reaches-limit" Warning Preflight: "pods may take as long to stop as the procedure waits for their node";
+        "if they do, the drain of their node fails, or they are deleted where the procedure forces"; "raise the limit, shorten grace and hook, or give the time that they really take"
+    "group-match-note" Info Preflight: "a Virtual Node Group matches a node, though not in every respect";
+        "it counts as the node's group"; "none needed"
+    "groups-stand-in" Warning Preflight: "no Virtual Node Groups were given";
+        "pools that were read off the nodes stand in for them"; "give them with --groups"
+    "host-path-left-behind" Warning Preflight: "moved pods keep data on paths of their node";
+        "the data stays there, and the replacement finds what its own node has"; "copy the data to a volume first"
+    "job-ends-for-good" Warning Preflight: "a Job has used up its backoffLimit, and an eviction counts as a failure";
+        "once its pod is moved the Job has failed, and no pod of it is created again"; "wait until it has ended, or raise backoffLimit"
+    "job-work-lost" Warning Preflight: "pods of a Job are moved";
+        "they begin again from the start"; "wait until it has ended"
+    "local-storage-refused" Error Preflight: "pods with emptyDir volumes are on old nodes";
+        "kubectl drain refuses their nodes without --delete-emptydir-data"; "set kubectl_drain.delete_emptydir_data if the data may be lost"
+    "no-matching-group" Error Preflight: "no Virtual Node Group matches an old node";
+        "it does not pass validation and is not migrated"; "create a Virtual Node Group that matches it"
+    "ocean-imitated" Info Preflight: "Ocean is imitated by what its documentation says";
+        "where it says nothing the rule is an option"; "see docs/ocean.md"
+    "old-node-not-ready" Warning Preflight: "an old node is not Ready";
+        "evicted pods stay Terminating there until its kubelet answers or its object is deleted"; "delete the node instead of draining it"
+    "ordered-ready-blocked" Error Preflight: "a StatefulSet with OrderedReady has a broken pod before pods that are moved";
+        "the moved ones are not created again"; "repair the broken pod first"
+    "pending-at-start" Error Preflight: "pods are unschedulable before anything is touched";
+        "the migration refuses to start where the procedure says so; else they are left out of account, which is an info"; "make room for them or delete them"
+    "pod-no-host" Error Preflight: "no group and no remaining node could ever take a pod";
+        "it stays pending once it is evicted"; "make a group that fits it"
+    "quota-without-room" Warning Preflight: "a ResourceQuota has no room for a replacement beside the pod that it replaces";
+        "the real replacement is refused until that pod is gone; the simulation creates it at once"; "raise the quota for the time of the migration"
+    "restrict-scale-down" Error Preflight: "a pod holds its node by restrict-scale-down or safe-to-evict";
+        "its node is not replaced"; "take the mark off, or do not respect it"
+    "restrict-scale-down-ignored" Info Preflight: "a pod holds its node by restrict-scale-down or safe-to-evict";
+        "it is moved all the same"; "respect the mark if it shall stay"
+    "source-group-only" Error Preflight: "the old nodes' own group is the only one";
+        "nothing can be launched"; "give the groups with --groups"
+    "spot-affinity" Error Preflight: "pods need spot nodes, or do not tolerate them, and no group fits";
+        "their nodes do not pass validation"; "change the pods' affinity, or the group"
+    "stand-alone-pod-holds-node" Error Preflight: "a pod without a controller may not be evicted";
+        "its node is not emptied"; "move it by hand, or let it be evicted"
+    "stand-alone-pod-lost" Warning Preflight: "a pod without a controller is evicted";
+        "nothing creates it again"; "give it a controller"
+    "two-budgets" Error Preflight: "pods are under more than one budget";
+        "the eviction API answers 500, and they are never evicted"; "leave one budget for each pod"
+    "volume-shared" Warning Preflight: "running pods share a volume that can be attached to one node only";
+        "placed on different nodes, all but one wait for it to the end"; "keep them on one node, or use a volume with ReadWriteMany"
+    "volume-zone" Error Preflight: "a pod's volume can be used on no node that remains or is made";
+        "the pod stays pending once it is evicted"; "add the volume's zone to a group, or move the data first"
+    "webhook-backends-move" Warning Preflight: "all backends of a fail-closed webhook of pods are moved";
+        "while none of them is ready no pod that it is asked about is created"; "keep a ready backend on a node that stays"
+    "webhook-deadlock" Error Preflight: "the only backends of a fail-closed webhook are moved, and it is asked about their own replacements";
+        "no pod that it is asked about is created any more"; "keep a ready backend on a node that stays, or exclude its own namespace"
+    "webhook-of-evictions" Warning Preflight: "all backends of a fail-closed webhook of evictions are moved";
+        "the real API server refuses evictions while none is ready, which is not simulated"; "keep a ready backend on a node that stays"
     "autoscaled-pools" Warning Prerequisite: "cluster-autoscaler scales the pool of a selected node";
         "it adds and removes nodes while Ocean does, which is not simulated"; "switch the pools to manual scaling before the migration"
     "autoscaled-pools-unknown" Info Prerequisite: "the dump does not show which pools are scaled automatically";
@@ -68,8 +152,8 @@ table! {
         "new nodes come inconsistently, which is not simulated"; "stop it for the time of the migration"
     "cluster-autoscaler-unknown" Info Prerequisite: "the dump does not show whether a Kubernetes cluster autoscaler runs";
         "that none runs is taken for granted"; "add deployments, and on AKS the ConfigMap cluster-autoscaler-status, to the dump"
-    "crash-looping" Warning NotModelled: "a container is in CrashLoopBackOff";
-        "the simulated replacement becomes ready, the real one may not"; "fix the workload, or add a crash-loop fault for it to the scenario"
+    "crash-looping" Warning Condition: "a container is in CrashLoopBackOff";
+        "what replaces the pod is made from the same template and is taken to be as broken: it runs and never becomes ready"; "repair the workload first"
     "document-passed-over" Info Input: "a file of the directory or archive holds something that is no Kubernetes object";
         "it is passed over; the rest of the file is read"; "none needed if it is no part of the dump"
     "dump-not-whole" Error Missing: "this dump is not whole";
@@ -192,28 +276,38 @@ table! {
         "nobody replaces the pod once it is evicted, and budgets over it fail to sync"; "find out what became of the controller; dump its kind if it was left out"
     "owner-custom" Info NotModelled: "pods are owned by a custom resource";
         "a stand-in controller replaces its pods at once"; "expect the operator's own order and speed"
-    "pod-cannot-start" Warning NotModelled: "a container waits for what a move does not bring";
-        "the simulated replacement becomes ready, the real one waits as this one does"; "fix the image, the configuration or the command first, or add a crash-loop fault for it to the scenario"
+    "pod-cannot-start" Warning Condition: "a container waits for what a move does not bring";
+        "what replaces the pod is made from the same template and is taken to be as broken: it never starts"; "repair the image, the configuration or the command first"
     "pod-finalizer" Warning Condition: "a pod has finalizers";
-        "its object may outlive its containers, which delays StatefulSets and drains"; "check who removes the finalizer"
-    "pod-not-ready" Warning NotModelled: "a pod runs and is not ready";
-        "the simulated replacement becomes ready, the real one may not"; "find out why it is not ready first, or add a crash-loop fault for it to the scenario"
+        "nobody takes them off in the simulation: the deleted pod's object stays after its containers have ended"; "make sure that the controller that removes the finalizer runs during the migration"
+    "pod-not-ready" Warning Condition: "a pod runs and is not ready";
+        "it has been so for a short time: what replaces it is taken to become ready"; "wait until it is ready, and make the dump again"
     "pod-gated" Info Condition: "a pod has scheduling gates";
         "it is never scheduled during the run"; "remove the gates, or ignore it"
     "pod-resize-pending" Info Condition: "an in-place resize of a pod is not finished";
         "the pod is charged with the larger amount"; "let it finish first"
     "pod-terminating" Info Condition: "a pod is being deleted already";
         "it goes at its deadline at the latest"; "none needed"
+    "pod-terminating-on-lost-node" Warning Condition: "a pod is being deleted on a node that is not Ready";
+        "no kubelet ends it: it stays until the node answers or its object is deleted, and a drain that waits for it fails"; "delete the node's object once its machine is gone, or delete the pod with --grace-period=0 --force"
+    "pod-terminating-overdue" Warning Condition: "a pod is being deleted, and its deadline has passed";
+        "the simulation ends it at once; something holds the real one"; "look at the kubelet's events for it, and at its volumes"
+    "pod-terminating-with-finalizer" Warning Condition: "a pod is being deleted, and has finalizers";
+        "nobody takes them off in the simulation: the object stays after its containers have ended"; "see why the controller that takes the finalizer off does not"
     "pods-missing" Warning Condition: "a controller or budget counts pods in its status that the dump lacks";
         "a missing pod takes no room and is not moved; its controller creates it once another of its pods is evicted"; "make the dump again with pods of all namespaces; a few are pods that came or went while it was made"
     "pods-restarting" Info Condition: "a pod's containers have restarted before";
         "its start delay is not used as a sample"; "none needed"
+    "pod-unready-for-long" Warning Condition: "a pod has not been ready for long";
+        "what replaces the pod is made from the same template and is taken to be as broken: it never becomes ready"; "find out why it is not ready first"
     "price-unknown" Info Assumed: "machine types that were read off the nodes have no price";
         "costs are not predicted, and machine types are chosen by least waste"; "give prices with --groups or --machine-types"
     "resource-claims" Warning NotModelled: "a pod uses dynamic resource allocation";
         "its devices are not looked at when it is placed"; "check by hand that the new nodes have such devices"
     "resource-quota" Warning NotModelled: "a ResourceQuota limits a namespace";
-        "the old and the new pod exist together for a while; a real quota may refuse the new one"; "leave room for a surge in the quota"
+        "replacements are created without asking it; where it has no room for one `quota-without-room` says so"; "leave room for a surge in the quota"
+    "rollout-under-way" Warning NotModelled: "a rollout is under way";
+        "each ReplicaSet keeps its count and evicted pods are made again from the template that they had, while the real controller goes on with the rollout"; "wait for it to end (kubectl rollout status), and make the dump again"
     "scheduler-argument-not-modelled" Info NotModelled: "the scheduler's configuration has an argument that is not modelled";
         "it changes nothing in the simulation"; "none needed if it seldom matters"
     "scheduler-extender" Warning NotModelled: "the scheduler's configuration has an extender";
@@ -233,7 +327,7 @@ table! {
     "virtual-node-groups-unknown" Info Prerequisite: "no Virtual Node Groups were given";
         "groups are read off the nodes, which Ocean's are not: matches and launches are a guess"; "give them with --groups"
     "webhook" Info NotModelled: "an admission webhook is configured";
-        "a webhook may change or refuse pods and evictions; if its own pods move, creating pods may fail"; "check the failurePolicy of webhooks whose pods are moved"
+        "what it changes or refuses is not simulated, but that a fail-closed webhook of pods refuses them while none of its backends is ready"; "none needed if it lets the pods of the dump be created again"
 }
 
 /// The entry of a code.
@@ -264,6 +358,7 @@ pub fn markdown() -> String {
         (Class::Assumed, "The dump does not tell, and something is assumed"),
         (Class::Condition, "The cluster is so already"),
         (Class::Input, "The input is odd"),
+        (Class::Preflight, "What stands in the way of the plan"),
         (Class::Prerequisite, "Prerequisites of Ocean's migration (procedures `ocean-aws` and `ocean-azure`)"),
     ] {
         text.push_str(&format!("## {title}\n\n| code | severity | what is so | what it does to the run | what lifts it |\n|---|---|---|---|---|\n"));
@@ -359,6 +454,42 @@ mod tests {
         } else {
             assert!(text == wanted, "docs/findings.md is not what the table says; run with NODEFERRY_BLESS=1");
         }
+    }
+
+    /// The files of the product below a folder.
+    fn sources(dir: &std::path::Path, into: &mut Vec<String>) {
+        let mut entries: Vec<_> =
+            std::fs::read_dir(dir).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).expect("a file");
+                into.push(text.split("#[cfg(test)]").next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+
+    /// Every code that the product gives by name is in the table, so that it is in the documentation.
+    #[test]
+    fn every_finding_is_in_the_registry() {
+        let mut files = Vec::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let is_code = |t: &str| {
+            t.contains('-') && t.split('-').all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()))
+        };
+        let mut found = 0;
+        for text in &files {
+            for (at, _) in text.match_indices("Finding::new(").chain(text.match_indices("add(Severity::")) {
+                // The code is the first literal of the call, unless a variable holds it.
+                let call: String = text[at..].chars().take(160).collect();
+                let Some(code) = call.split('"').nth(1).filter(|c| is_code(c)) else { continue };
+                found += 1;
+                assert!(diagnostic(code).is_some(), "{code} is not in the table");
+            }
+        }
+        assert!(found > 35, "the test reads the sources: {found} codes");
     }
 
     #[test]

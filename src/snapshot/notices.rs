@@ -4,6 +4,7 @@ use super::builder::Builder;
 use super::diagnostics::kind_text;
 use super::wire::condition;
 use super::wire::pod as wire;
+use super::wire::workload::Workload;
 use crate::cluster::*;
 
 impl Builder {
@@ -54,16 +55,10 @@ impl Builder {
             let names: Vec<&str> = spec.finalizers.iter().map(|f| self.catalog.names.text(*f).unwrap_or("?")).collect();
             notices.note("pod-finalizer", object, &format!("it has the finalizers {}", names.join(", ")));
         }
-        if condition(&pod.status.conditions, "Initialized").is_some_and(|c| &*c.status == "False") && !terminal {
-            notices.note("init-container-waits", object, "");
-        }
         if condition(&pod.status.conditions, "PodResizePending").is_some_and(|c| c.holds())
             || condition(&pod.status.conditions, "PodResizeInProgress").is_some_and(|c| c.holds())
         {
             notices.note("pod-resize-pending", object, "");
-        }
-        if meta.deletion_timestamp.is_some() {
-            notices.note("pod-terminating", object, "");
         }
         if pod.spec.os.as_ref().is_some_and(|os| &*os.name == "windows") {
             notices.note("node-windows", object, "the pod runs Windows");
@@ -79,43 +74,45 @@ impl Builder {
             let name = self.catalog.names.text(claim.name).unwrap_or("?");
             notices.note("claim-missing", object, &format!("it mounts the claim {name}, which does not exist"));
         }
-        self.notice_containers(pod, terminal);
     }
 
-    /// Containers that wait for something, have restarted, or are not ready.
-    fn notice_containers(&mut self, pod: &wire::Pod<'_>, terminal: bool) {
-        let statuses = || pod.status.container_statuses.iter().chain(pod.status.init_container_statuses.iter());
-        let object = || Builder::object("Pod", &pod.metadata);
-        let reason = |s: &wire::ContainerStatus<'_>| {
-            let reason = s.state.as_ref()?.waiting.as_ref()?.reason.as_deref().filter(|r| !r.is_empty())?;
-            Some((s.name.to_string(), reason.to_owned()))
-        };
-        let waits = || statuses().filter_map(reason);
-        let notices = &mut self.notices;
-        if let Some((container, _)) = waits().find(|(_, r)| r == "CrashLoopBackOff") {
-            notices.note("crash-looping", object, &format!("container {container} is in CrashLoopBackOff"));
-        } else if let Some((container, reason)) = waits().find(|(_, r)| !STARTING.contains(&r.as_str())) {
-            notices.note("pod-cannot-start", object, &format!("container {container} waits: {reason}"));
-        } else if terminal || pod.metadata.deletion_timestamp.is_some() {
-        } else if pod.status.phase.as_deref() == Some("Running") && is_unready(pod) {
-            notices.note("pod-not-ready", object, &unready_text(pod));
-        } else if statuses().any(|s| s.restart_count > 0) {
-            notices.note("pods-restarting", object, "");
+    /// A controller that is bringing its pods to a new template, or has not seen its newest one.
+    pub(crate) fn notice_rollout(&mut self, w: &Workload<'_>, kind: OwnerKind) {
+        if let Some(why) = rollout(w, kind) {
+            self.notices.note("rollout-under-way", || Builder::object(kind_text(kind), &w.metadata), &why);
         }
     }
 }
 
-/// Reasons for which a container waits that is only about to start (kubernetes v1.36.3 `pkg/kubelet/kubelet_pods.go`: ContainerCreating,
-/// PodInitializing). Every other one is something that the kubelet tries again and again.
-const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-
-/// Whether the condition Ready is there and not True.
-fn is_unready(pod: &wire::Pod<'_>) -> bool {
-    condition(&pod.status.conditions, "Ready").is_some_and(|c| !c.holds())
-}
-
-fn unready_text(pod: &wire::Pod<'_>) -> String {
-    let ready = condition(&pod.status.conditions, "Ready");
-    let why = ready.and_then(|c| c.message.as_deref().or(c.reason.as_deref())).filter(|w| !w.is_empty());
-    why.map_or_else(String::new, |why| format!("it runs and is not ready ({why})"))
+/// What of a rollout is not finished. A status that has seen no generation is none: hand-made dumps have such.
+fn rollout(w: &Workload<'_>, kind: OwnerKind) -> Option<String> {
+    let (spec, status) = (&w.spec, &w.status);
+    let strategy = spec.update_strategy.as_ref();
+    let by_hand = strategy.and_then(|s| s.kind.as_deref()) == Some("OnDelete");
+    let (updated, wanted) = match kind {
+        OwnerKind::Deployment => (status.updated_replicas, spec.replicas.unwrap_or(1)),
+        // What stands before the partition is meant to stay as it is.
+        OwnerKind::StatefulSet => {
+            let partition = strategy.and_then(|s| s.rolling_update.as_ref()?.partition).unwrap_or(0);
+            (status.updated_replicas, spec.replicas.unwrap_or(1) - partition.max(0))
+        }
+        OwnerKind::DaemonSet => (status.updated_number_scheduled, status.desired_number_scheduled.unwrap_or(0)),
+        _ => return None,
+    };
+    let observed = status.observed_generation?;
+    if let Some(generation) = w.metadata.generation.filter(|g| *g > observed) {
+        return Some(format!("generation {generation} is stored, {observed} was observed"));
+    }
+    // Counts of 0 are left out of a status.
+    let (updated, wanted) = (updated.unwrap_or(0), wanted.max(0));
+    let left_over = kind == OwnerKind::Deployment && status.replicas.unwrap_or(0) > updated.max(wanted);
+    if by_hand || (updated >= wanted && !left_over) {
+        return None;
+    }
+    let paused = if spec.paused { ", and it is paused" } else { "" };
+    let old = status.replicas.unwrap_or(0) - updated;
+    Some(match left_over {
+        true => format!("{old} pods of an older template are still there{paused}"),
+        false => format!("{updated} of {wanted} pods are of the newest template{paused}"),
+    })
 }

@@ -1,6 +1,7 @@
 //! Controllers: those the dump holds, and those only named by their pods.
 
 use super::builder::{Builder, Priority, RuntimeDefaults};
+use super::declared::declared;
 use super::document::Raw;
 use super::kinds::group;
 use super::requests;
@@ -124,6 +125,12 @@ impl Builder {
         }
         let kind = owner.kind;
         let index = self.add_owner(owner);
+        let controller = w.metadata.controller();
+        let manager = controller.and_then(|r| Manager::of_owner(&r.api_version, &r.kind, &r.name));
+        if let Some(manager) = manager.filter(|m| m.operator.is_some()) {
+            self.catalog.inventory.workload_managers.insert(index, manager);
+        }
+        self.notice_rollout(w, kind);
         self.catalog.inventory.ready_replicas.insert(index, w.status.ready_replicas.unwrap_or(0));
         self.lookup.stated_pods.extend(witness::stated_pods(kind, &w.status).map(|n| (index, n)));
         if let Some(template) = &spec.template {
@@ -258,7 +265,7 @@ impl Builder {
         self.default_tolerations(&mut shape.tolerations);
         let shape = self.catalog.intern_shape(shaped.shape);
         let annotations = self.annotations(&template.metadata);
-        self.catalog.specs.push(PodSpec {
+        let spec = self.catalog.specs.push(PodSpec {
             namespace: ns,
             name: self.catalog.known.empty,
             generate_name: None,
@@ -272,7 +279,11 @@ impl Builder {
             finalizers: Vec::new(),
             resized: None,
             ordinal: None,
-        })
+        });
+        if let Some(declared) = declared(given) {
+            self.catalog.inventory.declared.insert(spec, declared);
+        }
+        spec
     }
 
     /// What a pod made from a template would ask for: limits stand in for requests, then limit ranges, then overhead.
@@ -401,6 +412,11 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
         indexed: spec.completion_mode.as_deref() == Some("Indexed"),
         succeeded: w.status.succeeded,
         failed: w.status.failed,
+        deadline_ms: spec
+            .active_deadline_seconds
+            .zip(w.status.start_time)
+            .filter(|_| !spec.suspend)
+            .map(|(s, t)| t.0 + s * 1000),
         finished: w.status.conditions.iter().any(ended),
     }
 }

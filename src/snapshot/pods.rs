@@ -1,6 +1,7 @@
 //! Pods: what they were created as, and how they are now.
 
 use super::builder::Builder;
+use super::declared::declared;
 use super::delays::StartSample;
 use super::owners::Customs;
 use super::requests;
@@ -66,7 +67,11 @@ impl Builder {
         self.notice_pod(pod, &spec);
         let spec = self.catalog.specs.push(spec);
         self.note_not_running(pod, spec);
+        if let Some(declared) = declared(&pod.spec) {
+            self.catalog.inventory.declared.insert(spec, declared);
+        }
         let state = self.pod_state(pod, spec, name, uid, node);
+        self.note_health(pod, spec, &state);
         let started = self.start_sample(pod, &state, owner, mirror);
         Some(ReadPod { state, started })
     }

@@ -189,7 +189,7 @@ fn pods_of_every_phase_and_state() {
     // running, terminating and static hold their requests.
     assert_eq!(state.requested(NodeIdx(0))[0], 300);
     let found = codes(&s);
-    for code in ["node-missing", "pod-gated", "pod-terminating", "no-budgets-in-dump"] {
+    for code in ["node-missing", "pod-gated", "pod-terminating-overdue", "no-budgets-in-dump"] {
         assert!(found.contains(&code), "{code} in {found:?}");
     }
 }

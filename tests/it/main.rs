@@ -5,6 +5,7 @@ mod cli;
 mod completeness;
 mod determinism;
 mod discovery;
+mod dump_knows;
 mod engine;
 mod ensemble;
 mod groups;

@@ -12,7 +12,7 @@ pub use batching::{BatchSize, Canary, Percent, PercentOf};
 
 use super::execution::ExecutionOptions;
 use super::gates::Gates;
-use super::procedure::{Access, BarePods};
+use super::procedure::{Access, BarePods, DrainLimit};
 use crate::cluster::RateLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,11 @@ impl Options {
     /// What becomes of pods that no controller recreates.
     pub fn bare_pods(&self) -> BarePods {
         self.procedure.procedure().bare_pods(self)
+    }
+
+    /// How long the procedure waits for the pods of a node; None if without end.
+    pub fn drain_limit(&self) -> Option<DrainLimit> {
+        self.procedure.procedure().drain_limit(self)
     }
 
     /// Whether old nodes are tainted first, and cordoned when they are empty.

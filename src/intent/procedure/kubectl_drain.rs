@@ -1,6 +1,6 @@
 //! Parameters of `kubectl-drain`.
 
-use super::{Access, BarePods, Procedure, access};
+use super::{Access, BarePods, DrainLimit, Procedure, access};
 use crate::cluster::RateLimit;
 use crate::intent::options::{DAY, MINUTE, Options, Problems};
 use crate::intent::selector::LabelSelectorText;
@@ -171,6 +171,11 @@ impl Procedure for KubectlDrain {
             qps => (all - i64::from(limit.burst)).max(0) * 1000 / i64::from(qps),
         };
         paced.max(pods.iter().filter(|n| **n > 0).map(|_| stop_ms).sum())
+    }
+
+    fn drain_limit(&self, options: &Options) -> Option<DrainLimit> {
+        let ms = options.kubectl_drain.timeout_ms;
+        (ms > 0).then_some(DrainLimit { ms, option: "kubectl_drain.timeout_ms", forces: false })
     }
 
     fn pod_selector<'o>(&self, options: &'o Options) -> &'o str {

@@ -31,6 +31,17 @@ impl Access {
     pub const ALL: &[Access] = &[Access::PatchNodes, Access::EvictPods, Access::DeletePods];
 }
 
+/// How long a procedure waits for the pods of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainLimit {
+    /// Milliseconds.
+    pub ms: i64,
+    /// The option that says so.
+    pub option: &'static str,
+    /// Afterwards the pods are deleted; else the drain of their node has failed.
+    pub forces: bool,
+}
+
 /// What becomes of pods that no controller recreates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarePods {
@@ -99,6 +110,9 @@ pub trait Procedure: Sync {
 
     /// The least time in ms that the drain of a batch takes, given how many pods leave each node and how long a pod takes to stop.
     fn least_drain_ms(&self, pods: &[i64], options: &Options, stop_ms: i64) -> i64;
+
+    /// How long it waits for the pods of a node; None if without end.
+    fn drain_limit(&self, options: &Options) -> Option<DrainLimit>;
 
     /// The pods that it looks at, as a label selector in kubectl's text form; empty for all.
     fn pod_selector<'o>(&self, _options: &'o Options) -> &'o str {

@@ -1,6 +1,6 @@
 //! Parameters of `ocean-aws` and `ocean-azure`.
 
-use super::{Access, BarePods, Procedure, access};
+use super::{Access, BarePods, DrainLimit, Procedure, access};
 use crate::intent::options::{DAY, MINUTE, Options, Problems, SECOND, UnscheduledAtStart, is_default};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +168,10 @@ impl Procedure for Ocean {
 
     fn bare_pods(&self, options: &Options) -> BarePods {
         BarePods { evicted: options.ocean.evict_stand_alone_pods, by: "--evict-stand-alone-pods" }
+    }
+
+    fn drain_limit(&self, options: &Options) -> Option<DrainLimit> {
+        Some(DrainLimit { ms: options.ocean.draining_timeout_ms, option: "ocean.draining_timeout_ms", forces: false })
     }
 
     /// All nodes at once; n evictions spread over the spread start spread/n apart.

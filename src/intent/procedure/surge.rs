@@ -1,6 +1,6 @@
 //! Parameters of `surge`.
 
-use super::{Access, BarePods, Procedure, access};
+use super::{Access, BarePods, DrainLimit, Procedure, access};
 use crate::intent::options::{BatchSize, DAY, MINUTE, Options, Percent, Problems, SECOND};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,12 @@ impl Procedure for Surge {
 
     fn least_drain_ms(&self, pods: &[i64], _options: &Options, stop_ms: i64) -> i64 {
         if pods.iter().any(|n| *n > 0) { stop_ms } else { 0 }
+    }
+
+    fn drain_limit(&self, options: &Options) -> Option<DrainLimit> {
+        let p = options.surge.resolved();
+        let forces = p.undrainable == Undrainable::Force;
+        Some(DrainLimit { ms: p.node_timeout_ms, option: "surge.node_timeout_ms", forces })
     }
 
     fn taints_first(&self, options: &Options) -> bool {

@@ -2,6 +2,7 @@
 
 use super::Facts;
 use crate::cluster::{BudgetIdx, Finding, PodIdx, Severity};
+use crate::disruption::holder::{Holder, holder};
 use crate::disruption::never::{escapes, never};
 use std::collections::BTreeMap;
 
@@ -24,13 +25,30 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     for (budget, pods) in covered(facts) {
         let pods: Vec<PodIdx> = pods.into_iter().filter(|p| !escapes(facts.view, budget, *p)).collect();
         let Some((why, remedy)) = never(facts.view, budget).filter(|_| !pods.is_empty()) else { continue };
+        // Somebody else lets them go: `budget_holders` says who.
+        if matches!(holder(facts.view, facts.budgets, budget, &pods), Some(Holder::Operator(_) | Holder::Jobs { .. })) {
+            continue;
+        }
         findings.push(Finding::new(
             Severity::Error,
             "budget-never-met",
             format!("PodDisruptionBudget/{}", facts.view.catalog.budget_text(budget)),
-            format!("{why}, so evictions of its pods on old nodes are refused for ever: {}", facts.names(&pods)),
+            format!(
+                "{why}, so evictions of its pods on old nodes are refused for ever: {}{}",
+                facts.names(&pods),
+                over_several(facts, &pods)
+            ),
             remedy,
         ));
     }
     findings
+}
+
+/// Whose pods a budget holds, where they are of several workloads: their pods are counted together.
+fn over_several(facts: &Facts<'_>, pods: &[PodIdx]) -> String {
+    let workloads: Vec<String> = facts.by_workload(pods.iter().copied()).into_keys().collect();
+    match workloads.len() {
+        0 | 1 => String::new(),
+        _ => format!(" (of {}, which the budget counts together)", workloads.join(", ")),
+    }
 }

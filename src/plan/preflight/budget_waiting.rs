@@ -2,7 +2,8 @@
 
 use super::Facts;
 use super::budget_never_met::covered;
-use crate::cluster::{Finding, Severity};
+use crate::cluster::{Finding, PodIdx, Severity};
+use crate::disruption::holder::holder;
 use crate::disruption::never::{escapes, never};
 
 /// See the module.
@@ -10,8 +11,11 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (budget, pods) in covered(facts) {
         let s = &facts.view.state.budgets[budget];
-        let blocked = pods.iter().filter(|p| !escapes(facts.view, budget, **p)).count();
-        if s.allowed > 0 || blocked == 0 || never(facts.view, budget).is_some() {
+        let held: Vec<PodIdx> = pods.into_iter().filter(|p| !escapes(facts.view, budget, *p)).collect();
+        let blocked = held.len();
+        let waits = s.allowed <= 0 && blocked > 0 && never(facts.view, budget).is_none();
+        // Where somebody else decides when they go, `budget_holders` says who.
+        if !waits || holder(facts.view, facts.budgets, budget, &held).is_some() {
             continue;
         }
         findings.push(Finding::new(

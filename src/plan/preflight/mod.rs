@@ -3,24 +3,33 @@
 //! An **error** is permanent: no waiting lifts it, and some node will not be replaced (or the migration fails). A
 //! **warning** is something that may resolve by itself, or that is lost or delayed by it; an **info** is worth knowing.
 
+pub mod architecture;
+pub mod budget_holders;
 pub mod budget_never_met;
 pub mod budget_waiting;
 pub mod capacity;
 pub mod daemon_set;
 pub mod finalizer;
+pub mod host_path;
 pub mod hosts;
+pub mod jobs;
 pub mod local_storage;
+pub mod long_stop;
 pub mod no_host;
 pub mod node_not_ready;
 pub mod ocean_imitated;
+pub mod ordered_ready;
 pub mod pending_at_start;
+pub mod quota;
 pub mod restrict_scale_down;
+pub mod shared_volume;
 pub mod source_group;
 pub mod spot_affinity;
 pub mod stand_alone;
 pub mod two_budgets;
 pub mod vng_match;
 pub mod volume_zone;
+pub mod webhook;
 
 use crate::cluster::{Finding, GroupIdx, NodeIdx, OwnerIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
@@ -109,6 +118,7 @@ pub type Rule = fn(&Facts<'_>) -> Vec<Finding>;
 /// All rules, in the order in which their findings are worth reading.
 pub const RULES: &[Rule] = &[
     budget_never_met::check,
+    budget_holders::check,
     two_budgets::check,
     no_host::check,
     volume_zone::check,
@@ -122,6 +132,14 @@ pub const RULES: &[Rule] = &[
     pending_at_start::check,
     capacity::check,
     budget_waiting::check,
+    webhook::check,
+    long_stop::check,
+    ordered_ready::check,
+    shared_volume::check,
+    jobs::check,
+    quota::check,
+    host_path::check,
+    architecture::check,
     node_not_ready::check,
     finalizer::check,
     ocean_imitated::check,

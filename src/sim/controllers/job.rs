@@ -82,9 +82,27 @@ pub fn note(catalog: &Catalog, memory: &mut Memory, owner: OwnerIdx, pod: PodIdx
     }
 }
 
+/// One sync: past its `activeDeadlineSeconds` the Job fails and its pods are deleted, whatever their budgets say (`pastActiveDeadline`,
+/// `deleteActivePods`); until then it is looked at again at that moment.
+pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx, now: i64) -> Sync {
+    let deadline = catalog.owners[owner].job.as_ref().and_then(|j| j.deadline_ms);
+    let Some(deadline) = deadline.filter(|_| !memory.orphaned && !catalog.owners[owner].deleting) else {
+        return manage(catalog, state, memory, owner, now);
+    };
+    if now < deadline {
+        let sync = manage(catalog, state, memory, owner, now);
+        return Sync { again_at: Some(sync.again_at.map_or(deadline, |at| at.min(deadline))), ..sync };
+    }
+    let Some(job) = memory.job.as_mut().filter(|j| !j.finished) else { return Sync::default() };
+    job.settle_backoff();
+    (job.finished, job.gave_up) = (true, true);
+    let active = state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active()).collect();
+    delete(job, active)
+}
+
 /// `syncJob`, `manageJob`: counts what finished, gives up past `backoffLimit`, keeps as many active as are wanted, after
 /// the backoff.
-pub fn sync(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx, now: i64) -> Sync {
+fn manage(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx, now: i64) -> Sync {
     let source = memory.source;
     let (Some(job), Some(spec)) = (&mut memory.job, &catalog.owners[owner].job) else {
         return Sync::default();

@@ -38,6 +38,8 @@ pub struct Memory {
     pub on_node: FxHashMap<NodeIdx, Vec<PodIdx>>,
     /// Nodes that a DaemonSet has to look at.
     pub nodes: BTreeSet<NodeIdx>,
+    /// Creations refused in a row.
+    pub refused: u32,
     /// Names drawn so far.
     pub named: u64,
     /// Status as last reported: pods, ready, terminating.

@@ -13,6 +13,7 @@ mod names;
 mod ranking;
 mod replicaset;
 mod statefulset;
+mod webhooks;
 
 use super::ctx::Ctx;
 use super::event::Timer;
@@ -24,9 +25,13 @@ use crate::disruption::delete_pod;
 use client::Client;
 use memory::Memory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use webhooks::Webhooks;
 
 /// Most pods created or deleted by one look (replicaset `BurstReplicas`, job `MaxPodCreateDeletePerSync`).
 pub const BURST: usize = 500;
+/// Pauses of an owner whose calls are refused (client-go `DefaultTypedControllerRateLimiter`).
+const FIRST_PAUSE_MS: i64 = 5;
+const LONGEST_PAUSE_MS: i64 = 1_000_000;
 /// The Job controller gathers events for so long (job `SyncJobBatchPeriod`).
 pub const JOB_BATCH_MS: i64 = 1_000;
 
@@ -71,6 +76,7 @@ pub struct Controllers {
     daemon_sets: Vec<OwnerIdx>,
     /// DaemonSets whose pod found no room on a node.
     starved: BTreeMap<NodeIdx, BTreeSet<OwnerIdx>>,
+    webhooks: Webhooks,
     writes: BTreeMap<u64, (OwnerIdx, Action)>,
     next_write: u64,
 }
@@ -94,6 +100,7 @@ impl Controllers {
             clients: kinds.into_iter().map(client).collect(),
             daemon_sets: catalog.owners.indices().filter(daemon).collect(),
             starved: BTreeMap::new(),
+            webhooks: Webhooks::new(catalog, state),
             writes: BTreeMap::new(),
             next_write: 0,
         }
@@ -106,6 +113,9 @@ impl Controllers {
             let memory = self.memory(owner);
             if let (false, true, Some(kept)) = (memory.orphaned, o.missing, memory.kept) {
                 ctx.state.set_replicas(owner, Some(kept));
+            }
+            if let Some(deadline) = o.job.as_ref().filter(|j| !j.finished).and_then(|j| j.deadline_ms) {
+                self.enqueue_at(ctx, owner, deadline.max(ctx.now));
             }
         }
     }
@@ -275,10 +285,14 @@ impl Controllers {
             Action::Delete(pod) => {
                 delete_pod(ctx.catalog, ctx.state, pod, ctx.now, None);
             }
+            Action::Create { spec, .. } if self.webhooks.refuses(ctx.catalog, ctx.state, spec).is_some() => {
+                return self.refused(ctx, owner);
+            }
             Action::Create { spec, name, node } => self.create(ctx, owner, spec, name, node),
         }
         // "SuccessfulCreate", "SuccessfulDelete": events go through the same client.
         let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        memory.refused = 0;
         if memory.may_send_event(ctx.now)
             && let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind)
         {
@@ -291,6 +305,19 @@ impl Controllers {
             } else {
                 self.send_batch(ctx, owner);
             }
+        }
+    }
+
+    /// A pod could not be created: the rest of the batch is given up, and the owner is looked at again after a pause that doubles
+    /// (client-go `DefaultTypedControllerRateLimiter`).
+    fn refused(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        let memory = self.memory(owner);
+        memory.plan.clear();
+        memory.refused = memory.refused.saturating_add(1);
+        memory.under_way = memory.under_way.saturating_sub(1);
+        let pause = (FIRST_PAUSE_MS << (memory.refused - 1).min(18)).min(LONGEST_PAUSE_MS);
+        if memory.under_way == 0 {
+            self.enqueue_at(ctx, owner, ctx.now + pause);
         }
     }
 

@@ -146,6 +146,7 @@ fn job(replace_only_failed: bool, ignores: bool) -> (World, OwnerIdx) {
         indexed: false,
         succeeded: 0,
         failed: 0,
+        deadline_ms: None,
         finished: false,
     });
     w.pod("app-a", "app", Some(owner), true);

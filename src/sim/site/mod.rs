@@ -198,6 +198,7 @@ impl Site {
             Timer::Autoscaler => Component::Autoscaler,
             // The kubelet writes to the API server; machines boot without it but register with it.
             Timer::PodReady(_)
+            | Timer::PodDeadline(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_)
             | Timer::Launch(_)
@@ -229,7 +230,7 @@ impl Site {
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc | Timer::Heartbeat(_) | Timer::PodsReported(_) => {
                 w.lifecycle.on_timer(&mut ctx!(w), timer)
             }
-            Timer::PodReady(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) => {
+            Timer::PodReady(_) | Timer::PodDeadline(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
             }
             Timer::Owner(_) | Timer::ControllerWrite(_) => w.controllers.on_timer(&mut ctx!(w), timer),

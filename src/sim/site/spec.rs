@@ -5,7 +5,7 @@ use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
-use crate::sim::delays::Delays;
+use crate::sim::delays::{Delays, Detach};
 use crate::sim::options::SimOptions;
 use crate::snapshot::{Admission, StartDelays};
 use rustc_hash::FxHashMap;
@@ -36,7 +36,7 @@ pub struct SiteSpec {
     /// What the API server adds to pods that are created; None if it is not known, and no pods can be injected.
     pub admission: Option<Arc<Admission>>,
     /// The cluster's nodes at the start by name.
-    pub(super) by_name: Arc<FxHashMap<String, NodeIdx>>,
+    pub by_name: Arc<FxHashMap<String, NodeIdx>>,
 }
 
 impl SiteSpec {
@@ -54,7 +54,7 @@ impl SiteSpec {
         let by_name = Arc::new(state.live_nodes().map(name).collect());
         SiteSpec {
             old_nodes: old_nodes.into_iter().collect(),
-            delays: Arc::new(Delays::new(&options.delays, measured)),
+            delays: Arc::new(delays_of(&options, measured, &catalog)),
             options: Arc::new(options),
             autoscaler: Arc::new(autoscaler),
             scheduler,
@@ -67,8 +67,22 @@ impl SiteSpec {
         }
     }
 
+    /// The same cluster under other options, with the delays that follow from them.
+    pub fn with_options(&self, options: SimOptions, measured: &StartDelays) -> SiteSpec {
+        let delays = Arc::new(delays_of(&options, measured, &self.catalog));
+        SiteSpec { options: Arc::new(options), delays, ..self.clone() }
+    }
+
     /// The cluster at the start.
     pub fn view(&self) -> View<'_> {
         View { catalog: &self.catalog, state: &self.state }
     }
+}
+
+fn delays_of(options: &SimOptions, measured: &StartDelays, catalog: &Catalog) -> Delays {
+    let detach = Detach {
+        ms: options.volume_detach_ms,
+        is_default: options.volume_detach_ms == SimOptions::default().volume_detach_ms,
+    };
+    Delays::of_cluster(&options.delays, detach, measured, catalog)
 }

@@ -52,6 +52,7 @@ pub struct PodSpec<'a> {
     pub scheduler_name: Option<Text<'a>>,
     pub scheduling_gates: List<IgnoredAny>,
     pub termination_grace_period_seconds: Option<i64>,
+    pub active_deadline_seconds: Option<i64>,
     pub restart_policy: Option<Text<'a>>,
     pub runtime_class_name: Option<Text<'a>>,
     pub host_network: Option<bool>,
@@ -88,6 +89,50 @@ pub struct Container<'a> {
     pub resources: Resources<'a>,
     pub restart_policy: Option<Text<'a>>,
     pub ports: List<Port<'a>>,
+    pub lifecycle: Option<Lifecycle<'a>>,
+    pub readiness_probe: Option<Probe>,
+    pub startup_probe: Option<Probe>,
+}
+
+/// `lifecycle` of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Lifecycle<'a> {
+    #[serde(borrow)]
+    pub pre_stop: Option<Hook<'a>>,
+}
+
+/// A hook's action; any other than these two is only known to be there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Hook<'a> {
+    #[serde(borrow)]
+    pub exec: Option<ExecAction<'a>>,
+    pub sleep: Option<SleepAction>,
+}
+
+/// A command.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExecAction<'a> {
+    #[serde(borrow)]
+    pub command: List<Text<'a>>,
+}
+
+/// Sleeps within the kubelet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SleepAction {
+    #[serde(deserialize_with = "or_default")]
+    pub seconds: i64,
+}
+
+/// A probe, as far as it delays a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Probe {
+    #[serde(deserialize_with = "or_default")]
+    pub initial_delay_seconds: i64,
 }
 
 impl Container<'_> {
@@ -206,6 +251,7 @@ pub struct Volume<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
     pub empty_dir: Option<IgnoredAny>,
+    pub host_path: Option<HostPath<'a>>,
     pub persistent_volume_claim: Option<ClaimSource<'a>>,
     pub ephemeral: Option<IgnoredAny>,
     pub csi: Option<CsiSource<'a>>,
@@ -214,6 +260,14 @@ pub struct Volume<'a> {
     pub aws_elastic_block_store: Option<AwsDisk<'a>>,
     pub iscsi: Option<Iscsi<'a>>,
     pub rbd: Option<Rbd<'a>>,
+}
+
+/// A path of the node.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HostPath<'a> {
+    #[serde(borrow)]
+    pub path: Text<'a>,
 }
 
 /// A claim by name.

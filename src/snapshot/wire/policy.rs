@@ -5,6 +5,7 @@ use super::scalar::{IntOrString, List, Map, Pairs, Text, Time, or_default};
 use super::selector::LabelSelector;
 use super::{Condition, Meta};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// `policy/v1.PodDisruptionBudget`.
 #[derive(Debug, Default, Deserialize)]
@@ -132,4 +133,85 @@ pub struct Limit<'a> {
     pub kind: Text<'a>,
     pub default_request: ResourceList<'a>,
     pub default: ResourceList<'a>,
+}
+
+/// `admissionregistration.k8s.io/v1` MutatingWebhookConfiguration or ValidatingWebhookConfiguration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WebhookConfiguration<'a> {
+    #[serde(borrow, deserialize_with = "or_default")]
+    pub metadata: Meta<'a>,
+    pub webhooks: List<Webhook<'a>>,
+}
+
+/// One of its webhooks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Webhook<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    #[serde(deserialize_with = "or_default")]
+    pub client_config: ClientConfig<'a>,
+    pub rules: List<WebhookRule<'a>>,
+    pub failure_policy: Option<Text<'a>>,
+    pub namespace_selector: Option<LabelSelector<'a>>,
+    pub object_selector: Option<LabelSelector<'a>>,
+    pub match_conditions: List<IgnoredAny>,
+}
+
+/// Where it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientConfig<'a> {
+    #[serde(borrow)]
+    pub service: Option<ServiceReference<'a>>,
+}
+
+/// A Service by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceReference<'a> {
+    #[serde(borrow)]
+    pub namespace: Text<'a>,
+    pub name: Text<'a>,
+}
+
+/// What it is asked about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WebhookRule<'a> {
+    #[serde(borrow)]
+    pub operations: List<Text<'a>>,
+    pub api_groups: List<Text<'a>>,
+    pub resources: List<Text<'a>>,
+}
+
+/// `v1.ResourceQuota`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ResourceQuota<'a> {
+    #[serde(borrow, deserialize_with = "or_default")]
+    pub metadata: Meta<'a>,
+    #[serde(deserialize_with = "or_default")]
+    pub spec: QuotaSpec<'a>,
+    #[serde(deserialize_with = "or_default")]
+    pub status: QuotaStatus<'a>,
+}
+
+/// Its spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct QuotaSpec<'a> {
+    #[serde(borrow)]
+    pub hard: ResourceList<'a>,
+    pub scopes: List<IgnoredAny>,
+    pub scope_selector: Option<IgnoredAny>,
+}
+
+/// Its status.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct QuotaStatus<'a> {
+    #[serde(borrow)]
+    pub used: ResourceList<'a>,
 }

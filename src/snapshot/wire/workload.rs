@@ -1,7 +1,7 @@
 //! Controllers of pods as the API writes them.
 
 use super::pod::PodTemplate;
-use super::scalar::{List, Pairs, Text, or_default};
+use super::scalar::{List, Pairs, Text, Time, or_default};
 use super::selector::LabelSelector;
 use super::{Bare, Condition, Meta};
 use serde::Deserialize;
@@ -39,6 +39,26 @@ pub struct WorkloadSpec<'a> {
     #[serde(deserialize_with = "or_default")]
     pub suspend: bool,
     pub completion_mode: Option<Text<'a>>,
+    pub active_deadline_seconds: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    pub paused: bool,
+    pub update_strategy: Option<Strategy<'a>>,
+}
+
+/// How a StatefulSet or DaemonSet brings its pods to a new template.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Strategy<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<Text<'a>>,
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+/// Its parameters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RollingUpdate {
+    pub partition: Option<i64>,
 }
 
 /// StatefulSet `spec.ordinals`.
@@ -74,6 +94,11 @@ pub struct WorkloadStatus<'a> {
     pub replicas: Option<i64>,
     pub current_number_scheduled: Option<i64>,
     pub active: Option<i64>,
+    pub observed_generation: Option<i64>,
+    pub updated_replicas: Option<i64>,
+    pub updated_number_scheduled: Option<i64>,
+    pub desired_number_scheduled: Option<i64>,
+    pub start_time: Option<Time>,
     #[serde(deserialize_with = "or_default")]
     pub succeeded: i64,
     #[serde(deserialize_with = "or_default")]

@@ -1,0 +1,89 @@
+//! Pods that may land on nodes of another architecture or operating system than the one they run on, because nothing of theirs says
+//! which they need: whether their image is there for both is not known.
+
+use super::Facts;
+use super::hosts::node_refusal;
+use crate::cluster::{Finding, NodeIdx, OwnerIdx, PodIdx, Severity, Sym};
+use crate::groups::eligible::refusal;
+use crate::groups::volumes::VolumeNeeds;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The label, and what it says in words.
+const LABELS: [(&str, &str); 2] = [("kubernetes.io/arch", "architecture"), ("kubernetes.io/os", "operating system")];
+
+/// See the module.
+pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
+    LABELS.iter().flat_map(|(key, what)| differing(facts, key, what)).collect()
+}
+
+/// Whether a ready pod of a workload is on a node with this value.
+fn runs_on(facts: &Facts<'_>, owner: OwnerIdx, key: Sym, value: &str) -> bool {
+    let (c, s) = (facts.view.catalog, facts.view.state);
+    let of = |o: &OwnerIdx| c.top_owner(*o) == owner;
+    let pods = c.owners.indices().filter(of).flat_map(|o| s.owned[o].iter().copied());
+    let is_there = |p: PodIdx| {
+        let node = s.pods[p].node.filter(|_| s.pods[p].ready)?;
+        s.nodes[node].spec.labels.get(key).filter(|v| c.text(*v) == value)
+    };
+    pods.into_iter().any(|p| is_there(p).is_some())
+}
+
+fn differing(facts: &Facts<'_>, key: &str, what: &str) -> Vec<Finding> {
+    let (c, s) = (facts.view.catalog, facts.view.state);
+    let Some(key_sym) = c.names.get(key) else { return Vec::new() };
+    let old: BTreeSet<NodeIdx> = facts.old.iter().copied().collect();
+    let stays: Vec<NodeIdx> = s.live_nodes().filter(|n| !old.contains(n) && facts.is_home(*n)).collect();
+    let left = facts.left();
+    let launched = || facts.templates.all().iter().filter(|t| !left.contains(&t.group));
+    let mut known: BTreeMap<(u32, Sym), BTreeSet<String>> = BTreeMap::new();
+    let mut on_both: BTreeMap<(OwnerIdx, String), bool> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Vec<PodIdx>> = BTreeMap::new();
+    for (node, pods) in facts.moving() {
+        let Some(here) = s.nodes[node].spec.labels.get(key_sym) else { continue };
+        let others = stays.iter().any(|n| s.nodes[*n].spec.labels.get(key_sym).is_some_and(|v| v != here))
+            || launched().any(|t| t.labels.get(key_sym).is_some_and(|v| v != here));
+        for pod in pods.into_iter().filter(|_| others) {
+            let spec = &c.specs[s.pods[pod].spec];
+            let shape = c.shape(s.pods[pod].spec);
+            let differs = known.entry((spec.shape.0, here)).or_insert_with(|| {
+                let needs = VolumeNeeds::of(facts.view, spec);
+                let differs = |value: Option<Sym>| value.filter(|v| *v != here).map(|v| c.text(v).to_owned());
+                let on_nodes = stays.iter().filter(|n| node_refusal(facts, **n, pod, &needs).is_none());
+                let on_nodes = on_nodes.filter_map(|n| differs(s.nodes[*n].spec.labels.get(key_sym)));
+                let on_new = launched().filter(|t| refusal(facts.view, t, shape, &needs).is_none());
+                on_nodes.chain(on_new.filter_map(|t| differs(t.labels.get(key_sym)))).collect()
+            });
+            // A workload that runs on both already has images for both.
+            let there: Vec<String> = differs
+                .iter()
+                .filter(|v| {
+                    let Some(owner) = facts.owner(pod) else { return true };
+                    let key = (owner, (*v).clone());
+                    !*on_both.entry(key).or_insert_with(|| runs_on(facts, owner, key_sym, v))
+                })
+                .cloned()
+                .collect();
+            if !there.is_empty() {
+                let there = there.join(", ");
+                found.entry((c.text(here).to_owned(), there)).or_default().push(pod);
+            }
+        }
+    }
+    let mut findings = Vec::new();
+    for ((here, there), pods) in found {
+        for (object, pods) in facts.by_workload(pods) {
+            findings.push(Finding::new(
+                Severity::Warning,
+                "architecture-differs",
+                object,
+                format!(
+                    "its pods run on nodes with {what} {here} and may be placed on nodes with {there}; the simulation lets them start there, which they \
+                     do only if their images are made for it: {}",
+                    facts.names(&pods)
+                ),
+                format!("Check that the images are made for {there}, or give the pods a node selector for {key}."),
+            ));
+        }
+    }
+    findings
+}

@@ -1,0 +1,146 @@
+//! Why nodes could not be emptied and what would lift it, from the pods that are left on them: a cause and a remedy for each
+//! kind of trouble.
+
+use crate::cluster::{BudgetIdx, NodeIdx, OwnerKind, PodIdx, View, duration_text};
+use crate::disruption::BudgetIndex;
+use crate::disruption::deletion::has_blocking_finalizer;
+use crate::disruption::holder::{Holder, broken_text, holder};
+use crate::disruption::never::escapes;
+use crate::intent::Options;
+use std::collections::BTreeMap;
+
+/// What is known beyond the refusals themselves.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// Added to the cause; each once.
+    pub causes: Vec<String>,
+    /// What would lift it; each once.
+    pub remedies: Vec<String>,
+}
+
+impl Advice {
+    fn add(&mut self, cause: String, remedy: String) {
+        if !cause.is_empty() && !self.causes.contains(&cause) {
+            self.causes.push(cause);
+        }
+        if !self.remedies.contains(&remedy) {
+            self.remedies.push(remedy);
+        }
+    }
+
+    /// The remedies as one text; None if there is none.
+    pub fn remedy(&self) -> Option<String> {
+        (!self.remedies.is_empty()).then(|| self.remedies.join(" "))
+    }
+}
+
+/// What holds the pods that are left on `nodes`.
+pub(crate) fn advise(view: View<'_>, options: &Options, nodes: &[NodeIdx]) -> Advice {
+    let mut advice = Advice::default();
+    let mut pods: Vec<(NodeIdx, Vec<PodIdx>)> = nodes.iter().map(|n| (*n, Vec::new())).collect();
+    // A node's list lacks pods whose containers have ended.
+    for pod in view.state.live_pods().filter(|p| is_left(view, *p)) {
+        if let Some(of) = pods.iter_mut().find(|n| view.state.pods[pod].node == Some(n.0)) {
+            of.1.push(pod);
+        }
+    }
+    for (node, pods) in &pods {
+        terminating(view, options, *node, pods, &mut advice);
+    }
+    let staying = |p: &PodIdx| view.state.pods[*p].deleting.is_none();
+    let staying: Vec<PodIdx> = pods.into_iter().flat_map(|n| n.1).filter(staying).collect();
+    if !staying.is_empty() && !view.catalog.budgets.is_empty() {
+        budgets(view, options, &staying, &mut advice);
+    }
+    advice
+}
+
+/// Whether a pod that had to leave is still there: one whose containers have ended counts while it is being deleted.
+fn is_left(view: View<'_>, pod: PodIdx) -> bool {
+    let p = &view.state.pods[pod];
+    let owner = view.catalog.specs[p.spec].owner.map(|o| view.catalog.owners[o].kind);
+    let stays = matches!(owner, Some(OwnerKind::DaemonSet | OwnerKind::Node)) || view.catalog.specs[p.spec].mirror;
+    !p.gone && !stays && (p.occupies() || p.deleting.is_some())
+}
+
+/// Pods that were deleted and are still there.
+fn terminating(view: View<'_>, options: &Options, node: NodeIdx, pods: &[PodIdx], advice: &mut Advice) {
+    let (c, s) = (view.catalog, view.state);
+    let going: Vec<PodIdx> = pods.iter().copied().filter(|p| s.pods[*p].deleting.is_some()).collect();
+    let Some(first) = going.first().copied() else { return };
+    let name = s.node_name(c, node);
+    if !s.nodes[node].ready {
+        return advice.add(
+            format!("node {name} is not Ready: no kubelet ends its pods"),
+            format!("Delete the object of node {name} once its machine is gone, or repair the node."),
+        );
+    }
+    if let Some(held) = going.iter().copied().find(|p| has_blocking_finalizer(c, s, *p)) {
+        let names: Vec<&str> = c.specs[s.pods[held].spec].finalizers.iter().map(|f| c.text(*f)).collect();
+        return advice.add(
+            format!("pod {} is kept by its finalizers ({})", s.pod_text(c, held), names.join(", ")),
+            "Make sure that the controllers run that take off the named finalizers.".to_owned(),
+        );
+    }
+    let grace = going.iter().map(|p| c.shape(s.pods[*p].spec).grace_ms).max().unwrap_or(0);
+    let Some(limit) = options.drain_limit() else { return };
+    advice.add(
+        format!("pod {} takes longer to stop than {} allows ({})", s.pod_text(c, first), limit.option, duration_text(limit.ms)),
+        format!(
+            "Raise {} above the time that the named pods take to stop (their grace is up to {}), or shorten their preStop hooks and grace.",
+            limit.option,
+            duration_text(grace)
+        ),
+    );
+}
+
+/// Pods that a budget holds.
+fn budgets(view: View<'_>, options: &Options, pods: &[PodIdx], advice: &mut Advice) {
+    let index = BudgetIndex::new(view.catalog);
+    let mut held: BTreeMap<BudgetIdx, Vec<PodIdx>> = BTreeMap::new();
+    for pod in pods {
+        if let [budget] = index.budgets_of(view.state.pods[*pod].spec)
+            && view.state.budgets[*budget].allowed <= 0
+            && !escapes(view, *budget, *pod)
+        {
+            held.entry(*budget).or_default().push(*pod);
+        }
+    }
+    for (budget, pods) in held {
+        let name = view.catalog.budget_text(budget);
+        match holder(view, &index, budget, &pods) {
+            Some(Holder::Operator(m)) => advice.add(
+                format!(
+                    "uncertain: the budget {name} is managed by {} ({}), which {}; that is not simulated",
+                    m.name(),
+                    m.by,
+                    m.does()
+                ),
+                m.remedy(),
+            ),
+            Some(Holder::Jobs { jobs, end_ms: None }) => advice.add(
+                format!("{} held until the Job ends; its end is not known", jobs.join(", ")),
+                format!("Wait until {} has ended, then plan again for the nodes that are left.", jobs.join(", ")),
+            ),
+            Some(Holder::Jobs { jobs, end_ms: Some(end) }) => {
+                let option = options.drain_limit().map_or("the limit of the drain", |l| l.option);
+                advice.add(
+                    format!(
+                        "{} held until the Job ends, at the latest {} after the dump",
+                        jobs.join(", "),
+                        duration_text(end)
+                    ),
+                    format!("Raise {option} above that, or wait until {} has ended.", jobs.join(", ")),
+                );
+            }
+            Some(Holder::Broken(broken)) => advice.add(
+                format!("the budget {name} is exhausted by pods that stay broken ({})", broken_text(view, &broken)),
+                "Repair the broken pods' workload, then plan again for the nodes that are left.".to_owned(),
+            ),
+            None => advice.add(
+                String::new(),
+                "Raise the named budgets' allowance (maxUnavailable, replicas), or force them.".to_owned(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Why a workload is not fully ready: each trouble has its own cause and its own remedy.
+
+use crate::cluster::{OwnerIdx, OwnerKind, PodIdx, PvIdx, View, duration_text};
+use crate::disruption::holder::why_broken;
+
+/// What keeps a pod, or its workload, from being ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    /// No node takes it.
+    Unschedulable,
+    /// It is on its node, and a volume of it is attached to another.
+    Volume,
+    /// It is broken, as its predecessor was.
+    Broken,
+    /// It runs, or starts, and is not ready.
+    NotReady,
+    /// A StatefulSet creates no pod behind one that is not ready.
+    Ordered,
+    /// The pod whose name it takes is still there.
+    Terminating,
+    /// Its controller has not created it.
+    NotCreated,
+}
+
+impl Trouble {
+    /// What would lift it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Trouble::Unschedulable => {
+                "Make room for the named pods, or lift the constraint that keeps them from the new nodes."
+            }
+            Trouble::Volume => {
+                "Let the pods that share the named volume run on one node (required pod affinity, or one replica with strategy Recreate), or use a \
+                 volume with ReadWriteMany."
+            }
+            Trouble::Broken => "Repair the named pods' workload first: they were not ready before they were moved.",
+            Trouble::NotReady => {
+                "See why the named pods do not become ready (kubectl describe pod, kubectl logs); if they only need longer, raise the limit."
+            }
+            Trouble::Ordered => {
+                "Repair the pod of the lower ordinal first, or let the StatefulSet create its pods in parallel (podManagementPolicy: Parallel)."
+            }
+            Trouble::Terminating => {
+                "Give the named pods time to stop: raise the limits of the drain and of the wait after it (kubectl_drain.timeout_ms and settle_timeout_ms, \
+                 surge.node_timeout_ms, ocean.draining_timeout_ms and pods_timeout_ms), or shorten their preStop hooks and grace."
+            }
+            Trouble::NotCreated => {
+                "See why the controller creates no pod (kubectl describe): a quota, an admission webhook without a backend, or a controller that does \
+                 not run."
+            }
+        }
+    }
+}
+
+/// Why a pod that exists is not ready, in words.
+pub(crate) fn of_pod(view: View<'_>, pod: PodIdx) -> (Trouble, String) {
+    let (c, s) = (view.catalog, view.state);
+    let (p, name) = (&s.pods[pod], s.pod_text(c, pod));
+    let Some(node) = p.node else {
+        let what = if p.unschedulable { "is unschedulable" } else { "is not scheduled" };
+        return (Trouble::Unschedulable, format!("pod {name} {what}"));
+    };
+    let on = s.node_name(c, node);
+    if let Some((volume, text)) = missing_volume(view, pod) {
+        let volume = s.name(c, s.volumes[volume].name);
+        return (Trouble::Volume, format!("pod {name} on node {on} waits for volume {volume} {text}"));
+    }
+    match why_broken(view, pod) {
+        Some(why) => (Trouble::Broken, format!("pod {name} on node {on} is not ready, as before it was moved ({why})")),
+        None => (Trouble::NotReady, format!("pod {name} on node {on} is not ready")),
+    }
+}
+
+/// Why an owner lacks a pod that does not exist, in words.
+pub(crate) fn of_missing(view: View<'_>, owner: OwnerIdx) -> (Trouble, String) {
+    let (c, s) = (view.catalog, view.state);
+    let o = &c.owners[owner];
+    let ordered = o.kind == OwnerKind::StatefulSet && !o.parallel;
+    let first = s.owned[owner].iter().copied().filter(|p| ordered && s.pods[*p].is_active() && !s.pods[*p].ready);
+    let going = s.owned[owner].iter().copied().find(|p| !s.pods[*p].gone && s.pods[*p].deleting.is_some());
+    if let (Some(p), OwnerKind::StatefulSet | OwnerKind::Custom | OwnerKind::Job) = (going, o.kind) {
+        let (name, grace) = (s.pod_text(c, p), c.shape(s.pods[p].spec).grace_ms);
+        let text = format!(
+            "pod {name} is still terminating (its grace is {}), and only then it is created again",
+            duration_text(grace)
+        );
+        return (Trouble::Terminating, text);
+    }
+    match first.min_by_key(|p| c.specs[s.pods[*p].spec].ordinal) {
+        Some(p) => {
+            let name = s.pod_text(c, p);
+            (Trouble::Ordered, format!("pod {name} is not ready, and OrderedReady creates none behind it"))
+        }
+        None => (Trouble::NotCreated, "its replacement does not exist yet".into()),
+    }
+}
+
+/// The volume that a bound pod waits for, and who has it.
+fn missing_volume(view: View<'_>, pod: PodIdx) -> Option<(PvIdx, String)> {
+    let (c, s) = (view.catalog, view.state);
+    let p = &s.pods[pod];
+    let node = p.node?;
+    c.specs[p.spec].claims.iter().filter_map(|r| r.claim).find_map(|claim| {
+        let volume = s.claims[claim].volume?;
+        let modes = s.volumes[volume].modes;
+        let elsewhere = s.attachments.iter().find(|a| a.volume == volume && a.node != node)?.node;
+        if modes.rwx || modes.rox || s.attachments.iter().any(|a| a.volume == volume && a.node == node) {
+            return None;
+        }
+        let uses = |q: &PodIdx| *q != pod && c.specs[s.pods[*q].spec].claims.iter().any(|r| r.claim == Some(claim));
+        let user = s.nodes[elsewhere].pods.iter().copied().find(uses);
+        let why =
+            user.map_or_else(|| "is not detached yet".to_owned(), |q| format!("pod {} uses it", s.pod_text(c, q)));
+        let owner = &c.claims[claim];
+        let text = format!(
+            "(claim {}/{}, ReadWriteOnce), which is attached to node {}, where {why}",
+            c.text(c.namespaces[owner.namespace].name),
+            c.text(owner.name),
+            s.node_name(c, elsewhere)
+        );
+        Some((volume, text))
+    })
+}

@@ -1,0 +1,480 @@
+//! What a dump itself knows of a migration: each finding says what the run does, and the run does it.
+
+use crate::cli::{Dir, Ran, nodeferry};
+use serde_json::{Value, json};
+
+/// The moment of the dumps, and moments before it.
+const NOW: &str = "2026-05-05T12:00:00Z";
+const LONG_AGO: &str = "2026-05-01T08:00:00Z";
+
+fn node(name: &str, pool: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": {"pool": pool, "kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64"}},
+        "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20"}, "nodeInfo": {"kubeletVersion": "v1.35.1"},
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": LONG_AGO, "lastHeartbeatTime": NOW}]}})
+}
+
+/// The nodes of every test: two that are left, two that stay.
+fn nodes() -> Vec<Value> {
+    vec![node("old-1", "old"), node("old-2", "old"), node("new-1", "new"), node("new-2", "new")]
+}
+
+/// A ready pod of a controller in namespace `team`, labelled after it.
+fn pod(name: &str, on: &str, api: &str, kind: &str, owner: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}"), "labels": {"app": owner}, "creationTimestamp": LONG_AGO,
+            "ownerReferences": [{"apiVersion": api, "kind": kind, "name": owner, "uid": format!("uid-{owner}"), "controller": true}]},
+        "spec": {"nodeName": on, "terminationGracePeriodSeconds": 30,
+            "containers": [{"name": "main", "image": "example.com/app:1", "resources": {"requests": {"cpu": "100m"}}}]},
+        "status": {"phase": "Running", "startTime": LONG_AGO, "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": LONG_AGO},
+            {"type": "Ready", "status": "True", "lastTransitionTime": LONG_AGO}]}})
+}
+
+fn owner(api: &str, kind: &str, name: &str, spec: Value) -> Value {
+    let mut spec = spec;
+    spec["selector"] = json!({"matchLabels": {"app": name}});
+    spec["template"] = json!({"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "example.com/app:1"}]}});
+    json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}")}, "spec": spec})
+}
+
+fn replica_set(name: &str, replicas: i64) -> Value {
+    owner("apps/v1", "ReplicaSet", name, json!({"replicas": replicas}))
+}
+
+fn budget(name: &str, demand: Value, [expected, desired, healthy]: [i64; 3]) -> Value {
+    let mut spec = demand;
+    spec["selector"] = json!({"matchLabels": {"app": name}});
+    json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "team", "generation": 1}, "spec": spec,
+        "status": {"observedGeneration": 1, "expectedPods": expected, "desiredHealthy": desired, "currentHealthy": healthy,
+            "disruptionsAllowed": (healthy - desired).max(0)}})
+}
+
+/// Not ready since long ago; a container waits for `reason`, if one is given.
+fn unready(pod: &mut Value, phase: &str, since: &str, reason: Option<&str>) {
+    pod["status"]["phase"] = json!(phase);
+    pod["status"]["conditions"][1] = json!({"type": "Ready", "status": "False", "lastTransitionTime": since});
+    if let Some(reason) = reason {
+        pod["status"]["containerStatuses"] =
+            json!([{"name": "main", "restartCount": 0, "state": {"waiting": {"reason": reason}}}]);
+    }
+}
+
+struct Planned {
+    ran: Ran,
+    trace: Vec<Value>,
+}
+
+/// Plans to leave the pool `old`, a node at a time.
+fn plan(objects: &[Value], more: &[&str]) -> Planned {
+    let dir = Dir::new();
+    let file = dir.file("dump.json", &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
+    let trace = dir.path("trace.jsonl");
+    let mut args =
+        vec!["plan", &file, "-l", "pool=old", "--batch-size", "1", "--cordon", "all-first", "--autoscaler", "none"];
+    args.extend(["--replications", "1", "-o", "json", "--trace", &trace]);
+    args.extend(more);
+    let ran = nodeferry(&dir, &args);
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let trace = text.lines().map(|l| serde_json::from_str(l).expect("an event")).collect();
+    Planned { ran, trace }
+}
+
+impl Planned {
+    fn json(&self) -> Value {
+        self.ran.json()
+    }
+
+    fn finding(&self, code: &str) -> Value {
+        let json = self.json();
+        let found = json["findings"].as_array().and_then(|l| l.iter().find(|f| f["code"] == code).cloned());
+        found.unwrap_or_else(|| panic!("no {code} in {json:#}"))
+    }
+
+    fn has(&self, code: &str) -> bool {
+        self.json()["findings"].as_array().is_some_and(|l| l.iter().any(|f| f["code"] == code))
+    }
+
+    fn outcome(&self) -> String {
+        self.json()["outcome"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Pods of the events of a kind.
+    fn pods(&self, event: &str) -> Vec<String> {
+        let of = self.trace.iter().filter(|e| e["event"] == event);
+        of.map(|e| e["pod"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Causes and remedies of the failures, as one text.
+    fn blockers(&self) -> String {
+        self.json()["failures"].to_string()
+    }
+}
+
+fn text(finding: &Value, field: &str) -> String {
+    finding[field].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_broken_pod_does_not_heal_by_being_moved() {
+    for (phase, reason, code) in [
+        ("Pending", Some("ImagePullBackOff"), "pod-cannot-start"),
+        ("Pending", Some("ErrImagePull"), "pod-cannot-start"),
+        ("Pending", Some("InvalidImageName"), "pod-cannot-start"),
+        ("Pending", Some("CreateContainerConfigError"), "pod-cannot-start"),
+        ("Pending", Some("CreateContainerError"), "pod-cannot-start"),
+        ("Running", Some("RunContainerError"), "pod-cannot-start"),
+        ("Running", Some("CrashLoopBackOff"), "crash-looping"),
+        ("Running", None, "pod-unready-for-long"),
+        ("Pending", Some("ContainerCreating"), "pod-unready-for-long"),
+    ] {
+        let mut sick = pod("mesh-a", "old-1", "apps/v1", "ReplicaSet", "mesh");
+        unready(&mut sick, phase, LONG_AGO, reason);
+        let mut objects = nodes();
+        objects.extend([sick, pod("mesh-b", "old-2", "apps/v1", "ReplicaSet", "mesh"), replica_set("mesh", 2)]);
+        objects.push(budget("mesh", json!({"minAvailable": 1}), [2, 1, 1]));
+        let p = plan(&objects, &[]);
+        assert_eq!(p.outcome(), "PARTLY_COMPLETED", "{phase} {reason:?}: {:#}", p.json());
+        assert!(text(&p.finding(code), "message").contains("is taken to be as broken"), "{reason:?}");
+        assert_eq!(p.finding("budget-held-by-broken-pods")["severity"], "error");
+        assert_eq!(p.pods("eviction_accepted"), ["team/mesh-a"], "the broken one goes, the healthy one is refused");
+        let ready = p.pods("pod_ready");
+        assert!(ready.is_empty(), "{reason:?}: what replaces it is not ready: {ready:?}");
+        assert!(p.blockers().contains("Repair the broken pods' workload"), "{}", p.blockers());
+    }
+}
+
+#[test]
+fn a_pod_that_is_unready_for_a_short_time_or_with_its_node_heals() {
+    let mut young = pod("mesh-a", "old-1", "apps/v1", "ReplicaSet", "mesh");
+    unready(&mut young, "Running", "2026-05-05T11:58:00Z", None);
+    let mut objects = nodes();
+    objects.extend([young, pod("mesh-b", "old-2", "apps/v1", "ReplicaSet", "mesh"), replica_set("mesh", 2)]);
+    objects.push(budget("mesh", json!({"minAvailable": 1}), [2, 1, 1]));
+    let p = plan(&objects, &[]);
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    assert!(p.has("pod-not-ready") && !p.has("pod-unready-for-long") && !p.has("budget-held-by-broken-pods"));
+    // Its node has been silent for long, and so has the pod: on another node it is ready.
+    let mut lost = node("old-1", "old");
+    lost["status"]["conditions"][0]["status"] = json!("Unknown");
+    let mut silent = pod("mesh-a", "old-1", "apps/v1", "ReplicaSet", "mesh");
+    unready(&mut silent, "Running", LONG_AGO, None);
+    let objects = [lost, node("new-1", "new"), silent, replica_set("mesh", 1)];
+    let p = plan(&objects, &["--unscheduled-at-start", "ignore"]);
+    assert!(!p.has("pod-unready-for-long"), "{:#}", p.json());
+    assert_eq!(p.pods("pod_ready").len(), 1, "{:#}", p.json());
+}
+
+#[test]
+fn a_declared_stop_is_as_long_as_its_hook_sleeps_and_a_limit_that_it_reaches_is_named() {
+    let stops = |grace: i64, hook: Value, more: &[&str]| {
+        let mut only = pod("gate-a", "old-1", "apps/v1", "ReplicaSet", "gate");
+        only["spec"]["terminationGracePeriodSeconds"] = json!(grace);
+        only["spec"]["containers"][0]["lifecycle"] = json!({"preStop": hook});
+        let mut objects = nodes();
+        objects.extend([only, replica_set("gate", 1)]);
+        plan(&objects, more)
+    };
+    for hook in [
+        json!({"sleep": {"seconds": 200}}),
+        json!({"exec": {"command": ["sleep", "200"]}}),
+        json!({"exec": {"command": ["sh", "-c", "sleep 200 && nginx -s quit"]}}),
+    ] {
+        let p = stops(240, hook.clone(), &[]);
+        assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+        let ms = p.json()["duration_ms"]["p50"].as_i64().expect("a duration");
+        assert!((200_000..=250_000).contains(&ms), "{hook}: {ms}");
+        let message = p.json()["findings"].to_string();
+        assert!(message.contains("1 workload declares a preStop hook or a grace above 30 s"), "{message}");
+        assert!(!p.has("grace-reaches-limit"));
+    }
+    let p = stops(1200, json!({"sleep": {"seconds": 900}}), &[]);
+    assert_eq!(p.outcome(), "PARTLY_COMPLETED", "{:#}", p.json());
+    let finding = p.finding("grace-reaches-limit");
+    assert_eq!(finding["object"], "ReplicaSet/team/gate");
+    assert!(
+        text(&finding, "message").contains("preStop hook sleeps 15 min; kubectl_drain.timeout_ms allows 10 min"),
+        "{finding}"
+    );
+    assert!(p.blockers().contains("Raise kubectl_drain.timeout_ms"), "{}", p.blockers());
+}
+
+#[test]
+fn a_budget_over_a_job_holds_until_the_job_ends() {
+    let with = |deadline: Option<i64>, demand: Value, status: [i64; 3]| {
+        let mut job =
+            owner("batch/v1", "Job", "nightly", json!({"parallelism": 1, "completions": 1, "backoffLimit": 6}));
+        job["status"] = json!({"active": 1, "startTime": "2026-05-05T11:30:00Z"});
+        if let Some(seconds) = deadline {
+            job["spec"]["activeDeadlineSeconds"] = json!(seconds);
+        }
+        let mut worker = pod("nightly-x", "old-1", "batch/v1", "Job", "nightly");
+        worker["spec"]["restartPolicy"] = json!("Never");
+        let mut objects = nodes();
+        objects.extend([job, worker, budget("nightly", demand, status)]);
+        plan(&objects, &[])
+    };
+    // 35 minutes of which 30 are over.
+    let p = with(Some(2100), json!({"minAvailable": 1}), [1, 1, 1]);
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    let ms = p.json()["duration_ms"]["p50"].as_i64().expect("a duration");
+    assert!((295_000..=315_000).contains(&ms), "it waits for the deadline: {ms}");
+    let finding = p.finding("budget-over-job");
+    assert!(text(&finding, "message").contains("at the latest 5 min after the dump"), "{finding}");
+    assert!(!p.has("budget-never-met") && !p.has("job-work-lost"), "it is held, not moved");
+    let p = with(None, json!({"minAvailable": 1}), [1, 1, 1]);
+    assert_eq!(p.outcome(), "PARTLY_COMPLETED", "{:#}", p.json());
+    let finding = p.finding("budget-over-job");
+    assert!(text(&finding, "message").contains("held until the Job ends; its end is not known"), "{finding}");
+    assert!(p.blockers().contains("Wait until Job/team/nightly has ended"), "{}", p.blockers());
+    assert!(!p.blockers().contains("force"), "{}", p.blockers());
+}
+
+#[test]
+fn a_job_that_used_up_its_failures_ends_when_it_is_moved() {
+    let with = |failed: i64, policy: Value| {
+        let mut job = owner("batch/v1", "Job", "load", json!({"parallelism": 1, "completions": 1, "backoffLimit": 2}));
+        job["status"] = json!({"active": 1, "failed": failed, "startTime": "2026-05-05T06:00:00Z"});
+        job["spec"]["podFailurePolicy"] = policy;
+        let mut worker = pod("load-x", "old-1", "batch/v1", "Job", "load");
+        worker["status"]["startTime"] = json!("2026-05-05T06:00:00Z");
+        // The second node takes a minute, within which the Job has its next pod, if it has one.
+        let mut slow = pod("slow-a", "old-2", "apps/v1", "ReplicaSet", "slow");
+        slow["spec"]["terminationGracePeriodSeconds"] = json!(60);
+        slow["spec"]["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 60}}});
+        let mut objects = nodes();
+        objects.extend([job, worker, slow, replica_set("slow", 1)]);
+        plan(&objects, &[])
+    };
+    let created = |p: &Planned| p.pods("pod_created").iter().filter(|n| n.starts_with("team/load")).count();
+    let ends = with(2, Value::Null);
+    assert!(text(&ends.finding("job-ends-for-good"), "message").contains("nothing begins it again"));
+    assert_eq!(created(&ends), 0, "{:#}", ends.json());
+    let goes_on = with(1, Value::Null);
+    assert!(text(&goes_on.finding("job-work-lost"), "message").contains("up to 6 h of work are lost"));
+    assert_eq!(created(&goes_on), 1);
+    let ignored = json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
+    let ignores = with(2, ignored);
+    assert!(text(&ignores.finding("job-work-lost"), "message").contains("does not count the eviction"));
+    assert_eq!(created(&ignores), 1);
+}
+
+#[test]
+fn an_operators_budget_is_its_own_and_the_outcome_uncertain() {
+    let with = |budget_meta: Value, api: &str, kind: &str| {
+        let mut b = budget("db", json!({"minAvailable": 1}), [1, 1, 1]);
+        b["metadata"]["labels"] = budget_meta["labels"].clone();
+        b["metadata"]["ownerReferences"] = budget_meta["ownerReferences"].clone();
+        let mut objects = nodes();
+        objects.extend([pod("db-1", "old-1", api, kind, "db"), b]);
+        if kind == "ReplicaSet" {
+            objects.push(replica_set("db", 1));
+        }
+        plan(&objects, &[])
+    };
+    let owned = json!({"ownerReferences": [{"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "db", "uid": "u"}]});
+    for (meta, api, kind, name) in [
+        (owned, "apps/v1", "ReplicaSet", "CloudNativePG"),
+        (json!({"labels": {"longhorn.io/managed-by": "longhorn-manager"}}), "apps/v1", "ReplicaSet", "Longhorn"),
+        (
+            json!({"labels": {"app.kubernetes.io/managed-by": "strimzi-cluster-operator"}}),
+            "apps/v1",
+            "ReplicaSet",
+            "Strimzi",
+        ),
+        (json!({}), "stores.example.com/v1", "Store", "stores.example.com"),
+    ] {
+        let p = with(meta, api, kind);
+        let finding = p.finding("budget-of-operator");
+        assert_eq!(finding["severity"], "warning");
+        assert!(text(&finding, "message").contains(&format!("managed by {name}")), "{finding}");
+        assert!(!p.has("budget-never-met"), "{name}");
+        assert!(p.blockers().contains("uncertain: the budget team/db is managed by"), "{}", p.blockers());
+        assert!(!p.blockers().contains("force"), "{}", p.blockers());
+    }
+    let p = with(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}}), "apps/v1", "ReplicaSet");
+    assert!(p.has("budget-never-met") && !p.has("budget-of-operator"));
+}
+
+#[test]
+fn a_webhook_whose_only_backend_is_moved_lets_no_pod_be_created() {
+    let hook = |selector: Value, policy: &str| {
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "guard"},
+            "webhooks": [{"name": "pods.guard.example.com", "failurePolicy": policy, "namespaceSelector": selector,
+                "clientConfig": {"service": {"namespace": "team", "name": "guard"}},
+                "rules": [{"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]}]})
+    };
+    let with = |configuration: Value| {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "guard", "namespace": "team"}, "spec": {"selector": {"app": "guard"}}});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}});
+        let mut objects = nodes();
+        objects.extend([service, namespace, configuration, replica_set("guard", 1), replica_set("web", 1)]);
+        objects.extend([
+            pod("guard-a", "old-1", "apps/v1", "ReplicaSet", "guard"),
+            pod("web-a", "old-2", "apps/v1", "ReplicaSet", "web"),
+        ]);
+        plan(&objects, &[])
+    };
+    let p = with(hook(json!({}), "Fail"));
+    let finding = p.finding("webhook-deadlock");
+    assert_eq!(
+        (&finding["severity"], &finding["object"]),
+        (&json!("error"), &json!("MutatingWebhookConfiguration/guard"))
+    );
+    assert!(text(&finding, "message").contains("not even their own replacements"), "{finding}");
+    assert!(p.pods("pod_created").is_empty(), "nothing is created any more: {:?}", p.pods("pod_created"));
+    assert_eq!(p.outcome(), "FAILED", "{:#}", p.json());
+    assert!(p.blockers().contains("admission webhook without a backend"), "{}", p.blockers());
+    let elsewhere =
+        json!({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["team"]}]});
+    for (selector, policy) in [(elsewhere, "Fail"), (json!({}), "Ignore")] {
+        let p = with(hook(selector, policy));
+        assert!(!p.has("webhook-deadlock"), "{:#}", p.json());
+        assert_eq!((p.outcome().as_str(), p.pods("pod_created").len()), ("COMPLETED", 2), "{policy}");
+    }
+}
+
+#[test]
+fn a_rollout_under_way_is_said() {
+    let with = |kind: &str, generation: i64, status: Value, spec: Value| {
+        let mut workload = owner("apps/v1", kind, "api", spec);
+        workload["metadata"]["generation"] = json!(generation);
+        workload["status"] = status;
+        let mut objects = nodes();
+        objects.push(workload);
+        plan(&objects, &["--allow-partial-dump"]).has("rollout-under-way")
+    };
+    let four = || json!({"replicas": 4});
+    assert!(with("Deployment", 2, json!({"observedGeneration": 1, "replicas": 4, "updatedReplicas": 4}), four()));
+    assert!(with("Deployment", 2, json!({"observedGeneration": 2, "replicas": 5, "updatedReplicas": 2}), four()));
+    assert!(with("Deployment", 2, json!({"observedGeneration": 2, "replicas": 4}), four()), "a count of 0 is left out");
+    assert!(!with("Deployment", 2, json!({"observedGeneration": 2, "replicas": 4, "updatedReplicas": 4}), four()));
+    assert!(with("StatefulSet", 1, json!({"observedGeneration": 1, "replicas": 4, "updatedReplicas": 1}), four()));
+    let partition =
+        json!({"replicas": 4, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 3}}});
+    assert!(!with("StatefulSet", 1, json!({"observedGeneration": 1, "replicas": 4, "updatedReplicas": 1}), partition));
+    let daemons =
+        |updated: i64| json!({"observedGeneration": 1, "desiredNumberScheduled": 4, "updatedNumberScheduled": updated});
+    assert!(with("DaemonSet", 1, daemons(2), json!({})) && !with("DaemonSet", 1, daemons(4), json!({})));
+    assert!(!with("DaemonSet", 1, daemons(2), json!({"updateStrategy": {"type": "OnDelete"}})));
+}
+
+#[test]
+fn a_volume_that_two_pods_share_has_its_own_cause_and_remedy() {
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "team", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "pv-data", "resources": {"requests": {"storage": "1Gi"}}}, "status": {"phase": "Bound"}});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "claimRef": {"namespace": "team", "name": "data", "uid": "c"},
+            "csi": {"driver": "disk.example.com", "volumeHandle": "h"}}, "status": {"phase": "Bound"}});
+    let attachment = json!({"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": "va"},
+        "spec": {"nodeName": "old-1", "source": {"persistentVolumeName": "pv-data"}}});
+    let mut objects = vec![
+        node("old-1", "old"),
+        node("new-1", "new"),
+        node("new-2", "new"),
+        claim,
+        volume,
+        attachment,
+        replica_set("wiki", 2),
+    ];
+    for name in ["wiki-a", "wiki-b"] {
+        let mut p = pod(name, "old-1", "apps/v1", "ReplicaSet", "wiki");
+        p["spec"]["volumes"] = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]);
+        // They do not go to one node.
+        p["spec"]["topologySpreadConstraints"] = json!([{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+            "nodeTaintsPolicy": "Honor", "labelSelector": {"matchLabels": {"app": "wiki"}}}]);
+        objects.push(p);
+    }
+    let p = plan(&objects, &[]);
+    assert_eq!(p.outcome(), "FAILED", "{:#}", p.json());
+    let blockers = p.blockers();
+    assert!(
+        blockers.contains("waits for volume pv-data (claim team/data, ReadWriteOnce), which is attached to node"),
+        "{blockers}"
+    );
+    assert!(blockers.contains("required pod affinity") && !blockers.contains("Make room"), "{blockers}");
+    assert_eq!(p.finding("volume-shared")["object"], "PersistentVolumeClaim/team/data");
+    assert!(
+        text(&p.finding("delay-origin"), "message").contains("detach"),
+        "the detach delay is among what is assumed"
+    );
+}
+
+#[test]
+fn what_stands_behind_a_broken_ordinal_does_not_come_back() {
+    let set = owner("apps/v1", "StatefulSet", "ring", json!({"replicas": 2, "serviceName": "ring"}));
+    let mut first = pod("ring-0", "new-1", "apps/v1", "StatefulSet", "ring");
+    unready(&mut first, "Running", LONG_AGO, Some("CrashLoopBackOff"));
+    let mut objects = nodes();
+    objects.extend([set, first, pod("ring-1", "old-1", "apps/v1", "StatefulSet", "ring")]);
+    let p = plan(&objects, &[]);
+    assert!(text(&p.finding("ordered-ready-blocked"), "message").contains("do not come back: team/ring-1"));
+    assert_eq!((p.pods("eviction_accepted"), p.pods("pod_created")), (vec!["team/ring-1".to_owned()], vec![]));
+    let blockers = p.blockers();
+    assert!(
+        blockers.contains("OrderedReady creates none behind it") && blockers.contains("lower ordinal"),
+        "{blockers}"
+    );
+}
+
+#[test]
+fn what_is_said_of_finalizers_and_terminating_pods_is_what_the_run_does() {
+    let mut held = pod("lb-a", "old-1", "apps/v1", "ReplicaSet", "lb");
+    held["metadata"]["finalizers"] = json!(["cloud.example.com/address"]);
+    let mut objects = nodes();
+    objects.extend([held, replica_set("lb", 1)]);
+    let p = plan(&objects, &[]);
+    assert_eq!(p.outcome(), "PARTLY_COMPLETED");
+    let findings = p.json()["findings"].to_string();
+    assert!(
+        findings.contains("the drain waits for them for 10 min (kubectl_drain.timeout_ms) and fails"),
+        "{findings}"
+    );
+    assert!(p.blockers().contains("take off the named finalizers"), "{}", p.blockers());
+    let mut lost = node("old-1", "old");
+    lost["status"]["conditions"][0]["status"] = json!("Unknown");
+    let mut going = pod("lb-a", "old-1", "apps/v1", "ReplicaSet", "lb");
+    going["metadata"]["deletionTimestamp"] = json!("2026-05-05T09:00:00Z");
+    going["metadata"]["deletionGracePeriodSeconds"] = json!(30);
+    let p = plan(&[lost, node("new-1", "new"), going, replica_set("lb", 0)], &[]);
+    assert!(!p.has("pod-terminating"), "nothing says that it goes by itself");
+    assert!(text(&p.finding("pod-terminating-on-lost-node"), "message").contains("it stays until the node answers"));
+    assert_eq!(p.outcome(), "FAILED", "{:#}", p.json());
+    assert!(p.blockers().contains("Delete the object of node old-1"), "{}", p.blockers());
+}
+
+#[test]
+fn data_and_images_that_the_new_node_lacks_are_said() {
+    let mut local = pod("box-a", "old-1", "apps/v1", "ReplicaSet", "box");
+    local["spec"]["volumes"] = json!([{"name": "d", "hostPath": {"path": "/data/box"}}, {"name": "t", "hostPath": {"path": "/etc/localtime"}}, {"name": "e", "emptyDir": {}}]);
+    let mut other = node("new-1", "new");
+    other["metadata"]["labels"]["kubernetes.io/arch"] = json!("arm64");
+    let objects = [node("old-1", "old"), other, local, replica_set("box", 1)];
+    let p = plan(&objects, &[]);
+    let message = text(&p.finding("host-path-left-behind"), "message");
+    assert!(message.contains("/data/box of their node") && !message.contains("localtime"), "{message}");
+    assert_eq!(p.finding("empty-dir-lost")["severity"], "info");
+    assert!(
+        text(&p.finding("architecture-differs"), "message")
+            .contains("architecture amd64 and may be placed on nodes with arm64")
+    );
+    assert_eq!(p.outcome(), "COMPLETED", "the simulation lets them start: {:#}", p.json());
+    let mut bound = objects[2].clone();
+    bound["spec"]["nodeSelector"] = json!({"kubernetes.io/arch": "amd64"});
+    let p = plan(&[objects[0].clone(), node("new-2", "new"), objects[1].clone(), bound, objects[3].clone()], &[]);
+    assert!(!p.has("architecture-differs"), "{:#}", p.json());
+}
+
+#[test]
+fn a_quota_without_room_for_a_replacement_is_said() {
+    let with = |hard: &str| {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": "team"},
+            "spec": {"hard": {"pods": hard, "requests.cpu": "10"}}, "status": {"hard": {"pods": hard}, "used": {"pods": "1", "requests.cpu": "100m"}}});
+        let mut objects = nodes();
+        objects.extend([quota, pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"), replica_set("web", 1)]);
+        plan(&objects, &[])
+    };
+    let message = text(&with("1").finding("quota-without-room"), "message");
+    assert!(message.contains("pods: 1 of 1 used") && !message.contains("requests.cpu"), "{message}");
+    assert!(!with("2").has("quota-without-room"));
+}
