@@ -224,6 +224,17 @@ impl Evictor {
             }
         }
     }
+    /// Pods of a node that are terminating still are deleted once more, with no grace.
+    pub fn end_at_once(&mut self, cx: &mut Cx<'_>, node: N) {
+        for k in 0..self.pods.len() as u32 {
+            let e = &self.pods[P(k).at()];
+            if e.node == node && e.step == Step::Going && cx.pod(P(k)).is_some() {
+                let e = &mut self.pods[P(k).at()];
+                (e.step, e.deletes) = (Step::Asked, true);
+                cx.ask(Ask::Delete { pod: P(k), precondition: true, grace_ms: Some(0) });
+            }
+        }
+    }
     /// Gives up what was not admitted yet: of one node, or of all.
     pub fn cancel(&mut self, cx: &mut Cx<'_>, node: Option<N>) {
         for e in self.pods.iter_mut().filter(|e| node.is_none_or(|n| e.node == n)) {

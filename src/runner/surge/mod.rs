@@ -2,8 +2,9 @@
 //! (MIGRATIONS §4, presets).
 //!
 //! Of a group's n old nodes at most `arrived + max_unavailable` have begun, where `arrived` counts the new nodes that
-//! are Ready; new nodes are asked for up to min(n, surge + done). So AKS's last buffer nodes and GKE's last surge nodes
-//! are simply not made, which comes to the same as removing them at the end; so is EKS's shrinking of its group (C).
+//! are Ready; new nodes are asked for up to min(n, surge + done), for AKS and GKE in the zones of the nodes that they replace. So AKS's
+//! last buffer nodes, GKE's last surge nodes and the surplus of EKS's group are not made (C). It is not the same as draining them at the
+//! end: pods that landed there would be moved a second time, and the procedure would take longer (docs/fidelity.md says so).
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ use super::retire::{Left, Retire};
 use crate::cluster::PodIdx;
 use crate::intent::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A refused eviction is retried after so long (C; kubectl's own interval).
 const RETRY_MS: Ms = 5000;
@@ -58,12 +59,16 @@ struct Old {
     n: N,
     /// Place of its pool.
     pool: usize,
+    /// The demand for the node that replaces it.
+    #[serde(default)]
+    demand: Option<u32>,
     step: Step,
 }
 
 /// The old nodes of one group and machine type, and their replacements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pool {
+    /// The demand of its first old node; the others may be for other zones.
     demand: u32,
     count: u32,
     surge: u32,
@@ -110,6 +115,8 @@ impl Surge {
     /// Sorts the batch's nodes into pools. Err names a node whose group is not known.
     fn pools(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
         let p = Self::parameters(cx);
+        // Of the pools, in their order.
+        let mut keys: Vec<String> = Vec::new();
         for n in cx.common.here() {
             let Some(node) = cx.node(n) else {
                 cx.settle(n, Fate::Retired, "the node was gone before its turn");
@@ -131,10 +138,16 @@ impl Surge {
             let machine = machine.map(|m| c.text(c.machines[m].name).to_owned());
             let zones = c.groups[g].zones.len().max(1) as u32;
             let key = format!("surge-{}/{group}/{}", cx.common.batch, machine.as_deref().unwrap_or("any"));
-            let demand = cx.demand(key, group, machine, None);
-            let pool = match self.pools.iter().position(|q| q.demand == demand) {
+            // AKS reimages the node that it has drained, GKE upgrades zone by zone: both keep each zone's nodes. EKS leaves it to its group.
+            let zone = state.spec.labels.get(c.known.zone);
+            let zone = zone.filter(|z| p.preset != SurgePreset::Eks && c.groups[g].zones.contains(z));
+            let zone = zone.map(|z| c.text(z).to_owned());
+            let zone_key = zone.as_ref().map_or(key.clone(), |z| format!("{key}/{z}"));
+            let demand = cx.demand(zone_key, group, machine, zone);
+            let pool = match keys.iter().position(|k| *k == key) {
                 Some(i) => i,
                 None => {
+                    keys.push(key);
                     self.pools.push(Pool {
                         demand,
                         count: 0,
@@ -150,7 +163,13 @@ impl Surge {
             };
             self.pools[pool].count += 1;
             self.pools[pool].waiting.push_back(self.olds.len());
-            self.olds.push(Old { n, pool, step: Step::Waiting });
+            self.olds.push(Old { n, pool, demand: Some(demand), step: Step::Waiting });
+        }
+        if p.preset == SurgePreset::Gke {
+            let zones: Vec<Option<String>> = self.olds.iter().map(|o| self.zone(cx, o)).collect();
+            for q in &mut self.pools {
+                q.waiting.make_contiguous().sort_by(|a, b| zones[*a].cmp(&zones[*b]));
+            }
         }
         for q in &mut self.pools {
             q.surge = match p.max_surge {
@@ -161,20 +180,39 @@ impl Surge {
         }
         Ok(())
     }
-    /// Asks for as many new nodes as the window has room for.
+    /// The zone of the node that replaces an old one, where it is kept.
+    fn zone(&self, cx: &Cx<'_>, old: &Old) -> Option<String> {
+        cx.common.demands[old.demand? as usize].zone.clone()
+    }
+    /// The demands of a pool, each once.
+    fn demands(&self, pool: usize) -> BTreeSet<u32> {
+        let of = self.olds.iter().filter(|o| o.pool == pool).map(|o| o.demand.unwrap_or(self.pools[pool].demand));
+        of.collect()
+    }
+    /// Asks for as many new nodes as the window has room for: one for each old node in the order in which they are drained, in its zone
+    /// where zones are kept.
     fn ensure(&mut self, cx: &mut Cx<'_>, pool: usize) {
         let q = &self.pools[pool];
-        let total = q.count.min(q.surge + q.done);
-        if total > cx.common.demands[q.demand as usize].total {
-            cx.ensure(q.demand, total);
-            self.pools[pool].since = cx.now;
+        let total = q.count.min(q.surge + q.done) as usize;
+        let begun = self.olds.iter().filter(|o| o.pool == pool && o.step != Step::Waiting);
+        let waiting = q.waiting.iter().map(|k| &self.olds[*k]);
+        let mut wanted: BTreeMap<u32, u32> = BTreeMap::new();
+        for old in begun.chain(waiting).take(total) {
+            *wanted.entry(old.demand.unwrap_or(q.demand)).or_default() += 1;
+        }
+        for (demand, total) in wanted {
+            if total > cx.common.demands[demand as usize].total {
+                cx.ensure(demand, total);
+                self.pools[pool].since = cx.now;
+            }
         }
     }
     fn count_arrived(&mut self, cx: &Cx<'_>) {
         if std::mem::take(&mut self.dirty) {
             let got = cx.arrived();
-            for q in &mut self.pools {
-                let now = got[q.demand as usize];
+            let of: Vec<BTreeSet<u32>> = (0..self.pools.len()).map(|i| self.demands(i)).collect();
+            for (q, demands) in self.pools.iter_mut().zip(of) {
+                let now: u32 = demands.into_iter().map(|d| got[d as usize]).sum();
                 if now > q.arrived {
                     q.since = cx.now;
                 }
@@ -264,6 +302,7 @@ impl Surge {
         let why = pods.join("; ");
         if p.undrainable == Undrainable::Force {
             self.evictor.force(cx, n);
+            self.evictor.end_at_once(cx, n);
             self.olds[k].step = Step::Draining { deadline: Ms::MAX };
             return;
         }
@@ -360,16 +399,22 @@ impl Surge {
     }
     /// New nodes that do not come, while nothing else can go on.
     fn starved(&self, cx: &Cx<'_>) -> Option<Failure> {
-        let q = self.pools.iter().find(|q| {
-            let wanted = cx.common.demands[q.demand as usize].total;
-            q.arrived < wanted
+        let wanted =
+            |i: usize| -> u32 { self.demands(i).into_iter().map(|d| cx.common.demands[d as usize].total).sum() };
+        let (i, q) = self.pools.iter().enumerate().find(|(i, q)| {
+            q.arrived < wanted(*i)
                 && q.started < q.count
                 && q.started == q.done
                 && cx.now >= q.since + self.new_nodes_timeout
         })?;
-        let d = &cx.common.demands[q.demand as usize];
-        let trouble = if d.trouble.is_empty() { String::new() } else { format!(" ({})", d.trouble) };
-        let cause = format!("group {}: {} of {} new nodes are Ready{trouble}", d.group, q.arrived, d.total);
+        let of: Vec<_> = self.demands(i).into_iter().map(|d| &cx.common.demands[d as usize]).collect();
+        let trouble = of.iter().find(|d| !d.trouble.is_empty());
+        let trouble = trouble.map_or(String::new(), |d| match &d.zone {
+            Some(zone) => format!(" (zone {zone}: {})", d.trouble),
+            None => format!(" ({})", d.trouble),
+        });
+        let group = &cx.common.demands[q.demand as usize].group;
+        let cause = format!("group {group}: {} of {} new nodes are Ready{trouble}", q.arrived, wanted(i));
         Some(cx.failure(Reason::NoNewNodes, cause))
     }
     fn stop(&mut self, cx: &mut Cx<'_>) {
