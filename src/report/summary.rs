@@ -305,12 +305,14 @@ pub fn findings(findings: &[Finding]) -> String {
         let mut rest = of.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|f| f.code == first.code).count();
-            let named = &rest[..same.min(NAMED)];
+            // Where a delay is from is worth a line each.
+            let most = if first.code == "delay-origin" { same } else { NAMED };
+            let named = &rest[..same.min(most)];
             for (i, f) in named.iter().enumerate() {
                 let _ = writeln!(out, "  {} {}: {}", f.code, f.object, f.message);
                 // A remedy that holds for several of them is given once, after the last.
                 let again = named.get(i + 1).is_some_and(|next| next.remedy == f.remedy);
-                let more = i + 1 == named.len() && same > NAMED;
+                let more = i + 1 == named.len() && same > named.len();
                 if more {
                     let _ = writeln!(out, "  {} … and {} more (-o json names them)", first.code, same - NAMED);
                 }

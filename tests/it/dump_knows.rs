@@ -238,6 +238,7 @@ fn a_job_that_used_up_its_failures_ends_when_it_is_moved() {
         job["spec"]["podFailurePolicy"] = policy;
         let mut worker = pod("load-x", "old-1", "batch/v1", "Job", "load");
         worker["status"]["startTime"] = json!("2026-05-05T06:00:00Z");
+        worker["spec"]["restartPolicy"] = json!("Never");
         // The second node takes a minute, within which the Job has its next pod, if it has one.
         let mut slow = pod("slow-a", "old-2", "apps/v1", "ReplicaSet", "slow");
         slow["spec"]["terminationGracePeriodSeconds"] = json!(60);
