@@ -225,6 +225,9 @@ pub struct PlanArgs {
     /// When old nodes are cordoned: all-first, per-batch.
     #[arg(long, value_name = "all-first|per-batch")]
     pub cordon: Option<String>,
+    /// Only these node groups give new nodes, in the procedure's own launches as well as the autoscaler's.
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub to: Vec<String>,
     /// Which autoscaler acts on pending pods beside the migration: none, reactive (like cluster-autoscaler), karpenter, ocean.
     #[arg(long, value_name = "A")]
     pub autoscaler: Option<String>,

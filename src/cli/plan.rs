@@ -241,6 +241,9 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
             bail!("--delays {}: {}", path.display(), problems.join("; "));
         }
     }
+    if !args.to.is_empty() {
+        request.options.to_groups.clone_from(&args.to);
+    }
     if let Some(text) = &args.stop_at {
         request.sim.stop_at_ms = Some(parse_time(text).with_context(|| format!("--stop-at {text}"))?);
     }

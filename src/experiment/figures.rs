@@ -1,9 +1,12 @@
 //! The figures of one run, folded from its observations as they come; they are counted as [`crate::trace::metrics`] says.
 
 use super::moves::{Moves, stays_with_node};
-use crate::cluster::{Idx, NodeIdx, PodIdx, View};
+use crate::cluster::{BudgetIdx, Idx, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 use crate::runner::Outcome;
-use crate::trace::{Detail, EventKind, NodeRole, Observation};
+use crate::runner::outcome::HARMED;
+use crate::trace::observation::WorkloadNow;
+use crate::trace::workloads::{Tracker, workload_of};
+use crate::trace::{Detail, EventKind, HarmCount, NodeRole, Observation};
 use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +50,9 @@ pub struct RunFigures {
     pub cost_micros: Option<u64>,
     /// The batches that began, in order.
     pub batches: Vec<BatchFigures>,
+    /// The harm that it did to workloads anywhere in the cluster.
+    #[serde(default)]
+    pub harm: HarmCount,
 }
 
 /// One batch of a run.
@@ -63,6 +69,15 @@ pub struct BatchFigures {
 }
 
 impl RunFigures {
+    /// Exit status of a command that predicts this run: that of its outcome, or [`HARMED`] where it completes and does grave harm.
+    pub fn exit_status(&self) -> i32 {
+        match self.outcome {
+            Some(Outcome::Completed) if self.harm.is_grave() => HARMED,
+            Some(outcome) => outcome.exit_status(),
+            None => Outcome::Failed.exit_status(),
+        }
+    }
+
     /// The figures of a run that was kept.
     pub fn of<'o>(observations: impl IntoIterator<Item = &'o Observation>, view: View<'_>) -> RunFigures {
         let mut fold = RunFold::default();
@@ -91,6 +106,7 @@ impl RunFigures {
             all.peak_nodes += site.peak_nodes;
             all.surge_nodes += site.surge_nodes;
             all.node_ms += site.node_ms;
+            all.harm.add(site.harm);
             all.cost_micros = all.cost_micros.zip(site.cost_micros).and_then(|(a, b)| a.checked_add(b));
             all.batches.extend(site.batches.iter().cloned());
         }
@@ -147,6 +163,7 @@ pub(super) struct RunFold {
     /// What the scheduler said last of each pod that has no node, numbered in order.
     waiting: BTreeMap<PodIdx, (u64, String)>,
     said: u64,
+    workloads: Tracker<OwnerIdx, BudgetIdx>,
 }
 
 fn insert(set: &mut FixedBitSet, at: usize) -> bool {
@@ -157,6 +174,11 @@ fn insert(set: &mut FixedBitSet, at: usize) -> bool {
 impl RunFold {
     /// Takes the next observation. `view` is the cluster then or at any later moment.
     pub fn observe(&mut self, o: &Observation, view: View<'_>) {
+        self.workload_event(o, view);
+        // What is watched after the end only shows which workloads become ready again.
+        if self.ended && o.kind == EventKind::WorkloadChanged {
+            return;
+        }
         if o.t_ms != self.at_ms {
             self.close_instant();
             self.at_ms = o.t_ms;
@@ -214,6 +236,8 @@ impl RunFold {
         let mut out = self.out.clone();
         out.peak_nodes = out.peak_nodes.max(self.present);
         out.surge_nodes = out.peak_nodes.saturating_sub(self.at_start);
+        let end = ms(out.duration_ms);
+        out.harm = HarmCount::of(&self.workloads.rows(end, false, |_| String::new(), |_| String::new()));
         let mut cost = Some(self.cost).filter(|_| !self.is_unpriced && (out.peak_nodes > 0));
         for (added, price) in self.added.values() {
             let spent = ms(out.duration_ms - added);
@@ -240,6 +264,65 @@ impl RunFold {
         let mut waiting: Vec<_> = self.waiting.iter().collect();
         waiting.sort_by_key(|(_, (said, _))| std::cmp::Reverse(*said));
         waiting.into_iter().map(|(pod, (_, message))| Waiting { pod: *pod, message }).collect()
+    }
+
+    /// Whether a workload is less ready than it was at the start and wants to be.
+    pub fn is_short(&self) -> bool {
+        self.workloads.is_short()
+    }
+
+    /// Hands on what concerns the availability of workloads.
+    fn workload_event(&mut self, o: &Observation, view: View<'_>) {
+        let (w, t) = (&mut self.workloads, ms(o.t_ms));
+        let detail = o.detail.as_deref();
+        match (o.kind, o.workload, o.budget, o.pod) {
+            (EventKind::WorkloadChanged, Some(WorkloadNow { owner, ready, wanted }), ..) => match detail {
+                Some(d) if d.initial => {
+                    let job = view.catalog.owners[owner].kind == OwnerKind::Job;
+                    w.begins(&owner, ready, wanted, job, d.budgets.iter().copied());
+                }
+                _ => w.changed(&owner, t, ready, wanted),
+            },
+            (EventKind::JobFailed, Some(now), ..) => w.job_failed(&now.owner),
+            (EventKind::JobPodLost, Some(now), ..) => {
+                w.job_pod_lost(&now.owner, detail.and_then(|d| d.lost_ms).unwrap_or(0));
+            }
+            (EventKind::BudgetChanged, _, Some(budget), _) => {
+                let Some(d) = detail else { return };
+                let start = d.initial.then_some(d.ready.unwrap_or(0));
+                w.budget(&budget, t, d.healthy.unwrap_or(0), d.desired.unwrap_or(0), start);
+            }
+            (EventKind::MigrationFinished, ..) => w.end(t),
+            (
+                EventKind::PodPreempted | EventKind::PodForced | EventKind::EvictionAccepted | EventKind::PodTerminated,
+                ..,
+                Some(pod),
+            ) => self.pod_leaves(o.kind, t, pod, detail, view),
+            _ => {}
+        }
+    }
+
+    fn pod_leaves(&mut self, kind: EventKind, t_ms: u64, pod: PodIdx, detail: Option<&Detail>, view: View<'_>) {
+        let w = &mut self.workloads;
+        let by = detail.and_then(|d| d.by.as_deref());
+        let has_reason = detail.is_some_and(|d| d.reason.is_some());
+        if view.catalog.specs[view.state.pods[pod].spec].owner.is_none() {
+            let name = || view.state.pod_text(view.catalog, pod);
+            match kind {
+                EventKind::PodPreempted => w.bare_pod(name()).preempted_by = by.map(str::to_owned),
+                EventKind::PodTerminated if has_reason => {}
+                EventKind::PodTerminated => _ = w.bare_pod(name()).gone_ms.get_or_insert(t_ms),
+                _ => w.bare_pod(name()).evicted = true,
+            }
+            return;
+        }
+        let Some(owner) = workload_of(view, pod) else { return };
+        match kind {
+            EventKind::PodPreempted => w.preempted(&owner, by.unwrap_or("a pod of higher priority")),
+            EventKind::PodForced => w.forced(&owner),
+            EventKind::EvictionAccepted if has_reason => w.forced(&owner),
+            _ => {}
+        }
     }
 
     fn close_instant(&mut self) {

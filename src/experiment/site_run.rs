@@ -5,11 +5,13 @@ use super::sink::{Sink, Trace};
 use super::site::{Life, Prepared, SiteIdx};
 use crate::cluster::{Catalog, OwnerIdx, SpecIdx, State, View};
 use crate::intent::Intent;
+use crate::runner::outcome::Reason;
 use crate::runner::{Failure, Outcome, Runner};
 use crate::sim::world::{Line, World};
 use crate::sim::{SiteSpec, Violation};
-use crate::trace::Observation;
+use crate::trace::{Detail, EventKind, Observation};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// One cluster of a simulation, as whoever steps it may look at it.
@@ -219,7 +221,7 @@ impl SiteRun {
         self.sink.print(lines);
     }
 
-    pub(super) fn into_result(self) -> RunResult {
+    pub(super) fn into_result(mut self) -> RunResult {
         let (outcome, failure) = match self.world.ended() {
             Some((outcome, failure)) => (outcome, failure.cloned()),
             None if self.world.migrates() => (Outcome::Failed, None),
@@ -227,9 +229,17 @@ impl SiteRun {
         };
         let failure = failure.map(|mut failure| {
             failure.cause.push_str(&self.waiting_pods());
-            failure.cause.push_str(&self.full_groups());
+            let waits = !self.fold.waiting().is_empty() || failure.reason == Reason::NoNewNodes.code();
+            let full = self.full_groups();
+            if let Some((_, what)) = full.iter().find(|(assumed, _)| *assumed && waits) {
+                failure.cause = format!("This rests on an assumption: {what}\n{}", failure.cause);
+                failure.remedy =
+                    format!("Give the real maximum of the group with --groups, then plan again. {}", failure.remedy);
+            }
+            full.iter().for_each(|(_, what)| _ = write!(failure.cause, "\n{what}"));
             failure
         });
+        self.watch_on();
         let Trace { observations, lines } = self.sink.into_trace();
         let (duration_ms, steps) = (self.world.now(), self.world.steps());
         let (exits, returned_ms) = (self.world.exits().clone(), self.world.returned_ms().clone());
@@ -247,6 +257,26 @@ impl SiteRun {
             state,
             catalog,
             steps,
+        }
+    }
+
+    /// Where a workload is not as ready as at the start when the migration ends, the cluster goes on without it for a while: does it become so?
+    fn watch_on(&mut self) {
+        if !self.fold.is_short() || self.world.ended().is_none() {
+            return;
+        }
+        let mut after = self.world.clone();
+        after.without_runner();
+        let until = after.now().saturating_add(self.prepared.spec.options.watch_on_ms);
+        while self.fold.is_short() && after.next_moment().is_some_and(|next| next <= until) {
+            after.go_on();
+            for mut observation in after.take_observations() {
+                if observation.kind == EventKind::WorkloadChanged {
+                    observation.detail = Some(Box::new(Detail { sim_only: true, ..Detail::default() }));
+                    self.fold.observe(&observation, after.view());
+                    self.sink.observe(self.site, observation, after.view());
+                }
+            }
         }
     }
 
@@ -275,14 +305,16 @@ impl SiteRun {
         text
     }
 
-    /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause.
-    fn full_groups(&self) -> String {
+    /// Groups that had no more machines to give at the end, in words, to be added to a failure's cause; and whether their maximum is assumed.
+    fn full_groups(&self) -> Vec<(bool, String)> {
         let View { catalog, state } = self.world.view();
         let full = catalog.groups.entries().filter_map(|(group, g)| {
             let nodes = state.nodes.iter().filter(|n| !n.gone && n.group == Some(group)).count();
             (nodes > 0 && nodes >= g.max_count as usize).then(|| {
                 let assumed = if g.max_is_assumed { ", which is assumed" } else { "" };
-                format!("\nnode group {} is at its maximum of {} nodes{assumed}", catalog.text(g.id), g.max_count)
+                let text =
+                    format!("node group {} is at its maximum of {} nodes{assumed}", catalog.text(g.id), g.max_count);
+                (g.max_is_assumed, text)
             })
         });
         full.collect()

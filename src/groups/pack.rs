@@ -84,6 +84,8 @@ pub struct PackOptions {
     pub frozen: Vec<GroupIdx>,
     /// Groups that are being left: nothing is launched in them, and what they have is no home.
     pub left: Vec<GroupIdx>,
+    /// Why nothing is launched in these; that of Ocean's procedures if empty.
+    pub left_reason: &'static str,
     /// Launches under way: they count towards maxima and their room is used first.
     pub in_flight: Vec<Launch>,
     /// Combinations without capacity.
@@ -289,7 +291,8 @@ impl<'a> Packer<'a> {
             .filter_map(|(index, group)| {
                 let no = |code, text: String| Some(Refusal { group: index, code, text });
                 if self.options.left.contains(&index) {
-                    return no("source-group", SOURCE_GROUP.into());
+                    let why = self.options.left_reason;
+                    return no("source-group", if why.is_empty() { SOURCE_GROUP } else { why }.into());
                 }
                 let range = self.templates.range(index);
                 if range.is_empty() {

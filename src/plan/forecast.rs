@@ -5,8 +5,8 @@ use super::remedy::TriedRemedy;
 use super::uncertainty::Uncertainty;
 use super::verdict::RunsVerdict;
 use crate::cluster::Finding;
-use crate::trace::PodDetail;
 use crate::trace::states::{ForcedPod, PoolNow};
+use crate::trace::{BatchWait, Ending, Harm, HarmCount, PodDetail, WorkloadRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ pub struct Forecast {
     pub message: Option<String>,
     /// Milliseconds from start to end, over all replications.
     pub duration_ms: Spread,
+    /// What the outcome rests on though it is only assumed, with how to give the fact; the text says it first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rests_on: Vec<String>,
     /// Batches in order.
     pub batches: Vec<BatchForecast>,
     /// The provider's word for how the migration ended (`FINISHED_ERROR`); left out for procedures that have none.
@@ -48,6 +51,15 @@ pub struct Forecast {
     /// Which assumption decides; only with `--uncertain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncertainty: Option<Uncertainty>,
+    /// What it does to workloads anywhere in the cluster, the gravest first; beside the outcome, which is about the nodes only.
+    #[serde(default)]
+    pub harm: Vec<Harm>,
+    /// The same counted, and how many workloads were without a ready pod for a time.
+    #[serde(default)]
+    pub harm_count: HarmCount,
+    /// The workloads that fared worst, worst first, at most ten; all are in `workloads.csv`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worst_workloads: Vec<WorkloadRow>,
     /// What was noticed: preflight, the input's diagnostics, origins of delays.
     pub findings: Vec<Finding>,
     /// What Ocean asks of the cluster, each with its verdict; only for Ocean's procedures.
@@ -65,6 +77,9 @@ pub struct Forecast {
     pub peak_nodes: u64,
     /// Node-hours of the whole cluster over the run.
     pub node_hours: f64,
+    /// Where it ends: nodes by group and instance type, prices, surge, what is free.
+    #[serde(default)]
+    pub ending: Ending,
     /// Cost of the whole cluster over the run in currency units; null if any price is unknown.
     pub cost: Option<f64>,
     /// Outcomes and their shares (0 to 1) over all replications.
@@ -138,6 +153,9 @@ pub struct BatchForecast {
     pub refused: u64,
     /// Nodes launched for it.
     pub launched: u64,
+    /// What it waits for, the longest first; each moment counts for what lies furthest back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<BatchWait>,
     /// How it ended; null if it did not.
     pub outcome: Option<String>,
     /// Why, where there is a why.

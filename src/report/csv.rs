@@ -10,13 +10,16 @@
 //! | `nodes.csv` | node, in order of appearance | [`NODES`] |
 //! | `pods.csv` | pod evicted, refused, preempted or terminated | [`PODS`] |
 //! | `capacity.csv` | instant at which the cluster's capacity changed | [`CAPACITY`] |
+//! | `workloads.csv` | workload of the cluster, and bare pod that is gone | [`WORKLOADS`] |
+//! | `groups.csv` | node group and instance type | [`GROUPS`] |
 //! | `findings.csv` | finding | [`FINDINGS`] |
 //! | `runs.csv` | run of a prediction, in order | [`RUNS`] |
 
 use crate::plan::RunRow;
-use crate::trace::Metrics;
 use crate::trace::NodeRole;
+use crate::trace::ending::GroupNodes;
 use crate::trace::metrics::{BatchRow, BySide, CapacityPoint, NodeRow, PodRow};
+use crate::trace::{Metrics, WaitFor, WorkloadRow};
 
 use super::FindingRow;
 
@@ -33,6 +36,14 @@ pub const BATCHES: &[&str] = &[
     "outcome",
     "reason",
     "message",
+    "wait_launch_ms",
+    "wait_queue_flush_ms",
+    "wait_backoff_ms",
+    "wait_detach_ms",
+    "wait_room_ms",
+    "wait_budget_ms",
+    "wait_start_ms",
+    "wait_grace_ms",
 ];
 
 /// Columns of `nodes.csv`; the price in millionths of the currency unit.
@@ -104,6 +115,32 @@ pub const CAPACITY: &[&str] = &[
     "disrupted_pods",
 ];
 
+/// Columns of `workloads.csv`.
+pub const WORKLOADS: &[&str] = &[
+    "workload",
+    "wanted_start",
+    "wanted_end",
+    "ready_start",
+    "ready_least",
+    "least_ms",
+    "ready_end",
+    "ready_again_ms",
+    "broken",
+    "zero_ms",
+    "below_budget_ms",
+    "budgets",
+    "preempted",
+    "preempted_by",
+    "forced",
+    "job_failed",
+    "restarted",
+    "lost_ms",
+    "ordered",
+];
+
+/// Columns of `groups.csv`: nodes.
+pub const GROUPS: &[&str] = &["group", "machine_type", "before", "peak", "after", "drained"];
+
 /// Columns of `findings.csv`.
 pub const FINDINGS: &[&str] = &["code", "severity", "object", "message", "remedy"];
 
@@ -135,6 +172,8 @@ pub fn files(metrics: &Metrics, findings: &[FindingRow]) -> Vec<(&'static str, S
         ("nodes.csv", table(NODES, metrics.nodes.iter().map(node))),
         ("pods.csv", table(PODS, metrics.pods.iter().map(|p| pod(p, metrics)))),
         ("capacity.csv", table(CAPACITY, metrics.capacity.iter().map(capacity))),
+        ("workloads.csv", table(WORKLOADS, metrics.workloads.iter().map(workload))),
+        ("groups.csv", table(GROUPS, metrics.ending.groups.iter().map(group))),
         ("findings.csv", table(FINDINGS, findings.iter().map(finding))),
     ]
 }
@@ -159,7 +198,9 @@ fn text(value: &Option<String>) -> String {
     value.clone().unwrap_or_default()
 }
 
-fn batch(b: &BatchRow) -> [String; 11] {
+fn batch(b: &BatchRow) -> [String; 19] {
+    let wait = |what| b.waits.iter().find(|w| w.what == what).map_or(0, |w| w.ms).to_string();
+    let [launch, flush, backoff, detach, room, budget, start, grace] = WaitFor::ALL.map(wait);
     let duration = b.start_ms.zip(b.end_ms).map(|(s, e)| e.saturating_sub(s));
     [
         b.index.to_string(),
@@ -173,6 +214,14 @@ fn batch(b: &BatchRow) -> [String; 11] {
         text(&b.outcome),
         text(&b.reason),
         text(&b.message),
+        launch,
+        flush,
+        backoff,
+        detach,
+        room,
+        budget,
+        start,
+        grace,
     ]
 }
 
@@ -262,6 +311,42 @@ fn run(r: &RunRow) -> [String; 12] {
         r.pods_moved.to_string(),
         r.pods_moved_twice.to_string(),
         r.refused.to_string(),
+    ]
+}
+
+fn workload(w: &WorkloadRow) -> [String; 19] {
+    let by = w.preempted.iter().map(|(by, pods)| format!("{by} ({pods})"));
+    [
+        w.workload.clone(),
+        w.wanted_start.to_string(),
+        w.wanted_end.to_string(),
+        w.ready_start.to_string(),
+        w.ready_least.to_string(),
+        if w.ready_least < w.ready_start { w.least_ms.to_string() } else { String::new() },
+        w.ready_end.to_string(),
+        opt(w.ready_again_ms),
+        w.broken.to_string(),
+        w.zero_ms.to_string(),
+        w.below_budget_ms.to_string(),
+        w.budgets.join(" "),
+        w.preempted.values().sum::<u64>().to_string(),
+        by.collect::<Vec<_>>().join(" "),
+        w.forced.to_string(),
+        w.job_failed.to_string(),
+        w.restarted.to_string(),
+        w.lost_ms.to_string(),
+        w.ordered.to_string(),
+    ]
+}
+
+fn group(g: &GroupNodes) -> [String; 6] {
+    [
+        text(&g.group),
+        text(&g.machine_type),
+        g.before.to_string(),
+        g.peak.to_string(),
+        g.after.to_string(),
+        g.drained.to_string(),
     ]
 }
 

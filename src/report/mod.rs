@@ -3,10 +3,13 @@
 //! [`write_report`] is the only function here that touches files; `docs/outputs.md` describes what it writes.
 
 pub mod csv;
+mod ending;
 pub mod format;
+mod harm;
 pub mod summary;
 pub mod svg;
 pub mod table;
+mod waits;
 
 use std::fs;
 use std::path::{Path, PathBuf};

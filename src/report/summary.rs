@@ -2,8 +2,10 @@
 
 use super::format::{count, duration, thousands};
 use super::table::{Align, Table};
+use super::waits;
+use super::{ending, harm};
 use crate::cluster::{Finding, Severity};
-use crate::intent::Intent;
+use crate::intent::{Intent, Options};
 use crate::plan::forecast::{BatchForecast, Forecast, PodElsewhere};
 use crate::plan::prerequisites::{Prerequisite, Verdict};
 use crate::plan::verdict::{DEFAULT_REQUIRE, Percentiles, RunSpreads, RunsVerdict};
@@ -24,10 +26,13 @@ pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> Stri
     );
     out.push_str(&batches(forecast, width));
     out.push('\n');
-    out.push_str(&prediction(forecast));
+    out.push_str(&prediction(&intent.options, forecast));
     out.push_str(&uncertainty(forecast, width));
     out.push_str(&blocking(forecast));
     out.push_str(&remedies(forecast));
+    out.push_str(&harm::harm(forecast, width));
+    out.push_str(&waits::waits(forecast));
+    out.push_str(&ending::ending(forecast, width));
     out.push_str(&prerequisites(&forecast.prerequisites, width));
     out.push_str(&findings(&forecast.findings));
     out
@@ -114,9 +119,12 @@ fn node_names(nodes: &[String]) -> String {
     }
 }
 
-fn prediction(forecast: &Forecast) -> String {
+fn prediction(options: &Options, forecast: &Forecast) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "Prediction: {}", forecast.outcome);
+    for what in &forecast.rests_on {
+        let _ = writeln!(out, "  rests on     {what}");
+    }
     if let Some(message) = &forecast.message {
         let _ = writeln!(out, "  {message}");
     }
@@ -127,6 +135,8 @@ fn prediction(forecast: &Forecast) -> String {
     if let Some(pods) = forecast.did_not_reach_ocean.as_ref().filter(|p| !p.is_empty()) {
         let _ = writeln!(out, "  elsewhere    {} did not reach Ocean", count(pods.len() as u64, "pod"));
     }
+    out.push_str(&harm::availability(forecast));
+    out.push_str(&ending::grown(options, forecast));
     out
 }
 

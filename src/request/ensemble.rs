@@ -97,9 +97,8 @@ fn rows(summary: &RunSummary, seed: u64) -> Vec<RunRow> {
         peak_nodes: f.peak_nodes,
         surge_nodes: f.surge_nodes,
         cost_micros: f.cost_micros,
-        // Harm is not counted yet.
-        harm: 0,
-        harmed: false,
+        harm: u64::from(f.harm.all),
+        harmed: f.harm.is_grave(),
         node_ms: f.node_ms,
         pods_moved: f.pods_moved,
         pods_moved_twice: f.pods_moved_twice,

@@ -14,12 +14,14 @@ use crate::intent::{Guards, Intent};
 use crate::plan::Plan;
 use crate::plan::forecast::{BatchForecast, FailureForecast, Forecast, NodeForecast, PodElsewhere, Spread};
 use crate::plan::{Baseline, Facts, RunRow, RunsVerdict, SimulationSettings, preflight, prerequisites};
+use crate::runner::packer::Closed;
 use crate::runner::{GroupPacker, Outcome, Packer};
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::{SimOptions, SiteSpec};
 use crate::snapshot::{Admission, StartDelays};
-use crate::trace::{Event, Metrics, NodeRole};
+use crate::trace::harm::worst;
+use crate::trace::{Event, Metrics, NodeRole, WorkloadRow, harm};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -137,6 +139,9 @@ pub fn batches_of(request: &Request) -> Result<(Vec<Vec<NodeIdx>>, Vec<Finding>)
         return Err(PlanError::Input(problems.join("; ")));
     }
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
+    if let Some(unknown) = Closed::of(&request.options).unknown(view.catalog) {
+        return Err(PlanError::Input(unknown));
+    }
     let (nodes, left_out) = choose(view, &request.nodes, &request.options)?;
     Ok((batches(view, &nodes, &request.options).map_err(PlanError::Input)?, left_out))
 }
@@ -232,6 +237,9 @@ pub fn forecast(
         failures: failures(&summary),
         remedies,
         uncertainty,
+        harm: harm(&metrics.workloads),
+        harm_count: metrics.harm,
+        worst_workloads: worst_workloads(&metrics),
         findings,
         prerequisites,
         pods_moved: metrics.pods_moved,
@@ -239,6 +247,8 @@ pub fn forecast(
         did_not_reach_ocean: did_not_reach_ocean(&intent, &metrics),
         peak_nodes: metrics.peak_nodes,
         node_hours: (metrics.node_ms() / 3_600) as f64 / 1000.0,
+        ending: metrics.ending.clone(),
+        rests_on: rests_on(&catalog, &run, &metrics),
         cost: metrics.cost_micros.map(|c| (c / 10_000) as f64 / 100.0),
         outcomes: BTreeMap::new(),
         replications: summary.len() as u32,
@@ -247,6 +257,7 @@ pub fn forecast(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     predicted.findings.extend(elsewhere_finding(intent.options.procedure, &predicted));
+    predicted.findings.extend(grown_findings(&intent.options, &predicted));
     predicted.findings.sort();
     for outcome in [Outcome::Completed, Outcome::PartlyCompleted, Outcome::Failed, Outcome::Stopped] {
         let n = summary.count(outcome);
@@ -279,6 +290,14 @@ pub(crate) fn choose(
 
 fn share(n: usize, of: usize) -> f64 {
     n as f64 / of.max(1) as f64
+}
+
+/// The workloads that fared worst, as many as people read.
+fn worst_workloads(metrics: &Metrics) -> Vec<WorkloadRow> {
+    const SHOWN: usize = 10;
+    // Their pods over time are for the plot.
+    let row = |w: &WorkloadRow| WorkloadRow { points: Vec::new(), ..w.clone() };
+    worst(&metrics.workloads).into_iter().take(SHOWN).map(row).collect()
 }
 
 /// Failures by reason, the most frequent first, then by code.
@@ -346,6 +365,51 @@ fn elsewhere_finding(procedure: ProcedureKind, forecast: &Forecast) -> Option<Fi
     Some(Finding::new(Severity::Warning, "did-not-reach-ocean", object, text, remedy))
 }
 
+/// Machines that were launched in a pool which the migration leaves: it achieves nothing with them. A surge launches there on purpose.
+fn grown_findings(options: &Options, forecast: &Forecast) -> Vec<Finding> {
+    let wanted = |group: &String| options.procedure.name() == "surge" || options.to_groups.contains(group);
+    let grown = forecast.ending.grown_sources.iter().filter(|g| !wanted(&g.group));
+    grown
+        .map(|g| {
+            Finding::new(
+                Severity::Warning,
+                "left-group-grows",
+                format!("NodeGroup/{}", g.group),
+                format!(
+                    "{} launched in it, though the migration leaves it; {} there at the end",
+                    crate::report::format::count(g.launched, "node"),
+                    match g.pods {
+                        1 => "1 pod runs".to_owned(),
+                        n => format!("{n} pods run"),
+                    }
+                ),
+                "Plan with --to and the groups that are to give new nodes (or options.source_groups_may_grow: false), and keep the cluster's own autoscaler from growing this group during the migration (its maximum at the nodes of now).",
+            )
+        })
+        .collect()
+}
+
+/// What the outcome of the run that is shown rests on though nobody knows it: maxima that are assumed, of groups that grew, or that were full where
+/// pods found no node.
+fn rests_on(catalog: &Catalog, run: &RunResult, metrics: &Metrics) -> Vec<String> {
+    let mut list = Vec::new();
+    for (index, group) in catalog.groups.entries().filter(|(_, g)| g.max_is_assumed && !g.template_only) {
+        let id = catalog.text(group.id);
+        let launched =
+            metrics.nodes.iter().filter(|n| n.role == NodeRole::New && n.group.as_deref() == Some(id)).count();
+        let nodes = run.state.nodes.iter().filter(|n| !n.gone && n.group == Some(index)).count();
+        let full = run.failure.is_some() && nodes >= group.max_count as usize;
+        if launched > 0 || full {
+            let grew = if full { "it is full" } else { "it grows" };
+            list.push(format!(
+                "the assumed maximum of node group {id}, {} nodes ({grew}); give the real one with --groups",
+                group.max_count
+            ));
+        }
+    }
+    list
+}
+
 fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<BatchForecast> {
     let nodes = |batch: &Vec<crate::intent::NodeId>| batch.iter().map(|n| n.name.clone()).collect();
     intent
@@ -362,6 +426,7 @@ fn batch_forecasts(intent: &Intent, metrics: &Metrics, run: &RunResult) -> Vec<B
                 evictions: row.map_or(0, |r| r.evictions),
                 refused: row.map_or(0, |r| r.refused),
                 launched: row.map_or(0, |r| r.launched),
+                waits: row.map(|r| r.waits.clone()).unwrap_or_default(),
                 outcome: row.and_then(|r| r.outcome.clone()),
                 reason: row.and_then(|r| r.reason.clone()),
                 exit: run.exits.get(&(i as u32)).copied(),

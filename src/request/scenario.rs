@@ -144,6 +144,10 @@ pub struct Expect {
     pub findings: Vec<String>,
     /// Codes of findings that must not be there.
     pub no_findings: Vec<String>,
+    /// Harm that must be done: the kind (`workload-broken`), or kind and workload (`workload-broken Deployment/shop/cart`).
+    pub harm: Vec<String>,
+    /// Harm that must not be done, in the same form.
+    pub no_harm: Vec<String>,
     /// Exit status of `plan`.
     pub exit_status: Option<i64>,
     /// Milliseconds (median).

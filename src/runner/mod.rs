@@ -20,7 +20,7 @@ mod look;
 pub mod observe;
 pub mod ocean;
 pub mod outcome;
-mod packer;
+pub mod packer;
 pub(crate) mod phase;
 mod procedure;
 pub mod progress;
@@ -387,14 +387,15 @@ impl Runner {
         let options = &self.intent.options;
         let (ocean, may_grow) = (options.procedure.is_ocean(), options.source_groups_may_grow);
         let old: Vec<_> = self.tables.nodes.iter().flatten().filter_map(|n| view.state.nodes[*n].group).collect();
+        let closed = packer::Closed::of(options);
         for (i, g) in view.catalog.groups.entries() {
-            let is_source = old.contains(&i);
-            if !ocean && (may_grow || !is_source) {
+            let scale_up = !may_grow && old.contains(&i) || !closed.is_chosen(view.catalog, i);
+            if !ocean && !scale_up {
                 continue;
             }
             let group = self.progress.common.groups.len() as u32;
             self.progress.common.groups.push(view.catalog.text(g.id).to_owned());
-            let ask = Ask::Freeze { group, scale_up: is_source && !may_grow, scale_down: ocean };
+            let ask = Ask::Freeze { group, scale_up, scale_down: ocean };
             self.with(now, view, out, |cx| cx.ask(ask));
         }
     }
@@ -757,9 +758,13 @@ impl Runner {
         old.dedup();
         self.follow(old, now, view, out);
         let mut state = self.progress.procedure.take();
+        let since = self.progress.common.reports.last().filter(|r| r.end_ms.is_none()).map(|r| r.start_ms);
         for object in objects {
             match object {
                 ObjId::Pod(pod) => {
+                    if let Some(since) = since {
+                        self.tables.owners.preempted(view, &mut self.progress.common.marks, *pod, since);
+                    }
                     self.tables.owners.pod_changed(view, &self.progress.common.marks, *pod);
                     self.tables.note_terminal(view, *pod);
                     if let Some(s) = &mut state {

@@ -3,8 +3,16 @@
 use super::interface::{Announcement, Ms, PodOfNode};
 use super::outcome::{Failure, Outcome};
 use super::states::{pool_group, pool_words};
-use crate::cluster::View;
-use crate::trace::{Detail, EventKind, Observation, PodDetail};
+use crate::cluster::{NodeIdx, View};
+use crate::disruption::BudgetIndex;
+use crate::trace::workloads::ReadyCounts;
+use crate::trace::{Detail, EventKind, Observation, PodDetail, witness};
+
+/// The cluster at the start, as a trace has it.
+pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observation> {
+    let index = BudgetIndex::new(view.catalog);
+    witness::initial(view, is_old, &ReadyCounts::new(view), |spec| index.budgets_of(spec))
+}
 
 /// The event of an announcement; None for what only an operator wants to know.
 pub fn announced(now: Ms, view: View<'_>, announcement: &Announcement) -> Option<Observation> {

@@ -5,6 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Exit status of a command that predicts a migration which completes and leaves a workload broken, or breaks a budget by preemption.
+pub const HARMED: i32 = 6;
+
 /// How a batch or a migration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

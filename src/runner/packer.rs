@@ -9,6 +9,53 @@ use crate::groups::{Refusal, Templates};
 use crate::intent::options::{FreeRoom, OceanCloud, Options};
 use std::sync::Arc;
 
+/// Which groups give no new nodes.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    ocean: bool,
+    may_grow: bool,
+    to: Vec<String>,
+}
+
+impl Closed {
+    /// As the options have it.
+    pub fn of(options: &Options) -> Closed {
+        Closed {
+            ocean: options.procedure.is_ocean(),
+            may_grow: options.source_groups_may_grow,
+            to: options.to_groups.clone(),
+        }
+    }
+
+    /// Whether a group is one of those that alone may give new nodes, if any were named.
+    pub fn is_chosen(&self, catalog: &Catalog, group: GroupIdx) -> bool {
+        let g = &catalog.groups[group];
+        self.to.is_empty() || self.to.iter().any(|t| t == catalog.text(g.id) || t == catalog.text(g.name))
+    }
+
+    /// The groups of a migration of these nodes: Ocean launches nothing in the groups that old nodes leave.
+    pub fn groups(&self, view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
+        let mut closed = if self.ocean { left_groups(view, old) } else { Vec::new() };
+        if !self.may_grow {
+            closed.extend(old.iter().filter_map(|n| view.state.nodes[*n].group));
+        }
+        closed.extend(view.catalog.groups.indices().filter(|g| !self.is_chosen(view.catalog, *g)));
+        closed.sort_unstable();
+        closed.dedup();
+        closed
+    }
+
+    /// The names that no group has, with the groups there are.
+    pub fn unknown(&self, catalog: &Catalog) -> Option<String> {
+        let names = |g: &NodeGroup| [catalog.text(g.id).to_owned(), catalog.text(g.name).to_owned()];
+        let known: Vec<[String; 2]> = catalog.groups.iter().filter(|g| !g.template_only).map(names).collect();
+        let unknown = self.to.iter().find(|t| !known.iter().any(|k| k.contains(t)))?;
+        let ids: Vec<&str> = known.iter().map(|k| k[0].as_str()).collect();
+        let there = if ids.is_empty() { "there are none".to_owned() } else { format!("there are {}", ids.join(", ")) };
+        Some(format!("--to (options.to_groups): no node group is called {unknown}; {there}"))
+    }
+}
+
 /// Plans new nodes by bin-packing onto the groups of the catalogue.
 #[derive(Clone, Debug)]
 pub struct GroupPacker {
@@ -16,8 +63,8 @@ pub struct GroupPacker {
     options: PackOptions,
     /// Match nodes by the pods on them (Ocean on AWS).
     by_pods: bool,
-    /// One of Ocean's procedures, which launches nothing in the groups that old nodes leave.
-    ocean: bool,
+    /// The groups that give no new nodes.
+    closed: Closed,
 }
 
 impl GroupPacker {
@@ -27,7 +74,7 @@ impl GroupPacker {
             templates: Templates::new(view),
             options: Self::pack_options(options),
             by_pods: options.procedure.ocean() == Some(OceanCloud::Aws),
-            ocean: options.procedure.is_ocean(),
+            closed: Closed::of(options),
         }
     }
     /// How a procedure packs, but for what depends on the nodes that go.
@@ -42,12 +89,9 @@ impl GroupPacker {
             use_existing: true,
             oceans_only: ocean && options.ocean.free_room == FreeRoom::OceanNodes,
             headroom: ocean,
+            left_reason: options.closed_reason(),
             ..PackOptions::default()
         }
-    }
-    /// The groups that a procedure launches nothing in, for old nodes leave them.
-    fn left(&self, view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
-        if self.ocean { left_groups(view, old) } else { Vec::new() }
     }
     /// Who plans the new nodes: only procedures that launch them need anybody.
     pub fn of_procedure(view: View<'_>, options: &Options) -> Arc<dyn Packer> {
@@ -67,7 +111,7 @@ impl Packer for GroupPacker {
         // What the run launched and is not Ready yet; nodes of the snapshot that are not Ready may never be again.
         let launched = |n: &NodeIdx| !view.state.nodes[*n].ready && view.state.nodes[*n].created > 0;
         let starting = view.state.live_nodes().filter(launched).collect();
-        let left = self.left(view, old);
+        let left = self.closed.groups(view, old);
         let options = PackOptions { exclude: old.to_vec(), starting, left, ..self.options.clone() };
         let packed = pack(view, &self.templates, pods, &options);
         let reason =
@@ -92,7 +136,7 @@ impl Packer for GroupPacker {
         }
     }
     fn match_node(&self, view: View<'_>, node: NodeIdx, old: &[NodeIdx]) -> Result<Option<GroupIdx>, String> {
-        let left = self.left(view, old);
+        let left = self.closed.groups(view, old);
         match Matcher::new(view, &self.templates, self.by_pods, &left).find(node) {
             GroupMatch::Default => Ok(None),
             GroupMatch::Group(group) => Ok(Some(group)),

@@ -13,6 +13,9 @@ pub struct OwnerMark {
     pub owner: String,
     /// Ready replicas at the batch's start.
     pub ready_at_start: u32,
+    /// It had no pod on the batch's nodes, but pods of its own were preempted since the batch's start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preempted: bool,
 }
 
 /// Counts of ready pods per touched owner, kept up to date with the view.
@@ -52,7 +55,7 @@ impl Counts {
         let marks: Vec<OwnerMark> = names
             .into_iter()
             .zip(&counts.ready)
-            .map(|(owner, ready)| OwnerMark { owner, ready_at_start: *ready })
+            .map(|(owner, ready)| OwnerMark { owner, ready_at_start: *ready, preempted: false })
             .collect();
         counts.judge_all(view, &marks);
         (counts, marks)
@@ -134,6 +137,35 @@ impl Counts {
         }
         self.judge(view, marks, i);
     }
+    /// A pod that was preempted since the batch's start makes the batch wait for its owner too: it had to go for a pod that the batch moved.
+    pub fn preempted(&mut self, view: View<'_>, marks: &mut Vec<OwnerMark>, pod: PodIdx, since: i64) {
+        let gone_for_others = |p: PodIdx| {
+            let p = &view.state.pods[p];
+            // The API keeps whole seconds.
+            p.preempted && p.deleting.is_some_and(|d| d.asked + 1_000 > since)
+        };
+        if !gone_for_others(pod) {
+            return;
+        }
+        let Some(owner) = top(view, pod).filter(|o| !self.place.contains_key(o)) else { return };
+        let (mut ready, mut at_start) = (0, 0);
+        for below in view.catalog.owners.indices().filter(|o| view.catalog.top_owner(*o) == owner) {
+            for p in &view.state.owned[below] {
+                if is_ready(view, *p) {
+                    self.ready_pods.insert(*p);
+                    ready += 1;
+                }
+                at_start += u32::from(is_ready(view, *p) || gone_for_others(*p));
+            }
+        }
+        at_start += u32::from(view.state.pods[pod].gone);
+        self.place.insert(owner, self.owners.len());
+        self.owners.push(Some(owner));
+        self.ready.push(ready);
+        self.behind.push(false);
+        marks.push(OwnerMark { owner: view.catalog.owner_text(owner), ready_at_start: at_start, preempted: true });
+        self.judge(view, marks, marks.len() - 1);
+    }
     /// An owner's replica count changed.
     pub fn owner_changed(&mut self, view: View<'_>, marks: &[OwnerMark], owner: OwnerIdx) {
         if let Some(i) = self.place.get(&view.catalog.top_owner(owner)).copied() {
@@ -149,7 +181,9 @@ impl Counts {
         let troubles = self.troubles(view);
         let line = |(i, _, detail): (usize, Trouble, String)| {
             let mark = &marks[i];
-            format!("{} has {} of {} ready replicas; {detail}", mark.owner, self.ready[i], mark.ready_at_start)
+            let preempted = if mark.preempted { "; its pods were preempted" } else { "" };
+            let (ready, wanted) = (self.ready[i], mark.ready_at_start);
+            format!("{} has {ready} of {wanted} ready replicas{preempted}; {detail}", mark.owner)
         };
         let more = troubles.len().saturating_sub(10);
         let mut lines: Vec<String> = troubles.into_iter().take(10).map(line).collect();

@@ -46,7 +46,8 @@ pub fn table() -> String {
         "# How a migration ends\n\n\
          Condition → outcome → message → exit status. The messages of `ocean-azure` and `ocean-aws` are those of Ocean's\n\
          documentation where it has one for the condition; all others are ours. Exit status 2 is bad input.\n\
-         Without a failure the outcome is `COMPLETED` (every old node emptied, and terminated if asked), exit status 0.\n\
+         Without a failure the outcome is `COMPLETED` (every old node emptied, and terminated if asked), exit status 0; or 6 if it leaves a\n\
+         workload anywhere in the cluster broken or breaks a budget by preemption ([harm.md](harm.md#harm)).\n\
          Before it is said, every node of the plan is looked at once more: it is gone, or cordoned and without a pod that should have left.\n\n\
          | reason | condition | outcome | exit | message (own) | `ocean-azure` | `ocean-aws` | remedy |\n\
          |---|---|---|---|---|---|---|---|\n",

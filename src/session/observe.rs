@@ -1,9 +1,10 @@
 //! What happened, as a trace has it: from what the runner announces, what its calls are answered, and how the views differ.
 
 use super::mirror::{Renewed, Seen};
-use crate::cluster::{NodeIdx, NodeState, PodIdx, PodState, View};
+use crate::cluster::{NodeIdx, NodeState, OwnerIdx, OwnerKind, PodIdx, PodState, View};
 use crate::runner::observe;
 use crate::runner::{Announcement, Answer, Call, Ms, ObjId, Progress};
+use crate::trace::workloads::{count, workload_of};
 use crate::trace::{Detail, Event, EventKind, Observation, witness};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub(crate) struct Observer {
     batch_of: BTreeMap<String, u32>,
     /// Nodes asked for, by key.
     demanded: BTreeMap<String, u32>,
+    /// Ready and wanted pods of each workload that changed, as last reported.
+    workloads: BTreeMap<String, (u32, u32)>,
 }
 
 impl Observer {
@@ -32,7 +35,7 @@ impl Observer {
     /// The cluster at the start.
     pub fn start(view: View<'_>, old: &BTreeSet<String>) -> Vec<Event> {
         let uid = |n: NodeIdx| view.state.name(view.catalog, view.state.nodes[n].spec.uid);
-        witness::initial(view, |n| old.contains(uid(n))).iter().map(|o| o.render(view)).collect()
+        observe::initial(view, |n| old.contains(uid(n))).iter().map(|o| o.render(view)).collect()
     }
 
     /// What an announcement says.
@@ -84,7 +87,7 @@ impl Observer {
     }
 
     /// What the difference of two views tells, and what the runner is told of it.
-    pub fn renewed(&self, now: Ms, renewed: &Renewed, after: View<'_>) -> (Vec<Event>, Vec<ObjId>) {
+    pub fn renewed(&mut self, now: Ms, renewed: &Renewed, after: View<'_>) -> (Vec<Event>, Vec<ObjId>) {
         let before = renewed.before.as_ref().map(|b| View { catalog: &b.cluster.catalog, state: &b.cluster.state });
         // Indices of the view before mean nothing in one that was made anew.
         let same = before.is_none();
@@ -103,7 +106,45 @@ impl Observer {
         for b in &renewed.budgets {
             events.push(witness::budget(now, *b, &after.state.budgets[*b]).render(after));
         }
+        events.extend(self.workloads(now, renewed, before, after));
         (events, changed)
+    }
+
+    /// The workloads whose ready or wanted pods are not as they were last reported.
+    fn workloads(&mut self, now: Ms, renewed: &Renewed, before: View<'_>, after: View<'_>) -> Vec<Event> {
+        let mut touched: BTreeSet<OwnerIdx> = BTreeSet::new();
+        for seen in &renewed.pods {
+            match (seen.is, &seen.was) {
+                (Some(pod), _) => touched.extend(workload_of(after, pod)),
+                // Of a pod that is gone the owner is looked up by its name: the view may be another one.
+                (None, Some((pod, _))) => touched.extend(workload_of(before, *pod).and_then(|owner| {
+                    let name = before.catalog.owner_text(owner);
+                    let same = |o: &OwnerIdx| after.catalog.owner_text(*o) == name;
+                    after
+                        .catalog
+                        .owners
+                        .indices()
+                        .find(|o| *o == owner && same(o))
+                        .or_else(|| after.catalog.owners.indices().find(same))
+                })),
+                (None, None) => {}
+            }
+        }
+        let scaled = |o: &&OwnerIdx| {
+            let owner = &after.catalog.owners[**o];
+            owner.parent.is_none() && !matches!(owner.kind, OwnerKind::DaemonSet | OwnerKind::Node)
+        };
+        touched.extend(renewed.owners.iter().filter(scaled));
+        let mut events = Vec::new();
+        for owner in touched {
+            let is = count(after, owner);
+            if self.workloads.insert(after.catalog.owner_text(owner), (is.ready, is.wanted))
+                != Some((is.ready, is.wanted))
+            {
+                events.push(Observation::new(now, EventKind::WorkloadChanged).workload(is).render(after));
+            }
+        }
+        events
     }
 
     fn node(

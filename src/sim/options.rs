@@ -8,6 +8,13 @@ use crate::runner::StopMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const WATCH_ON_MS: i64 = 600_000;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_watch_on_ms(ms: &i64) -> bool {
+    *ms == WATCH_ON_MS
+}
+
 /// Options of a simulated run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +61,10 @@ pub struct SimOptions {
     pub volume_provision_ms: i64,
     /// From a node's loss to its NotReady condition, in milliseconds (upstream: node-monitor-grace-period 50 s).
     pub node_monitor_grace_ms: i64,
+    /// How long the cluster is watched after the migration's end where a workload is not as ready as at the start: one that does not become so
+    /// counts as broken, in milliseconds (C). Default 10 min.
+    #[serde(skip_serializing_if = "is_watch_on_ms")]
+    pub watch_on_ms: i64,
     /// Delays of pods and machines.
     pub delays: DelayOptions,
     /// How long the gates between batches take.
@@ -82,6 +93,7 @@ impl Default for SimOptions {
             volume_detach_ms: 2_000,
             volume_provision_ms: 3_000,
             node_monitor_grace_ms: 50_000,
+            watch_on_ms: WATCH_ON_MS,
             delays: DelayOptions::default(),
             gates: GateOptions::default(),
             faults: Vec::new(),
@@ -111,6 +123,7 @@ impl SimOptions {
             ("volume_detach_ms", self.volume_detach_ms),
             ("volume_provision_ms", self.volume_provision_ms),
             ("node_monitor_grace_ms", self.node_monitor_grace_ms),
+            ("watch_on_ms", self.watch_on_ms),
         ] {
             if value < 0 {
                 problems.push(format!("sim.{name} is {value}; a time cannot be negative"));

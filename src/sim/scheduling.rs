@@ -10,6 +10,7 @@ use crate::scheduler::plugins::volume_binding::{VolumeAction, assume_volumes};
 use crate::scheduler::preemption::{Preemption, Preemptor, nominate};
 use crate::scheduler::queue::Queue;
 use crate::scheduler::{Failure, Scheduler, SchedulerConfig, Verdict};
+use crate::trace::observation::workload_text;
 use crate::trace::{Detail, EventKind, Observation, witness};
 
 /// The scheduler, its queue and its client.
@@ -74,6 +75,18 @@ impl Scheduling {
         ctx.state.set_unschedulable_pod(pod, false);
         ctx.state.bind(ctx.catalog, pod, node, ctx.now);
         checkers.placed(ctx.now, ctx.catalog, ctx.state, pod, node);
+        let waited = self.queue.waited(pod);
+        for (reason, ms) in [("Backoff", waited.backoff_ms), ("QueueFlush", waited.flush_ms)] {
+            if let Some(ms) = u64::try_from(ms).ok().filter(|ms| *ms > 0) {
+                let detail = Detail {
+                    reason: Some(reason.to_owned()),
+                    waited_ms: Some(ms),
+                    sim_only: true,
+                    ..Detail::default()
+                };
+                ctx.events.push(Observation::new(ctx.now, EventKind::PodWaited).pod(pod).node(node).detail(detail));
+            }
+        }
         self.queue.done(pod);
         let mut at = self.client.reserve(ctx.now);
         for action in volumes {
@@ -115,12 +128,14 @@ impl Scheduling {
         self.queue.failed(ctx.catalog, ctx.state, pod, failure.rejectors, ctx.now);
         match preemption {
             Some(Preemption::Candidate(candidate)) => {
+                let by = workload_text(ctx.catalog, ctx.state, pod);
                 for victim in nominate(ctx.catalog, ctx.state, pod, &candidate) {
                     ctx.events.push(
                         Observation::new(ctx.now, EventKind::PodPreempted).pod(victim).node(candidate.node).detail(
                             Detail {
                                 reason: Some("PreemptionByScheduler".to_owned()),
                                 message: Some(format!("for {key}")),
+                                by: Some(by.clone()),
                                 ..Detail::default()
                             },
                         ),

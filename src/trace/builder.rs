@@ -1,14 +1,18 @@
 //! Makes [`Metrics`] from events that pass by one at a time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 
 use super::capacity::Ledger;
+use super::ending::{Ending, RoomAtEnd};
 use super::event::{Event, EventKind, NodeRole};
+use super::harm::HarmCount;
 use super::lineage::{Loss, OwnerLineage};
 use super::metrics::{Arrival, BatchRow, BudgetPoint, BudgetSeries, Departure, Metrics, NodeRow, PodRow};
+use super::waits;
+use super::workloads::Tracker;
 
 /// `pod_terminated` reasons of pods that ended by themselves: nothing was disrupted.
 const ENDED_BY_ITSELF: [&str; 3] = ["Completed", "Succeeded", "ScaledDown"];
@@ -34,6 +38,9 @@ struct Pod {
     created_ms: Option<u64>,
     bound_ms: Option<u64>,
     ready_ms: Option<u64>,
+    attached_ms: Option<u64>,
+    backoff_ms: u64,
+    flush_ms: u64,
     /// Its row, once it has one.
     row: Option<usize>,
     /// The row of the pod it took the place of.
@@ -48,7 +55,7 @@ type OpenRows = Vec<bool>;
 /// Takes a run's events in order of time and keeps what [`Metrics`] needs; holds no event.
 ///
 /// Feed it while the run goes on where the events themselves are not wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MetricsBuilder {
     out: Metrics,
     ledger: Ledger,
@@ -58,8 +65,9 @@ pub struct MetricsBuilder {
     by_name: FxHashMap<String, usize>,
     owners: FxHashMap<String, OwnerLineage<String>>,
     open: OpenRows,
-    batches: std::collections::BTreeMap<u32, BatchRow>,
+    batches: BTreeMap<u32, BatchRow>,
     budgets: IndexMap<String, BudgetSeries>,
+    workloads: Tracker<String, String>,
     current_batch: Option<u32>,
     /// Launches asked for without a node's name, by group.
     requests: FxHashMap<Option<String>, VecDeque<u64>>,
@@ -69,9 +77,37 @@ pub struct MetricsBuilder {
     finished: bool,
 }
 
+impl Default for MetricsBuilder {
+    fn default() -> Self {
+        MetricsBuilder {
+            out: Metrics::default(),
+            ledger: Ledger::default(),
+            nodes: FxHashMap::default(),
+            pods: Vec::new(),
+            by_uid: FxHashMap::default(),
+            by_name: FxHashMap::default(),
+            owners: FxHashMap::default(),
+            open: OpenRows::new(),
+            batches: BTreeMap::new(),
+            budgets: IndexMap::new(),
+            workloads: Tracker::with_points(),
+            current_batch: None,
+            requests: FxHashMap::default(),
+            named_requests: FxHashMap::default(),
+            last_ms: 0,
+            finished: false,
+        }
+    }
+}
+
 impl MetricsBuilder {
     /// Takes the next event; its time is not before that of the one before it.
     pub fn observe(&mut self, e: &Event) {
+        self.workload_event(e);
+        // What is watched after the end only shows which workloads become ready again.
+        if self.finished && e.t_ms > self.out.end_ms && e.event == EventKind::WorkloadChanged {
+            return;
+        }
         self.ledger.at(e.t_ms);
         self.last_ms = self.last_ms.max(e.t_ms);
         match e.event {
@@ -99,7 +135,9 @@ impl MetricsBuilder {
             EventKind::PodBound => self.pod_bound(e),
             EventKind::PodReady => self.pod_ready(e),
             EventKind::PodUnschedulable => self.pod_unschedulable(e),
+            EventKind::PodWaited | EventKind::PodAttached => self.pod_waited(e),
             EventKind::GateWaiting | EventKind::GateOpened | EventKind::NodeWarning => {}
+            EventKind::WorkloadChanged | EventKind::JobPodLost | EventKind::JobFailed => {}
             EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState | EventKind::PodForced => {
                 self.out.states.observe(e);
             }
@@ -111,6 +149,10 @@ impl MetricsBuilder {
         let end_ms = if self.finished { self.out.end_ms } else { self.last_ms };
         self.out.end_ms = end_ms;
         self.out.arrivals = self.arrivals();
+        self.out.workloads = self.workloads.rows(end_ms, true, String::clone, String::clone);
+        self.out.workloads.sort_by(|a, b| a.workload.cmp(&b.workload));
+        self.out.harm = HarmCount::of(&self.out.workloads);
+        let rooms = self.rooms_at_end();
         let (capacity, peak) = self.ledger.finish(end_ms.max(self.last_ms));
         self.out.capacity = capacity;
         self.out.peak_nodes = peak;
@@ -129,6 +171,8 @@ impl MetricsBuilder {
             row.nodes = row.nodes.max(row.old_nodes.len() as u32);
         }
         self.out.batches = self.batches.into_values().collect();
+        let waits = waits::of(&self.out);
+        self.out.batches.iter_mut().zip(waits).for_each(|(batch, waits)| batch.waits = waits);
         let mut cost: Option<u128> = Some(0);
         for node in &self.out.nodes {
             let ms = node.deleted_ms.unwrap_or(end_ms).saturating_sub(node.added_ms.max(self.out.start_ms));
@@ -137,7 +181,22 @@ impl MetricsBuilder {
         }
         self.out.cost_micros =
             cost.filter(|_| !self.out.nodes.is_empty()).and_then(|sum| u64::try_from(sum / 3_600_000).ok());
+        let out = &self.out;
+        let span = (out.start_ms, end_ms);
+        self.out.ending = Ending::of(&out.nodes, &out.capacity, span, out.cost_micros, &rooms);
         self.out
+    }
+
+    /// What each node has that is there at the end, with its pods but those of DaemonSets and static ones.
+    fn rooms_at_end(&self) -> BTreeMap<usize, RoomAtEnd> {
+        let mut rooms: BTreeMap<usize, RoomAtEnd> = self.ledger.rooms().collect();
+        for (index, pod) in self.pods.iter().enumerate() {
+            let node = pod.node.filter(|_| pod.phase == Phase::Bound && !pod.lost && !self.stays_with_node(index));
+            if let Some(room) = node.and_then(|n| rooms.get_mut(&n)) {
+                room.pods += 1;
+            }
+        }
+        rooms
     }
 
     /// Pods that are bound, not leaving, and stand for one that was moved.
@@ -146,6 +205,44 @@ impl MetricsBuilder {
         let moved = |p: &Pod| p.predecessor.is_some_and(|row| self.out.pods[row].moves > 0);
         let of = |p: &Pod| moved(p).then(|| p.node.map(|node| Arrival { pod: p.name.clone(), node })).flatten();
         self.pods.iter().filter(bound).filter_map(of).collect()
+    }
+
+    /// Hands on what concerns the availability of workloads.
+    fn workload_event(&mut self, e: &Event) {
+        let w = &mut self.workloads;
+        if let (EventKind::BudgetChanged, Some(budget)) = (e.event, &e.budget) {
+            let start = e.initial.then_some(e.ready.unwrap_or(0));
+            return w.budget(budget, e.t_ms, e.healthy.unwrap_or(0), e.desired.unwrap_or(0), start);
+        }
+        if e.event == EventKind::MigrationFinished {
+            return w.end(e.t_ms);
+        }
+        match (&e.owner, &e.pod) {
+            (Some(owner), _) => match e.event {
+                EventKind::WorkloadChanged => {
+                    let (ready, wanted) = (e.ready.unwrap_or(0), e.wanted.unwrap_or(0));
+                    match e.initial {
+                        true => w.begins(owner, ready, wanted, owner.starts_with("Job/"), e.budgets.iter().cloned()),
+                        false => w.changed(owner, e.t_ms, ready, wanted),
+                    }
+                }
+                EventKind::PodPreempted => w.preempted(owner, e.by.as_deref().unwrap_or("a pod of higher priority")),
+                EventKind::PodForced => w.forced(owner),
+                EventKind::EvictionAccepted if e.reason.is_some() => w.forced(owner),
+                EventKind::JobFailed => w.job_failed(owner),
+                EventKind::JobPodLost => w.job_pod_lost(owner, e.lost_ms.unwrap_or(0)),
+                _ => {}
+            },
+            (None, Some(pod)) => match e.event {
+                EventKind::EvictionAccepted | EventKind::PodForced => w.bare_pod(pod.clone()).evicted = true,
+                EventKind::PodPreempted => w.bare_pod(pod.clone()).preempted_by.clone_from(&e.by),
+                EventKind::PodTerminated if e.reason.is_none() => {
+                    w.bare_pod(pod.clone()).gone_ms.get_or_insert(e.t_ms);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
     }
 
     fn migration_finished(&mut self, e: &Event) {
@@ -331,6 +428,9 @@ impl MetricsBuilder {
             created_ms: None,
             bound_ms: None,
             ready_ms: None,
+            attached_ms: None,
+            backoff_ms: 0,
+            flush_ms: 0,
             row: None,
             predecessor: None,
             lost: false,
@@ -358,6 +458,7 @@ impl MetricsBuilder {
             evicted_ms: None,
             terminated_ms: None,
             refused: 0,
+            first_refused_ms: None,
             last_refusal: None,
             last_refusal_budget: None,
             replacement: None,
@@ -365,6 +466,9 @@ impl MetricsBuilder {
             bound_ms: None,
             ready_ms: None,
             to_node: None,
+            attached_ms: None,
+            backoff_ms: 0,
+            flush_ms: 0,
             unschedulable: 0,
             unschedulable_message: None,
             moves,
@@ -415,6 +519,7 @@ impl MetricsBuilder {
         }
         let out = &mut self.out.pods[row];
         out.refused += 1;
+        out.first_refused_ms.get_or_insert(e.t_ms);
         out.last_refusal = e.reason.clone().or_else(|| e.message.clone());
         out.last_refusal_budget.clone_from(&e.budget);
     }
@@ -522,6 +627,7 @@ impl MetricsBuilder {
         out.bound_ms = pod.bound_ms;
         out.ready_ms = pod.ready_ms;
         out.to_node = pod.node;
+        (out.attached_ms, out.backoff_ms, out.flush_ms) = (pod.attached_ms, pod.backoff_ms, pod.flush_ms);
     }
 
     /// A pod is gone: its place is disrupted until its replacement is ready.
@@ -592,6 +698,20 @@ impl MetricsBuilder {
         }
     }
 
+    fn pod_waited(&mut self, e: &Event) {
+        let Some(index) = self.pod_of(e) else { return };
+        let pod = &mut self.pods[index];
+        match (e.event, e.reason.as_deref()) {
+            (EventKind::PodAttached, _) => pod.attached_ms = Some(e.t_ms),
+            (_, Some("Backoff")) => pod.backoff_ms = e.waited_ms.unwrap_or(0),
+            _ => pod.flush_ms = e.waited_ms.unwrap_or(0),
+        }
+        if let Some(row) = pod.predecessor {
+            let out = &mut self.out.pods[row];
+            (out.attached_ms, out.backoff_ms, out.flush_ms) = (pod.attached_ms, pod.backoff_ms, pod.flush_ms);
+        }
+    }
+
     fn pod_unschedulable(&mut self, e: &Event) {
         let Some(row) = self.pod_of(e).and_then(|i| self.pods[i].predecessor) else {
             return;
@@ -602,7 +722,7 @@ impl MetricsBuilder {
     }
 }
 
-fn batch_row(rows: &mut std::collections::BTreeMap<u32, BatchRow>, index: u32) -> &mut BatchRow {
+fn batch_row(rows: &mut BTreeMap<u32, BatchRow>, index: u32) -> &mut BatchRow {
     rows.entry(index).or_insert_with(|| BatchRow { index, ..BatchRow::default() })
 }
 

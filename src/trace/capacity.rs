@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use super::ending::RoomAtEnd;
 use super::event::{Event, NodeRole};
 
 /// One value for each side of the migration.
@@ -95,6 +96,18 @@ impl Ledger {
             self.peak_nodes = self.peak_nodes.max(self.now.nodes_present);
             self.dirty = false;
         }
+    }
+
+    /// Each node that is there: ready, and allocatable and requested of CPU and memory.
+    pub fn rooms(&self) -> impl Iterator<Item = (usize, RoomAtEnd)> + '_ {
+        let mut nodes: Vec<usize> = self.rooms.keys().copied().collect();
+        nodes.sort_unstable();
+        nodes.into_iter().filter_map(|node| {
+            let room = self.rooms.get(&node)?;
+            let cpu = (room.cpu_milli, room.requested_cpu_milli);
+            let memory = (room.memory_bytes, room.requested_memory_bytes);
+            Some((node, RoomAtEnd { ready: room.ready, cpu, memory, pods: 0 }))
+        })
     }
 
     /// All steps and the most nodes present at the end of any instant; the last step is at `end_ms`.

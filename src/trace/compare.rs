@@ -152,6 +152,11 @@ fn happened(kind: EventKind) -> &'static str {
         EventKind::NodeDeleted => "deleted",
         EventKind::NodeUncordoned => "uncordoned",
         EventKind::NodeWarning => "warned of",
+        EventKind::WorkloadChanged => "ready",
+        EventKind::JobPodLost => "interrupted",
+        EventKind::PodWaited => "held in the queue",
+        EventKind::PodAttached => "attached",
+        EventKind::JobFailed => "failed",
         EventKind::GateWaiting => "waited",
         EventKind::GateOpened => "allowed to start",
         EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState => "changed its state",
@@ -164,7 +169,9 @@ fn facts(events: &[Event]) -> (usize, Facts) {
     let mut labels = Labels::default();
     let mut facts = Facts::new();
     let mut compared = 0;
-    for e in events.iter().filter(|e| !e.sim_only) {
+    // What follows from the pods' own events is compared with them.
+    let derived = |e: &&Event| matches!(e.event, EventKind::WorkloadChanged | EventKind::JobPodLost);
+    for e in events.iter().filter(|e| !e.sim_only && !derived(e)) {
         compared += 1;
         if e.initial && e.event != EventKind::NodeAdded {
             continue;

@@ -29,11 +29,16 @@ pub enum EventKind {
     PodUnschedulable,
     PodReady,
     PodPreempted,
+    PodWaited,
+    PodAttached,
     NodeDrained,
     DrainFailed,
     NodeDeleted,
     NodeUncordoned,
     NodeWarning,
+    WorkloadChanged,
+    JobPodLost,
+    JobFailed,
     GateWaiting,
     GateOpened,
     BatchFinished,
@@ -79,6 +84,11 @@ pub enum NodeRole {
 /// reason `Deleted`. `node_launch_requested` has `group` and in `nodes` how many more are asked for
 /// (1 if absent), or names the node. `node_cordoned`, `node_drained` and `drain_failed` carry the batch
 /// that they belong to, and evictions do; `node_added` of a launched node the batch it was launched for.
+///
+/// `workload_changed` has the workload in `owner` (each of the cluster but DaemonSets and static pods), how many of its pods are `ready` (and not
+/// being deleted) and how many are `wanted`, whenever one of the two changes, and at `t_ms` 0 with `initial: true` the names of the budgets over its
+/// pods. After `migration_finished` it is the only event, with `sim_only: true`: the cluster is watched a little longer where a workload was not ready
+/// again by then.
 ///
 /// Where the provider's API has a word for it (`ocean-aws`, `ocean-azure`), `migration_state`, `node_state` (of an old node) and
 /// `pool_state` (of a group's new nodes, `nodes` of them Ready by then) say in `state` what it would say, whenever that changes.
@@ -167,6 +177,24 @@ pub struct Event {
     /// Budget: `status.expectedPods`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<i64>,
+    /// Workload: its pods that are ready and not being deleted. Budget, initially: how many such pods it covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<u32>,
+    /// Workload: how many pods it wants (`spec.replicas`; where there is none, the pods that it had at the start).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<u32>,
+    /// Initial workload: the budgets over its pods, `namespace/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<String>,
+    /// Preempted pod: the workload (`Kind/namespace/name`, `Pod/namespace/name` of a bare pod) for whose pod it had to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Pod that waited in the scheduler's queue after it last found no node: how long, milliseconds (`reason`: `Backoff` or `QueueFlush`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// A Job's pod that was lost: how long it had run, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_ms: Option<u64>,
     /// Batch and migration end: `COMPLETED`, `PARTLY_COMPLETED`, `FAILED`, `STOPPED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
@@ -216,6 +244,12 @@ impl Event {
             healthy: None,
             desired: None,
             expected: None,
+            ready: None,
+            wanted: None,
+            budgets: Vec::new(),
+            by: None,
+            waited_ms: None,
+            lost_ms: None,
             outcome: None,
             until_ms: None,
             state: None,

@@ -17,6 +17,9 @@
 //!   itself terminated before it was ready, the place passes on and is still counted once. Pods without
 //!   owner, DaemonSet and static pods, and pods that ended by themselves (`reason` `Completed`, `Succeeded` or
 //!   `ScaledDown`) are not counted: nothing is to replace them.
+//! - **Ready** pods of a workload are those with condition Ready that are not being deleted: an evicted pod is none from the moment of its eviction, as
+//!   for Services and budgets. **At zero** is a workload without one that had one at the start; **below a budget** counts from the stored statuses,
+//!   where fewer are healthy than the budget demands and than were ready at the start. See `harm.rs`.
 //! - **Pending** is a pod created and neither bound nor terminated.
 //! - **Node-time** runs from a node's `node_added` (or the start) to its `node_deleted` (or the end), for
 //!   every node of the cluster, ready or not; **cost** is that time at the node's price, and unknown as
@@ -27,8 +30,11 @@ use std::borrow::Borrow;
 use serde::Serialize;
 
 use super::builder::MetricsBuilder;
+use super::ending::Ending;
 use super::event::{Event, NodeRole};
+use super::harm::{HarmCount, WorkloadRow};
 use super::states::ProviderStates;
+use super::waits::BatchWait;
 
 pub use super::capacity::{BySide, CapacityPoint};
 
@@ -58,6 +64,10 @@ pub struct Metrics {
     pub capacity: Vec<CapacityPoint>,
     /// One series a budget, by name.
     pub budgets: Vec<BudgetSeries>,
+    /// One row a workload, and a bare pod that is gone, by name.
+    pub workloads: Vec<WorkloadRow>,
+    /// The harm of the run, counted.
+    pub harm: HarmCount,
     /// Accepted evictions.
     pub evictions: u64,
     /// Refused evictions, retries included.
@@ -74,6 +84,8 @@ pub struct Metrics {
     pub pods_moved_twice: u64,
     /// Where the pods that took the places of moved ones are at the end, in order of their creation.
     pub arrivals: Vec<Arrival>,
+    /// Where it ends: nodes, prices and what is free.
+    pub ending: Ending,
     /// Most nodes present at the end of any instant.
     pub peak_nodes: u64,
     /// Node-milliseconds by side; see [`Metrics::node_ms`] for their sum.
@@ -180,6 +192,8 @@ pub struct BatchRow {
     pub refused: u64,
     /// Nodes launched.
     pub launched: u64,
+    /// What it waited for, the longest first.
+    pub waits: Vec<BatchWait>,
     /// How it ended; none if it never did.
     pub outcome: Option<String>,
     /// Short cause of the outcome.
@@ -280,6 +294,8 @@ pub struct PodRow {
     pub terminated_ms: Option<u64>,
     /// Evictions refused before that.
     pub refused: u64,
+    /// When the first of them was refused.
+    pub first_refused_ms: Option<u64>,
     /// Cause of the last refusal.
     pub last_refusal: Option<String>,
     /// Budget of the last refusal.
@@ -294,6 +310,12 @@ pub struct PodRow {
     pub ready_ms: Option<u64>,
     /// Index into [`Metrics::nodes`] of the node that was bound to.
     pub to_node: Option<usize>,
+    /// When its volumes were attached, if it had to wait for them.
+    pub attached_ms: Option<u64>,
+    /// How long it backed off in the scheduler's queue before it was bound, milliseconds.
+    pub backoff_ms: u64,
+    /// How long it waited there for the flush, milliseconds.
+    pub flush_ms: u64,
     /// How often no node was found for it.
     pub unschedulable: u64,
     /// What the scheduler said the last time.

@@ -1,7 +1,9 @@
 //! An event as it is kept while a run goes on: indices instead of names, so that a million of them are small.
 
 use super::event::{Event, EventKind, NodeRole, PodDetail};
-use crate::cluster::{BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
+use crate::cluster::{
+    BudgetIdx, CPU, Catalog, GroupIdx, Idx, MEMORY, NodeIdx, OwnerIdx, OwnerKind, PodIdx, State, View,
+};
 use crate::groups::is_oceans;
 
 /// An event with indices; [`Observation::render`] gives it names.
@@ -21,8 +23,21 @@ pub struct Observation {
     pub group: Option<GroupIdx>,
     /// Budget.
     pub budget: Option<BudgetIdx>,
+    /// A workload's ready pods.
+    pub workload: Option<WorkloadNow>,
     /// What few events have.
     pub detail: Option<Box<Detail>>,
+}
+
+/// A workload and how many of its pods are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkloadNow {
+    /// The workload.
+    pub owner: OwnerIdx,
+    /// Its pods that are ready and not being deleted.
+    pub ready: u32,
+    /// How many it wants.
+    pub wanted: u32,
 }
 
 /// What few events have besides indices.
@@ -40,6 +55,12 @@ pub struct Detail {
     pub healthy: Option<i64>,
     pub desired: Option<i64>,
     pub expected: Option<i64>,
+    /// Ready pods under a budget at the start.
+    pub ready: Option<u32>,
+    pub budgets: Vec<BudgetIdx>,
+    pub by: Option<String>,
+    pub waited_ms: Option<u64>,
+    pub lost_ms: Option<u64>,
     pub requested_cpu_milli: Option<i64>,
     pub requested_memory_bytes: Option<i64>,
     pub role: Option<NodeRole>,
@@ -55,7 +76,17 @@ pub struct Detail {
 impl Observation {
     /// An observation of `kind` at `t_ms` with nothing else set.
     pub fn new(t_ms: i64, kind: EventKind) -> Observation {
-        Observation { t_ms, kind, batch: None, pod: None, node: None, group: None, budget: None, detail: None }
+        Observation {
+            t_ms,
+            kind,
+            batch: None,
+            pod: None,
+            node: None,
+            group: None,
+            budget: None,
+            workload: None,
+            detail: None,
+        }
     }
     /// With a pod.
     pub fn pod(mut self, pod: PodIdx) -> Observation {
@@ -75,6 +106,11 @@ impl Observation {
     /// With a budget.
     pub fn budget(mut self, budget: BudgetIdx) -> Observation {
         self.budget = Some(budget);
+        self
+    }
+    /// With a workload's ready pods.
+    pub fn workload(mut self, now: WorkloadNow) -> Observation {
+        self.workload = Some(now);
         self
     }
     /// With a batch.
@@ -126,6 +162,12 @@ impl Observation {
             e.group = Some(catalog.text(catalog.groups[group].id).to_owned());
         }
         e.budget = self.budget.map(|b| catalog.budget_text(b));
+        if let Some(w) = self.workload {
+            e.owner = Some(catalog.owner_text(w.owner));
+            if self.kind == EventKind::WorkloadChanged {
+                (e.ready, e.wanted) = (Some(w.ready), Some(w.wanted));
+            }
+        }
         if let Some(d) = self.detail.as_deref() {
             e.initial = d.initial;
             e.reason.clone_from(&d.reason);
@@ -138,6 +180,11 @@ impl Observation {
             e.healthy = d.healthy;
             e.desired = d.desired;
             e.expected = d.expected;
+            e.ready = e.ready.or(d.ready);
+            e.budgets = d.budgets.iter().map(|b| catalog.budget_text(*b)).collect();
+            e.by.clone_from(&d.by);
+            e.waited_ms = d.waited_ms;
+            e.lost_ms = d.lost_ms;
             e.requested_cpu_milli = d.requested_cpu_milli;
             e.requested_memory_bytes = d.requested_memory_bytes;
             e.role = d.role;
@@ -153,6 +200,14 @@ impl Observation {
             }
         }
         e
+    }
+}
+
+/// `Kind/namespace/name` of the workload that a pod belongs to; `Pod/namespace/name` of a bare pod.
+pub fn workload_text(catalog: &Catalog, state: &State, pod: PodIdx) -> String {
+    match catalog.specs[state.pods[pod].spec].owner {
+        Some(owner) => catalog.owner_text(workload(catalog, owner)),
+        None => format!("Pod/{}", state.pod_text(catalog, pod)),
     }
 }
 

@@ -5,12 +5,21 @@
 
 use super::event::{EventKind, NodeRole};
 use super::observation::{Detail, Observation};
+use super::workloads::ReadyCounts;
 use crate::cluster::{
-    BudgetIdx, BudgetStatus, CPU, Idx, MEMORY, NodeChange, NodeIdx, NodeState, PodChange, PodIdx, PodState, View,
+    Arena, BudgetIdx, BudgetStatus, CPU, Idx, MEMORY, NodeChange, NodeIdx, NodeState, PodChange, PodIdx, PodState,
+    SpecIdx, View,
 };
 
 /// The cluster at the start: every figure can be made from the trace alone.
-pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observation> {
+///
+/// `counts` are the workloads' ready pods; `budgets_of` the budgets over a pod.
+pub fn initial<'b>(
+    view: View<'_>,
+    is_old: impl Fn(NodeIdx) -> bool,
+    counts: &ReadyCounts,
+    budgets_of: impl Fn(SpecIdx) -> &'b [BudgetIdx],
+) -> Vec<Observation> {
     let (c, s) = (view.catalog, view.state);
     let mut seen = Vec::new();
     for node in s.live_nodes() {
@@ -29,10 +38,15 @@ pub fn initial(view: View<'_>, is_old: impl Fn(NodeIdx) -> bool) -> Vec<Observat
         let detail = Detail { initial: true, ..Detail::default() };
         seen.push(Observation::new(0, EventKind::PodCreated).pod(pod).detail(detail));
     }
+    let mut ready: Arena<BudgetIdx, u32> = c.budgets.iter().map(|_| 0).collect();
+    for pod in s.live_pods().filter(|p| s.pods[*p].ready && s.pods[*p].is_active()) {
+        budgets_of(s.pods[pod].spec).iter().for_each(|b| ready[*b] += 1);
+    }
     for b in c.budgets.indices() {
-        let detail = Detail { initial: true, ..figures(&s.budgets[b]) };
+        let detail = Detail { initial: true, ready: Some(ready[b]), ..figures(&s.budgets[b]) };
         seen.push(Observation::new(0, EventKind::BudgetChanged).budget(b).detail(detail));
     }
+    seen.extend(counts.initial(view, budgets_of));
     seen
 }
 

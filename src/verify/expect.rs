@@ -174,6 +174,7 @@ pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
     text("cause (contains)", &expect.cause, Some(&causes), contains);
 
     differences.extend(findings(expect, forecast));
+    differences.extend(harm(expect, forecast));
     let batches = forecast.batches.iter().filter(|b| b.start_ms.is_some()).count() as i64;
     let figures = [
         (
@@ -221,6 +222,23 @@ fn findings(expect: &Expect, forecast: &Forecast) -> Vec<Difference> {
         what: "no_findings".into(),
         expected: format!("no {c}"),
         came: codes(),
+    });
+    missing.chain(unwanted).collect()
+}
+
+fn harm(expect: &Expect, forecast: &Forecast) -> Vec<Difference> {
+    let done: Vec<String> = forecast.harm.iter().map(|h| format!("{} {}", h.kind.as_str(), h.workload)).collect();
+    let there = |wanted: &&String| done.iter().any(|d| d == *wanted || d.split(' ').next() == Some(wanted.as_str()));
+    let came = || if done.is_empty() { "none".to_owned() } else { done.join(", ") };
+    let missing = expect.harm.iter().filter(|h| !there(h)).map(|h| Difference {
+        what: "harm".into(),
+        expected: h.clone(),
+        came: came(),
+    });
+    let unwanted = expect.no_harm.iter().filter(there).map(|h| Difference {
+        what: "no_harm".into(),
+        expected: format!("no {h}"),
+        came: came(),
     });
     missing.chain(unwanted).collect()
 }

@@ -137,7 +137,7 @@ fn json_has_every_field_that_is_promised() {
         &result,
         "outcome reason message duration_ms batches failures findings pods_moved pods_moved_twice did_not_reach_ocean peak_nodes",
     );
-    has(&result, "node_hours cost outcomes verdict seed snapshot_sha256 version");
+    has(&result, "node_hours cost harm harm_count ending outcomes verdict seed snapshot_sha256 version");
     has(&result["duration_ms"], "min p50 p95 max");
     has(&result["verdict"], "text runs require_percent met exit_status endings shown all");
     has(&result["verdict"]["endings"][0], "ending runs share low high reasons");
@@ -163,7 +163,7 @@ fn json_has_every_field_that_is_promised() {
 /// The events of the trace, as the documentation lists them.
 const EVENTS: &str = "migration_started migration_state node_state pool_state pod_forced batch_started node_cordoned node_launch_requested node_launch_failed node_added node_ready \
     node_not_ready eviction_accepted eviction_refused budget_changed pod_terminated pod_created pod_bound pod_unschedulable pod_ready \
-    pod_preempted node_drained drain_failed node_deleted node_uncordoned node_warning batch_finished migration_finished";
+    pod_preempted pod_waited pod_attached workload_changed job_pod_lost job_failed node_drained drain_failed node_deleted node_uncordoned node_warning batch_finished migration_finished";
 
 #[test]
 fn a_trace_is_json_lines_of_the_known_events_in_order_of_time() {
@@ -197,11 +197,20 @@ fn a_trace_is_json_lines_of_the_known_events_in_order_of_time() {
 }
 
 #[test]
-fn a_report_is_six_tables_and_plots() {
+fn a_report_is_eight_tables_and_plots() {
     let dir = Dir::new();
     let ran = nodeferry(&dir, &["plan", &dir.file("shop.yaml", SHOP), "--report", &dir.path("report")]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    for name in ["batches.csv", "nodes.csv", "pods.csv", "capacity.csv", "findings.csv", "runs.csv"] {
+    for name in [
+        "batches.csv",
+        "nodes.csv",
+        "pods.csv",
+        "capacity.csv",
+        "workloads.csv",
+        "groups.csv",
+        "findings.csv",
+        "runs.csv",
+    ] {
         let text =
             std::fs::read_to_string(dir.path(&format!("report/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(text.lines().count() >= 2, "{name}: {text}");
@@ -211,7 +220,7 @@ fn a_report_is_six_tables_and_plots() {
         .filter_map(|e| e.ok().map(|e| e.path()))
         .filter(|p| p.extension().is_some_and(|x| x == "svg"))
         .collect();
-    assert!(plots.len() >= 4, "{plots:?}");
+    assert!(plots.len() >= 6, "{plots:?}");
     for plot in plots {
         let text = std::fs::read_to_string(&plot).expect("a plot");
         assert!(text.contains("<svg") && text.trim_end().ends_with("</svg>"), "{}", plot.display());

@@ -9,6 +9,7 @@ mod dump_knows;
 mod engine;
 mod ensemble;
 mod groups;
+mod harm;
 mod journal;
 mod ocean;
 mod ocean_states;

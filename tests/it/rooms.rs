@@ -59,7 +59,12 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "machine_labels machines make ocean",
         "a form of a group is made from machines, which it may name",
     ),
-    ("trace", "builder metrics", "metrics are built from events, and the builder is part of them"),
+    ("trace", "harm workloads", "a row of a workload is made from its track, and the tracker makes the rows"),
+    (
+        "trace",
+        "builder capacity ending metrics waits",
+        "metrics are built from events, the builder is part of them, and so are a batch's waits and the ending, which are made from them",
+    ),
 ];
 
 /// What a file uses.

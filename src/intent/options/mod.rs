@@ -81,8 +81,13 @@ pub struct Options {
     /// Where machines come from and go to when the plan is carried out; the simulation does not look at it.
     #[serde(skip_serializing_if = "is_default")]
     pub execution: ExecutionOptions,
-    /// The autoscaler may add nodes to groups that old nodes belong to. Default true: nobody stops it.
+    /// New nodes may come from groups that old nodes belong to, whoever launches them: the autoscaler or the procedure. Default true: nobody stops it.
+    /// Ocean's procedures launch nothing there, whatever this says; a surge launches only there. An execution does not hold back the cluster's own
+    /// autoscaler: freeze those groups in it.
     pub source_groups_may_grow: bool,
+    /// Only these groups (by id or name) give new nodes, whoever launches them: the autoscaler or the procedure. Default empty: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to_groups: Vec<String>,
     /// When the migration is given up, in ms, simulated or carried out. Default 24 h.
     pub horizon_ms: i64,
     /// Limits of the client that carries it out, per API group. Default for kubectl-drain kubectl's 5 a second and 10
@@ -114,6 +119,7 @@ impl Default for Options {
             gates: Gates::default(),
             execution: ExecutionOptions::default(),
             source_groups_may_grow: true,
+            to_groups: Vec::new(),
             horizon_ms: 24 * 60 * MINUTE,
             client: None,
             kubectl_drain: KubectlDrainOptions::default(),
@@ -147,6 +153,15 @@ impl Options {
     /// The oldest version of Ocean's controller that a migration needs; empty for any.
     pub fn oldest_controller(&self) -> &str {
         self.ocean.oldest_controller(self.procedure.ocean())
+    }
+
+    /// Why nothing is launched in a group that may not give new nodes.
+    pub fn closed_reason(&self) -> &'static str {
+        match (self.to_groups.is_empty(), self.procedure.is_ocean()) {
+            (false, _) => "new nodes are to come from other groups only (--to)",
+            (true, true) => crate::groups::pack::SOURCE_GROUP,
+            (true, false) => "it is being left and may not grow (source_groups_may_grow)",
+        }
     }
 
     /// What an execution must be allowed to do in the Kubernetes API, besides reading.

@@ -114,8 +114,17 @@ impl Procedure for Surge {
     }
 
     fn problem(&self, options: &Options) -> Option<&'static str> {
-        let stuck = options.surge.resolved().is_stuck();
-        stuck.then_some("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1")
+        if options.surge.resolved().is_stuck() {
+            return Some("options.surge: max_surge and max_unavailable are both 0; one of them must be at least 1");
+        }
+        if !options.to_groups.is_empty() {
+            return Some(
+                "options.to_groups (--to): a surge launches its nodes in the groups of the old ones; choose another procedure to move to other groups",
+            );
+        }
+        (!options.source_groups_may_grow).then_some(
+            "options.source_groups_may_grow is false, but a surge launches its nodes in the groups of the old ones; leave it true, or choose another procedure",
+        )
     }
 
     fn access(&self, options: &Options) -> &'static [Access] {

@@ -17,8 +17,15 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         .filter(|p| !nowhere.contains(p) && facts.owner(*p).is_some())
         .collect();
     let oceans_only = facts.only_oceans();
-    let (exclude, left) = (facts.old.to_vec(), facts.left());
-    let options = PackOptions { use_existing: true, oceans_only, exclude, left, ..PackOptions::default() };
+    let (exclude, left) = (facts.old.to_vec(), facts.closed());
+    let options = PackOptions {
+        use_existing: true,
+        oceans_only,
+        exclude,
+        left,
+        left_reason: facts.options.closed_reason(),
+        ..PackOptions::default()
+    };
     let packing = pack(facts.view, facts.templates, &pods, &options);
     let mut findings = Vec::new();
     for lack in packing.unhosted.iter().take(20) {

@@ -3,7 +3,6 @@
 use super::Facts;
 use crate::cluster::{GroupIdx, NodeIdx, PodIdx, ResIdx};
 use crate::groups::eligible::refusal;
-use crate::groups::pack::SOURCE_GROUP;
 use crate::groups::volumes::VolumeNeeds;
 use crate::groups::{Refusal, Template};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -57,7 +56,7 @@ pub fn homeless(facts: &Facts<'_>) -> Vec<(PodIdx, Homeless)> {
     let (c, s) = (facts.view.catalog, facts.view.state);
     let old: FxHashSet<NodeIdx> = facts.old.iter().copied().collect();
     let stays: Vec<NodeIdx> = s.live_nodes().filter(|n| !old.contains(n) && facts.is_home(*n)).collect();
-    let left = facts.left();
+    let left = facts.closed();
     let mut known: FxHashMap<(u32, VolumeNeeds), Option<Homeless>> = FxHashMap::default();
     let mut found = Vec::new();
     for (_, pods) in facts.moving() {
@@ -92,7 +91,7 @@ fn judge(
     let mut h = Homeless::default();
     for group in c.groups.indices().filter(|g| !c.groups[*g].template_only && c.groups[*g].max_count > 0) {
         if left.contains(&group) {
-            h.groups.push(Refusal { group, code: "source-group", text: SOURCE_GROUP.into() });
+            h.groups.push(Refusal { group, code: "source-group", text: facts.options.closed_reason().into() });
             continue;
         }
         let mut first = None;

@@ -39,6 +39,7 @@ use crate::groups::membership::{is_oceans, left_groups};
 use crate::intent::Options;
 use crate::intent::options::FreeRoom;
 use crate::intent::select::PodChoice;
+use crate::runner::packer::Closed;
 use std::collections::BTreeMap;
 
 /// What the rules look at.
@@ -64,9 +65,14 @@ impl<'a> Facts<'a> {
             |n: &NodeIdx| moving_pods(self.view, *n).into_iter().filter(|p| choice.takes(self.view, *p)).collect();
         self.old.iter().map(|n| (*n, moving(n))).collect()
     }
-    /// The groups that the procedure launches nothing in, for old nodes leave them (Ocean).
+    /// The groups that old nodes leave and that Ocean therefore launches nothing in.
     pub fn left(&self) -> Vec<GroupIdx> {
         if self.options.procedure.is_ocean() { left_groups(self.view, self.old) } else { Vec::new() }
+    }
+
+    /// All groups that give no new nodes: those, and what `source_groups_may_grow` and `--to` shut out.
+    pub fn closed(&self) -> Vec<GroupIdx> {
+        Closed::of(self.options).groups(self.view, self.old)
     }
 
     /// Whether a node that stays is one that the procedure sends pods to.

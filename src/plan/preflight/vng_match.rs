@@ -28,7 +28,7 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     if !facts.options.procedure.is_ocean() {
         return Vec::new();
     }
-    let left = facts.left();
+    let left = facts.closed();
     let matcher = matcher(facts, &left);
     let mut findings = Vec::new();
     let mut notes: BTreeMap<(GroupIdx, &str), (Difference, Vec<NodeIdx>)> = BTreeMap::new();

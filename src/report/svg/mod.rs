@@ -4,20 +4,24 @@
 //! Text is not measured (no fonts are asked for): widths are estimated generously for a wide sans-serif.
 //! Colours are Okabe and Ito's, told apart by colour-blind eyes too.
 
+mod availability;
 mod budgets;
 mod canvas;
 mod capacity;
 mod durations;
 mod frame;
 mod gantt;
+mod groups;
 mod pods;
 mod scale;
 mod step;
 
 use crate::trace::Metrics;
 
+pub use availability::MAX_WORKLOADS;
 pub use budgets::MAX_BUDGETS;
 pub use gantt::{MAX_LANES, MAX_NODE_ROWS};
+pub use groups::MAX_GROUPS;
 
 /// All plots of a run: name and text.
 ///
@@ -28,6 +32,8 @@ pub fn files(metrics: &Metrics, durations_ms: &[u64]) -> Vec<(&'static str, Stri
         ("capacity.svg", capacity::draw(metrics)),
         ("pods.svg", pods::draw(metrics)),
         ("budgets.svg", budgets::draw(metrics)),
+        ("availability.svg", availability::draw(metrics)),
+        ("groups.svg", groups::draw(metrics)),
     ];
     if !durations_ms.is_empty() {
         files.push(("durations.svg", durations::draw(durations_ms)));

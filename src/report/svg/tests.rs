@@ -19,7 +19,27 @@ fn runs() -> Vec<(&'static str, Vec<Event>)> {
         ("one-batch", synthetic::one_batch()),
         ("empty", empty),
         ("long-names", long_names()),
+        ("workloads", with_workloads()),
     ]
+}
+
+/// A run in which three workloads are less available for a time, one of them to the end.
+fn with_workloads() -> Vec<Event> {
+    let of = |t_ms, name: &str, ready, wanted| Event {
+        owner: Some(format!("Deployment/shop/{name}")),
+        ready: Some(ready),
+        wanted: Some(wanted),
+        initial: t_ms == 0,
+        ..Event::new(t_ms, EventKind::WorkloadChanged)
+    };
+    let mut events = synthetic::small();
+    for name in ["cart", "a-name-with-<&>-in-it", "pay"] {
+        events.insert(0, of(0, name, 3, 3));
+    }
+    let end = events.iter().map(|e| e.t_ms).max().unwrap_or(0);
+    events.extend([of(end / 4, "cart", 0, 3), of(end / 2, "cart", 3, 3), of(end / 3, "pay", 1, 4)]);
+    events.sort_by_key(|e| e.t_ms);
+    events
 }
 
 /// A run whose names and words are as long as they get.
@@ -94,7 +114,7 @@ fn well_formed_and_the_same_every_time() {
     for (run, events) in runs() {
         let metrics = Metrics::from_events(&events);
         let drawn = files(&metrics, &durations());
-        assert_eq!(drawn.len(), 5);
+        assert_eq!(drawn.len(), 7);
         for (name, svg) in &drawn {
             assert_well_formed(&format!("{run}/{name}"), svg);
         }
@@ -122,7 +142,7 @@ fn names_are_escaped() {
 #[test]
 fn no_replications_no_histogram() {
     let drawn = files(&Metrics::from_events(synthetic::small()), &[]);
-    assert_eq!(drawn.len(), 4);
+    assert_eq!(drawn.len(), 6);
 }
 
 /// Writes the pictures of all runs where `REPORT_PICTURES` names a directory, to be looked at.
@@ -135,4 +155,16 @@ fn pictures_to_look_at() {
         let dir = std::path::Path::new(&dir).join(run);
         crate::report::write_report(&events, &[], &rows(), &dir).expect("the directory can be written to");
     }
+}
+
+#[test]
+fn the_workloads_that_fare_worst_are_drawn_and_those_that_fare_well_are_not() {
+    let svg = |events: Vec<Event>| {
+        let drawn = files(&Metrics::from_events(&events), &[]);
+        drawn.into_iter().find(|(name, _)| *name == "availability.svg").map(|(_, svg)| svg).unwrap_or_default()
+    };
+    let with = svg(with_workloads());
+    assert!(with.contains("Deployment/shop/cart") && with.contains("Deployment/shop/pay"), "{with}");
+    assert!(with.contains("broken at the end") && !with.contains("in-it"), "{with}");
+    assert!(svg(synthetic::small()).contains("No workload had fewer ready pods"));
 }

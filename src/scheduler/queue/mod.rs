@@ -67,8 +67,21 @@ struct Entry {
     error_count: u32,
     rejectors: PluginSet,
     expiry: Option<i64>,
+    /// Since when it backs off.
+    since: i64,
+    /// How long it waited in the queue since its last failure.
+    waited: Waited,
     /// Kept out by DefaultPreemption's PreEnqueue while its preemption is under way.
     preempting: bool,
+}
+
+/// How long a pod waited in the queue, after what it lacked may have been there, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// Backing off.
+    pub backoff_ms: i64,
+    /// Until the flush of pods that no event has woken for five minutes.
+    pub flush_ms: i64,
 }
 
 /// How many pods are where.
@@ -180,6 +193,9 @@ impl Queue {
             }
             let first = self.first_event + self.events.len() as u64;
             if let Some(entry) = self.entries.get_mut(&rank.pod) {
+                if entry.place == Place::Backoff {
+                    entry.waited.backoff_ms += now - entry.since;
+                }
                 entry.place = Place::InFlight(first);
                 entry.attempts += 1;
             }
@@ -203,6 +219,7 @@ impl Queue {
         }
         entry.rejectors = rejectors;
         entry.preempting = false;
+        entry.waited = Waited::default();
         entry.rank.timestamp = now;
         entry.rank.nth = self.next_nth();
         let attempts = match catalog.kubernetes.rules().backoff_by_attempts {
@@ -228,6 +245,10 @@ impl Queue {
             Strategy::Skip => self.put(entry, Place::Waiting),
             Strategy::AfterBackoff => self.requeue(entry),
         }
+    }
+    /// How long a pod that is being tried waited in the queue since it last failed.
+    pub fn waited(&self, pod: PodIdx) -> Waited {
+        self.entries.get(&pod).map_or_else(Waited::default, |e| e.waited)
     }
     /// Ends an attempt that succeeded, or that is not to be repeated.
     pub fn done(&mut self, pod: PodIdx) {
@@ -309,8 +330,9 @@ impl Queue {
             let rejected = self.backoff.first().filter(|(e, _)| *e < aligned).copied();
             let errored = self.error_backoff.first().filter(|(e, _)| *e < aligned).copied();
             let Some((_, rank)) = rejected.or(errored) else { break };
-            let Some(entry) = self.entries.get(&rank.pod).copied() else { break };
+            let Some(mut entry) = self.entries.get(&rank.pod).copied() else { break };
             self.unplace(&entry);
+            entry.waited.backoff_ms += tick - entry.since;
             // PreEnqueue was asked when it entered the backoff queue and is not asked again.
             self.put(entry, Place::Active);
         }
@@ -325,9 +347,10 @@ impl Queue {
             return;
         }
         for pod in pods {
-            let Some(entry) = self.entries.get(&pod).copied() else { continue };
+            let Some(mut entry) = self.entries.get(&pod).copied() else { continue };
             if !entry.preempting {
                 self.unplace(&entry);
+                entry.waited.flush_ms += tick - entry.rank.timestamp;
                 self.requeue(entry);
             }
         }
@@ -405,6 +428,8 @@ impl Queue {
             error_count: 0,
             rejectors,
             expiry: None,
+            since: timestamp,
+            waited: Waited::default(),
             preempting: false,
         };
         self.put(entry, if shape.gated { Place::Gated } else { Place::Active });
@@ -432,6 +457,7 @@ impl Queue {
     }
     fn put(&mut self, mut entry: Entry, place: Place) {
         entry.place = place;
+        entry.since = self.now;
         let (pod, rank) = (entry.rank.pod, entry.rank);
         match place {
             Place::Active => {

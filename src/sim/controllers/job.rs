@@ -114,7 +114,7 @@ fn manage(catalog: &Catalog, state: &State, memory: &mut Memory, owner: OwnerIdx
     let active: Vec<PodIdx> = state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active()).collect();
     if job.failed > spec.backoff_limit {
         (job.finished, job.gave_up) = (true, true);
-        return delete(job, active);
+        return Sync { gave_up: true, ..delete(job, active) };
     }
     if spec.completions.is_some_and(|c| job.succeeded >= c) && active.is_empty() {
         job.finished = true;

@@ -22,6 +22,8 @@ use crate::cluster::{
     Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SpecIdx, State, Sym,
 };
 use crate::disruption::delete_pod;
+use crate::trace::observation::WorkloadNow;
+use crate::trace::{Detail, EventKind, Observation};
 use client::Client;
 use memory::Memory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -60,6 +62,8 @@ pub struct Sync {
     pub slow_start: bool,
     /// When to look again without an event.
     pub again_at: Option<i64>,
+    /// A Job ends as failed.
+    pub gave_up: bool,
 }
 
 impl Sync {
@@ -239,6 +243,15 @@ impl Controllers {
         };
         if let Some(at) = sync.again_at {
             self.enqueue_at(ctx, owner, at.max(ctx.now + 1));
+        }
+        if sync.gave_up {
+            let (ready, wanted) = (0, 0);
+            let failed = Observation::new(ctx.now, EventKind::JobFailed);
+            ctx.events.push(failed.workload(WorkloadNow { owner, ready, wanted }).detail(Detail {
+                reason: Some("BackoffLimitExceeded".to_owned()),
+                message: Some("Job has reached the specified backoff limit".to_owned()),
+                ..Detail::default()
+            }));
         }
         let memory = &mut self.memories[index];
         memory.batch = if sync.slow_start { 1 } else { BURST };

@@ -22,7 +22,8 @@ use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
 use crate::runner::{NodeRef, ObjId};
-use crate::trace::{Observation, witness};
+use crate::trace::workloads::ReadyCounts;
+use crate::trace::{Detail, EventKind, Observation, witness};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub struct Site {
     pub(in crate::sim) checkers: Checkers,
     /// Up to where the actors have read the changes of the state.
     cursor: u64,
+    /// Ready pods by workload, for the trace.
+    pub(in crate::sim) ready: ReadyCounts,
     /// What happened since somebody took it.
     pub(in crate::sim) observations: Vec<Observation>,
     /// Objects that are not as they were since somebody took them, in the order of their first change.
@@ -104,6 +107,7 @@ impl Site {
             scheduling: Scheduling::new(&catalog, &state, spec.scheduler.clone(), &options),
             checkers: Checkers::default(),
             cursor: state.cursor(),
+            ready: ReadyCounts::new(View { catalog: &catalog, state: &state }),
             observations: Vec::new(),
             changed: Vec::new(),
             changed_seen: BTreeSet::new(),
@@ -136,7 +140,9 @@ impl Site {
     /// Tells the trace what is there, and wakes the actors.
     fn begin(&mut self, old_nodes: &BTreeSet<NodeIdx>) {
         let view = View { catalog: &self.catalog, state: &self.state };
-        self.observations.extend(witness::initial(view, |node| old_nodes.contains(&node)));
+        let index = self.disruption.index().clone();
+        let is_old = |node| old_nodes.contains(&node);
+        self.observations.extend(witness::initial(view, is_old, &self.ready, |spec| index.budgets_of(spec)));
         for (i, fault) in self.faults.list().iter().enumerate() {
             if let Some(at) = fault.wakes_at() {
                 self.timers.schedule(at, Timer::Fault(i as u32));
@@ -237,6 +243,9 @@ impl Site {
             Timer::Budget(_) | Timer::BudgetRecheck(_) => w.disruption.on_timer(&mut ctx!(w), timer),
             Timer::Detach(node) => {
                 for pod in w.volumes.detach(&mut ctx!(w), node) {
+                    let attached =
+                        Observation::new(w.now, EventKind::PodAttached).pod(pod).node(w.state.pods[pod].node);
+                    w.observations.push(attached.detail(Detail { sim_only: true, ..Detail::default() }));
                     w.kubelet.start(&mut ctx!(w), pod);
                 }
             }

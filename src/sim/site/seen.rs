@@ -1,7 +1,7 @@
 //! What the trace and the runner learn of a change.
 
 use super::Site;
-use crate::cluster::{Change, NodeChange, PodChange};
+use crate::cluster::{Change, NodeChange, PodChange, View};
 use crate::runner::ObjId;
 use crate::trace::witness;
 
@@ -31,5 +31,11 @@ impl Site {
             _ => None,
         };
         self.observations.extend(seen);
+        let view = View { catalog: &self.catalog, state: &self.state };
+        match change {
+            Change::Pod(pod, what) => self.observations.extend(self.ready.pod_changed(now, view, pod, what)),
+            Change::Owner(owner) => self.observations.extend(self.ready.owner_changed(now, view, owner)),
+            _ => {}
+        }
     }
 }

@@ -33,6 +33,24 @@ impl World {
         self.ended.as_ref().map(|(outcome, failure)| (*outcome, failure.as_ref()))
     }
 
+    /// From now on the cluster is left to itself: the run has ended, and nobody makes calls or stops it.
+    pub fn without_runner(&mut self) {
+        self.ended = None;
+        self.driver.runner = None;
+        self.driver.is_nobody = true;
+        self.lives_on = true;
+        self.driver.runner_wakeup = None;
+        self.driver.stop_at = None;
+        self.site.observations.clear();
+    }
+
+    /// Lets the next moment come in a cluster that is left to itself.
+    pub fn go_on(&mut self) {
+        if let Some(next) = self.next_moment() {
+            self.reach(next);
+        }
+    }
+
     /// The cluster now.
     pub fn view(&self) -> View<'_> {
         self.site.view()
