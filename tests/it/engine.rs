@@ -370,7 +370,8 @@ fn what_cannot_be_injected_says_why_and_changes_nothing() {
         |cpu: &str| fault(&json!({"fault": "manual_pods", "at_ms": 5_000, "count": 1, "cpu": cpu}).to_string());
     let error = run.inject(manual("a lot")).expect_err("no quantity").to_string();
     assert!(error.contains("manual_pods") && error.contains("cpu") && error.contains("a lot"), "{error}");
-    let unknown = SiteSpec { admission: None, ..experiment.site().clone() };
+    let mut unknown = experiment.site().clone();
+    unknown.admission = None;
     let mut unknown = Experiment::of_cluster(unknown).start(1, Sink::Summary);
     assert_eq!(unknown.inject(manual("1")), Err(InjectError::NoAdmission));
     let node = NodeId { name: "nowhere".into(), uid: "of-no-node".into() };
