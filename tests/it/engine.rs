@@ -8,7 +8,6 @@ use nodeferry::request::input::request_of_scenario;
 use nodeferry::request::plan::experiment_of;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::runner::{Answer, Call, NodeRef, Outcome, PodRef, StopMode};
-use nodeferry::sim::SiteSpec;
 use nodeferry::sim::faults::{Component, Fault, Window};
 use nodeferry::trace::{EventKind, Metrics};
 use proptest::prelude::*;

@@ -36,7 +36,7 @@ pub struct SiteSpec {
     /// What the API server adds to pods that are created; None if it is not known, and no pods can be injected.
     pub admission: Option<Arc<Admission>>,
     /// The cluster's nodes at the start by name.
-    pub by_name: Arc<FxHashMap<String, NodeIdx>>,
+    pub(super) by_name: Arc<FxHashMap<String, NodeIdx>>,
 }
 
 impl SiteSpec {
