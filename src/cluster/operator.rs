@@ -108,7 +108,7 @@ operators! {
 /// The operator of an API group.
 fn by_group(group: &str) -> Option<&'static Operator> {
     let is = |g: &&str| group == *g || group.strip_suffix(*g).is_some_and(|rest| rest.ends_with('.'));
-    OPERATORS.iter().find(|o| o.groups.iter().any(|g| is(&g)))
+    OPERATORS.iter().find(|o| o.groups.iter().any(&is))
 }
 
 /// Whether a group is one of Kubernetes' own.
