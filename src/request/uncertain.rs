@@ -8,8 +8,10 @@ use crate::intent::Intent;
 use crate::plan::uncertainty::{Uncertainty, Variation, VariedAssumption};
 use crate::plan::verdict::RunsVerdict;
 use crate::runner::Packer;
-use crate::sim::SimOptions;
-use crate::sim::delays::{DEFAULT_LAUNCH, DEFAULT_RETIRE, DEFAULT_START, DEFAULT_STOP, ENOUGH_SAMPLES, describe};
+use crate::sim::delays::{
+    Assumed, DEFAULT_LAUNCH, DEFAULT_RETIRE, DEFAULT_START, DEFAULT_STOP, ENOUGH_SAMPLES, describe,
+};
+use crate::sim::{SimOptions, SiteSpec};
 use crate::snapshot::StartDelays;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ struct Assumption {
     name: &'static str,
     assumed: String,
     /// Sets it to a multiple.
-    set: fn(&mut SimOptions, u32, u32),
+    set: fn(&mut SiteSpec, u32, u32),
 }
 
 /// Every delay that is assumed, in the order in which the documentation lists them.
@@ -34,31 +36,34 @@ fn assumptions(options: &SimOptions, measured: &StartDelays, catalog: &Catalog) 
     let candidates = [
         (
             delays.start.is_none() && measured.accepted() < ENOUGH_SAMPLES,
-            of("start", &DEFAULT_START, |o, n, d| o.delays.start = Some(DEFAULT_START.times(n, d))),
+            of("start", &DEFAULT_START, |s, n, d| multiply(s, Assumed::Start, n, d)),
         ),
-        (delays.stop.is_none(), of("stop", &DEFAULT_STOP, |o, n, d| o.delays.stop = Some(DEFAULT_STOP.times(n, d)))),
+        (delays.stop.is_none(), of("stop", &DEFAULT_STOP, |s, n, d| multiply(s, Assumed::Stop, n, d))),
         (
             delays.launch.is_none() && launches,
-            of("launch", &DEFAULT_LAUNCH, |o, n, d| o.delays.launch = Some(DEFAULT_LAUNCH.times(n, d))),
+            of("launch", &DEFAULT_LAUNCH, |s, n, d| multiply(s, Assumed::Launch, n, d)),
         ),
-        (
-            delays.retire.is_none(),
-            of("retire", &DEFAULT_RETIRE, |o, n, d| o.delays.retire = Some(DEFAULT_RETIRE.times(n, d))),
-        ),
+        (delays.retire.is_none(), of("retire", &DEFAULT_RETIRE, |s, n, d| multiply(s, Assumed::Retire, n, d))),
         (
             volumes && options.volume_detach_ms == detach,
-            constant("volume_detach", detach, |o, n, d| {
-                o.volume_detach_ms = o.volume_detach_ms * i64::from(n) / i64::from(d)
+            constant("volume_detach", detach, |s, n, d| {
+                let options = Arc::make_mut(&mut s.options);
+                options.volume_detach_ms = options.volume_detach_ms * i64::from(n) / i64::from(d);
             }),
         ),
         (
             volumes && options.volume_provision_ms == provision,
-            constant("volume_provision", provision, |o, n, d| {
-                o.volume_provision_ms = o.volume_provision_ms * i64::from(n) / i64::from(d);
+            constant("volume_provision", provision, |s, n, d| {
+                let options = Arc::make_mut(&mut s.options);
+                options.volume_provision_ms = options.volume_provision_ms * i64::from(n) / i64::from(d);
             }),
         ),
     ];
     candidates.into_iter().filter(|(assumed, _)| *assumed).map(|(_, assumption)| assumption).collect()
+}
+
+fn multiply(site: &mut SiteSpec, which: Assumed, numerator: u32, denominator: u32) {
+    Arc::make_mut(&mut site.delays).multiply(which, numerator, denominator);
 }
 
 /// Varies each assumption, one at a time, with the seeds of the prediction itself.
@@ -71,9 +76,8 @@ pub(super) fn vary(
 ) -> Result<Uncertainty, PlanError> {
     let site = ensemble.experiment.site();
     let run = |assumption: &Assumption, numerator, denominator| -> Result<Variation, PlanError> {
-        let mut options = (*site.options).clone();
-        (assumption.set)(&mut options, numerator, denominator);
-        let varied = site.with_options(options, measured);
+        let mut varied: SiteSpec = site.clone();
+        (assumption.set)(&mut varied, numerator, denominator);
         let experiment = Experiment::prepare(varied, intent.clone(), packer.clone()).map_err(PlanError::Input)?;
         Ok(Variation::of(&ensemble.of(&experiment).verdict(base.require_percent)?))
     };

@@ -100,6 +100,19 @@ pub struct Detach {
     pub is_default: bool,
 }
 
+/// A delay that holds where nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assumed {
+    /// Bound → ready.
+    Start,
+    /// Deletion → containers stopped.
+    Stop,
+    /// Launch requested → node Ready.
+    Launch,
+    /// Machine given back → Node object gone.
+    Retire,
+}
+
 /// Delays of one run, resolved.
 #[derive(Clone, Debug)]
 pub struct Delays {
@@ -109,6 +122,8 @@ pub struct Delays {
     stop: Delay,
     launch: Delay,
     retire: Delay,
+    /// What is assumed of declared stops is multiplied by this (numerator, denominator).
+    declared_times: (u32, u32),
     registered_ppm: u32,
     /// Where each came from, for the output.
     pub origins: Vec<Finding>,
@@ -191,6 +206,7 @@ impl Delays {
             stop,
             launch,
             retire,
+            declared_times: (1, 1),
             registered_ppm: options.registered_ppm.unwrap_or(800_000),
             origins,
         }
@@ -233,6 +249,20 @@ impl Delays {
         delays
     }
 
+    /// Multiplies what is assumed of one delay; what is measured, given or declared stays.
+    pub fn multiply(&mut self, which: Assumed, numerator: u32, denominator: u32) {
+        let delay = match which {
+            Assumed::Start => &mut self.start,
+            Assumed::Stop => {
+                self.declared_times = (numerator, denominator);
+                &mut self.stop
+            }
+            Assumed::Launch => &mut self.launch,
+            Assumed::Retire => &mut self.retire,
+        };
+        *delay = delay.times(numerator, denominator);
+    }
+
     /// What a pod's spec declares of its stop; None where nothing is, or somebody said how long pods take to stop.
     fn declared_stop(&self, catalog: &Catalog, spec: SpecIdx) -> Option<Delay> {
         if self.options.stop.is_some() || self.options.declared_stops == DeclaredStops::Ignore {
@@ -247,7 +277,14 @@ impl Delays {
         match self.options.declared_stops {
             DeclaredStops::Sleep => Some(Delay::Constant { ms: min_ms }).filter(|_| hook.is_some_and(|h| h > 2_000)),
             // The kubelet does not wait longer than the grace, whatever the hook does.
-            _ => Some(Delay::LogUniform { min_ms: min_ms.min(grace.max(1)), max_ms: grace.max(1) }),
+            _ => {
+                let (least, most) = (min_ms.min(grace.max(1)), grace.max(1));
+                let (n, d) = (i64::from(self.declared_times.0), i64::from(self.declared_times.1.max(1)));
+                // The hook and the grace are facts; which part of the span between them is likely is assumed.
+                let within = |ms: i64| (ms.saturating_mul(n) / d).clamp(least, most);
+                let (min_ms, max_ms) = if n > d { (within(least), most) } else { (least, within(most)) };
+                Some(Delay::LogUniform { min_ms, max_ms })
+            }
         }
     }
 

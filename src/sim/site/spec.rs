@@ -67,12 +67,6 @@ impl SiteSpec {
         }
     }
 
-    /// The same cluster under other options, with the delays that follow from them.
-    pub fn with_options(&self, options: SimOptions, measured: &StartDelays) -> SiteSpec {
-        let delays = Arc::new(delays_of(&options, measured, &self.catalog));
-        SiteSpec { options: Arc::new(options), delays, ..self.clone() }
-    }
-
     /// The cluster at the start.
     pub fn view(&self) -> View<'_> {
         View { catalog: &self.catalog, state: &self.state }
