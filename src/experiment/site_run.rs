@@ -261,8 +261,9 @@ impl SiteRun {
     }
 
     /// Where a workload is not as ready as at the start when the migration ends, the cluster goes on without it for a while: does it become so?
+    /// One that lives on shows it by itself.
     fn watch_on(&mut self) {
-        if !self.fold.is_short() || self.world.ended().is_none() {
+        if !self.fold.is_short() || self.world.ended().is_none() || !self.stops_with_migration() {
             return;
         }
         let mut after = self.world.clone();

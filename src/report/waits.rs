@@ -22,8 +22,9 @@ pub(super) fn waits(forecast: &Forecast) -> String {
     let which = if forecast.batches.len() > longest.len() { " (those that take longest)" } else { "" };
     let mut out = format!("\nWhat batches wait for{which}:\n");
     for b in longest {
-        let named =
-            b.waits.iter().take(NAMED).map(|w| format!("{} {} % ({})", w.what.as_str(), w.percent, duration(w.ms)));
+        // What rounds to nothing is nothing to act on; the first is named in any case.
+        let noted = b.waits.iter().enumerate().filter(|(i, w)| *i == 0 || w.percent > 0).map(|(_, w)| w);
+        let named = noted.take(NAMED).map(|w| format!("{} {} % ({})", w.what.as_str(), w.percent, duration(w.ms)));
         let _ = writeln!(out, "  batch {}: {}", b.index + 1, named.collect::<Vec<_>>().join(", "));
     }
     out

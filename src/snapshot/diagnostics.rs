@@ -94,6 +94,8 @@ table! {
         "once its pod is moved the Job has failed, and no pod of it is created again"; "wait until it has ended, or raise backoffLimit"
     "job-work-lost" Warning Preflight: "pods of a Job are moved";
         "they begin again from the start"; "wait until it has ended"
+    "left-group-grows" Warning Preflight: "machines are launched in a group that the migration leaves";
+        "what runs on them has to move again"; "plan with --to and the groups that are to give new nodes"
     "local-storage-refused" Error Preflight: "pods with emptyDir volumes are on old nodes";
         "kubectl drain refuses their nodes without --delete-emptydir-data"; "set kubectl_drain.delete_emptydir_data if the data may be lost"
     "no-matching-group" Error Preflight: "no Virtual Node Group matches an old node";

@@ -148,7 +148,8 @@ fn losing(soak_ms: i64, room: i64) -> Planned {
         node("old-1", "old", 4000),
         node("old-2", "old", 4000),
         node("new-1", "new", room),
-        node("other-1", "other", 2000),
+        // As large as its pod: no pod of the first batch is placed there and lost with it.
+        node("other-1", "other", 1500),
     ];
     let web = Pods { kind: "ReplicaSet", name: "web", cpu: 500, priority: 0, nodes: &["old-1", "old-1"], ready: 2 };
     let sums = Pods { kind: "ReplicaSet", name: "sums", cpu: 1500, priority: 0, nodes: &["other-1"], ready: 1 };
