@@ -49,6 +49,11 @@ pub fn count(view: View<'_>, of: OwnerIdx) -> WorkloadNow {
     WorkloadNow { owner: of, ready, wanted: stated(view, of).unwrap_or(active) }
 }
 
+/// Whether a Job has reached its `activeDeadlineSeconds`: it ends by itself then, and wants no pods.
+fn is_past_deadline(catalog: &Catalog, owner: OwnerIdx, now: i64) -> bool {
+    catalog.owners[owner].job.as_ref().and_then(|j| j.deadline_ms).is_some_and(|deadline| now >= deadline)
+}
+
 /// The workload that a pod counts for, if any.
 pub fn workload_of(view: View<'_>, pod: PodIdx) -> Option<OwnerIdx> {
     let owner = view.catalog.specs[view.state.pods[pod].spec].owner?;
@@ -154,14 +159,19 @@ impl ReadyCounts {
         self.counted.set(pod.at(), ready);
         let count = &mut self.ready[w];
         *count = if ready { *count + 1 } else { count.saturating_sub(1) };
+        if is_past_deadline(view.catalog, w, now) {
+            self.wanted[w] = 0;
+        }
         Some(Observation::new(now, EventKind::WorkloadChanged).workload(self.now(w)))
     }
 
     /// A Job's pod that has to go before it is done begins again: what it did is lost.
     fn lost_work(&self, now: i64, view: View<'_>, pod: PodIdx, what: PodChange, w: OwnerIdx) -> Option<Observation> {
         let p = &view.state.pods[pod];
-        let job = view.catalog.owners[w].job.as_ref().filter(|j| !j.finished && !j.suspended)?;
-        debug_assert!(job.parallelism >= 0);
+        view.catalog.owners[w].job.as_ref().filter(|j| !j.finished && !j.suspended)?;
+        if is_past_deadline(view.catalog, w, now) {
+            return None;
+        }
         let goes = match what {
             PodChange::Deleting => true,
             PodChange::Removed => p.deleting.is_none(),

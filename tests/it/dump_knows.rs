@@ -219,6 +219,12 @@ fn a_budget_over_a_job_holds_until_the_job_ends() {
     assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
     let ms = p.json()["duration_ms"]["p50"].as_i64().expect("a duration");
     assert!((295_000..=315_000).contains(&ms), "it waits for the deadline: {ms}");
+    assert_eq!(p.ran.status, 0, "a Job that ends at its own deadline is not harmed: {:#}", p.json()["harm"]);
+    assert!(
+        p.json()["harm"].as_array().is_none_or(|l| l.iter().all(|h| h["grave"] == false)),
+        "{:#}",
+        p.json()["harm"]
+    );
     let finding = p.finding("budget-over-job");
     assert!(text(&finding, "message").contains("at the latest 5 min after the dump"), "{finding}");
     assert!(!p.has("budget-never-met") && !p.has("job-work-lost"), "it is held, not moved");

@@ -67,7 +67,7 @@ pub fn run(kubeconfig: &Path, what: &Machines) -> Result<()> {
         Machines::Ensure { pool, key, total } => {
             // The name is the key and a number, so that who asks twice finds what he got; without what all keys begin with, for a
             // hostname label takes 63 characters.
-            let key = key.strip_prefix("nodeferry-").unwrap_or(&key);
+            let key = key.strip_prefix("nodeferry-").unwrap_or(key);
             let key: String =
                 key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
             let mut missing = Vec::new();
