@@ -3,7 +3,6 @@
 use super::moves::{Moves, stays_with_node};
 use crate::cluster::{BudgetIdx, Idx, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 use crate::runner::Outcome;
-use crate::runner::outcome::HARMED;
 use crate::trace::observation::WorkloadNow;
 use crate::trace::workloads::{Tracker, workload_of};
 use crate::trace::{Detail, EventKind, HarmCount, NodeRole, Observation};
@@ -69,15 +68,6 @@ pub struct BatchFigures {
 }
 
 impl RunFigures {
-    /// Exit status of a command that predicts this run: that of its outcome, or [`HARMED`] where it completes and does grave harm.
-    pub fn exit_status(&self) -> i32 {
-        match self.outcome {
-            Some(Outcome::Completed) if self.harm.is_grave() => HARMED,
-            Some(outcome) => outcome.exit_status(),
-            None => Outcome::Failed.exit_status(),
-        }
-    }
-
     /// The figures of a run that was kept.
     pub fn of<'o>(observations: impl IntoIterator<Item = &'o Observation>, view: View<'_>) -> RunFigures {
         let mut fold = RunFold::default();
@@ -116,13 +106,13 @@ impl RunFigures {
     }
 }
 
-/// How bad an outcome is; no outcome is none.
+/// How bad an outcome is, as a verdict ranks them; no outcome is none.
 fn worse(outcome: Option<Outcome>) -> u8 {
     match outcome {
         None => 0,
         Some(Outcome::Completed) => 1,
-        Some(Outcome::PartlyCompleted) => 2,
-        Some(Outcome::Stopped) => 3,
+        Some(Outcome::Stopped) => 2,
+        Some(Outcome::PartlyCompleted) => 3,
         Some(Outcome::Failed) => 4,
     }
 }

@@ -1,6 +1,7 @@
 //! The verdict of many runs: how often the migration completes, how else it ends, how its figures spread, and the exit status that follows.
 
 use crate::runner::Outcome;
+use crate::runner::outcome::HARMED;
 use crate::trace::time::words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,13 +64,13 @@ pub struct RunRow {
 
 impl RunRow {
     /// How it ended, harm counted.
-    pub fn ending(&self) -> Ending {
+    pub fn ending(&self) -> RunEnding {
         match self.outcome {
-            Outcome::Completed if !self.harmed => Ending::Completed,
-            Outcome::Completed => Ending::CompletedWithHarm,
-            Outcome::Stopped => Ending::Stopped,
-            Outcome::PartlyCompleted => Ending::PartlyCompleted,
-            Outcome::Failed => Ending::Failed,
+            Outcome::Completed if !self.harmed => RunEnding::Completed,
+            Outcome::Completed => RunEnding::CompletedWithHarm,
+            Outcome::Stopped => RunEnding::Stopped,
+            Outcome::PartlyCompleted => RunEnding::PartlyCompleted,
+            Outcome::Failed => RunEnding::Failed,
         }
     }
 }
@@ -77,7 +78,7 @@ impl RunRow {
 /// How a run ended, harm counted; from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Ending {
+pub enum RunEnding {
     /// Every old node was emptied, and no workload was harmed.
     Completed,
     /// Somebody stopped it, as asked.
@@ -90,25 +91,26 @@ pub enum Ending {
     Failed,
 }
 
-impl Ending {
+impl RunEnding {
     /// Exit status of a command that predicts it.
     pub fn exit_status(self) -> i32 {
         match self {
-            Ending::Completed | Ending::Stopped => 0,
-            Ending::Failed => 3,
-            Ending::PartlyCompleted => 4,
-            Ending::CompletedWithHarm => 6,
+            RunEnding::Completed => Outcome::Completed.exit_status(),
+            RunEnding::Stopped => Outcome::Stopped.exit_status(),
+            RunEnding::PartlyCompleted => Outcome::PartlyCompleted.exit_status(),
+            RunEnding::CompletedWithHarm => HARMED,
+            RunEnding::Failed => Outcome::Failed.exit_status(),
         }
     }
 
     /// What the migration does, as a sentence goes on after "it".
     fn verb(self) -> &'static str {
         match self {
-            Ending::Completed => "completes",
-            Ending::Stopped => "is stopped as asked",
-            Ending::PartlyCompleted => "completes in part",
-            Ending::CompletedWithHarm => "completes but harms workloads",
-            Ending::Failed => "fails",
+            RunEnding::Completed => "completes",
+            RunEnding::Stopped => "is stopped as asked",
+            RunEnding::PartlyCompleted => "completes in part",
+            RunEnding::CompletedWithHarm => "completes but harms workloads",
+            RunEnding::Failed => "fails",
         }
     }
 }
@@ -144,7 +146,7 @@ pub struct RunsVerdict {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndingShare {
     /// How they ended.
-    pub ending: Ending,
+    pub ending: RunEnding,
     /// How many runs.
     pub runs: u32,
     /// Their share, 0 to 1.
@@ -175,7 +177,7 @@ pub struct ShownRun {
     /// Its seed.
     pub seed: u64,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: RunEnding,
     /// Code of the reason, unless it completed.
     pub reason: Option<String>,
     /// How many runs ended like it, reason included.
@@ -303,9 +305,9 @@ impl RunsVerdict {
         let completed = endings.first().map_or(0, |e| e.runs);
         let met = f64::from(completed) * 100.0 >= require_percent * f64::from(runs);
         let other = endings.iter().skip(1).map(|e| e.ending).next();
-        let exit_status = if met { 0 } else { other.map_or(0, Ending::exit_status) };
+        let exit_status = if met { 0 } else { other.map_or(0, RunEnding::exit_status) };
         let shown = shown(rows, &endings);
-        let (good, bad): (Vec<&RunRow>, Vec<&RunRow>) = rows.iter().partition(|r| r.ending() == Ending::Completed);
+        let (good, bad): (Vec<&RunRow>, Vec<&RunRow>) = rows.iter().partition(|r| r.ending() == RunEnding::Completed);
         let apart = !good.is_empty() && !bad.is_empty();
         let mut verdict = RunsVerdict {
             text: String::new(),
@@ -388,16 +390,16 @@ fn reasons(e: &EndingShare, counted: bool) -> String {
 
 /// `COMPLETED` first, then the most frequent, of equals the worst.
 fn endings(rows: &[RunRow]) -> Vec<EndingShare> {
-    let mut by_ending: BTreeMap<Ending, Vec<&RunRow>> = BTreeMap::from([(Ending::Completed, Vec::new())]);
+    let mut by_ending: BTreeMap<RunEnding, Vec<&RunRow>> = BTreeMap::from([(RunEnding::Completed, Vec::new())]);
     for row in rows {
         by_ending.entry(row.ending()).or_default().push(row);
     }
     let mut list: Vec<EndingShare> = by_ending.iter().map(|(ending, of)| share_of(*ending, of, rows.len())).collect();
-    list.sort_by_key(|e| (e.ending != Ending::Completed, std::cmp::Reverse((e.runs, e.ending))));
+    list.sort_by_key(|e| (e.ending != RunEnding::Completed, std::cmp::Reverse((e.runs, e.ending))));
     list
 }
 
-fn share_of(ending: Ending, of: &[&RunRow], runs: usize) -> EndingShare {
+fn share_of(ending: RunEnding, of: &[&RunRow], runs: usize) -> EndingShare {
     let (n, runs) = (of.len() as u32, runs as u32);
     let (low, high) = wilson(n, runs);
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -413,7 +415,7 @@ fn share_of(ending: Ending, of: &[&RunRow], runs: usize) -> EndingShare {
 /// Which run is shown; see [`ShownRun`].
 fn shown(rows: &[RunRow], endings: &[EndingShare]) -> ShownRun {
     let most = endings.iter().max_by_key(|e| (e.runs, e.ending));
-    let ending = most.map_or(Ending::Completed, |e| e.ending);
+    let ending = most.map_or(RunEnding::Completed, |e| e.ending);
     let reason = most.and_then(|e| e.reasons.first()).map(|r| r.reason.clone());
     let alike: Vec<&RunRow> = rows.iter().filter(|r| r.ending() == ending && r.reason == reason).collect();
     let median = Percentiles::of(alike.iter().map(|r| r.duration_ms)).p50;
@@ -524,7 +526,7 @@ mod tests {
         assert_eq!(RunsVerdict::of(&rows, 60.0).exit_status, 0);
         rows.iter_mut().for_each(|r| r.harmed = true);
         let verdict = RunsVerdict::of(&rows, 100.0);
-        assert_eq!((verdict.exit_status, verdict.shown.ending), (6, Ending::CompletedWithHarm));
+        assert_eq!((verdict.exit_status, verdict.shown.ending), (6, RunEnding::CompletedWithHarm));
         assert!(
             verdict.text.starts_with("completes in 0 % of 10 runs (95 % interval 0 to 28 %); "),
             "{}",
@@ -537,7 +539,7 @@ mod tests {
         use Outcome::{Completed, Failed};
         let rows = rows(&[(5, Completed, "", 9_000), (2, Failed, "a", 1_000), (4, Failed, "b", 5_000)]);
         let shown = RunsVerdict::of(&rows, 100.0).shown;
-        assert_eq!((shown.ending, shown.reason.as_deref(), shown.of_runs), (Ending::Failed, Some("b"), 4));
+        assert_eq!((shown.ending, shown.reason.as_deref(), shown.of_runs), (RunEnding::Failed, Some("b"), 4));
         assert_eq!((shown.run, shown.seed), (8, 108));
     }
 

@@ -47,16 +47,14 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The same, with no more of it than a run that completed made use of.
-    pub fn no_more_than_needed(&self, run: &RunResult) -> Candidate {
+    /// The same, with no more of it than a run that completed made use of; `catalog` is that of the cluster as it is.
+    pub fn no_more_than_needed(&self, catalog: &Catalog, run: &RunResult) -> Candidate {
         let mut own = self.clone();
         if let Change::Maximum { group, count } = self.change {
             let used = most_at_once(run, group);
             if used > 0 && used < count {
                 own.change = Change::Maximum { group, count: used };
-                let (most, needed) = (count.to_string(), used.to_string());
-                own.edit.text = own.edit.text.replace(&format!(" to {most}"), &format!(" to {needed}"));
-                own.edit.command = own.edit.command.replace(&format!("= {most}"), &format!("= {needed}"));
+                own.edit = maximum_edit(catalog, group, used);
             }
         }
         own

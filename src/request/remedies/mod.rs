@@ -11,7 +11,7 @@ use crate::cluster::{Cluster, Finding, NodeIdx, State, View};
 use crate::experiment::{Experiment, RunResult, Sink};
 use crate::intent::{Intent, batches};
 use crate::plan::remedy::TriedRemedy;
-use crate::plan::verdict::{Ending, RunRow, RunsVerdict};
+use crate::plan::verdict::{RunEnding, RunRow, RunsVerdict};
 use crate::runner::{GroupPacker, Outcome};
 use crate::sim::SiteSpec;
 use crate::snapshot::StartDelays;
@@ -80,7 +80,7 @@ impl Ground<'_> {
 /// Remedies that make more runs complete, those first that make the most.
 pub(super) fn tried(ground: &Ground<'_>) -> Result<Vec<TriedRemedy>, PlanError> {
     let base = &ground.simulated.verdict;
-    let gives_up = |e: Ending| matches!(e, Ending::Failed | Ending::PartlyCompleted);
+    let gives_up = |e: RunEnding| matches!(e, RunEnding::Failed | RunEnding::PartlyCompleted);
     let worst = base.endings.iter().find(|e| e.runs > 0 && gives_up(e.ending));
     let row = worst.and_then(|e| row_of(ground, e.ending));
     let Some(row) = row else { return Ok(Vec::new()) };
@@ -105,7 +105,7 @@ pub(super) fn tried(ground: &Ground<'_>) -> Result<Vec<TriedRemedy>, PlanError> 
 }
 
 /// The run whose blockers are lifted: the one that is shown, if it ended so, else the first that did.
-fn row_of<'g>(ground: &'g Ground<'_>, ending: Ending) -> Option<&'g RunRow> {
+fn row_of<'g>(ground: &'g Ground<'_>, ending: RunEnding) -> Option<&'g RunRow> {
     let (shown, rows) = (&ground.simulated.verdict.shown, &ground.simulated.rows);
     match shown.ending == ending {
         true => rows.iter().find(|r| r.run == shown.run),
@@ -122,7 +122,7 @@ fn alone(ground: &Ground<'_>, failing: u32, list: &[Candidate]) -> Result<Vec<Ve
             continue;
         }
         if let Some(run) = ground.screened(failing, &[candidate])? {
-            helpful.push(vec![candidate.no_more_than_needed(&run)]);
+            helpful.push(vec![candidate.no_more_than_needed(ground.view().catalog, &run)]);
         }
     }
     Ok(helpful)
@@ -146,7 +146,7 @@ fn together(ground: &Ground<'_>, failing: u32, list: &[Candidate]) -> Result<Opt
             None => at += 1,
         }
     }
-    Ok(Some(edits.into_iter().map(|c| c.no_more_than_needed(&run)).collect()))
+    Ok(Some(edits.into_iter().map(|c| c.no_more_than_needed(ground.view().catalog, &run)).collect()))
 }
 
 /// All runs with the edits made; none if not more of them complete than without.
