@@ -5,6 +5,9 @@ use super::remedy::TriedRemedy;
 use super::uncertainty::Uncertainty;
 use super::verdict::RunsVerdict;
 use crate::cluster::Finding;
+use crate::intent::Options;
+use crate::intent::options::ProcedureKind;
+use crate::trace::ending::GrownSource;
 use crate::trace::states::{ForcedPod, PoolNow};
 use crate::trace::{BatchWait, Ending, Harm, HarmCount, PodDetail, WorkloadRow};
 use schemars::JsonSchema;
@@ -92,6 +95,16 @@ pub struct Forecast {
     pub snapshot_sha256: String,
     /// Version of nodeferry.
     pub version: String,
+}
+
+impl Forecast {
+    /// Machines that were launched in groups which the migration leaves, though nobody asked for it: a surge launches there on purpose, and
+    /// `--to` may name such a group.
+    pub fn grown_unasked<'f>(&'f self, options: &'f Options) -> impl Iterator<Item = &'f GrownSource> {
+        let launches_there = options.procedure == ProcedureKind::Surge;
+        let asked = move |g: &&GrownSource| launches_there || options.to_groups.contains(&g.group);
+        self.ending.grown_sources.iter().filter(move |g| !asked(g))
+    }
 }
 
 /// A pod that was moved, but not to Ocean.

@@ -13,8 +13,7 @@ const MOST_ROWS: usize = 20;
 /// A line of the prediction where machines are launched in a pool that is being left.
 pub(super) fn grown(options: &Options, forecast: &Forecast) -> String {
     let mut out = String::new();
-    let wanted = |group: &String| options.procedure.name() == "surge" || options.to_groups.contains(group);
-    for g in forecast.ending.grown_sources.iter().filter(|g| !wanted(&g.group)) {
+    for g in forecast.grown_unasked(options) {
         let _ = writeln!(
             out,
             "  left group   {} launched in group {}, which is being left; at the end {} there",

@@ -365,11 +365,10 @@ fn elsewhere_finding(procedure: ProcedureKind, forecast: &Forecast) -> Option<Fi
     Some(Finding::new(Severity::Warning, "did-not-reach-ocean", object, text, remedy))
 }
 
-/// Machines that were launched in a pool which the migration leaves: it achieves nothing with them. A surge launches there on purpose.
+/// Machines that were launched in a pool which the migration leaves: it achieves nothing with them.
 fn grown_findings(options: &Options, forecast: &Forecast) -> Vec<Finding> {
-    let wanted = |group: &String| options.procedure.name() == "surge" || options.to_groups.contains(group);
-    let grown = forecast.ending.grown_sources.iter().filter(|g| !wanted(&g.group));
-    grown
+    forecast
+        .grown_unasked(options)
         .map(|g| {
             Finding::new(
                 Severity::Warning,
