@@ -296,7 +296,8 @@ fn capacity(c: &CapacityPoint) -> [String; 19] {
 }
 
 fn run(r: &RunRow) -> [String; 12] {
-    let cents = r.cost_micros.map(|micros| (micros + 5_000) / 10_000);
+    // Cut as in the prediction's own cost.
+    let cents = r.cost_micros.map(|micros| micros / 10_000);
     let milli_hours = r.node_ms / 3_600;
     [
         r.seed.to_string(),

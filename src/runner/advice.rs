@@ -7,6 +7,7 @@ use crate::disruption::deletion::has_blocking_finalizer;
 use crate::disruption::holder::{Holder, broken_text, holder};
 use crate::disruption::never::escapes;
 use crate::intent::Options;
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// What is known beyond the refusals themselves.
@@ -39,9 +40,10 @@ pub(crate) fn advise(view: View<'_>, options: &Options, nodes: &[NodeIdx]) -> Ad
     let mut advice = Advice::default();
     let mut pods: Vec<(NodeIdx, Vec<PodIdx>)> = nodes.iter().map(|n| (*n, Vec::new())).collect();
     // A node's list lacks pods whose containers have ended.
+    let places: FxHashMap<NodeIdx, usize> = nodes.iter().enumerate().map(|(i, n)| (*n, i)).collect();
     for pod in view.state.live_pods().filter(|p| is_left(view, *p)) {
-        if let Some(of) = pods.iter_mut().find(|n| view.state.pods[pod].node == Some(n.0)) {
-            of.1.push(pod);
+        if let Some(place) = view.state.pods[pod].node.and_then(|n| places.get(&n)) {
+            pods[*place].1.push(pod);
         }
     }
     for (node, pods) in &pods {

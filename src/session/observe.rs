@@ -1,7 +1,7 @@
 //! What happened, as a trace has it: from what the runner announces, what its calls are answered, and how the views differ.
 
 use super::mirror::{Renewed, Seen};
-use crate::cluster::{NodeIdx, NodeState, OwnerIdx, OwnerKind, PodIdx, PodState, View};
+use crate::cluster::{Idx, NodeIdx, NodeState, OwnerIdx, OwnerKind, PodIdx, PodState, View};
 use crate::runner::observe;
 use crate::runner::{Announcement, Answer, Call, Ms, ObjId, Progress};
 use crate::trace::workloads::{count, workload_of};
@@ -120,12 +120,9 @@ impl Observer {
                 (None, Some((pod, _))) => touched.extend(workload_of(before, *pod).and_then(|owner| {
                     let name = before.catalog.owner_text(owner);
                     let same = |o: &OwnerIdx| after.catalog.owner_text(*o) == name;
-                    after
-                        .catalog
-                        .owners
-                        .indices()
-                        .find(|o| *o == owner && same(o))
-                        .or_else(|| after.catalog.owners.indices().find(same))
+                    let owners = &after.catalog.owners;
+                    let here = Some(owner).filter(|o| o.at() < owners.len() && same(o));
+                    here.or_else(|| owners.indices().find(same))
                 })),
                 (None, None) => {}
             }

@@ -416,7 +416,7 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
             .active_deadline_seconds
             .zip(w.status.start_time)
             .filter(|_| !spec.suspend)
-            .map(|(s, t)| t.0 + s * 1000),
+            .map(|(s, t)| t.0.saturating_add(s.saturating_mul(1000))),
         finished: w.status.conditions.iter().any(ended),
     }
 }

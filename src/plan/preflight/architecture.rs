@@ -16,16 +16,14 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     LABELS.iter().flat_map(|(key, what)| differing(facts, key, what)).collect()
 }
 
-/// Whether a ready pod of a workload is on a node with this value.
-fn runs_on(facts: &Facts<'_>, owner: OwnerIdx, key: Sym, value: &str) -> bool {
-    let (c, s) = (facts.view.catalog, facts.view.state);
-    let of = |o: &OwnerIdx| c.top_owner(*o) == owner;
-    let pods = c.owners.indices().filter(of).flat_map(|o| s.owned[o].iter().copied());
-    let is_there = |p: PodIdx| {
+/// Which workloads have a ready pod on a node with which value.
+fn running(facts: &Facts<'_>, key: Sym) -> BTreeSet<(OwnerIdx, Sym)> {
+    let s = facts.view.state;
+    let on = |p: PodIdx| {
         let node = s.pods[p].node.filter(|_| s.pods[p].ready)?;
-        s.nodes[node].spec.labels.get(key).filter(|v| c.text(*v) == value)
+        Some((facts.owner(p)?, s.nodes[node].spec.labels.get(key)?))
     };
-    pods.into_iter().any(|p| is_there(p).is_some())
+    s.live_pods().filter_map(on).collect()
 }
 
 fn differing(facts: &Facts<'_>, key: &str, what: &str) -> Vec<Finding> {
@@ -35,8 +33,8 @@ fn differing(facts: &Facts<'_>, key: &str, what: &str) -> Vec<Finding> {
     let stays: Vec<NodeIdx> = s.live_nodes().filter(|n| !old.contains(n) && facts.is_home(*n)).collect();
     let left = facts.left();
     let launched = || facts.templates.all().iter().filter(|t| !left.contains(&t.group));
-    let mut known: BTreeMap<(u32, Sym), BTreeSet<String>> = BTreeMap::new();
-    let mut on_both: BTreeMap<(OwnerIdx, String), bool> = BTreeMap::new();
+    let mut known: BTreeMap<(u32, Sym), BTreeSet<Sym>> = BTreeMap::new();
+    let mut on_both: Option<BTreeSet<(OwnerIdx, Sym)>> = None;
     let mut found: BTreeMap<(String, String), Vec<PodIdx>> = BTreeMap::new();
     for (node, pods) in facts.moving() {
         let Some(here) = s.nodes[node].spec.labels.get(key_sym) else { continue };
@@ -47,24 +45,21 @@ fn differing(facts: &Facts<'_>, key: &str, what: &str) -> Vec<Finding> {
             let shape = c.shape(s.pods[pod].spec);
             let differs = known.entry((spec.shape.0, here)).or_insert_with(|| {
                 let needs = VolumeNeeds::of(facts.view, spec);
-                let differs = |value: Option<Sym>| value.filter(|v| *v != here).map(|v| c.text(v).to_owned());
+                let differs = |value: Option<Sym>| value.filter(|v| *v != here);
                 let on_nodes = stays.iter().filter(|n| node_refusal(facts, **n, pod, &needs).is_none());
                 let on_nodes = on_nodes.filter_map(|n| differs(s.nodes[*n].spec.labels.get(key_sym)));
                 let on_new = launched().filter(|t| refusal(facts.view, t, shape, &needs).is_none());
                 on_nodes.chain(on_new.filter_map(|t| differs(t.labels.get(key_sym)))).collect()
             });
             // A workload that runs on both already has images for both.
-            let there: Vec<String> = differs
-                .iter()
-                .filter(|v| {
-                    let Some(owner) = facts.owner(pod) else { return true };
-                    let key = (owner, (*v).clone());
-                    !*on_both.entry(key).or_insert_with(|| runs_on(facts, owner, key_sym, v))
-                })
-                .cloned()
-                .collect();
+            if differs.is_empty() {
+                continue;
+            }
+            let on_both = on_both.get_or_insert_with(|| running(facts, key_sym));
+            let has_both = |v: Sym| facts.owner(pod).is_some_and(|owner| on_both.contains(&(owner, v)));
+            let there: BTreeSet<&str> = differs.iter().filter(|v| !has_both(**v)).map(|v| c.text(*v)).collect();
             if !there.is_empty() {
-                let there = there.join(", ");
+                let there = there.into_iter().collect::<Vec<_>>().join(", ");
                 found.entry((c.text(here).to_owned(), there)).or_default().push(pod);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::cluster::{Finding, PodIdx, PvcIdx, Severity};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
@@ -13,7 +13,7 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
             users.entry(claim).or_default().push(pod);
         }
     }
-    let moving: Vec<PodIdx> = facts.moving().into_iter().flat_map(|m| m.1).collect();
+    let moving: BTreeSet<PodIdx> = facts.moving().into_iter().flat_map(|m| m.1).collect();
     let judge = |(claim, pods): (PvcIdx, Vec<PodIdx>)| {
         let volume = s.claims[claim].volume?;
         let v = &s.volumes[volume];
