@@ -155,6 +155,17 @@ pub enum Cloud {
     Azure,
 }
 
+/// What `plan` and `simulate` simulate beside the prediction itself.
+#[derive(Debug, Args)]
+pub struct BesideArgs {
+    /// Halve and double each delay that is assumed, one at a time, simulate all again, and say which assumption decides.
+    #[arg(long)]
+    pub uncertain: bool,
+    /// Try no remedies. By default, where not all runs complete, an edit for each blocker is tried in the same runs, and offered if it helps.
+    #[arg(long)]
+    pub no_remedies: bool,
+}
+
 /// `plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -249,7 +260,7 @@ pub struct PlanArgs {
     /// What that stop says of nodes that are drained by then: terminate them, or keep them.
     #[arg(long, value_name = "BOOL", requires = "stop_at")]
     pub terminate_drained: Option<bool>,
-    /// Seed of all luck.
+    /// Random seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Simulate so many times, each with another random seed. By default 30 times, or 5 times with more than 20,000 pods.
@@ -258,12 +269,9 @@ pub struct PlanArgs {
     /// Percent of the runs that must complete for exit status 0 (100 by default); if fewer do, the status is that of the most frequent other ending.
     #[arg(long, value_name = "PERCENT", value_parser = super::percent::percent)]
     pub require: Option<f64>,
-    /// Halve and double each delay that is assumed, one at a time, simulate all again, and say which assumption decides.
-    #[arg(long)]
-    pub uncertain: bool,
-    /// Try no remedies. By default, where not all runs complete, an edit for each blocker is tried in the same runs, and offered if it helps.
-    #[arg(long)]
-    pub no_remedies: bool,
+    /// What is simulated beside the prediction itself.
+    #[command(flatten)]
+    pub beside: BesideArgs,
     /// Threads for the replications; the result is the same for any number. All cores by default.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -313,7 +321,7 @@ pub struct SimulateArgs {
     /// Take a dump that says of itself that it is not whole (dump-not-whole) as it is, instead of refusing it.
     #[arg(long)]
     pub allow_partial_dump: bool,
-    /// Seed of all luck; the plan's own if not given.
+    /// Random seed; the plan's own if not given.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Simulate so many times, each with another random seed; as often as the plan's forecast if not given.
@@ -322,12 +330,9 @@ pub struct SimulateArgs {
     /// Percent of the runs that must complete for exit status 0; the plan's own (100 by default) if not given.
     #[arg(long, value_name = "PERCENT", value_parser = super::percent::percent)]
     pub require: Option<f64>,
-    /// Halve and double each delay that is assumed, one at a time, simulate all again, and say which assumption decides.
-    #[arg(long)]
-    pub uncertain: bool,
-    /// Try no remedies. By default, where not all runs complete, an edit for each blocker is tried in the same runs, and offered if it helps.
-    #[arg(long)]
-    pub no_remedies: bool,
+    /// What is simulated beside the prediction itself.
+    #[command(flatten)]
+    pub beside: BesideArgs,
     /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
     #[arg(long, value_name = "F")]
     pub trace: Option<PathBuf>,

@@ -146,7 +146,7 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications).max(1);
     request.require_percent = args.require.unwrap_or(request.require_percent);
-    (request.uncertain, request.remedies) = (args.uncertain, !args.no_remedies);
+    (request.uncertain, request.remedies) = (args.beside.uncertain, !args.beside.no_remedies);
     for line in drift.iter().take(10) {
         let _ = writeln!(anstream::stderr(), "drift since the plan was made: {line}");
     }
@@ -258,7 +258,7 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications);
     request.require_percent = args.require.unwrap_or(request.require_percent);
-    (request.uncertain, request.remedies) = (args.uncertain, !args.no_remedies);
+    (request.uncertain, request.remedies) = (args.beside.uncertain, !args.beside.no_remedies);
     Ok(())
 }
 

@@ -47,7 +47,7 @@ pub struct Scenario {
     /// The autoscaler beside the migration.
     #[serde(default)]
     pub autoscaler: AutoscalerOptions,
-    /// Seed of all luck. Default 1.
+    /// Random seed. Default 1.
     #[serde(default = "one")]
     pub seed: u64,
     /// How many times to simulate, each with another random seed. Default: once for `nodeferry test`, so that a regression test is one
