@@ -55,6 +55,7 @@ func (o options) arguments(r runDir, p ports) map[string][]string {
 			// The Endpoints of the Service `kubernetes` may not be a loopback address.
 			"--endpoint-reconciler-type=none",
 			"--etcd-servers="+local(p.etcdClient),
+			"--etcd-prefix="+o.etcdPrefix,
 			"--tls-cert-file="+r.path("apiserver.crt"),
 			"--tls-private-key-file="+r.path("apiserver.key"),
 			"--token-auth-file="+r.path("tokens.csv"),

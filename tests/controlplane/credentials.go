@@ -73,3 +73,15 @@ func (r runDir) writeKubeconfig(name string, port int, authority []byte, token s
 	config.CurrentContext = "controlplane"
 	return clientcmd.WriteToFile(*config, r.path(name))
 }
+
+// copyKubeconfig writes the kubeconfig in the file `from` as `name`, for the API server at `port`.
+func (r runDir) copyKubeconfig(from, name string, port int) error {
+	config, err := clientcmd.LoadFromFile(from)
+	if err != nil {
+		return err
+	}
+	for _, cluster := range config.Clusters {
+		cluster.Server = fmt.Sprintf("https://127.0.0.1:%d", port)
+	}
+	return clientcmd.WriteToFile(*config, r.path(name))
+}

@@ -27,6 +27,7 @@ import (
 )
 
 const usage = `usage: controlplane up [flags]                 start a control plane (controlplane up --help)
+       controlplane etcd-snapshot DIR FILE     save the data of a control plane that runs
        controlplane kubectl ...                upstream's kubectl
        controlplane COMPONENT [its flags]      one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler
 `
@@ -42,6 +43,8 @@ func main() {
 	switch os.Args[0] {
 	case "up":
 		os.Exit(up(os.Args[1:]))
+	case "etcd-snapshot":
+		os.Exit(saveSnapshot(os.Args[1:]))
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":

@@ -46,6 +46,11 @@ func (r runDir) prepare() error {
 	)
 }
 
+// writeEtcdURL says where etcd listens.
+func (r runDir) writeEtcdURL(port int) error {
+	return os.WriteFile(r.path(etcdURLFile), fmt.Appendf(nil, "http://127.0.0.1:%d\n", port), 0o600)
+}
+
 // clear removes everything but the logs: what is left would be data and credentials of a control plane that is no more.
 func (r runDir) clear() error {
 	entries, err := os.ReadDir(string(r))

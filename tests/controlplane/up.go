@@ -26,8 +26,11 @@ others. Exits with 0 if it was asked to stop, else with 1.
 SIGUSR1 kills the API server (SIGKILL), and SIGUSR2 starts it again on the same port; all else lives on, but that a
 scheduler that ends itself thereafter is started again, as a kubelet would.
 
+With --etcd-snapshot it takes over the objects of another control plane: from a snapshot (controlplane etcd-snapshot), under
+another prefix if --etcd-prefix says so, with the credentials of the one in --credentials-of. Revisions and uids stay.
+
 The run directory holds kubeconfig, scheduler.kubeconfig, controller-manager.kubeconfig, scheduler.yaml, pid (the
-supervisor's), logs/COMPONENT.log and etcd's data. In the end it is removed; with --dir its logs stay.
+supervisor's), etcd.url, logs/COMPONENT.log and etcd's data. In the end it is removed; with --dir its logs stay.
 
 flags:
 `
@@ -37,10 +40,11 @@ var errAsked = errors.New("asked to stop")
 
 // options are what was asked for on the command line.
 type options struct {
-	dir, schedulerConfig               string
-	remove, untilStdinCloses, detached bool
-	without                            []string
-	args                               []extraArgument
+	dir, schedulerConfig                    string
+	etcdPrefix, etcdSnapshot, credentialsOf string
+	remove, untilStdinCloses, detached      bool
+	without                                 []string
+	args                                    []extraArgument
 }
 
 // extraArgument is a flag that goes to a component behind those it has anyway.
@@ -61,11 +65,17 @@ func parseOptions(args []string) (o options, err error) {
 		"a KubeSchedulerConfiguration; its kubeconfig and leader election are replaced")
 	flags.BoolVar(&o.untilStdinCloses, "until-stdin-closes", false, "stop when standard input ends too")
 	flags.BoolVar(&o.detached, "detached", false, "live on when the parent process ends or the terminal closes")
+	flags.StringVar(&o.etcdPrefix, "etcd-prefix", defaultEtcdPrefix, "where the API server keeps its objects in etcd")
+	flags.StringVar(&o.etcdSnapshot, "etcd-snapshot", "", "a snapshot to begin with; its objects are moved from "+defaultEtcdPrefix+" to --etcd-prefix")
+	flags.StringVar(&o.credentialsOf, "credentials-of", "", "a run directory whose keys and tokens are taken over")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if len(o.etcdPrefix) < 2 || o.etcdPrefix[0] != '/' || strings.HasSuffix(o.etcdPrefix, "/") {
+		return o, fmt.Errorf("--etcd-prefix %s: must begin with a slash, name something and not end with a slash", o.etcdPrefix)
 	}
 	for _, component := range o.without {
 		if component != kubeScheduler && component != controllerManager {
@@ -234,8 +244,21 @@ func (o options) prepare(dir runDir, stop context.CancelCauseFunc) (*controlPlan
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(dir.prepare(), dir.writeCredentials(ports.apiServer), o.writeSchedulerConfig(dir)); err != nil {
+	if err := errors.Join(dir.prepare(), dir.writeEtcdURL(ports.etcdClient), o.writeSchedulerConfig(dir)); err != nil {
 		return nil, err
+	}
+	if o.credentialsOf == "" {
+		err = dir.writeCredentials(ports.apiServer)
+	} else {
+		err = dir.takeCredentials(o.credentialsOf, ports.apiServer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.etcdSnapshot != "" {
+		if err := o.restore(dir, ports); err != nil {
+			return nil, err
+		}
 	}
 	lifeline, lifelineEnd, err := os.Pipe()
 	if err != nil {

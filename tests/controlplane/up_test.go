@@ -45,6 +45,12 @@ type supervisor struct {
 // `parent` is a command to start it by, none to start it directly.
 func startUp(t *testing.T, parent ...string) supervisor {
 	t.Helper()
+	return startUpWith(t, parent)
+}
+
+// startUpWith is startUp with further flags.
+func startUpWith(t *testing.T, parent []string, flags ...string) supervisor {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +60,7 @@ func startUp(t *testing.T, parent ...string) supervisor {
 	if parent == nil {
 		command = append(command, "--until-stdin-closes")
 	}
+	command = append(command, flags...)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), beProgram+"=1")
 	cmd.Stderr = os.Stderr
