@@ -6,6 +6,7 @@
 // Real processes take real time; none of it reaches the library.
 #![allow(clippy::disallowed_methods)]
 
+mod ack;
 mod bed;
 mod decisions;
 mod drains;
@@ -85,6 +86,8 @@ enum Kind {
     Executions,
     /// Nodes that fail, and their pods.
     Losses,
+    /// The control plane swapped under a running cluster.
+    Ack,
     /// The API server away for 20 s and for 60 s, and what becomes of the nodes; only if asked for, for it wants a quiet machine.
     Outages,
     /// The same for six minutes; only if asked for.
@@ -93,7 +96,7 @@ enum Kind {
 
 impl Kind {
     /// What is tried where nobody says what.
-    const ALL: [Kind; 5] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses];
+    const ALL: [Kind; 6] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses, Kind::Ack];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
@@ -101,6 +104,7 @@ impl Kind {
             Kind::Evictions => "evictions",
             Kind::Executions => "executions",
             Kind::Losses => "losses",
+            Kind::Ack => "ack",
             Kind::Outages => "outages",
             Kind::LongOutage => "long-outage",
         }
@@ -111,7 +115,7 @@ impl Kind {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
             Kind::Evictions => Some("evictions"),
-            Kind::Executions | Kind::Losses | Kind::Outages | Kind::LongOutage => None,
+            Kind::Executions | Kind::Losses | Kind::Ack | Kind::Outages | Kind::LongOutage => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -122,6 +126,7 @@ impl Kind {
             Kind::Evictions => evictions::check(binary, seed, directory),
             Kind::Executions => executions::check(binary, seed, directory),
             Kind::Losses => losses::check(binary, seed, directory),
+            Kind::Ack => ack::check(binary, seed, directory),
             Kind::Outages => outages::check(binary, seed, directory, &outages::SHORT),
             Kind::LongOutage => outages::check(binary, seed, directory, &outages::LONG),
         }

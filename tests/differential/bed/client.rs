@@ -5,6 +5,7 @@ use base64::Engine;
 use serde::Deserialize;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
@@ -96,6 +97,11 @@ impl Client {
             server: cluster.part.server.trim_end_matches('/').to_owned(),
             authorization: format!("Bearer {}", user.part.token),
         })
+    }
+    /// Where the server listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        let host = self.server.split_once("://").map_or(&*self.server, |(_, host)| host);
+        host.parse().with_context(|| format!("{} names no address", self.server))
     }
     fn send(&self, method: &str, path: &str, content_type: &str, body: Option<&Value>) -> Result<Answer> {
         let bytes = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod controlplane;
 pub mod dump;
+pub mod handover;
 pub mod kubelets;
 pub mod nodes;
 pub mod recording;

@@ -4,7 +4,7 @@
 //! promised; and, where nothing was injected, the predicted duration near the real one.
 
 mod cases;
-mod cluster;
+pub mod cluster;
 mod cordons;
 mod executor;
 mod identity;
