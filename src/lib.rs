@@ -22,4 +22,5 @@ pub mod session;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;
+pub mod typed;
 pub mod verify;

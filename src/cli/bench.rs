@@ -42,7 +42,7 @@ pub fn bench(args: &BenchArgs) -> Result<i32> {
     }
     let report = measure(args)?;
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&report)?)?,
+        Output::Json => print(&crate::typed::pretty(&report)?)?,
         Output::Table => print(&as_text(&report))?,
     }
     Ok(0)
@@ -101,7 +101,7 @@ fn apart(case: &Case) -> Result<Migration> {
         bail!("{text}: {}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
     }
     let Measured { pods, seconds, peak_bytes } =
-        serde_json::from_slice(&done.stdout).with_context(|| format!("{text}: the measurement cannot be read"))?;
+        crate::typed::from_json(&done.stdout).with_context(|| format!("{text}: the measurement cannot be read"))?;
     Ok(Migration { nodes: case.nodes, pods, procedure: case.procedure().to_owned(), seconds, peak_bytes })
 }
 

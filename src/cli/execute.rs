@@ -186,7 +186,7 @@ async fn look(client: &Client, began: &Began) -> Result<Recorded, Refusal> {
 
 fn dry_run(proven: &Proven, output: Output) -> Result<i32> {
     match output {
-        Output::Json => print(&serde_json::to_string_pretty(&serde_json::json!({
+        Output::Json => print(&crate::typed::pretty(&serde_json::json!({
             "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
         }))?)?,
         Output::Table => say("The plan fits. Nothing was done (--dry-run)."),

@@ -37,7 +37,7 @@ pub(super) fn write(args: &DiscoverArgs, cluster: &Cluster) -> Result<()> {
         let _ = writeln!(err, "every node matches a virtual node group: {} is not written", path.display());
         return Ok(());
     }
-    save(path, args.overwrite, &(serde_json::to_string_pretty(&missing.bodies)? + "\n"))?;
+    save(path, args.overwrite, &(crate::typed::pretty(&missing.bodies)? + "\n"))?;
     for line in said(path, cloud, id.is_some(), &missing) {
         let _ = writeln!(err, "{line}");
     }

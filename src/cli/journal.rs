@@ -140,7 +140,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<i32> {
     let dir = args.journal.dir();
     let status = Status::of(&dir)?;
     match args.journal.output {
-        Output::Json => print(&serde_json::to_string_pretty(&status)?)?,
+        Output::Json => print(&crate::typed::pretty(&status)?)?,
         Output::Table => print(&status.text(&shown(&dir), width()))?,
     }
     Ok(0)
@@ -159,7 +159,7 @@ pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
     let mut lines = history(&journal.entries);
     lines.retain(|l| args.batch.is_none_or(|b| l.batch == Some(b - 1)));
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&lines)?)?,
+        Output::Json => print(&crate::typed::pretty(&lines)?)?,
         Output::Table => {
             let told = lines.iter().filter(|l| args.all || l.is_news);
             let text: Vec<String> = told.map(Line::text).collect();
@@ -184,7 +184,7 @@ fn list_executions(args: &HistoryArgs) -> Result<i32> {
         found.of_cluster(cluster);
     }
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&found.list)?)?,
+        Output::Json => print(&crate::typed::pretty(&found.list)?)?,
         Output::Table if found.list.is_empty() => {
             let of = args.cluster.as_ref().map_or(String::new(), |c| format!(" of cluster {c}"));
             let others = if all > 0 { format!(" ({all} of other clusters)") } else { String::new() };
@@ -317,7 +317,7 @@ fn tell(args: &JournalArgs, told: &Told) -> Result<i32> {
                 "asked": told.asked.as_ref().map(|a| &a.order),
                 "message": told.text,
             });
-            print(&serde_json::to_string_pretty(&said)?)?;
+            print(&crate::typed::pretty(&said)?)?;
         }
     }
     Ok(0)

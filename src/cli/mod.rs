@@ -212,7 +212,7 @@ fn test(args: TestArgs) -> Result<i32> {
     }
     let failed = results.iter().filter(|r| !r.differences.is_empty()).count();
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&results)?)?,
+        Output::Json => print(&crate::typed::pretty(&results)?)?,
         Output::Table => {
             let mut table = Table::new(&[("SCENARIO", Align::Left), ("OUTCOME", Align::Left), ("", Align::Left)]);
             for r in &results {
@@ -237,15 +237,15 @@ fn verify(args: VerifyArgs) -> Result<i32> {
     let (output, table, json, perfect) = match args.what {
         Verify::Decisions(dir) => {
             let r = verify_decisions(&dir.dir)?;
-            (dir.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+            (dir.output, r.render_table(), crate::typed::pretty(&r)?, r.is_perfect())
         }
         Verify::Evictions(dir) => {
             let r = verify_evictions(&dir.dir)?;
-            (dir.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+            (dir.output, r.render_table(), crate::typed::pretty(&r)?, r.is_perfect())
         }
         Verify::Drain(drain) => {
             let r = verify_drain(&drain.recording.dir, drain.seeds)?;
-            (drain.recording.output, r.render_table(), serde_json::to_string_pretty(&r)?, r.is_perfect())
+            (drain.recording.output, r.render_table(), crate::typed::pretty(&r)?, r.is_perfect())
         }
     };
     print(if output == Output::Json { &json } else { &table })?;
@@ -285,7 +285,7 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::Generate => schemars::schema_for!(GenerateParams),
         SchemaName::Bench => schemars::schema_for!(crate::bench::Report),
     };
-    print(&serde_json::to_string_pretty(&schema)?)?;
+    print(&crate::typed::pretty(&schema)?)?;
     Ok(0)
 }
 

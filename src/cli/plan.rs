@@ -20,6 +20,7 @@ use crate::request::resimulate::{self, Laid};
 use crate::sim::autoscaler::AutoscalerKind;
 use crate::snapshot::{json_problem, plain_words, yaml_problem};
 use crate::trace::recorder::write_jsonl;
+use crate::typed;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -79,7 +80,7 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
     let planned = with_progress(request.replications, |tick| make_plan(request, tick))?;
     write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
     if let Some(path) = &args.plan {
-        let text = serde_json::to_string_pretty(&planned.plan)? + "\n";
+        let text = crate::typed::pretty(&planned.plan)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
     }
     // A body on standard output is not mixed with anything.
@@ -109,7 +110,7 @@ fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result
     let pools: &[String] = if by_pools { &choice.node_pools } else { &[] };
     let request =
         create_request::create_request(view, &intent, pools, comment).map_err(|e| anyhow!("--emit-request: {e}"))?;
-    let text = serde_json::to_string_pretty(&request.body)? + "\n";
+    let text = crate::typed::pretty(&request.body)? + "\n";
     if path == Path::new("-") {
         print(&text)?;
     } else {
@@ -273,7 +274,7 @@ fn check_gate(command: &str) -> Result<CheckGate> {
     if words.is_empty() {
         bail!("--check is empty; expected a program and its arguments, such as --check './slo-ok --batch {{batch}}'");
     }
-    Ok(serde_json::from_value(serde_json::json!({ "command": words }))?)
+    Ok(typed::from_value(&serde_json::json!({ "command": words }))?)
 }
 
 /// A file of one value, YAML or JSON.
@@ -285,8 +286,7 @@ fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: 
     } else {
         serde_saphyr::from_str(&text).map_err(|e| anyhow!("{}: no valid YAML: {}", at(), yaml_problem(&e, &text)))?
     };
-    serde_path_to_error::deserialize(value)
-        .map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path(), plain_words(&e.inner().to_string())))
+    typed::from_value(&value).map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path, plain_words(&e.what)))
 }
 
 /// Runs with a progress bar on a terminal's stderr when there is more than one run.
@@ -330,7 +330,7 @@ fn show(planned: &Planned, output: Output, trace: Option<&Path>) -> Result<()> {
         return Ok(());
     }
     match output {
-        Output::Json => print(&serde_json::to_string_pretty(&planned.forecast)?),
+        Output::Json => print(&crate::typed::pretty(&planned.forecast)?),
         Output::Table => print(&summary::summary(&planned.plan.intent, &planned.forecast, width())),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn record(args: RecordArgs) -> Result<i32> {
         summarise(&recorded, &args.out);
         if let Some(ms) = lasting {
             let observed = follow(&client, &recorded, &redaction, ms, &args.out).await?;
-            let delays = serde_json::to_string_pretty(&observed.delays())?;
+            let delays = crate::typed::pretty(&observed.delays())?;
             match args.out == Path::new("-") {
                 true => writeln!(anstream::stderr(), "{delays}")?,
                 false => print(&delays)?,

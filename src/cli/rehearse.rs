@@ -96,7 +96,7 @@ pub fn rehearse(args: RehearseArgs) -> Result<i32> {
     }
     let seeds = Seeds { verbose: args.verbose, ..seeds };
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&as_json(&results, seeds))?)?,
+        Output::Json => print(&crate::typed::pretty(&as_json(&results, seeds))?)?,
         Output::Table => print(&as_text(&results, seeds))?,
     }
     Ok(if results.iter().all(|r| r.1.failed.is_empty()) { 0 } else { DIFFERS })

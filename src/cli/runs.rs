@@ -95,7 +95,7 @@ pub fn report(args: ReportArgs) -> Result<i32> {
         crate::trace::recorder::write_jsonl(&run.events, std::io::BufWriter::new(file))?;
     }
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&actual)?)?,
+        Output::Json => print(&crate::typed::pretty(&actual)?)?,
         Output::Table => print(&show::text(&actual, width()))?,
     }
     Ok(0)
@@ -135,7 +135,7 @@ pub fn diff_files(args: DiffArgs) -> Result<i32> {
     let diff = diff(&first, &second, tolerance_ms)
         .map_err(|e| anyhow!("{} and {}: {e}", args.first.display(), args.second.display()))?;
     match args.output {
-        Output::Json => print(&serde_json::to_string_pretty(&diff)?)?,
+        Output::Json => print(&crate::typed::pretty(&diff)?)?,
         Output::Table => {
             if !diff.is_same() {
                 print(&format!("{} → {}\n", args.first.display(), args.second.display()))?;

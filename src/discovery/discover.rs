@@ -443,7 +443,7 @@ impl Discovery {
     /// # Errors
     /// Never in practice: all fields are plain data.
     pub fn json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self)
+        crate::typed::pretty(self)
     }
 
     /// As tables for a terminal of `width` columns (None: as wide as need be): groups, nodes, and what stands in the way.

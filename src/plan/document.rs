@@ -72,8 +72,7 @@ impl Plan {
                 );
             }
         }
-        let plan: Plan =
-            serde_path_to_error::deserialize(value).map_err(|e| format!("plan, at {}: {}", e.path(), e.inner()))?;
+        let plan: Plan = crate::typed::from_value(&value).map_err(|e| format!("plan, at {}: {}", e.path, e.what))?;
         plan.intent.names_each_once().map(|()| plan)
     }
 }

@@ -245,8 +245,8 @@ impl Scenario {
         };
         let moved = take_aliases(&mut value).map_err(form)?;
         let as_written = |text: String| moved.iter().fold(text, |text, (to, from)| text.replace(to, from));
-        let mut scenario: Scenario = serde_path_to_error::deserialize(value)
-            .map_err(|e| form(as_written(format!("at {}: {}", e.path(), plain_words(&e.inner().to_string())))))?;
+        let mut scenario: Scenario = crate::typed::from_value(&value)
+            .map_err(|e| form(as_written(format!("at {}: {}", e.path, plain_words(&e.what)))))?;
         let mut problems = scenario.options.problems();
         problems.extend(scenario.sim.problems());
         problems.extend(scenario.autoscaler.problems());

@@ -164,7 +164,7 @@ impl Runner {
     /// Says why the progress cannot be written or read.
     pub fn reborn(&self, view: View<'_>) -> Result<Runner, String> {
         let text = serde_json::to_string(&self.progress).map_err(|e| format!("the progress cannot be written: {e}"))?;
-        let progress = serde_json::from_str(&text).map_err(|e| format!("the progress cannot be read: {e}"))?;
+        let progress = crate::typed::from_text(&text).map_err(|e| format!("the progress cannot be read: {e}"))?;
         let resumed = Self::resume(self.intent.clone(), progress, view, self.packer.clone())?;
         Ok(resumed.with_order_seed(self.order_seed))
     }

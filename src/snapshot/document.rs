@@ -7,6 +7,7 @@ use super::complaint::{self, plain};
 use super::error::ReadError;
 use super::kinds::{KNOWN, plural};
 use super::wire::scalar::Text;
+use crate::typed;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -23,29 +24,11 @@ pub(crate) enum Raw<'a> {
 impl<'a> Raw<'a> {
     /// Decodes it; on failure the path of the field and the complaint.
     pub(crate) fn decode<T: Deserialize<'a>>(self) -> Result<T, (String, String)> {
-        let (fast, tracked) = match self {
-            Raw::Json(text) => match serde_json::from_str(text) {
-                Ok(t) => return Ok(t),
-                Err(e) => {
-                    let mut d = serde_json::Deserializer::from_str(text);
-                    (
-                        e,
-                        serde_path_to_error::deserialize::<_, T>(&mut d)
-                            .map_err(|e| (e.path().to_string(), e.into_inner())),
-                    )
-                }
-            },
-            Raw::Value(value) => match T::deserialize(value) {
-                Ok(t) => return Ok(t),
-                Err(e) => (
-                    e,
-                    serde_path_to_error::deserialize::<_, T>(value).map_err(|e| (e.path().to_string(), e.into_inner())),
-                ),
-            },
+        let read = match self {
+            Raw::Json(text) => typed::from_text(text),
+            Raw::Value(value) => typed::from_value(value),
         };
-        // The second pass only finds the path; it fails where the first did.
-        let (path, error) = tracked.err().unwrap_or((".".into(), fast));
-        Err((path, plain(&error.to_string())))
+        read.map_err(|e| (e.path, plain(&e.what)))
     }
 }
 

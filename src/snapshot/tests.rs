@@ -803,3 +803,89 @@ proptest::proptest! {
         proptest::prop_assert_eq!(Quantity::parse(&q.to_string()), Ok(q));
     }
 }
+
+/// Objects with something else at one place each: text and value are read alike, and as serde_json reads them.
+#[test]
+fn objects_are_read_and_complained_of_as_serde_json_does() {
+    use super::document::Raw;
+    use super::wire::{node::Node, pod::Pod, policy::Budget, workload::Workload};
+
+    macro_rules! check {
+        ($type:ty) => {
+            |object: &Value| {
+                let text = serde_json::to_string_pretty(object).unwrap();
+                let mut json = serde_json::Deserializer::from_str(&text);
+                let serde = serde_path_to_error::deserialize::<_, $type>(&mut json);
+                let serde = serde.map_err(|e| (e.path().to_string(), complaint::plain(&e.inner().to_string())));
+                for ours in [Raw::Json(&text).decode::<$type>(), Raw::Value(object).decode()] {
+                    // Where a list stands for an object, serde takes its items for the fields.
+                    if matches!(&ours, Err((_, what)) if what == "expected an object, found a list") {
+                        continue;
+                    }
+                    assert_eq!(format!("{ours:?}"), format!("{serde:?}"), "{object}");
+                }
+            }
+        };
+    }
+    fn altered(value: &Value, check: &mut dyn FnMut(&dyn Fn(Value) -> Value), wrap: &dyn Fn(Value) -> Value) {
+        check(wrap);
+        match value {
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    altered(item, check, &|v| {
+                        let mut items = items.clone();
+                        items[i] = v;
+                        wrap(Value::Array(items))
+                    });
+                }
+            }
+            Value::Object(fields) => {
+                for (key, field) in fields {
+                    altered(field, check, &|v| {
+                        let mut fields = fields.clone();
+                        fields.insert(key.clone(), v);
+                        wrap(Value::Object(fields))
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    let params = generate::GenerateParams { nodes: 3, ..generate::GenerateParams::default() };
+    let mut list = Vec::new();
+    generate::write_list(&params, &mut list).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    let others = [
+        Value::Null,
+        json!(true),
+        json!(-1),
+        json!(70_000),
+        json!(0.5),
+        json!("x"),
+        json!("é\n\"5%\""),
+        json!([]),
+        json!([null]),
+        json!({}),
+        json!({"a": null}),
+    ];
+    let mut seen = 0;
+    for (kind, check) in [
+        ("Pod", check!(Pod<'_>) as fn(&Value)),
+        ("Node", check!(Node<'_>)),
+        ("PodDisruptionBudget", check!(Budget<'_>)),
+        ("Deployment", check!(Workload<'_>)),
+    ] {
+        let objects = list["items"].as_array().unwrap().iter().filter(|o| o["kind"] == kind);
+        for object in objects.take(2) {
+            check(object);
+            let mut alter = |wrap: &dyn Fn(Value) -> Value| {
+                for other in &others {
+                    check(&wrap(other.clone()));
+                    seen += 1;
+                }
+            };
+            altered(object, &mut alter, &|v| v);
+        }
+    }
+    assert!(seen > 2_000, "{seen}");
+}

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use super::event::Event;
+use crate::typed;
 
 /// The append-only list of a run's events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,23 +126,17 @@ pub fn read_jsonl(reader: impl Read) -> Result<Vec<Event>, TraceError> {
 }
 
 fn parse_line(line: usize, text: &str) -> Result<Event, TraceError> {
-    let json = &mut serde_json::Deserializer::from_str(text);
-    let event = serde_path_to_error::deserialize(&mut *json).map_err(|e| {
-        let place = format!("at `{}`, column {}", e.path(), e.inner().column());
-        TraceError::NotAnEvent { line, place, what: without_position(&e.into_inner()) }
-    })?;
-    json.end().map_err(|e| TraceError::NotAnEvent {
-        line,
-        place: format!("column {}", e.column()),
-        what: "more text after the event".to_owned(),
-    })?;
-    Ok(event)
-}
-
-/// serde_json's words without its "at line 1 column N": within a line of a file that would mislead.
-fn without_position(e: &serde_json::Error) -> String {
-    let whole = e.to_string();
-    whole.rsplit_once(" at line ").map_or(whole.clone(), |(what, _)| what.to_owned())
+    typed::from_json(text.as_bytes()).map_err(|e| {
+        let column = e.at.map_or(0, |(_, column)| column);
+        match e.what == "trailing characters" && e.path == "." {
+            true => TraceError::NotAnEvent {
+                line,
+                place: format!("column {column}"),
+                what: "more text after the event".to_owned(),
+            },
+            false => TraceError::NotAnEvent { line, place: format!("at `{}`, column {column}", e.path), what: e.what },
+        }
+    })
 }
 
 #[cfg(test)]

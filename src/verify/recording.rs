@@ -3,6 +3,7 @@
 use crate::request::input::InputError;
 use crate::request::plan::PlanError;
 use crate::snapshot::{ReadError, Source, source};
+use crate::typed;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
@@ -74,14 +75,14 @@ pub(super) fn scheduler_config(directory: &Path) -> Result<Option<String>, Verif
 pub(super) fn lines<T: DeserializeOwned>(source: &Source) -> Result<Vec<T>, VerifyError> {
     let text = String::from_utf8_lossy(&source.bytes);
     let lines = text.lines().enumerate().filter(|l| !l.1.trim().is_empty());
-    lines.map(|(i, line)| serde_json::from_str(line).map_err(|e| wrong_line(&source.name, i, &e))).collect()
+    lines.map(|(i, line)| typed::from_json(line.as_bytes()).map_err(|e| wrong_line(&source.name, i, &e))).collect()
 }
 
 /// Lines that a scenario holds instead of a file.
 pub(super) fn values<T: DeserializeOwned>(file: &str, values: &[Value]) -> Result<Vec<T>, VerifyError> {
-    values.iter().enumerate().map(|(i, v)| T::deserialize(v).map_err(|e| wrong_line(file, i, &e))).collect()
+    values.iter().enumerate().map(|(i, v)| typed::from_value(v).map_err(|e| wrong_line(file, i, &e))).collect()
 }
 
-fn wrong_line(file: &str, index: usize, problem: &serde_json::Error) -> VerifyError {
+fn wrong_line(file: &str, index: usize, problem: &typed::Misfit) -> VerifyError {
     VerifyError::Line { file: file.to_owned(), line: index + 1, problem: problem.to_string() }
 }

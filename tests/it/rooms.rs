@@ -10,28 +10,29 @@ use std::sync::LazyLock;
 
 /// A room, and the rooms that it uses: those above only.
 const ROOMS: &str = "
+    typed:      -
     cluster:    -
-    scheduler:  cluster
+    scheduler:  cluster typed
     disruption: cluster
     groups:     cluster
-    snapshot:   cluster groups
-    trace:      cluster groups
+    snapshot:   cluster groups typed
+    trace:      cluster groups typed
     intent:     cluster disruption groups
-    runner:     cluster disruption groups intent trace
+    runner:     cluster disruption groups intent trace typed
     sim:        cluster disruption groups intent runner scheduler snapshot trace
-    plan:       cluster disruption groups intent runner scheduler sim trace
-    session:    cluster intent plan runner snapshot trace
+    plan:       cluster disruption groups intent runner scheduler sim trace typed
+    session:    cluster intent plan runner snapshot trace typed
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
-    request:    cluster disruption experiment intent plan report runner scheduler sim snapshot trace
-    discovery:  cluster disruption groups intent plan report runner
+    request:    cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
+    discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
-    execution:  plan report runner session snapshot trace
+    execution:  plan report runner session snapshot trace typed
     compare:    cluster execution intent plan report runner sim trace
-    verify:     cluster disruption intent plan request runner scheduler sim snapshot trace
+    verify:     cluster disruption intent plan request runner scheduler sim snapshot trace typed
     bench:      cluster experiment request runner scheduler snapshot
     live:       cluster execution intent plan request runner session sim snapshot trace
-    cli:        bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace verify
+    cli:        bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace typed verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.

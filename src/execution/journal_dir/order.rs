@@ -139,7 +139,7 @@ impl JournalDir {
 /// None if it is gone already.
 fn read(file: &Path) -> Result<Option<Order>, String> {
     match std::fs::read(file) {
-        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| e.to_string()),
+        Ok(text) => crate::typed::from_json(&text).map(Some).map_err(|e| e.to_string()),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e.to_string()),
     }

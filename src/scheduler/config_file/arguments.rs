@@ -65,14 +65,14 @@ impl Arguments<'_> {
         if args.is_null() {
             return T::default();
         }
-        serde_path_to_error::deserialize(args).unwrap_or_else(|e| {
-            let at = match e.path().to_string().as_str() {
+        crate::typed::from_value(&args).unwrap_or_else(|e| {
+            let at = match e.path.as_str() {
                 "." => self.at.clone(),
                 path => format!("{}.{path}", self.at),
             };
             self.refusals.add(
                 at,
-                format!("cannot be read: {}", e.inner()),
+                format!("cannot be read: {}", e.what),
                 "see the plugin's arguments in Kubernetes' reference",
             );
             T::default()

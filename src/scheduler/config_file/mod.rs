@@ -42,8 +42,8 @@ impl SchedulerConfig {
     /// As [`SchedulerConfig::from_yaml`].
     pub fn from_value(value: &Value, catalog: &mut Catalog) -> Result<SchedulerConfig, ConfigError> {
         check_type(value)?;
-        let file: wire::File = serde_path_to_error::deserialize(without_nulls(value))
-            .map_err(|e| ConfigError::Syntax(format!("at {}: {}", e.path(), e.inner())))?;
+        let file: wire::File = crate::typed::from_value(&without_nulls(value))
+            .map_err(|e| ConfigError::Syntax(format!("at {}: {}", e.path, e.what)))?;
         let (mut refusals, mut notices) = (Refusals::default(), Vec::new());
         check_file(&file, &mut refusals);
         let ignored = extenders(&file.extenders, &mut refusals, &mut notices);

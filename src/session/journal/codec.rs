@@ -7,6 +7,7 @@
 use super::error::JournalError;
 use super::record::{Entry, JOURNAL_VERSION};
 use crate::plan::PLAN_VERSION;
+use crate::typed;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -183,8 +184,8 @@ fn decode(place: Place, body: &[u8]) -> Result<Entry, JournalError> {
     if place.line == 1 {
         known_version(&text, place)?;
     }
-    let entry: Entry = serde_json::from_slice(&text)
-        .map_err(|e| place.unknown(format!("the line is whole but no known entry: {e}")))?;
+    let entry: Entry =
+        typed::from_json(&text).map_err(|e| place.unknown(format!("the line is whole but no known entry: {e}")))?;
     if entry.seq + 1 != place.line {
         return Err(place.damaged(format!("the entry has number {}, expected {}", entry.seq, place.line - 1)));
     }
@@ -206,7 +207,7 @@ fn known_version(text: &[u8], place: Place) -> Result<(), JournalError> {
     struct VersionedPlan {
         plan_version: u32,
     }
-    match serde_json::from_slice::<First>(text) {
+    match typed::from_json::<First>(text) {
         Ok(First { data: Versioned { journal_version, .. } }) if journal_version != JOURNAL_VERSION => Err(place
             .unknown(format!("journal_version is {journal_version}; this nodeferry understands {JOURNAL_VERSION}"))),
         Ok(First { data: Versioned { plan: VersionedPlan { plan_version }, .. } }) if plan_version != PLAN_VERSION => {

@@ -3,6 +3,7 @@
 use super::error::JournalError;
 use super::record::{Began, Entry, Record};
 use crate::session::{RETIRE, Resumed};
+use crate::typed;
 use serde_json::Value;
 
 /// What a journal says of its execution: its beginning, and how far it is.
@@ -89,8 +90,8 @@ impl Folding {
         let progress = match self.progress {
             None => None,
             Some((seq, value)) => Some(
-                serde_path_to_error::deserialize(&value)
-                    .map_err(|e| misfit(seq, format!("the progress, at {}: {}", e.path(), e.inner())))?,
+                typed::from_value(&value)
+                    .map_err(|e| misfit(seq, format!("the progress, at {}: {}", e.path, e.what)))?,
             ),
         };
         let resumed = Resumed {

@@ -117,10 +117,10 @@ pub struct Machine {
 
 /// Reads a file of our own form into drafts. Unknown fields are refused.
 pub(super) fn read(reader: &mut Reader<'_>, file: &str, value: &Value) -> Result<Vec<Draft>, GroupsError> {
-    let parsed: GroupsFile = serde_path_to_error::deserialize(value).map_err(|e| GroupsError::Form {
+    let parsed: GroupsFile = crate::typed::from_value(value).map_err(|e| GroupsError::Form {
         file: file.into(),
-        path: e.path().to_string(),
-        problem: plain(&e.inner().to_string()),
+        path: e.path,
+        problem: plain(&e.what),
         expected: "the form that `nodeferry schema groups` prints".into(),
     })?;
     for (i, machine) in parsed.machine_types.iter().enumerate() {

@@ -188,7 +188,7 @@ fn go_duration_ms(text: &str) -> Option<i64> {
 /// Reads `result.json`.
 pub(super) fn read_result(source: &Source) -> Result<Recorded, VerifyError> {
     let bad = |problem: String| VerifyError::Form { file: source.name.clone(), problem };
-    let recorded: Recorded = serde_json::from_slice(&source.bytes).map_err(|e| bad(e.to_string()))?;
+    let recorded: Recorded = crate::typed::from_json(&source.bytes).map_err(|e| bad(e.to_string()))?;
     if recorded.batches.is_empty() {
         return Err(bad("batches is empty".into()));
     }
