@@ -142,7 +142,8 @@ fn check(view: View<'_>, call: &Call) -> Result<(), InjectError> {
         | Call::Untaint { node: n, .. }
         | Call::GetNode { node: n }
         | Call::ListPods { node: n }
-        | Call::RetireNode { node: n, .. } => node(n),
+        | Call::RetireNode { node: n, .. }
+        | Call::ReimageNode { node: n, .. } => node(n),
         Call::Evict { pod: p, .. } | Call::DeletePod { pod: p, .. } | Call::GetPod { pod: p } => pod(p),
         Call::EnsureNodes { group: g, .. } | Call::FreezeGroup { group: g, .. } | Call::UnfreezeGroup { group: g } => {
             group(g)

@@ -53,6 +53,27 @@ pub enum Retirement {
     },
 }
 
+/// How the machine of an old node of a group is reimaged in place.
+///
+/// The program is filled in and answers as that of [`Retirement::Command`] does: exit status 0 once the machine runs its new image; 75 (try again
+/// later): it is under way, ask again; anything else is a refusal. The node is awaited under its name. If its Node object is still the old one
+/// then, it is made schedulable again; else the one that was registered in its place counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reimage {
+    /// A program is run.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Run again after so long, in ms. Default 10 s.
+        #[serde(default = "ten_seconds")]
+        every_ms: i64,
+        /// Killed after so long, in ms. Default 60 s.
+        #[serde(default = "minute")]
+        timeout_ms: i64,
+    },
+}
+
 const fn ten_seconds() -> i64 {
     10_000
 }
@@ -72,6 +93,10 @@ pub struct ExecutionOptions {
     /// How old nodes are given back. No default: where a plan ends nodes it must be said, for a deleted Node object alone leaves a machine
     /// running.
     pub retire: BTreeMap<String, Retirement>,
+    /// How the machines of old nodes are reimaged in place, for a plan that does so (surge, preset aks). No default: without it such a plan is
+    /// refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reimage: BTreeMap<String, Reimage>,
 }
 
 impl ExecutionOptions {
@@ -82,6 +107,10 @@ impl ExecutionOptions {
     /// How an old node of a group (None: of no group) is given back, if that was said.
     pub fn retirement(&self, group: Option<&str>) -> Option<&Retirement> {
         group.and_then(|g| self.retire.get(g)).or_else(|| self.retire.get("*"))
+    }
+    /// How the machine of an old node of a group (None: of no group) is reimaged, if that was said.
+    pub fn reimage(&self, group: Option<&str>) -> Option<&Reimage> {
+        group.and_then(|g| self.reimage.get(g)).or_else(|| self.reimage.get("*"))
     }
     /// What is out of range, in words; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
@@ -111,6 +140,13 @@ impl ExecutionOptions {
                     &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
                 );
             }
+        }
+        for (group, Reimage::Command { command, every_ms, timeout_ms }) in &self.reimage {
+            check(
+                format!("options.execution.reimage.{group}"),
+                command,
+                &[("every_ms", *every_ms), ("timeout_ms", *timeout_ms)],
+            );
         }
         problems
     }

@@ -16,7 +16,7 @@ mod tests;
 mod unit;
 
 pub use batcher::batches;
-pub use execution::{ExecutionOptions, Provision, Retirement};
+pub use execution::{ExecutionOptions, Provision, Reimage, Retirement};
 pub use gates::Gates;
 pub use guards::Guards;
 pub use options::Options;

@@ -159,6 +159,7 @@ fn fits(
     say(&format!("nothing that it depends on has changed{}", drift_note(&drift)));
     let view = View { catalog: &request.cluster.catalog, state: &request.cluster.state };
     retirements(plan, view, &batches)?;
+    reimages(plan, view, &batches)?;
     let known: BTreeSet<&str> = plan.intent.guards.accepted_findings.iter().map(String::as_str).collect();
     let intent = plan.intent.clone();
     let planned = forecast(request, intent, batches, &|| ()).map_err(|e| check(e.to_string()))?;
@@ -208,25 +209,46 @@ fn retirements(plan: &Plan, view: View<'_>, batches: &[Vec<crate::cluster::NodeI
     if !options.terminates() {
         return Ok(());
     }
+    let list = without(view, batches, |group| options.execution.retirement(group).is_some());
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(check(format!(
+        "the plan ends machines, but does not say how those of these groups are given back:{list}\n\
+         a deleted Node object alone leaves a machine running, so there is no default: say it in options.execution.retire (by: command, nodeclaim or node; \
+         `*` for all groups; docs/execute.md), or plan with --terminate-nodes false"
+    )))
+}
+
+/// Every old node whose machine is to be reimaged must have a way to be.
+fn reimages(plan: &Plan, view: View<'_>, batches: &[Vec<crate::cluster::NodeIdx>]) -> Result<(), Refusal> {
+    let options = &plan.intent.options;
+    if !options.reimages() {
+        return Ok(());
+    }
+    let list = without(view, batches, |group| options.execution.reimage(group).is_some());
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(check(format!(
+        "the plan reimages machines in place, but does not say how those of these groups are:{list}\n         say it in options.execution.reimage (by: command; `*` for all groups; docs/execute.md), or plan with another preset (surge.preset) or with \
+         --terminate-nodes false"
+    )))
+}
+
+/// Old nodes of groups of which nothing is known, a line for each group; empty if there are none.
+fn without(view: View<'_>, batches: &[Vec<crate::cluster::NodeIdx>], known: impl Fn(Option<&str>) -> bool) -> String {
     let mut without: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for node in batches.iter().flatten() {
         let group = view.state.nodes[*node].group.map(|g| view.catalog.text(view.catalog.groups[g].id));
-        if options.execution.retirement(group).is_none() {
+        if !known(group) {
             without
                 .entry(group.unwrap_or("(no group)").to_owned())
                 .or_default()
                 .push(view.state.node_name(view.catalog, *node));
         }
     }
-    if without.is_empty() {
-        return Ok(());
-    }
-    let list: String = without.iter().map(|(group, nodes)| format!("\n  {group}: {}", nodes.join(", "))).collect();
-    Err(check(format!(
-        "the plan ends machines, but does not say how those of these groups are given back:{list}\n\
-         a deleted Node object alone leaves a machine running, so there is no default: say it in options.execution.retire (by: command, nodeclaim or node; \
-         `*` for all groups; docs/execute.md), or plan with --terminate-nodes false"
-    )))
+    without.iter().map(|(group, nodes)| format!("\n  {group}: {}", nodes.join(", "))).collect()
 }
 
 /// Refuses a prediction that is worse than the plan's.
@@ -334,6 +356,20 @@ mod tests {
         assert!(e.contains("does not say how those of these groups are given back") && e.contains("old"), "{e}");
         plan.intent.options.execution.retire.insert("*".into(), Retirement::Node);
         said(&plan, &recorded, Limits::default()).expect("a way for all");
+    }
+
+    #[test]
+    fn machines_that_nobody_reimages_are_refused() {
+        let recorded = recorded();
+        let mut plan = plan(&recorded, true);
+        plan.intent.options.procedure = crate::intent::options::ProcedureKind::Surge;
+        plan.intent.options.execution.retire.insert("*".into(), Retirement::Node);
+        let limits = Limits { accept_forecast: true, ..Limits::default() };
+        let e = said(&plan, &recorded, limits).unwrap_err();
+        assert!(e.contains("reimages machines in place, but does not say how those") && e.contains("old"), "{e}");
+        let command = crate::intent::Reimage::Command { command: vec!["reimage".into()], every_ms: 1, timeout_ms: 1 };
+        plan.intent.options.execution.reimage.insert("*".into(), command);
+        said(&plan, &recorded, limits).expect("a way for all");
     }
 
     #[test]

@@ -66,6 +66,15 @@ pub enum Fact {
         /// Its name.
         name: String,
     },
+    /// A machine is being reimaged in place.
+    Reimaged {
+        /// By whom.
+        who: Who,
+        /// Which.
+        node: NodeIdx,
+        /// Its name.
+        name: String,
+    },
     /// A node and its machine are gone.
     Ended {
         /// Which.

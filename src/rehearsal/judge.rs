@@ -4,8 +4,9 @@
 use super::facts::{Fact, Who};
 use super::objects::{Bases, Place};
 use super::server::Server;
-use crate::cluster::{Catalog, NodeIdx, OwnerKind, PodIdx, State};
+use crate::cluster::{Catalog, GroupIdx, Idx, NodeIdx, OwnerKind, PodIdx, State};
 use crate::intent::Options;
+use crate::intent::options::ProcedureKind;
 use crate::runner::{Ms, Outcome};
 use crate::session::journal::{Entry, Record};
 use crate::session::{Exchange, Method, Request, Response};
@@ -62,6 +63,11 @@ pub struct Judge {
     bases: Arc<Bases>,
     old: BTreeSet<NodeIdx>,
     may_delete: bool,
+    /// Nodes that are launched in groups of old ones may be drained and given back at the end (surge): how many nodes there were at first,
+    /// and the old nodes' groups.
+    surplus: Option<(usize, BTreeSet<GroupIdx>)>,
+    /// Names of old nodes that we had reimaged: what bears them takes pods, as it should.
+    reimaged: BTreeSet<String>,
     /// Old nodes are tainted before their pods leave, and cordoned after that (EKS).
     taints: bool,
     /// Pods that are on an old node in the end are to be counted: no selector leaves some of them there.
@@ -99,6 +105,9 @@ impl Judge {
             bases,
             old: old.iter().copied().collect(),
             may_delete: options.deletes_pods(),
+            surplus: (options.procedure == ProcedureKind::Surge)
+                .then(|| (state.nodes.len(), old.iter().filter_map(|n| state.nodes[*n].group).collect())),
+            reimaged: BTreeSet::new(),
             taints: options.taints_first(),
             counts_pods: options.kubectl_drain.pod_selector.is_empty()
                 && options.kubectl_drain.skip_wait_for_delete_timeout_seconds == 0,
@@ -167,7 +176,7 @@ impl Judge {
     /// A request leaves: one that changes something must have been announced, and the Lease must be ours.
     pub fn sent(&mut self, now: Ms, request: &Request) {
         let Some((whats, object)) = announcement(request) else { return };
-        if whats == ["retire"] {
+        if whats.contains(&"retire") {
             self.asked_back.insert(object.clone(), now);
         }
         if self.lease_lost {
@@ -183,6 +192,13 @@ impl Judge {
 
     // --- what happened ---
 
+    /// Whether a node may be drained and given back: an old one, or one that a surge has launched.
+    fn may_empty(&self, s: &State, node: NodeIdx) -> bool {
+        let launched = |(first, groups): &(usize, BTreeSet<GroupIdx>)| {
+            node.at() >= *first && s.nodes[node].group.is_some_and(|g| groups.contains(&g))
+        };
+        self.old.contains(&node) || self.surplus.as_ref().is_some_and(launched)
+    }
     /// Something happened at the server.
     pub fn happened(&mut self, now: Ms, server: &Server, fact: Fact) {
         let (c, s) = (server.world().catalog(), server.world().state());
@@ -230,7 +246,7 @@ impl Judge {
                         format!("{name} was deleted past its budgets; the plan does not allow it"),
                     );
                 }
-                if ours && node.is_some_and(|n| !self.old.contains(&n)) {
+                if ours && node.is_some_and(|n| !self.may_empty(s, n)) {
                     self.note(now, "old-nodes-only", format!("{name} was deleted on a node that is not to be emptied"));
                 }
             }
@@ -240,6 +256,12 @@ impl Judge {
                 self.retired(now, c, s, node, &name);
             }
             Fact::Retired { .. } => {}
+            Fact::Reimaged { who, node, name } => {
+                if who == Who::Us {
+                    self.reimaged.insert(name.clone());
+                    self.retired(now, c, s, node, &name);
+                }
+            }
             Fact::Ended { node, pods } if self.retired.contains_key(&node) => self.lost(now, c, s, node, &pods),
             Fact::Ended { .. } => {}
             Fact::Launched { key, started, total } => {
@@ -257,7 +279,7 @@ impl Judge {
         if by_name {
             self.note(now, "uid-precondition", format!("the eviction of {name} names no uid"));
         }
-        let (on, node) = (s.pods[pod].node, s.pods[pod].node.filter(|n| self.old.contains(n)));
+        let (on, node) = (s.pods[pod].node, s.pods[pod].node.filter(|n| self.may_empty(s, *n)));
         // One that bears the name of an old node is not it. Pods name their nodes by name only: as long as nobody has shown us
         // that it is another, we cannot know.
         if let Some(on) = on.filter(|_| node.is_none())
@@ -313,7 +335,7 @@ impl Judge {
         }
     }
     fn retired(&mut self, now: Ms, c: &Catalog, s: &State, node: NodeIdx, name: &str) {
-        if !self.old.contains(&node) {
+        if !self.may_empty(s, node) {
             self.note(now, "old-nodes-only", format!("{name} was given back, and is no node of the plan"));
         }
         let since = self.had_to_move_until(node);
@@ -362,6 +384,8 @@ impl Judge {
             let name = s.node_name(c, *old);
             // Itself, or what bears its name.
             let node = Some(*old).filter(|n| !s.nodes[*n].gone).or_else(|| server.node_of(name));
+            let reimaged = self.reimaged.contains(name);
+            let node = node.filter(|_| !reimaged);
             let takes = node.is_some_and(|n| !s.nodes[n].unschedulable);
             let has = |n: NodeIdx| s.nodes[n].pods.iter().any(|p| must_move(c, s, *p));
             let laden = self.counts_pods && node.is_some_and(has);
@@ -476,7 +500,7 @@ fn announcement(request: &Request) -> Option<(&'static [&'static str], String)> 
                 return Some((&["check"], format!("batch {batch}")));
             }
             if let Some(node) = value("NODEFERRY_NODE") {
-                return Some((&["retire"], node));
+                return Some((&["retire", "reimage"], node));
             }
             let key = value("NODEFERRY_KEY").unwrap_or_default();
             let (_, own) = key.split_once('/').unwrap_or(("", &key));

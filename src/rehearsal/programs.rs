@@ -2,7 +2,7 @@
 
 use super::facts::{Fact, Who};
 use super::server::{Reply, Server};
-use crate::intent::execution::{ExecutionOptions, Provision, Retirement};
+use crate::intent::execution::{ExecutionOptions, Provision, Reimage, Retirement};
 use crate::intent::gates::Gates;
 use crate::runner::{Answer, Call, GroupRef, Named};
 use crate::session::{Program, Response};
@@ -11,10 +11,12 @@ use crate::session::{Program, Response};
 const PROVISION: &str = "simulated-provision";
 /// Name of the program that gives a machine back.
 const RETIRE: &str = "simulated-retire";
+/// Name of the program that reimages a machine.
+const REIMAGE: &str = "simulated-reimage";
 /// Name of the program that stands before a batch.
 const CHECK: &str = "simulated-check";
 
-/// Exit status of a retirement that is under way: ask again.
+/// Exit status of what is under way: ask again.
 const TRY_AGAIN: i32 = 75;
 
 fn argv(words: &[&str]) -> Vec<String> {
@@ -42,6 +44,12 @@ pub fn simulated(execution: &mut ExecutionOptions, gates: &mut Gates) {
     }
     let fallback = Retirement::Command { command: retire, every_ms: 10_000, timeout_ms: 60_000 };
     execution.retire.entry("*".into()).or_insert(fallback);
+    let reimage = argv(&[REIMAGE, "{node}", "{provider_id}", "{group}", "{key}"]);
+    for Reimage::Command { command, .. } in execution.reimage.values_mut() {
+        command.clone_from(&reimage);
+    }
+    let fallback = Reimage::Command { command: reimage, every_ms: 10_000, timeout_ms: 60_000 };
+    execution.reimage.entry("*".into()).or_insert(fallback);
     if let Some(check) = &mut gates.check {
         check.command = argv(&[CHECK, "{batch}"]);
     }
@@ -57,6 +65,7 @@ impl Server {
                 self.provision(key, group, machine, zone, total.parse().unwrap_or(0))
             }
             [RETIRE, node, provider, ..] => self.give_back(node, provider),
+            [REIMAGE, node, provider, ..] => self.give_new_image(node, provider),
             _ => (127, format!("{}: command not found", words.first().unwrap_or(&""))),
         };
         Reply::Now(Response::Exited { code: Some(code), output })
@@ -76,6 +85,8 @@ impl Server {
             machine: machine.map(named),
             zone: zone.map(|at| Named { id: catalog.text(at).to_owned(), at: Some(at) }),
             total,
+            // The key tells whose demand it is: `surge-0/…`.
+            beyond_max: key.contains("/surge-"),
         };
         let answer = self.provider_call(call);
         let started = self.world().launches() - before;
@@ -87,13 +98,23 @@ impl Server {
             _ => (1, "the provider does not answer".into()),
         }
     }
+    /// Whether a node of this name has this machine: another node may bear the name by now.
+    fn is_it(&self, node: &str, provider: &str) -> bool {
+        let place = super::objects::Place::new("nodes", "", node);
+        self.store().get(&place).is_some_and(|o| o["spec"]["providerID"] == provider)
+    }
+    fn give_new_image(&mut self, node: &str, provider: &str) -> (i32, String) {
+        if self.is_it(node, provider) {
+            return match self.reimage(Who::Us, node) {
+                Ok(()) => (TRY_AGAIN, "it is being reimaged".into()),
+                Err(why) => (1, why),
+            };
+        }
+        let there = self.store().get(&super::objects::Place::new("nodes", "", node)).is_some();
+        if there { (0, "reimaged".into()) } else { (TRY_AGAIN, "it is being reimaged".into()) }
+    }
     fn give_back(&mut self, node: &str, provider: &str) -> (i32, String) {
-        // The machine counts, not the name: another node may bear it by now.
-        let is_it = |s: &Server, n| {
-            let place = super::objects::Place::new("nodes", "", n);
-            s.store().get(&place).is_some_and(|o| o["spec"]["providerID"] == provider)
-        };
-        if !is_it(self, node) {
+        if !self.is_it(node, provider) {
             return (0, "no such machine any more".into());
         }
         match self.retire(Who::Us, node) {

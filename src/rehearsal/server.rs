@@ -337,6 +337,17 @@ impl Server {
         }
     }
 
+    /// The provider reimages a node's machine. Err is its refusal.
+    pub(super) fn reimage(&mut self, who: Who, name: &str) -> Result<(), String> {
+        let Some(node) = self.node_of(name) else { return Ok(()) };
+        self.note(Fact::Reimaged { who, node, name: name.to_owned() });
+        match self.provider_call(Call::reimage(self.world.view(), node)) {
+            Answer::Refused { message, .. } => Err(message),
+            Answer::Unknown => Err("the provider does not answer".into()),
+            _ => Ok(()),
+        }
+    }
+
     /// A call to the provider, which answers at once.
     pub(super) fn provider_call(&mut self, call: Call) -> Answer {
         let id = self.next_call;

@@ -189,6 +189,8 @@ pub enum Call {
         zone: Option<Named<String, Sym>>,
         /// How many in all under this key.
         total: u32,
+        /// Even if the group then has more nodes than its maximum: whoever upgrades it raises that for the time.
+        beyond_max: bool,
     },
     /// Keep the autoscaler's hands off a group.
     FreezeGroup {
@@ -213,6 +215,16 @@ pub enum Call {
         /// `spec.providerID`; empty if it has none.
         provider_id: String,
     },
+    /// Reimage the machine of an empty node in place: it comes back under its name, with another uid or its own. `Accepted` once it
+    /// was reimaged, or as soon as its node is gone for that; the node is awaited in the view.
+    ReimageNode {
+        /// Which.
+        node: NodeRef,
+        /// Id of its group; None if it belongs to none.
+        group: Option<String>,
+        /// Its `spec.providerID`; empty if it has none.
+        provider_id: String,
+    },
     /// Run the check that stands before a batch: `Accepted`, or `Refused` with what it said.
     Check {
         /// The batch that waits, counted from 0.
@@ -228,13 +240,22 @@ pub enum Call {
 impl Call {
     /// Gives the machine of a node back.
     pub fn retire(view: View<'_>, node: NodeIdx) -> Call {
+        let (node, group, provider_id) = Call::machine(view, node);
+        Call::RetireNode { node, group, provider_id }
+    }
+
+    /// Reimages the machine of a node.
+    pub fn reimage(view: View<'_>, node: NodeIdx) -> Call {
+        let (node, group, provider_id) = Call::machine(view, node);
+        Call::ReimageNode { node, group, provider_id }
+    }
+
+    fn machine(view: View<'_>, node: NodeIdx) -> (NodeRef, Option<String>, String) {
         let (c, s) = (view.catalog, view.state);
         let n = &s.nodes[node];
-        Call::RetireNode {
-            node: NodeRef::of(view, node),
-            group: n.group.map(|g| c.text(c.groups[g].id).to_owned()),
-            provider_id: n.spec.provider_id.map_or(String::new(), |p| s.name(c, p).to_owned()),
-        }
+        let group = n.group.map(|g| c.text(c.groups[g].id).to_owned());
+        let provider_id = n.spec.provider_id.map_or(String::new(), |p| s.name(c, p).to_owned());
+        (NodeRef::of(view, node), group, provider_id)
     }
 
     /// The API group the call goes to. Evictions are a subresource of pods, but kubectl POSTs them through the
@@ -248,6 +269,7 @@ impl Call {
             | Call::FreezeGroup { .. }
             | Call::UnfreezeGroup { .. }
             | Call::RetireNode { .. }
+            | Call::ReimageNode { .. }
             | Call::Check { .. }
             | Call::AwaitApproval { .. } => ApiGroup::Provider,
             _ => ApiGroup::Core,

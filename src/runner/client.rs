@@ -47,6 +47,8 @@ pub(crate) enum Ask {
         group: u32,
     },
     Retire(N),
+    /// Reimage the machine of an empty node in place.
+    Reimage(N),
     /// The check before a batch.
     Check {
         batch: u32,
@@ -78,7 +80,8 @@ impl Ask {
             Ask::Evict { .. } => ApiGroup::Policy,
             Ask::GetNode(_) => ApiGroup::Builder,
             Ask::CordonAgain(_) | Ask::LookNode(_) | Ask::LookPods(_) => ApiGroup::Own,
-            Ask::Ensure { .. } | Ask::Freeze { .. } | Ask::Unfreeze { .. } | Ask::Retire(_) => ApiGroup::Provider,
+            Ask::Ensure { .. } | Ask::Freeze { .. } | Ask::Unfreeze { .. } => ApiGroup::Provider,
+            Ask::Retire(_) | Ask::Reimage(_) => ApiGroup::Provider,
             Ask::Check { .. } | Ask::AwaitApproval { .. } => ApiGroup::Provider,
             _ => ApiGroup::Core,
         }

@@ -21,6 +21,8 @@ pub enum Fate {
     Drained,
     /// Empty and its machine given back.
     Retired,
+    /// Empty, and its machine reimaged in place: a node of its name is Ready again.
+    Reimaged,
     /// A budget kept it.
     HeldByBudget,
     /// A pod with restrict-scale-down kept it.
@@ -41,6 +43,7 @@ impl Fate {
             Fate::InProgress => "in progress",
             Fate::Drained => "drained",
             Fate::Retired => "given back",
+            Fate::Reimaged => "reimaged",
             Fate::HeldByBudget => "held by a budget",
             Fate::HeldByRestriction => "held by restrict-scale-down",
             Fate::HeldByStandAlone => "held by a stand-alone pod",
@@ -50,7 +53,7 @@ impl Fate {
     }
     /// Whether its pods have moved.
     pub fn is_replaced(self) -> bool {
-        matches!(self, Fate::Drained | Fate::Retired)
+        matches!(self, Fate::Drained | Fate::Retired | Fate::Reimaged)
     }
 }
 
@@ -92,6 +95,15 @@ pub(crate) struct OldNode {
     /// Its batch saw its pods ready elsewhere, and its instance go where that was asked for.
     #[serde(default)]
     pub replaced: bool,
+    /// It is kept cordoned when the migration ends, though it was not replaced (AKS: quarantined).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quarantined: bool,
+    /// Its machine was asked to be reimaged in place: the group that it belongs to. Empty if not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reimaged: String,
+    /// It is no node of the plan but one that this batch launched and removes again at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surplus_of: Option<u32>,
     /// The provider's state of it that was announced last; empty for none.
     #[serde(default)]
     pub said: String,
@@ -114,8 +126,16 @@ impl OldNode {
             namesake: String::new(),
             note: String::new(),
             replaced: false,
+            quarantined: false,
+            reimaged: String::new(),
+            surplus_of: None,
             said: String::new(),
         }
+    }
+
+    /// A node that a batch launched and removes again.
+    pub fn surplus(batch: u32) -> OldNode {
+        OldNode { surplus_of: Some(batch), ..OldNode::waiting() }
     }
 
     /// Why it was not replaced, or how it stands.
@@ -188,7 +208,7 @@ pub(crate) struct Demand {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Common {
     pub client: Client,
-    /// Old nodes, batch after batch.
+    /// Old nodes, batch after batch; after those of the plan, nodes that a batch launched and removes again.
     pub node_ids: Vec<NodeId>,
     pub nodes: Vec<OldNode>,
     /// Of each batch, where its nodes start in `nodes`; one more at the end.
@@ -244,8 +264,15 @@ impl Common {
         }
         self.client.restart(kept);
     }
-    /// The batch of an old node.
+    /// How many nodes the plan has. Those after them in the lists are surplus nodes.
+    pub fn planned(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0) as usize
+    }
+    /// The batch of an old node, or of a surplus node.
     pub fn batch_of(&self, n: N) -> u32 {
+        if let Some(batch) = self.nodes[n.at()].surplus_of {
+            return batch;
+        }
         (self.starts.partition_point(|s| *s <= n.0) as u32).saturating_sub(1)
     }
     /// Whether a node's batch is under way.

@@ -3,13 +3,13 @@
 use super::advice::advise;
 use super::by_hand;
 use super::client::Ask;
-use super::common::{Common, Demand, Fate};
+use super::common::{Common, Demand, Fate, OldNode};
 use super::interface::{Announcement, Answer, CallId, Ms, Outbox, Packer};
 use super::outcome::{Failure, Reason};
 use super::refs::{N, P, PodId, Tables};
 use super::trouble::{self, Trouble};
 use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
-use crate::intent::Options;
+use crate::intent::{NodeId, Options};
 
 /// What a procedure works with during one call.
 pub(crate) struct Cx<'a> {
@@ -175,10 +175,17 @@ impl Cx<'_> {
         self.wants_nodes(&group, more);
         self.ask(Ask::Ensure { demand, total });
     }
-    /// New nodes that are Ready, by demand: a node counts for the first demand that its group, machine and zone match
-    /// and that still wants one. Demands that name a machine are served first.
+    /// New nodes that are Ready, by demand.
     pub fn arrived(&self) -> Vec<u32> {
         let mut got = vec![0u32; self.common.demands.len()];
+        self.arrived_nodes().into_iter().for_each(|(demand, _)| got[demand] += 1);
+        got
+    }
+    /// New nodes that are Ready, each with its demand: a node counts for the first demand that its group, machine and zone match
+    /// and that still wants one. Demands that name a machine are served first. What has an old node's name is no new node.
+    pub fn arrived_nodes(&self) -> Vec<(usize, NodeIdx)> {
+        let mut got = vec![0u32; self.common.demands.len()];
+        let mut nodes = Vec::new();
         let (c, s) = (self.view.catalog, self.view.state);
         let mut order: Vec<usize> = (0..got.len()).filter(|i| self.common.demands[*i].total > 0).collect();
         order.sort_by_key(|i| {
@@ -186,12 +193,12 @@ impl Cx<'_> {
             (d.machine.is_none(), d.zone.is_none(), *i)
         });
         if order.is_empty() {
-            return got;
+            return nodes;
         }
         for i in s.live_nodes() {
             let n = &s.nodes[i];
             let Some(g) = n.group else { continue };
-            if !n.ready || self.tables.node_of.contains_key(&i) {
+            if !n.ready || self.tables.node_of.contains_key(&i) || self.tables.has_name_of_old(self.view, i) {
                 continue;
             }
             if self.common.known_nodes.contains(s.name(c, n.spec.uid)) {
@@ -211,9 +218,21 @@ impl Cx<'_> {
             });
             if let Some(k) = place {
                 got[k] += 1;
+                nodes.push((k, i));
             }
         }
-        got
+        nodes
+    }
+    /// Takes a node that the batch launched into the lists, to be drained and given back like an old one.
+    pub fn add_surplus(&mut self, node: NodeIdx) -> N {
+        let n = N(self.common.node_ids.len() as u32);
+        self.common.node_ids.push(NodeId::of(self.view, node));
+        self.common.nodes.push(OldNode::surplus(self.common.batch));
+        self.tables.add_node(self.view, node);
+        let mut owners = std::mem::take(&mut self.tables.owners);
+        owners.also(self.view, &mut self.common.marks, node);
+        self.tables.owners = owners;
+        n
     }
     /// Whether a refusal means that the server, not the rule, is the trouble.
     pub fn note_answer(&mut self, ask: Ask, answer: &Answer) {
@@ -255,6 +274,7 @@ impl Cx<'_> {
             Ask::Freeze { group: g, .. } => format!("freeze {}", group(g)),
             Ask::Unfreeze { group: g } => format!("unfreeze {}", group(g)),
             Ask::Retire(n) => format!("terminate {}", node(n)),
+            Ask::Reimage(n) => format!("reimage {}", node(n)),
             Ask::Check { batch } => format!("run the check before batch {}", batch + 1),
             Ask::AwaitApproval { batch } => format!("wait for the approval of batch {}", batch + 1),
         }

@@ -116,6 +116,7 @@ impl Cx<'_> {
         let stopping = self.common.stop.is_some() || self.common.concluding.is_some();
         !stopping
             && !self.is_left(n)
+            && self.common.nodes[n.at()].reimaged.is_empty()
             && match self.common.nodes[n.at()].fate {
                 Fate::InProgress | Fate::Drained => true,
                 Fate::Waiting => ours || self.options.cordon == CordonWhen::AllFirst || self.common.is_under_way(n),
@@ -140,6 +141,10 @@ impl Cx<'_> {
     /// A node of the plan is gone; another one may bear its name, as when its kubelet registers it again.
     fn follow_name(&mut self, n: N) {
         let Some(other) = self.tables.namesake(self.view, n) else { return };
+        // We asked for it: the machine comes back under its name.
+        if !self.common.nodes[n.at()].reimaged.is_empty() {
+            return;
+        }
         let uid = self.view.state.name(self.view.catalog, self.view.state.nodes[other].spec.uid).to_owned();
         let planned = self.common.node_ids[n.at()].uid.clone();
         if self.common.nodes[n.at()].namesake != uid {

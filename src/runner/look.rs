@@ -55,11 +55,17 @@ pub(crate) fn skips_wait(view: View<'_>, pod: PodIdx, flags: &KubectlDrainOption
             .is_some_and(|d| (now - d.deadline) / 1000 > flags.skip_wait_for_delete_timeout_seconds)
 }
 
-/// Looks at an old node as the view has it.
+/// Looks at an old node as the view has it. One that was reimaged is gone: what has its name is the node that took its place.
 pub(crate) fn look(cx: &Cx<'_>, n: N) -> Found {
-    if cx.is_left(n) {
-        return Found::Left;
+    match cx.is_left(n) {
+        true => Found::Left,
+        false if !cx.common.nodes[n.at()].reimaged.is_empty() => Found::Gone,
+        false => look_itself(cx, n),
     }
+}
+
+/// The same of a node whose machine is about to be reimaged.
+pub(crate) fn look_itself(cx: &Cx<'_>, n: N) -> Found {
     let Some(node) = cx.node(n) else {
         return match cx.namesake(n) {
             Some(other) if takes_pods(cx.view, other) => Found::RegisteredAgain,

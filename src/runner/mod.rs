@@ -149,7 +149,7 @@ impl Runner {
         view: View<'_>,
         packer: Arc<dyn Packer>,
     ) -> Result<Runner, String> {
-        if !intent.batches.iter().flatten().eq(progress.common.node_ids.iter()) {
+        if !intent.batches.iter().flatten().eq(progress.common.node_ids.iter().take(progress.common.planned())) {
             return Err("the progress is of another plan: its old nodes are not those of the plan's batches".into());
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
@@ -584,7 +584,7 @@ impl Runner {
     }
     fn stop_cause(&self, now: Ms) -> String {
         let c = &self.progress.common;
-        let left = c.node_ids.iter().zip(&c.nodes).filter(|(_, n)| !n.fate.is_replaced());
+        let left = c.node_ids.iter().zip(&c.nodes).take(c.planned()).filter(|(_, n)| !n.fate.is_replaced());
         let left: Vec<String> = left.map(|(id, _)| id.name.clone()).collect();
         let mut cause = format!("a stop was asked for; {} s after the start it was over", (now - c.began) / 1000);
         if !left.is_empty() {
@@ -597,7 +597,8 @@ impl Runner {
     /// The outcome of a migration whose every batch was worked through.
     fn by_nodes(&self, view: View<'_>) -> (Outcome, Option<Failure>) {
         let nodes = &self.progress.common.nodes;
-        let replaced = nodes.iter().filter(|n| n.fate.is_replaced()).count();
+        let planned = self.progress.common.planned();
+        let replaced = nodes.iter().take(planned).filter(|n| n.fate.is_replaced()).count();
         let left: Vec<(usize, &OldNode)> = nodes.iter().enumerate().filter(|(_, n)| !n.fate.is_replaced()).collect();
         if left.is_empty() {
             return match self.progress.common.reports.iter().find_map(|r| r.failure.clone()) {
@@ -611,6 +612,7 @@ impl Runner {
         }
         let reason = match left[0].1.fate {
             _ if replaced == 0 => Reason::NothingReplaced,
+            _ if left[0].0 >= planned => Reason::SurplusLeft,
             Fate::Failed => left[0].1.reason.unwrap_or(Reason::SomeNotReplaced),
             Fate::HeldByBudget => Reason::HeldByBudget,
             Fate::HeldByRestriction => Reason::HeldByRestriction,
@@ -662,7 +664,8 @@ impl Runner {
                 let taken_back = outcome == Outcome::Stopped
                     || procedure.launches()
                     || matches!(node.fate, Fate::Waiting | Fate::InProgress);
-                if undo && node.cordoned && !node.fate.is_replaced() && taken_back && cx.node(n).is_some() {
+                let undone = undo && node.cordoned && !node.fate.is_replaced() && !node.quarantined;
+                if undone && taken_back && cx.node(n).is_some() {
                     cx.ask(Ask::Uncordon(n));
                     uncordons = true;
                 }
@@ -896,13 +899,15 @@ impl Runner {
                 let machine = d.machine.as_ref().and_then(own);
                 let known = |z: &String| Some(Named { id: z.clone(), at: Some(c.names.get(z)?) });
                 let zone = d.zone.as_ref().and_then(known);
-                Call::EnsureNodes { key: d.key.clone(), group, machine, zone, total }
+                let beyond_max = self.intent.options.procedure.procedure().launches_beyond_max();
+                Call::EnsureNodes { key: d.key.clone(), group, machine, zone, total, beyond_max }
             }
             Ask::Freeze { group: g, scale_up, scale_down } => {
                 Call::FreezeGroup { group: group(g)?, scale_up, scale_down }
             }
             Ask::Unfreeze { group: g } => Call::UnfreezeGroup { group: group(g)? },
             Ask::Retire(n) => Call::retire(view, there(n)?),
+            Ask::Reimage(n) => Call::reimage(view, there(n)?),
             Ask::Check { batch } => Call::Check { batch },
             Ask::AwaitApproval { batch } => Call::AwaitApproval { batch },
         })

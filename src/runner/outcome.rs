@@ -148,7 +148,7 @@ reasons! {
         "Lift what held the named nodes, or lower --batch-min-healthy.";
     /// A node of a surge resisted.
     NodeTimeout = "node-timeout", Failed,
-        "surge: a node's pods do not leave within node_timeout_ms, and undrainable is schedule",
+        "surge: a node's pods do not leave within node_timeout_ms and undrainable is schedule, or it is cordon and more nodes are blocked than max_blocked_nodes",
         "The upgrade has stopped: a node could not be drained in time.",
         "Lift the named budget, or set surge.undrainable to cordon or force.";
     /// kubectl drain ended with an error and was told to stop then.
@@ -211,6 +211,11 @@ reasons! {
         "every batch was worked through, and the API refused for two minutes to show some nodes or their pods, so that it is not known whether they are empty",
         "Some nodes do not count as replaced because the API does not show whether they are empty.",
         "Restore the permissions to get nodes and to list pods, look at the named nodes, and plan again for those that are not empty.";
+    /// Nodes that a surge had launched in addition are still there.
+    SurplusLeft = "surplus-left", PartlyCompleted,
+        "surge: every old node was replaced, and the pods of a surplus node did not leave it in time, or its machine could not be given back; the node group stays larger than before",
+        "Every node was replaced, but the node group is larger than before: surplus nodes could not be removed.",
+        "Lift what holds the named surplus nodes, then drain them and give their machines back.";
     /// Other causes held some nodes.
     SomeNotReplaced = "some-not-replaced", PartlyCompleted,
         "every batch was worked through, and some nodes could not be drained or did not pass validation",

@@ -40,6 +40,7 @@ impl Progress {
     }
     /// What became of each old node, in the order of the plan.
     pub fn nodes(&self) -> impl Iterator<Item = (&NodeId, Fate)> {
-        self.common.node_ids.iter().zip(self.common.nodes.iter().map(|n| n.fate))
+        let planned = self.common.node_ids.iter().take(self.common.planned());
+        planned.zip(self.common.nodes.iter().map(|n| n.fate))
     }
 }

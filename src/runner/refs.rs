@@ -118,6 +118,17 @@ impl Tables {
         }
         Some(n)
     }
+    /// Takes one more node into the lists: the next place.
+    pub fn add_node(&mut self, view: View<'_>, node: NodeIdx) {
+        let n = N(self.nodes.len() as u32);
+        self.nodes.push(Some(node));
+        self.node_of.insert(node, n);
+        self.by_name.insert(view.state.node_name(view.catalog, node).to_owned(), n);
+    }
+    /// Whether a node has the name of one in the lists.
+    pub fn has_name_of_old(&self, view: View<'_>, node: NodeIdx) -> bool {
+        self.by_name.contains_key(view.state.node_name(view.catalog, node))
+    }
     /// The node that bears an old node's name now and is another, if there is one.
     pub fn namesake(&self, view: View<'_>, n: N) -> Option<NodeIdx> {
         self.namesakes.get(&n).copied().filter(|i| !view.state.nodes[*i].gone)

@@ -1,4 +1,4 @@
-//! Giving old machines back, and waiting until they are gone.
+//! Giving old machines back, and waiting until they are gone; or having them reimaged, and waiting until they are there again.
 //!
 //! A node was empty when its drain ended, which may be a while ago: somebody may have made it schedulable since (it is cordoned
 //! again, but kept), or a pod that tolerates the cordon may have come. So the node's pods are listed once more just before its machine is given back,
@@ -10,7 +10,7 @@ mod tests;
 use super::client::Ask;
 use super::context::Cx;
 use super::interface::{Answer, Ms};
-use super::look::{Found, look, some};
+use super::look::{Found, look_itself, some};
 use super::outcome::Reason;
 use super::refs::N;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ struct Leaving {
     n: N,
     deadline: Ms,
     step: Step,
+    /// Its machine is reimaged, not given back.
+    #[serde(default)]
+    reimages: bool,
 }
 
 /// Where it stands.
@@ -45,8 +48,10 @@ enum Step {
     Looking,
     /// It is to be looked at again.
     Again { at: Ms },
-    /// It was asked for; the node is awaited to go.
+    /// It was asked for; the node is awaited to go, or to come back.
     Going,
+    /// It was reimaged under its own uid, and is being made schedulable again.
+    Uncordoning,
     /// It stays, for this reason.
     Kept { why: String },
 }
@@ -55,6 +60,8 @@ enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Gone,
+    /// Its machine was reimaged, and a node of its name is Ready.
+    Reimaged,
     /// It has work again, or may get some: it was not given back.
     Kept(String),
     /// It is there after the limit.
@@ -64,7 +71,14 @@ pub(crate) enum Left {
 impl Retire {
     /// Retires a node as well.
     pub fn add(&mut self, cx: &mut Cx<'_>, n: N) {
-        self.nodes.push(Leaving { n, deadline: cx.now + cx.options.termination_timeout_ms, step: Step::Looking });
+        self.put(cx, n, cx.options.termination_timeout_ms, false);
+    }
+    /// Has a node's machine reimaged as well; it must be back after `timeout_ms`.
+    pub fn reimage(&mut self, cx: &mut Cx<'_>, n: N, timeout_ms: Ms) {
+        self.put(cx, n, timeout_ms, true);
+    }
+    fn put(&mut self, cx: &mut Cx<'_>, n: N, timeout_ms: Ms, reimages: bool) {
+        self.nodes.push(Leaving { n, deadline: cx.now + timeout_ms, step: Step::Looking, reimages });
         cx.ask(Ask::ListPods(n));
     }
     /// Whether none is left.
@@ -73,25 +87,30 @@ impl Retire {
     }
     /// What became of a call; true if it was one of ours.
     pub fn answer(&mut self, cx: &mut Cx<'_>, ask: Ask, answer: &Answer) -> bool {
-        let (Ask::ListPods(n) | Ask::Retire(n)) = ask else { return false };
-        let Some(k) = self.nodes.iter().position(|l| l.n == n) else { return matches!(ask, Ask::Retire(_)) };
+        let (Ask::ListPods(n) | Ask::Retire(n) | Ask::Reimage(n)) = ask else { return false };
+        let Some(k) = self.nodes.iter().position(|l| l.n == n) else { return !matches!(ask, Ask::ListPods(_)) };
+        let reimages = self.nodes[k].reimages;
         let now = cx.now;
         let again = |after: Ms| Step::Again { at: now + after };
         self.nodes[k].step = match (ask, answer) {
-            (Ask::Retire(_), Answer::Refused { code: CONFLICT, .. }) => again(LOOK_MS),
+            (Ask::Retire(_) | Ask::Reimage(_), Answer::Refused { code: CONFLICT, .. }) => again(LOOK_MS),
             (_, Answer::Refused { message, retry_after_ms, .. }) => {
                 self.trouble = format!("{}: {message}", cx.node_name(n));
                 again(retry_after_ms.unwrap_or(RETRY_MS))
             }
             (_, Answer::Unknown) => again(RETRY_MS),
-            (Ask::ListPods(_), _) => Self::looked(cx, n),
+            (Ask::ListPods(_), _) => Self::looked(cx, n, reimages),
+            (Ask::Reimage(_), _) if cx.node(n).is_some() => {
+                cx.ask(Ask::Uncordon(n));
+                Step::Uncordoning
+            }
             _ => Step::Going,
         };
         true
     }
     /// What is done with a node whose pods were just listed.
-    fn looked(cx: &mut Cx<'_>, n: N) -> Step {
-        let found = look(cx, n);
+    fn looked(cx: &mut Cx<'_>, n: N, reimages: bool) -> Step {
+        let found = look_itself(cx, n);
         let kept = match found {
             Found::Gone => return Step::Going,
             Found::Going(_) => return Step::Again { at: cx.now + LOOK_MS },
@@ -100,6 +119,15 @@ impl Retire {
                 let why = "it was made schedulable again by somebody after it had been drained, and was kept";
                 cx.leave(n, Reason::CordonLost, why.into());
                 why.into()
+            }
+            Found::Empty if reimages => {
+                let node = cx.node(n);
+                let group = node.and_then(|i| cx.view.state.nodes[i].group);
+                let group = group.map(|g| cx.view.catalog.text(cx.view.catalog.groups[g].id));
+                // It must not count as lost, nor what comes back as a stranger, whenever the answer comes.
+                cx.common.nodes[n.at()].reimaged = group.unwrap_or("-").to_owned();
+                cx.ask(Ask::Reimage(n));
+                return Step::Going;
             }
             Found::Empty => {
                 cx.ask(Ask::Retire(n));
@@ -134,13 +162,26 @@ impl Retire {
             }
             match (cx.node(l.n), &l.step) {
                 _ if cx.is_left(l.n) => over.push((l.n, Left::Kept(cx.common.nodes[l.n.at()].why.clone()))),
-                (None, _) => over.push((l.n, Left::Gone)),
+                (_, Step::Going | Step::Uncordoning) if l.reimages && Self::is_back(cx, &l) => {
+                    over.push((l.n, Left::Reimaged));
+                }
+                (None, _) if cx.common.nodes[l.n.at()].reimaged.is_empty() => over.push((l.n, Left::Gone)),
                 (_, Step::Kept { why }) => over.push((l.n, Left::Kept(why.clone()))),
                 _ if cx.now >= l.deadline => over.push((l.n, Left::Late)),
                 _ => self.nodes.push(l),
             }
         }
         over
+    }
+    /// Whether a node whose machine is reimaged is there again: another of its name that is Ready, or itself, schedulable.
+    fn is_back(cx: &Cx<'_>, l: &Leaving) -> bool {
+        match cx.node(l.n) {
+            Some(node) => {
+                let s = &cx.view.state.nodes[node];
+                l.step == Step::Uncordoning && s.ready && !s.unschedulable
+            }
+            None => cx.namesake(l.n).is_some_and(|node| cx.view.state.nodes[node].ready),
+        }
     }
     /// Nodes that are awaited to go.
     pub fn waiting(&self) -> Vec<N> {
@@ -151,6 +192,11 @@ impl Retire {
         let names: Vec<&str> = nodes.iter().map(|n| cx.node_name(*n)).collect();
         let trouble = if self.trouble.is_empty() { String::new() } else { format!(" ({})", self.trouble) };
         format!("still there: {}{trouble}", names.join(", "))
+    }
+    /// A node whose machine was to be reimaged and that is not back after the limit, in words.
+    pub fn not_back(&self, cx: &Cx<'_>, n: N) -> String {
+        let trouble = if self.trouble.is_empty() { String::new() } else { format!(" ({})", self.trouble) };
+        format!("node {} was to be reimaged, and is not Ready again{trouble}", cx.node_name(n))
     }
     pub fn next_wakeup(&self) -> Option<Ms> {
         let again = self.nodes.iter().filter_map(|l| match l.step {

@@ -72,7 +72,7 @@ impl NodeIs {
             Fate::Waiting if ended.is_some_and(|o| stopped || o != Outcome::Failed) => NodeIs::LeftOut,
             Fate::Waiting => NodeIs::Waiting,
             Fate::InProgress => NodeIs::InProgress,
-            Fate::Retired => NodeIs::Replaced,
+            Fate::Retired | Fate::Reimaged => NodeIs::Replaced,
             Fate::Drained if node.replaced => NodeIs::Replaced,
             // Its pods never became ready elsewhere, or its instance stayed.
             Fate::Drained if ended.is_some() => NodeIs::NotReplaced,

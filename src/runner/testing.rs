@@ -16,8 +16,13 @@ enum Due {
     Answer(CallId, Answer),
     PodGone(PodIdx),
     PodReady(PodIdx),
-    NodeComes { group: GroupIdx, name: String },
+    NodeComes {
+        group: GroupIdx,
+        name: String,
+    },
     NodeGoes(NodeIdx),
+    /// A node of this one's name comes.
+    NodeComesBack(NodeIdx),
     Meddled(Meddling),
 }
 
@@ -57,6 +62,8 @@ pub(crate) struct World {
     pub stuck: BTreeSet<String>,
     /// Pods per node.
     pub slots: usize,
+    /// A reimaged node keeps its Node object.
+    pub reimages_under_its_uid: bool,
     /// Refuses uncordoning.
     pub no_uncordon: bool,
     /// When it refuses to cordon these nodes (`*`: all others), from and until.
@@ -128,6 +135,7 @@ impl World {
             refuses: BTreeMap::new(),
             stuck: BTreeSet::new(),
             slots: 100,
+            reimages_under_its_uid: false,
             no_uncordon: false,
             no_cordon: BTreeMap::new(),
             blind: (0, 0),
@@ -314,6 +322,12 @@ impl World {
                 self.state.remove_node(n);
                 (vec![ObjId::Node(n)], None)
             }
+            Due::NodeComesBack(n) => {
+                let uid = self.state.make_name(&format!("reimaged-{}", self.state.nodes.len()));
+                let spec = node_spec(self.state.nodes[n].spec.name, uid);
+                let back = self.state.add_node(Arc::new(spec), Some(GroupIdx(0)), true, self.now);
+                (vec![ObjId::Node(back)], None)
+            }
             Due::Meddled(m) => (self.meddle(m), None),
         }
     }
@@ -491,6 +505,18 @@ impl World {
                     return refused(403, "the role may not delete it");
                 }
                 self.later(5000, Due::NodeGoes(at(node)));
+            }
+            Call::ReimageNode { node, .. } => {
+                if self.stuck.contains(&self.text(at(node))) {
+                    return refused(403, "the role may not reimage it");
+                }
+                match self.reimages_under_its_uid {
+                    true => {}
+                    false => {
+                        self.later(1, Due::NodeGoes(at(node)));
+                        self.later(self.launch_ms, Due::NodeComesBack(at(node)));
+                    }
+                }
             }
             Call::Taint { node, taint } => {
                 let key = self.state.make_name(&taint.key);

@@ -137,6 +137,43 @@ impl Counts {
         }
         self.judge(view, marks, i);
     }
+    /// Marks the owners of a further node's pods too, as ready as they were at the batch's start if they are marked already, else as they are now.
+    pub fn also(&mut self, view: View<'_>, marks: &mut Vec<OwnerMark>, node: NodeIdx) {
+        let mut owners: Vec<OwnerIdx> = view.state.nodes[node].pods.iter().filter_map(|p| top(view, *p)).collect();
+        owners.sort();
+        owners.dedup();
+        for owner in owners {
+            if !self.place.contains_key(&owner) {
+                self.mark_one(view, marks, owner, |p| is_ready(view, p), false);
+            }
+        }
+    }
+    /// Marks an owner of which those pods count as ready at the start.
+    fn mark_one(
+        &mut self,
+        view: View<'_>,
+        marks: &mut Vec<OwnerMark>,
+        owner: OwnerIdx,
+        counts: impl Fn(PodIdx) -> bool,
+        preempted: bool,
+    ) {
+        let (mut ready, mut at_start) = (0, 0);
+        for below in view.catalog.owners.indices().filter(|o| view.catalog.top_owner(*o) == owner) {
+            for p in &view.state.owned[below] {
+                if is_ready(view, *p) {
+                    self.ready_pods.insert(*p);
+                    ready += 1;
+                }
+                at_start += u32::from(counts(*p));
+            }
+        }
+        self.place.insert(owner, self.owners.len());
+        self.owners.push(Some(owner));
+        self.ready.push(ready);
+        self.behind.push(false);
+        marks.push(OwnerMark { owner: view.catalog.owner_text(owner), ready_at_start: at_start, preempted });
+        self.judge(view, marks, marks.len() - 1);
+    }
     /// A pod that was preempted since the batch's start makes the batch wait for its owner too: it had to go for a pod that the batch moved.
     pub fn preempted(&mut self, view: View<'_>, marks: &mut Vec<OwnerMark>, pod: PodIdx, since: i64) {
         let gone_for_others = |p: PodIdx| {
@@ -148,23 +185,12 @@ impl Counts {
             return;
         }
         let Some(owner) = top(view, pod).filter(|o| !self.place.contains_key(o)) else { return };
-        let (mut ready, mut at_start) = (0, 0);
-        for below in view.catalog.owners.indices().filter(|o| view.catalog.top_owner(*o) == owner) {
-            for p in &view.state.owned[below] {
-                if is_ready(view, *p) {
-                    self.ready_pods.insert(*p);
-                    ready += 1;
-                }
-                at_start += u32::from(is_ready(view, *p) || gone_for_others(*p));
-            }
+        self.mark_one(view, marks, owner, |p| is_ready(view, p) || gone_for_others(p), true);
+        if view.state.pods[pod].gone {
+            let last = marks.len() - 1;
+            marks[last].ready_at_start += 1;
+            self.judge(view, marks, last);
         }
-        at_start += u32::from(view.state.pods[pod].gone);
-        self.place.insert(owner, self.owners.len());
-        self.owners.push(Some(owner));
-        self.ready.push(ready);
-        self.behind.push(false);
-        marks.push(OwnerMark { owner: view.catalog.owner_text(owner), ready_at_start: at_start, preempted: true });
-        self.judge(view, marks, marks.len() - 1);
     }
     /// An owner's replica count changed.
     pub fn owner_changed(&mut self, view: View<'_>, marks: &[OwnerMark], owner: OwnerIdx) {

@@ -8,7 +8,7 @@ use super::answer::{Answered, Page, Unknown};
 use super::api::{Exchange, Method, NODE_CLAIMS, NODES, PODS, Program, Request, Resource, percent};
 use super::mirror::{Known, Mirror, text, uid};
 use super::reflect::{Listing, lied, spread};
-use crate::intent::execution::{Provision, Retirement};
+use crate::intent::execution::{Provision, Reimage, Retirement};
 use crate::intent::{NodeId, Options};
 use crate::runner::common::Demand;
 use crate::runner::refs::PodId;
@@ -78,6 +78,8 @@ pub(crate) struct Terms<'a> {
     pub demands: &'a [Demand],
     /// uids of nodes that were given back, or are about to be.
     pub retiring: &'a BTreeSet<String>,
+    /// Nodes of the batch under way that were asked to be reimaged, each with its group.
+    pub reimaged: &'a [(NodeId, String)],
     /// Versions of cordoned nodes, by uid, from just before their pods were listed: what a node is given back by.
     pub looked: &'a mut BTreeMap<String, String>,
     /// Batches that were approved.
@@ -118,6 +120,7 @@ impl Call {
             Call::FreezeGroup { group, .. } => other("freeze", group.id.clone()),
             Call::UnfreezeGroup { group } => other("unfreeze", group.id.clone()),
             Call::RetireNode { node, .. } => of(RETIRE, node),
+            Call::ReimageNode { node, .. } => of("reimage", node),
             Call::Check { batch } => other("check", format!("batch {batch}")),
             Call::AwaitApproval { batch } => other("await-approval", format!("batch {batch}")),
         }
@@ -140,7 +143,8 @@ impl Call {
             | Call::Uncordon { node }
             | Call::Taint { node, .. }
             | Call::Untaint { node, .. }
-            | Call::RetireNode { node, .. } => Some(&node.uid),
+            | Call::RetireNode { node, .. }
+            | Call::ReimageNode { node, .. } => Some(&node.uid),
             Call::Evict { pod, .. } | Call::DeletePod { pod, .. } => Some(&pod.uid),
             Call::EnsureNodes { key, .. } => Some(key),
             _ => None,
@@ -198,6 +202,16 @@ impl Call {
                     403,
                     "NoRetirement",
                     "the plan does not say how nodes of this group are given back (execution.retire)",
+                )),
+            },
+            // It has gone to be reimaged already, or by itself: what comes back is awaited.
+            Call::ReimageNode { node, .. } if known_node(t.mirror, node).is_none() => Next::Done(Answer::Gone),
+            Call::ReimageNode { group, .. } => match t.options.execution.reimage(group.as_deref()) {
+                Some(Reimage::Command { command, timeout_ms, .. }) => self.run(t, command, *timeout_ms),
+                None => Next::Done(Answer::refused(
+                    403,
+                    "NoReimage",
+                    "the plan does not say how nodes of this group are reimaged (execution.reimage)",
                 )),
             },
             Call::Check { .. } => match &t.options.gates.check {
@@ -263,7 +277,7 @@ impl Call {
     fn values(&self, t: &Terms<'_>) -> Vec<(&'static str, String)> {
         let execution = ("execution", t.execution.to_owned());
         match self {
-            Call::EnsureNodes { key, group, machine, zone, total } => vec![
+            Call::EnsureNodes { key, group, machine, zone, total, .. } => vec![
                 ("key", format!("{}/{key}", t.execution)),
                 ("group", group.id.clone()),
                 ("machine", machine.as_ref().map_or(String::new(), |m| m.id.clone())),
@@ -279,13 +293,27 @@ impl Call {
                 ("group", group.clone().unwrap_or_default()),
                 execution,
             ],
+            Call::ReimageNode { node, group, provider_id } => vec![
+                ("key", format!("{}/reimage/{}", t.execution, node.uid)),
+                ("node", node.name.clone()),
+                ("provider_id", provider_id.clone()),
+                ("group", group.clone().unwrap_or_default()),
+                execution,
+            ],
             Call::Check { batch } => vec![("batch", batch.to_string()), execution],
             _ => vec![execution],
         }
     }
-    /// Nodes of a group that were there when the batch began and are not being given back.
+    /// Nodes of a group that were there when the batch began and are not being given back; one that is reimaged stays, though its Node object
+    /// is another's afterwards.
     fn staying(t: &Terms<'_>, group: &str) -> u32 {
-        Self::count_nodes(t, group, |uid| t.known_nodes.contains(uid) && !t.retiring.contains(uid))
+        let stays = |id: &NodeId| {
+            t.known_nodes.contains(&id.uid)
+                && !t.retiring.contains(&id.uid)
+                && !t.reimaged.iter().any(|r| r.0.uid == id.uid)
+        };
+        let reimaged = t.reimaged.iter().filter(|(_, of)| *of == group).count();
+        Self::count_nodes(t, group, stays) + u32::try_from(reimaged).unwrap_or(u32::MAX)
     }
     /// New nodes of a group that all demands of the batch want together, be it for several machine types or zones.
     fn wanted(t: &Terms<'_>, group: &str, at_least: u32) -> u32 {
@@ -296,16 +324,19 @@ impl Call {
     pub(crate) fn holds(&self, t: &Terms<'_>) -> bool {
         match self {
             Call::EnsureNodes { group, total, .. } => {
-                Self::count_nodes(t, group, |uid| !t.known_nodes.contains(uid)) >= Self::wanted(t, group, *total)
+                let is_new =
+                    |id: &NodeId| !t.known_nodes.contains(&id.uid) && !t.reimaged.iter().any(|r| r.0.name == id.name);
+                Self::count_nodes(t, group, is_new) >= Self::wanted(t, group, *total)
             }
             _ => true,
         }
     }
-    fn count_nodes(t: &Terms<'_>, group: &str, counts: impl Fn(&str) -> bool) -> u32 {
+    fn count_nodes(t: &Terms<'_>, group: &str, counts: impl Fn(&NodeId) -> bool) -> u32 {
         let Some(view) = t.mirror.view() else { return 0 };
         let (c, s) = (view.catalog, view.state);
         let of = |n: &crate::cluster::NodeState| n.group.is_some_and(|g| c.text(c.groups[g].id) == group);
-        let n = s.nodes.iter().filter(|n| !n.gone && of(n) && counts(s.name(c, n.spec.uid))).count();
+        let there = s.nodes.entries().filter(|(_, n)| !n.gone && of(n)).map(|(i, _)| NodeId::of(view, i));
+        let n = there.filter(counts).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
@@ -573,6 +604,11 @@ impl Call {
         match (self, code) {
             (Call::RetireNode { node, .. }, Some(0)) if known_node(t.mirror, node).is_some() => delete_node(node, None),
             (_, Some(0)) => Next::Done(Answer::Accepted),
+            (Call::ReimageNode { group, .. }, Some(TRY_AGAIN)) => {
+                let reimage = t.options.execution.reimage(group.as_deref());
+                let every = reimage.map_or(LOST_MS, |Reimage::Command { every_ms, .. }| *every_ms);
+                Next::AgainAt(t.now + every)
+            }
             (Call::RetireNode { group, .. }, Some(TRY_AGAIN)) => {
                 let every = match t.options.execution.retirement(group.as_deref()) {
                     Some(Retirement::Command { every_ms, .. }) => *every_ms,

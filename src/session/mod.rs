@@ -768,6 +768,7 @@ impl Session {
         let nobody = BTreeSet::new();
         let common = self.runner.as_ref().map(|r| &r.progress().common);
         let retiring = common.map_or(Cow::Borrowed(&self.retiring), |c| without_kept(&self.retiring, c));
+        let reimaged = common.map_or(Vec::new(), reimaged);
         let result = f(&mut Terms {
             now: self.now,
             execution: &self.began.execution,
@@ -776,6 +777,7 @@ impl Session {
             known_nodes: common.map_or(&nobody, |c| &c.known_nodes),
             demands: common.map_or(&[], |c| &c.demands),
             retiring: &retiring,
+            reimaged: &reimaged,
             looked: &mut self.looked,
             approved: &self.approved,
             page: self.page,
@@ -890,7 +892,8 @@ impl Session {
     /// deleted by version, whatever has come to their nodes meanwhile; all other calls are guarded by a uid or version, or do no harm.
     fn is_stale(&self, held: &Held) -> bool {
         let Some((Asker::Call(call), _)) = self.asked.get(&held.id) else { return false };
-        let retires = self.calls.get(call).is_some_and(|c| matches!(c.op, Call::RetireNode { .. }));
+        let ends = |op: &Call| matches!(op, Call::RetireNode { .. } | Call::ReimageNode { .. });
+        let retires = self.calls.get(call).is_some_and(|c| ends(&c.op));
         retires && self.now >= held.since + STALE_MS
     }
     /// A request does not leave after all: to the runner it is one whose answer was lost, so it looks again before it asks again.
@@ -961,6 +964,13 @@ fn without_kept<'a>(retiring: &'a BTreeSet<String>, common: &Common) -> Cow<'a, 
         }
     }
     left
+}
+
+/// Nodes of the batch under way that were asked to be reimaged, each with its group.
+fn reimaged(common: &Common) -> Vec<(NodeId, String)> {
+    let here = common.here();
+    let of = |n: &crate::runner::refs::N| (common.node_ids[n.at()].clone(), common.nodes[n.at()].reimaged.clone());
+    here.iter().map(of).filter(|(_, group)| !group.is_empty()).collect()
 }
 
 /// An answer in words.

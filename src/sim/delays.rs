@@ -320,7 +320,11 @@ impl Delays {
     }
     /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.
     pub fn launch_ms(&self, catalog: &Catalog, draws: &Draws, group: GroupIdx, key: &str) -> (i64, i64) {
-        let delay = catalog.groups[group].launch_delay.as_ref().unwrap_or(&self.launch);
+        self.boot_ms(catalog, draws, Some(group), key)
+    }
+    /// The same of a machine that belongs to no group, or boots with a new image.
+    pub fn boot_ms(&self, catalog: &Catalog, draws: &Draws, group: Option<GroupIdx>, key: &str) -> (i64, i64) {
+        let delay = group.and_then(|g| catalog.groups[g].launch_delay.as_ref()).unwrap_or(&self.launch);
         let ready = delay.sample(draws.u64(key, "launch", 0));
         ((i128::from(ready) * i128::from(self.registered_ppm.min(1_000_000)) / 1_000_000) as i64, ready)
     }

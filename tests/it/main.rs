@@ -25,6 +25,7 @@ mod scheduler_config;
 mod simulated_only;
 mod sites;
 mod snapshot;
+mod surge;
 mod verify_decisions;
 mod verify_drain;
 mod verify_evictions;

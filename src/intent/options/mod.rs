@@ -6,7 +6,7 @@ pub use super::batcher::BatcherKind;
 pub use super::gates::Window;
 pub use super::procedure::{
     AfterLimit, AksMessages, AwaitedPods, CountOrPercent, FreeRoom, KubectlDrainOptions, KubectlVersion, OceanCloud,
-    OceanOptions, ProcedureKind, SurgeOptions, SurgeParameters, SurgePreset, Undrainable,
+    OceanOptions, ProcedureKind, SurgeOptions, SurgeParameters, SurgePreset, Undrainable, UpdateStrategy,
 };
 pub use batching::{BatchSize, Canary, Percent, PercentOf};
 
@@ -187,6 +187,11 @@ impl Options {
     /// Whether old nodes are tainted first, and cordoned when they are empty.
     pub fn taints_first(&self) -> bool {
         self.procedure.procedure().taints_first(self)
+    }
+
+    /// Whether the machines of old nodes are reimaged in place, instead of being given back.
+    pub fn reimages(&self) -> bool {
+        self.procedure.procedure().reimages(self)
     }
 
     /// Everything that is out of range, each with where it stands, what it is and what was expected.

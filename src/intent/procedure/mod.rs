@@ -8,7 +8,7 @@ mod surge;
 
 pub use kubectl_drain::{AfterLimit, KubectlDrainOptions, KubectlVersion};
 pub use ocean::{AksMessages, AwaitedPods, FreeRoom, OceanCloud, OceanOptions};
-pub use surge::{CountOrPercent, SurgeOptions, SurgeParameters, SurgePreset, Undrainable};
+pub use surge::{CountOrPercent, SurgeOptions, SurgeParameters, SurgePreset, Undrainable, UpdateStrategy};
 
 use super::options::{BatchSize, Options, Percent, UnscheduledAtStart};
 use crate::cluster::RateLimit;
@@ -126,6 +126,16 @@ pub trait Procedure: Sync {
 
     /// Whether it taints old nodes first, and cordons them when they are empty.
     fn taints_first(&self, _options: &Options) -> bool {
+        false
+    }
+
+    /// Whether its new nodes may be more than their group's maximum, which it raises for the time.
+    fn launches_beyond_max(&self) -> bool {
+        false
+    }
+
+    /// Whether it has the machines of old nodes reimaged in place, instead of giving them back.
+    fn reimages(&self, _options: &Options) -> bool {
         false
     }
 }

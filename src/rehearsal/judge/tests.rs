@@ -248,11 +248,16 @@ fn completed_over_a_node_that_takes_pods_or_has_some_is_seen() {
 /// A preset's default counts only where the plan says nothing itself.
 #[test]
 fn what_a_surge_may_delete_is_what_its_parameters_say() {
-    let may = |preset, undrainable| {
+    let may_at_the_end = |preset, undrainable, surplus| {
         let mut options = Options { procedure: ProcedureKind::Surge, ..Options::default() };
         (options.surge.preset, options.surge.undrainable) = (preset, undrainable);
+        options.surge.undrainable_surplus = surplus;
         options.deletes_pods()
     };
+    let may = |preset, undrainable| may_at_the_end(preset, undrainable, None);
     assert!(may(SurgePreset::Gke, None) && may(SurgePreset::Aks, Some(Undrainable::Force)));
-    assert!(!may(SurgePreset::Gke, Some(Undrainable::Schedule)) && !may(SurgePreset::Eks, None));
+    assert!(!may(SurgePreset::Gke, Some(Undrainable::Schedule)) && !may(SurgePreset::Aks, None));
+    // EKS shrinks its group past budgets, unless it is not to.
+    assert!(may(SurgePreset::Eks, None));
+    assert!(!may_at_the_end(SurgePreset::Eks, None, Some(Undrainable::Schedule)));
 }

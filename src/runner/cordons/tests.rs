@@ -214,6 +214,10 @@ fn a_node_that_is_registered_again_under_its_name_is_not_the_plans() {
         for (at, batches) in
             [(1_500, [&[0usize, 1] as &[usize], &[2]]), (400_000, [&[0, 1], &[2]]), (400_000, [&[2], &[0, 1]])]
         {
+            // What was reimaged is nobody's concern any more.
+            if options.reimages() && at > 1_500 && batches[0].contains(&0) {
+                continue;
+            }
             let (w, runner) = tell(&batches, &options, &|w| {
                 w.launch_ms = 1_000;
                 w.meddling = vec![(at, Meddling::RegistersAgain(0, false))];
@@ -224,8 +228,12 @@ fn a_node_that_is_registered_again_under_its_name_is_not_the_plans() {
             assert!(failure.starts_with("node-registered-again: node old-0: it was deleted"), "{name}: {failure}");
             assert_eq!(fate(&runner, n), Fate::Failed, "{name}");
             assert_eq!(count(&w, "NodeWarning { batch"), 1, "{name}: {}", w.log.join("\n"));
-            assert_eq!(count(&w, "RetireNode { node: NodeIdx(5)"), 0, "{name}: it is not touched");
-            assert_eq!(count(&w, "Cordon { node: NodeIdx(5)"), 0, "{name}: it is not touched");
+            let s = &w.state;
+            let again = s.nodes.entries().find(|(_, n)| s.name(&w.catalog, n.spec.uid) == "again-0");
+            let again = again.expect("it was registered again").0.0;
+            for call in ["RetireNode", "ReimageNode", "Cordon"] {
+                assert_eq!(count(&w, &format!("{call} {{ node: NodeIdx({again})")), 0, "{name}: it is not touched");
+            }
         }
     }
 }

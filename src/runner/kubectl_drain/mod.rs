@@ -762,7 +762,7 @@ impl KubectlDrain {
         let mut late = Vec::new();
         for (n, left) in self.retire.step(cx) {
             match left {
-                Left::Gone => cx.settle(n, Fate::Retired, ""),
+                Left::Gone | Left::Reimaged => cx.settle(n, Fate::Retired, ""),
                 Left::Kept(why) => cx.settle(n, Fate::Failed, why),
                 Left::Late => late.push(n),
             }

@@ -319,7 +319,7 @@ impl Ocean {
         let mut late = Vec::new();
         for (n, left) in self.retire.step(cx) {
             match left {
-                Left::Gone => cx.settle(n, Fate::Retired, ""),
+                Left::Gone | Left::Reimaged => cx.settle(n, Fate::Retired, ""),
                 Left::Kept(why) => cx.settle(n, Fate::Failed, why),
                 Left::Late => late.push(n),
             }

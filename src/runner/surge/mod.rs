@@ -1,11 +1,11 @@
-//! What EKS, AKS and GKE do when they upgrade a node pool: a sliding window of surge nodes and unavailable ones
-//! (MIGRATIONS §4, presets).
+//! What EKS, AKS and GKE do when they upgrade a node pool (MIGRATIONS §4, presets; docs/fidelity.md says of each rule where it is from).
 //!
-//! Of a group's n old nodes at most `arrived + max_unavailable` have begun, where `arrived` counts the new nodes that
-//! are Ready; new nodes are asked for up to min(n, surge + done), for AKS and GKE in the zones of the nodes that they replace. So AKS's
-//! last buffer nodes, GKE's last surge nodes and the surplus of EKS's group are not made (C). It is not the same as draining them at the
-//! end: pods that landed there would be moved a second time, and the procedure would take longer (docs/fidelity.md says so).
+//! Of a group's old nodes so many are under way at once as its preset allows, each cordoned (EKS: tainted), drained, left to rest, and then given
+//! back or reimaged in place. `pool` knows how many new nodes there must be and who may begin, `surplus` removes at the end what the group has
+//! more than before.
 
+mod pool;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +20,9 @@ use super::outcome::{Failure, Reason};
 use super::refs::N;
 use super::retire::{Left, Retire};
 use crate::cluster::PodIdx;
-use crate::intent::options::{BatchSize, CordonWhen, Percent, SurgeParameters, SurgePreset, Undrainable};
+use crate::intent::options::{CordonWhen, SurgePreset, Undrainable};
+use pool::{Pool, Way};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A refused eviction is retried after so long (C; kubectl's own interval).
 const RETRY_MS: Ms = 5000;
@@ -45,15 +45,16 @@ enum Step {
     Soaking {
         until: Ms,
     },
+    /// Its machine is being given back, or reimaged.
     Retiring,
     /// It stays, and is looked at before it counts as replaced.
     Looking,
     Done,
-    /// Kept cordoned.
+    /// Kept as it is.
     Held,
 }
 
-/// An old node.
+/// An old node, or a surplus node that goes the same way at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Old {
     n: N,
@@ -63,25 +64,12 @@ struct Old {
     #[serde(default)]
     demand: Option<u32>,
     step: Step,
-}
-
-/// The old nodes of one group and machine type, and their replacements.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Pool {
-    /// The demand of its first old node; the others may be for other zones.
-    demand: u32,
-    count: u32,
-    surge: u32,
-    /// Old nodes that have begun.
-    started: u32,
-    /// Old nodes that are over.
-    done: u32,
-    /// New nodes that are Ready.
-    arrived: u32,
-    /// When new nodes were last asked for or came.
-    since: Ms,
-    /// Places of old nodes that have not begun, in order.
-    waiting: VecDeque<usize>,
+    /// When its turn began.
+    #[serde(default)]
+    begun: Option<Ms>,
+    /// It was launched by this batch.
+    #[serde(default)]
+    surplus: bool,
 }
 
 /// One batch: usually all nodes at once, for the window is the limit.
@@ -106,150 +94,53 @@ pub(crate) struct Surge {
     failed: Option<Failure>,
     settle_deadline: Option<Ms>,
     new_nodes_timeout: Ms,
+    /// The least time from one node's turn to the next in its place.
+    #[serde(default)]
+    interval: Ms,
 }
 
 impl Surge {
-    fn parameters(cx: &Cx<'_>) -> SurgeParameters {
-        cx.options.surge.resolved()
-    }
-    /// Sorts the batch's nodes into pools. Err names a node whose group is not known.
-    fn pools(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        let p = Self::parameters(cx);
-        // Of the pools, in their order.
-        let mut keys: Vec<String> = Vec::new();
-        for n in cx.common.here() {
-            let Some(node) = cx.node(n) else {
-                cx.settle(n, Fate::Retired, "the node was gone before its turn");
-                continue;
-            };
-            if cx.is_left(n) {
+    /// EKS marks old nodes unschedulable as soon as the group has grown. With cordon all-first they are cordoned already.
+    fn taint(&mut self, cx: &mut Cx<'_>) {
+        let eks = Self::parameters(cx).preset == SurgePreset::Eks && cx.options.cordon != CordonWhen::AllFirst;
+        for pool in 0..self.pools.len() {
+            let q = &mut self.pools[pool];
+            if !eks || q.tainted || q.arrived < q.surge {
                 continue;
             }
-            let state = &cx.view.state.nodes[node];
-            let matched = cx.packer.match_node(cx.view, node, &[]);
-            let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
-                let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
-                return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
-            };
-            let c = cx.view.catalog;
-            let group = c.text(c.groups[g].id).to_owned();
-            // A machine type that the group no longer offers is left to the group's choice.
-            let machine = state.spec.machine.filter(|m| c.groups[g].machines.contains(m));
-            let machine = machine.map(|m| c.text(c.machines[m].name).to_owned());
-            let zones = c.groups[g].zones.len().max(1) as u32;
-            let key = format!("surge-{}/{group}/{}", cx.common.batch, machine.as_deref().unwrap_or("any"));
-            // AKS reimages the node that it has drained, GKE upgrades zone by zone: both keep each zone's nodes. EKS leaves it to its group.
-            let zone = state.spec.labels.get(c.known.zone);
-            let zone = zone.filter(|z| p.preset != SurgePreset::Eks && c.groups[g].zones.contains(z));
-            let zone = zone.map(|z| c.text(z).to_owned());
-            let zone_key = zone.as_ref().map_or(key.clone(), |z| format!("{key}/{z}"));
-            let demand = cx.demand(zone_key, group, machine, zone);
-            let pool = match keys.iter().position(|k| *k == key) {
-                Some(i) => i,
-                None => {
-                    keys.push(key);
-                    self.pools.push(Pool {
-                        demand,
-                        count: 0,
-                        surge: zones,
-                        started: 0,
-                        done: 0,
-                        arrived: 0,
-                        since: cx.now,
-                        waiting: VecDeque::new(),
-                    });
-                    self.pools.len() - 1
-                }
-            };
-            self.pools[pool].count += 1;
-            self.pools[pool].waiting.push_back(self.olds.len());
-            self.olds.push(Old { n, pool, demand: Some(demand), step: Step::Waiting });
-        }
-        if p.preset == SurgePreset::Gke {
-            let zones: Vec<Option<String>> = self.olds.iter().map(|o| self.zone(cx, o)).collect();
-            for q in &mut self.pools {
-                q.waiting.make_contiguous().sort_by(|a, b| zones[*a].cmp(&zones[*b]));
+            q.tainted = true;
+            for o in self.olds.iter().filter(|o| o.pool == pool && !o.surplus) {
+                cx.common.client.ask(cx.now, Ask::Taint(o.n));
+                self.tainting += 1;
             }
         }
-        for q in &mut self.pools {
-            q.surge = match p.max_surge {
-                None => (2 * q.surge).max(p.max_unavailable),
-                Some(BatchSize::Nodes(k)) => k,
-                Some(BatchSize::Percent(Percent(k))) => (q.count * k).div_ceil(100),
-            };
-        }
-        Ok(())
-    }
-    /// The zone of the node that replaces an old one, where it is kept.
-    fn zone(&self, cx: &Cx<'_>, old: &Old) -> Option<String> {
-        cx.common.demands[old.demand? as usize].zone.clone()
-    }
-    /// The demands of a pool, each once.
-    fn demands(&self, pool: usize) -> BTreeSet<u32> {
-        let of = self.olds.iter().filter(|o| o.pool == pool).map(|o| o.demand.unwrap_or(self.pools[pool].demand));
-        of.collect()
-    }
-    /// Asks for as many new nodes as the window has room for: one for each old node in the order in which they are drained, in its zone
-    /// where zones are kept.
-    fn ensure(&mut self, cx: &mut Cx<'_>, pool: usize) {
-        let q = &self.pools[pool];
-        let total = q.count.min(q.surge + q.done) as usize;
-        let begun = self.olds.iter().filter(|o| o.pool == pool && o.step != Step::Waiting);
-        let waiting = q.waiting.iter().map(|k| &self.olds[*k]);
-        let mut wanted: BTreeMap<u32, u32> = BTreeMap::new();
-        for old in begun.chain(waiting).take(total) {
-            *wanted.entry(old.demand.unwrap_or(q.demand)).or_default() += 1;
-        }
-        for (demand, total) in wanted {
-            if total > cx.common.demands[demand as usize].total {
-                cx.ensure(demand, total);
-                self.pools[pool].since = cx.now;
-            }
-        }
-    }
-    fn count_arrived(&mut self, cx: &Cx<'_>) {
-        if std::mem::take(&mut self.dirty) {
-            let got = cx.arrived();
-            let of: Vec<BTreeSet<u32>> = (0..self.pools.len()).map(|i| self.demands(i)).collect();
-            for (q, demands) in self.pools.iter_mut().zip(of) {
-                let now: u32 = demands.into_iter().map(|d| got[d as usize]).sum();
-                if now > q.arrived {
-                    q.since = cx.now;
-                }
-                q.arrived = q.arrived.max(now);
-            }
-        }
-    }
-    /// Whether another node of a pool may begin.
-    fn may_start(&self, cx: &Cx<'_>, pool: usize) -> bool {
-        let (p, q) = (Self::parameters(cx), &self.pools[pool]);
-        if p.preset == SurgePreset::Eks {
-            // The group is grown first, once; then max_unavailable nodes at a time.
-            return q.arrived >= q.count.min(q.surge) && q.started - q.done < p.max_unavailable.max(1);
-        }
-        q.started < q.arrived + p.max_unavailable
     }
     fn start_nodes(&mut self, cx: &mut Cx<'_>) {
-        if self.tainting > 0 || self.stopped || self.failed.is_some() {
+        if self.stopped || self.failed.is_some() {
+            return;
+        }
+        self.taint(cx);
+        if self.tainting > 0 {
             return;
         }
         for pool in 0..self.pools.len() {
             while self.may_start(cx, pool) {
                 let Some(k) = self.pools[pool].waiting.pop_front() else { break };
+                self.pools[pool].started += 1;
+                self.olds[k].begun = Some(cx.now);
                 self.begin_node(cx, k);
             }
         }
     }
     fn begin_node(&mut self, cx: &mut Cx<'_>, k: usize) {
-        let (n, pool) = (self.olds[k].n, self.olds[k].pool);
-        self.pools[pool].started += 1;
+        let n = self.olds[k].n;
         self.active.push(k);
         cx.settle(n, Fate::InProgress, "");
-        let eks = Self::parameters(cx).preset == SurgePreset::Eks;
+        let late = Self::parameters(cx).preset == SurgePreset::Eks && !self.olds[k].surplus;
         match cx.node(n) {
             None => self.finish(cx, k, Fate::Retired, ""),
             Some(_) if cx.is_left(n) => self.finish(cx, k, Fate::Failed, ""),
-            Some(_) if !eks && cx.needs_cordon(n) => {
+            Some(_) if !late && cx.needs_cordon(n) => {
                 cx.ask(Ask::Cordon(n));
                 self.olds[k].step = Step::Cordoning;
             }
@@ -262,18 +153,25 @@ impl Surge {
     }
     /// A node is over: the window moves on.
     fn finish(&mut self, cx: &mut Cx<'_>, k: usize, fate: Fate, why: &str) {
+        if self.olds[k].surplus {
+            return self.finish_surplus(cx, k, fate, why);
+        }
         let pool = self.olds[k].pool;
         self.active.retain(|a| *a != k);
         cx.settle(self.olds[k].n, fate, why);
         let replaced = cx.common.nodes[self.olds[k].n.at()].fate.is_replaced();
         self.olds[k].step = if replaced { Step::Done } else { Step::Held };
         self.pools[pool].done += 1;
+        self.pools[pool].replaced += u32::from(replaced);
         if self.failed.is_none() && !self.stopped {
             self.ensure(cx, pool);
         }
     }
     fn soak(&mut self, cx: &mut Cx<'_>, k: usize) {
-        self.olds[k].step = Step::Soaking { until: cx.now + Self::parameters(cx).node_soak_ms };
+        let p = Self::parameters(cx);
+        // AKS documents its soak as a rest before a node is reimaged.
+        let rests = !self.olds[k].surplus || p.preset == SurgePreset::Eks;
+        self.olds[k].step = Step::Soaking { until: cx.now + if rests { p.node_soak_ms } else { 0 } };
     }
     fn emptied(&mut self, cx: &mut Cx<'_>, k: usize) {
         let n = self.olds[k].n;
@@ -297,10 +195,11 @@ impl Surge {
     }
     /// A node's pods resisted for too long.
     fn timed_out(&mut self, cx: &mut Cx<'_>, k: usize) {
-        let (n, p) = (self.olds[k].n, Self::parameters(cx));
+        let (n, p, surplus) = (self.olds[k].n, Self::parameters(cx), self.olds[k].surplus);
         let (pods, refused) = self.evictor.remaining(cx, n);
         let why = pods.join("; ");
-        if p.undrainable == Undrainable::Force {
+        let undrainable = if surplus { p.undrainable_surplus } else { p.undrainable };
+        if undrainable == Undrainable::Force {
             self.evictor.force(cx, n);
             self.evictor.end_at_once(cx, n);
             self.olds[k].step = Step::Draining { deadline: Ms::MAX };
@@ -313,20 +212,47 @@ impl Surge {
             cx.say(Announcement::DrainFailed { batch, node, reason, message: why.clone() });
         }
         let fate = if refused { Fate::HeldByBudget } else { Fate::Failed };
+        cx.common.nodes[n.at()].quarantined = undrainable == Undrainable::Cordon;
+        if surplus {
+            return self.finish(cx, k, fate, &why);
+        }
+        self.pools[self.olds[k].pool].blocked += u32::from(undrainable == Undrainable::Cordon);
         self.finish(cx, k, fate, &why);
-        if p.undrainable == Undrainable::Schedule && self.failed.is_none() {
-            let minutes = p.node_timeout_ms / 60_000;
-            let cause = format!("node {} was not empty after {minutes} min: {why}", cx.node_name(n));
+        self.blocked(cx, k, undrainable, &why);
+    }
+    /// The upgrade fails if a node could not be drained, or if too many are left cordoned for that.
+    fn blocked(&mut self, cx: &Cx<'_>, k: usize, undrainable: Undrainable, why: &str) {
+        let (p, q) = (Self::parameters(cx), &self.pools[self.olds[k].pool]);
+        let minutes = p.node_timeout_ms / 60_000;
+        let mut cause = format!("node {} was not empty after {minutes} min: {why}", cx.node_name(self.olds[k].n));
+        if undrainable == Undrainable::Cordon {
+            let Some(most) = p.blocked_of(q.count).filter(|most| q.blocked > *most) else { return };
+            cause = format!(
+                "{} nodes could not be drained and are left cordoned, where max_blocked_nodes allows {most}; {cause}",
+                q.blocked
+            );
+        }
+        if self.failed.is_none() {
             self.failed = Some(cx.failure(Reason::NodeTimeout, cause));
         }
     }
-    /// Ends the nodes whose machines are gone, or are not to be.
+    /// Ends the nodes whose machines are gone or reimaged, or are not to be.
     fn retire(&mut self, cx: &mut Cx<'_>) {
         for (n, left) in self.retire.step(cx) {
             let Some(k) = self.olds.iter().position(|o| o.n == n) else { continue };
             match left {
                 Left::Gone => self.finish(cx, k, Fate::Retired, ""),
+                Left::Reimaged => self.finish(cx, k, Fate::Reimaged, ""),
                 Left::Kept(why) => self.finish(cx, k, Fate::Failed, &why),
+                Left::Late if self.olds[k].surplus => {
+                    let why = self.retire.late(cx, &[n]);
+                    self.finish(cx, k, Fate::Failed, &why);
+                }
+                Left::Late if !cx.common.nodes[n.at()].reimaged.is_empty() => {
+                    let cause = self.retire.not_back(cx, n);
+                    self.failed.get_or_insert(cx.failure(Reason::NoNewNodes, cause));
+                    self.finish(cx, k, Fate::Failed, "it was to be reimaged, and did not come back in time");
+                }
                 Left::Late => {
                     let cause = self.retire.late(cx, &[n]);
                     self.failed.get_or_insert(cx.failure(Reason::NodesNotTerminated, cause));
@@ -381,7 +307,10 @@ impl Surge {
             }
             match self.olds[k].step {
                 Step::Soaking { until } if cx.now >= until && cx.options.terminates() => {
-                    self.retire.add(cx, n);
+                    match Way::of(cx) == Way::Reimages && !self.olds[k].surplus {
+                        true => self.retire.reimage(cx, n, self.new_nodes_timeout),
+                        false => self.retire.add(cx, n),
+                    }
                     self.olds[k].step = Step::Retiring;
                 }
                 Step::Soaking { until } if cx.now >= until => {
@@ -393,29 +322,10 @@ impl Surge {
         }
     }
     /// Whether nothing is under way that must be waited for.
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&mut self, cx: &mut Cx<'_>) -> bool {
+        let removed = self.remove_surplus(cx);
         let over = self.stopped || self.failed.is_some();
-        self.active.is_empty() && (over || self.pools.iter().all(|q| q.waiting.is_empty()))
-    }
-    /// New nodes that do not come, while nothing else can go on.
-    fn starved(&self, cx: &Cx<'_>) -> Option<Failure> {
-        let wanted =
-            |i: usize| -> u32 { self.demands(i).into_iter().map(|d| cx.common.demands[d as usize].total).sum() };
-        let (i, q) = self.pools.iter().enumerate().find(|(i, q)| {
-            q.arrived < wanted(*i)
-                && q.started < q.count
-                && q.started == q.done
-                && cx.now >= q.since + self.new_nodes_timeout
-        })?;
-        let of: Vec<_> = self.demands(i).into_iter().map(|d| &cx.common.demands[d as usize]).collect();
-        let trouble = of.iter().find(|d| !d.trouble.is_empty());
-        let trouble = trouble.map_or(String::new(), |d| match &d.zone {
-            Some(zone) => format!(" (zone {zone}: {})", d.trouble),
-            None => format!(" ({})", d.trouble),
-        });
-        let group = &cx.common.demands[q.demand as usize].group;
-        let cause = format!("group {group}: {} of {} new nodes are Ready{trouble}", q.arrived, wanted(i));
-        Some(cx.failure(Reason::NoNewNodes, cause))
+        removed && self.active.is_empty() && (over || self.pools.iter().all(|q| q.waiting.is_empty()))
     }
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
@@ -453,18 +363,13 @@ impl BatchRun for Surge {
         let force = (p.undrainable == Undrainable::Force).then_some(p.node_timeout_ms);
         self.evictor = Evictor::new(RETRY_MS, force);
         self.new_nodes_timeout = p.new_nodes_timeout_ms;
+        self.interval = p.node_interval_ms;
         self.dirty = true;
         if let Err(cause) = self.pools(cx) {
             self.olds.clear();
+            self.pools.clear();
             self.failed = Some(cx.failure(Reason::NoNewNodes, cause));
             return;
-        }
-        // With cordon all-first the nodes are cordoned already; EKS's taint does the same for its preset.
-        if p.preset == SurgePreset::Eks && cx.options.cordon != CordonWhen::AllFirst {
-            for o in &self.olds {
-                cx.common.client.ask(cx.now, Ask::Taint(o.n));
-                self.tainting += 1;
-            }
         }
         for pool in 0..self.pools.len() {
             self.ensure(cx, pool);
@@ -542,11 +447,12 @@ impl BatchRun for Surge {
         self.evictor.run(cx);
         if self.failed.is_none() && !self.stopped {
             self.failed = self.starved(cx);
+            self.start_nodes(cx);
         }
-        if self.is_quiet() { self.end(cx) } else { None }
+        if self.is_quiet(cx) { self.end(cx) } else { None }
     }
 
-    fn next_wakeup(&self, _now: Ms) -> Option<Ms> {
+    fn next_wakeup(&self, now: Ms) -> Option<Ms> {
         let nodes = self.active.iter().filter_map(|k| match self.olds[*k].step {
             Step::Draining { deadline } if deadline == Ms::MAX => None,
             Step::Draining { deadline } => Some(deadline),
@@ -556,12 +462,14 @@ impl BatchRun for Surge {
         let starving = self
             .pools
             .iter()
-            .filter(|q| q.started < q.count && q.started == q.done && !self.stopped && self.failed.is_none())
-            .map(|q| q.since + self.new_nodes_timeout);
+            .filter(|q| q.surplus.is_none() && q.started == q.done && !self.stopped && self.failed.is_none())
+            .map(|q| q.since + self.new_nodes_timeout)
+            .filter(|at| *at > now);
         let again = self.again.iter().map(|a| a.0);
         nodes
             .chain(starving)
             .chain(again)
+            .chain(self.next_turn(now))
             .chain(self.evictor.next_at())
             .chain(self.retire.next_wakeup())
             .chain(self.looks.next_wakeup())

@@ -77,6 +77,7 @@ struct Calls {
     options: Options,
     known: BTreeSet<String>,
     demands: Vec<Demand>,
+    reimaged: Vec<(NodeId, String)>,
     looked: BTreeMap<String, String>,
     /// What was told to people.
     told: Vec<String>,
@@ -98,6 +99,7 @@ impl Calls {
             options,
             known: BTreeSet::new(),
             demands: Vec::new(),
+            reimaged: Vec::new(),
             looked: BTreeMap::new(),
             told: Vec::new(),
         }
@@ -111,6 +113,7 @@ impl Calls {
             mirror: &mut self.mirror,
             known_nodes: &self.known,
             demands: &self.demands,
+            reimaged: &self.reimaged,
             retiring: &BTreeSet::from(["uid-going".to_owned()]),
             looked: &mut self.looked,
             approved: &BTreeMap::new(),
@@ -168,6 +171,7 @@ fn a_group_is_told_the_sum_of_its_demands() {
         machine: Some(Named::from(machine.to_owned())),
         zone: None,
         total,
+        beyond_max: false,
     };
     // Two stay, one is going, one of the three that are wanted has come.
     let mut c = Calls::new(command.expect("options"), &["stays-1", "stays-2", "going", "new-1"]);
@@ -179,6 +183,61 @@ fn a_group_is_told_the_sum_of_its_demands() {
         assert!(!of("large", 1).holds(t), "the one that came may be the other's");
         Next::Park
     });
+}
+
+#[test]
+fn a_machine_is_reimaged_by_a_program_alone() {
+    let of = |node: &str| Call::ReimageNode { node: id(node), group: Some("p".into()), provider_id: "i-1".into() };
+    let Next::Done(Answer::Refused { code: 403, message, .. }) =
+        Calls::new(ExecutionOptions::default(), &["old-1"]).begin(&of("old-1"))
+    else {
+        panic!("not refused")
+    };
+    assert!(message.contains("execution.reimage"), "{message}");
+    let execution: ExecutionOptions = serde_json::from_value(
+        json!({"reimage": {"*": {"by": "command", "command": ["reimage", "{provider_id}", "{node}"], "every_ms": 7000}}}),
+    )
+    .expect("options");
+    let mut c = Calls::new(execution, &["old-1"]);
+    let Next::Ask(Request::Run(program), At::Program) = c.begin(&of("old-1")) else { panic!("no program") };
+    assert_eq!(program.argv, ["reimage", "i-1", "old-1"]);
+    let key = program.env.iter().find(|(k, _)| k == "NODEFERRY_KEY").map(|(_, v)| v.as_str());
+    assert_eq!(key, Some("run-1/reimage/uid-old-1"));
+    let mut ended = |code| {
+        let answered = Answered::Exited { code: Some(code), output: String::new() };
+        c.with(|t| of("old-1").answered(t, At::Program, 0, answered))
+    };
+    assert_eq!(ended(75), Next::AgainAt(7000), "asked again");
+    assert_eq!(ended(0), Next::Done(Answer::Accepted));
+    assert!(matches!(ended(1), Next::Done(Answer::Refused { code: 502, .. })));
+    // Its Node object has gone for it: what comes back is awaited.
+    assert_eq!(c.begin(&of("gone")), Next::Done(Answer::Gone));
+}
+
+#[test]
+fn a_node_that_is_reimaged_counts_for_its_group_whether_it_is_there_or_not() {
+    let provision = json!({"provision": {"p": {"by": "command", "command": ["resize", "{desired}"]}}});
+    let execution: ExecutionOptions = serde_json::from_value(provision).expect("options");
+    let ensure = Call::EnsureNodes {
+        key: "k".into(),
+        group: GroupRef::from("p".to_owned()),
+        machine: None,
+        zone: None,
+        total: 1,
+        beyond_max: true,
+    };
+    let desired = |nodes: &[&str]| {
+        let mut c = Calls::new(execution.clone(), nodes);
+        c.known = ["old-1", "old-2"].iter().map(|n| format!("uid-{n}")).collect();
+        c.demands = vec![demand("p", "small", 1)];
+        c.reimaged = vec![(NodeId { name: "old-1".into(), uid: "uid-old-1".into() }, "p".into())];
+        let holds = c.with(|t| if ensure.holds(t) { Next::Park } else { Next::AgainAt(0) });
+        let Next::Ask(Request::Run(program), _) = c.begin(&ensure) else { panic!("no program") };
+        (program.argv[1].clone(), holds == Next::Park)
+    };
+    assert_eq!(desired(&["old-1", "old-2"]), ("3".into(), false), "before");
+    assert_eq!(desired(&["old-2"]), ("3".into(), false), "meanwhile");
+    assert_eq!(desired(&["old-2", "surge"]), ("3".into(), true), "with its surge node");
 }
 
 /// What apiserver v0.36.3 says: `rest.BeforeDelete` and the eviction's own look; `storage.Preconditions.Check`.

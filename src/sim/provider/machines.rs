@@ -46,6 +46,8 @@ pub struct Machines {
     per_group: BTreeMap<GroupIdx, u32>,
     granted: BTreeMap<usize, u32>,
     retiring: BTreeSet<NodeIdx>,
+    /// Nodes whose machines are being reimaged, and when what takes their place is Ready.
+    reimaging: BTreeMap<NodeIdx, i64>,
 }
 
 impl Machines {
@@ -156,7 +158,25 @@ impl Machines {
         spec.taints.push(Taint { key: known.not_ready_taint, value: known.empty, effect: Effect::NoSchedule });
         let again = ctx.state.add_node(Arc::new(spec), group, false, ctx.now);
         ctx.events.extend(witness::node(ctx.now, again, &ctx.state.nodes[again], NodeChange::Added));
-        ctx.after(READY_AGAIN_MS, Timer::NodeReady(again));
+        let ready = self.reimaging.remove(&node).unwrap_or(ctx.now + READY_AGAIN_MS);
+        ctx.timers.schedule(ready.max(ctx.now), Timer::NodeReady(again));
+    }
+
+    /// Has a machine reimaged in place: its Node object goes at once, and another one is registered under its name as after a launch,
+    /// which takes as long (C). Err says why the provider refuses.
+    pub fn reimage(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) -> Result<(), &'static str> {
+        if ctx.state.nodes[node].gone || self.reimaging.contains_key(&node) {
+            return Ok(());
+        }
+        if ctx.faults.outage(Component::Autoscaler, ctx.now).is_some() {
+            return Err("ProviderUnavailable");
+        }
+        let key = format!("{}-reimage", ctx.node_key(node));
+        let group = ctx.state.nodes[node].group;
+        let (registered, ready) = ctx.delays.boot_ms(ctx.catalog, ctx.draws, group, &key);
+        self.reimaging.insert(node, ctx.now + ready);
+        self.register_again(ctx, node, registered);
+        Ok(())
     }
 
     /// A launched node becomes Ready; the node controller takes its taint away.

@@ -64,6 +64,30 @@ impl Provider {
         zone: Option<Sym>,
         batch: Option<u32>,
     ) -> Result<(), &'static str> {
+        self.launch_any(ctx, group, machine, zone, batch, false)
+    }
+
+    /// The same, whatever the group's maximum is.
+    pub fn launch_beyond_max(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        group: GroupIdx,
+        machine: Option<MachineIdx>,
+        zone: Option<Sym>,
+        batch: Option<u32>,
+    ) -> Result<(), &'static str> {
+        self.launch_any(ctx, group, machine, zone, batch, true)
+    }
+
+    fn launch_any(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        group: GroupIdx,
+        machine: Option<MachineIdx>,
+        zone: Option<Sym>,
+        batch: Option<u32>,
+        beyond_max: bool,
+    ) -> Result<(), &'static str> {
         if ctx.catalog.groups.get(group).is_none() {
             return Err("NoSuchGroup");
         }
@@ -73,7 +97,11 @@ impl Provider {
         }
         let mut refusal = "GroupFull";
         for template in options.into_iter().take(1 + self.fallbacks as usize) {
-            match self.launch_template(ctx, &template, batch) {
+            let launched = match beyond_max {
+                true => self.start(ctx, &template, batch),
+                false => self.launch_template(ctx, &template, batch),
+            };
+            match launched {
                 Ok(()) => return Ok(()),
                 // A full group or an absent provider is the same for every type.
                 Err(reason @ ("GroupFull" | "ProviderUnavailable")) => return Err(reason),
@@ -94,6 +122,11 @@ impl Provider {
         if limits::room(group, &self.had(ctx).used[template.group], template) == 0 {
             return Err("GroupFull");
         }
+        self.start(ctx, template, batch)
+    }
+
+    /// Launches one machine of this very type and zone.
+    fn start(&mut self, ctx: &mut Ctx<'_>, template: &Template, batch: Option<u32>) -> Result<(), &'static str> {
         let request = LaunchRequest {
             group: template.group,
             machine: template.machine,

@@ -410,21 +410,32 @@ impl Site {
 
     // --- the provider, and what others do ---
 
-    /// Launches one machine of a group for the batch under way. Err is the provider's last refusal.
+    /// Launches one machine of a group for the batch under way, be it beyond the group's maximum. Err is the provider's last refusal.
     pub fn launch(
         &mut self,
         group: GroupIdx,
         machine: Option<MachineIdx>,
         zone: Option<Sym>,
+        beyond_max: bool,
     ) -> Result<(), &'static str> {
         let w = self;
-        w.provider.launch(&mut ctx!(w), group, machine, zone, w.batch)
+        let batch = w.batch;
+        match beyond_max {
+            true => w.provider.launch_beyond_max(&mut ctx!(w), group, machine, zone, batch),
+            false => w.provider.launch(&mut ctx!(w), group, machine, zone, batch),
+        }
     }
 
     /// Gives a machine back. Err says why the provider refuses.
     pub fn retire(&mut self, node: NodeIdx) -> Result<(), &'static str> {
         let w = self;
         w.provider.machines.retire(&mut ctx!(w), node)
+    }
+
+    /// Has the machine of a node reimaged in place: it is registered again under its name. Err says why the provider refuses.
+    pub fn reimage(&mut self, node: NodeIdx) -> Result<(), &'static str> {
+        let w = self;
+        w.provider.machines.reimage(&mut ctx!(w), node)
     }
 
     /// A node stops answering for good.

@@ -123,13 +123,13 @@ impl World {
     fn ask_provider(&mut self, call: &Call) -> Answer {
         let group = |group: &GroupRef, world: &World| group.find(world.site.view());
         match call {
-            Call::EnsureNodes { key, group: of, machine, zone, total } => {
+            Call::EnsureNodes { key, group: of, machine, zone, total, beyond_max } => {
                 let Some(of) = group(of, self) else { return Answer::Gone };
                 let (machine, zone) = (machine.as_ref().and_then(|m| m.at), zone.as_ref().and_then(|z| z.at));
                 // What was launched counts, not what was asked for: a launch that failed can be asked for again.
                 let had = self.calls.ensured.get(key).copied().unwrap_or(0);
                 for _ in had..*total {
-                    match self.site.launch(of, machine, zone) {
+                    match self.site.launch(of, machine, zone, *beyond_max) {
                         Ok(()) => *self.calls.ensured.entry(key.clone()).or_default() += 1,
                         Err(reason) => {
                             let message = format!("the provider gave no machine: {reason}");
@@ -153,6 +153,11 @@ impl World {
                 None => Answer::Gone,
                 Some(Ok(())) => Answer::Accepted,
                 Some(Err(reason)) => Answer::refused(403, reason, "the provider refuses to end the machine"),
+            },
+            Call::ReimageNode { node, .. } => match node.find(self.site.view()).map(|n| self.site.reimage(n)) {
+                None => Answer::Gone,
+                Some(Ok(())) => Answer::Accepted,
+                Some(Err(reason)) => Answer::refused(403, reason, "the provider refuses to reimage the machine"),
             },
             // Answered in their time, or before.
             _ => Answer::Unknown,

@@ -256,20 +256,34 @@ fn pool(nodes: &[String]) -> &str {
     nodes.first().and_then(|n| n.split('-').next()).unwrap_or_default()
 }
 
-/// A surge: a command makes new nodes and another one ends the old ones.
+/// A surge as AKS does it: a command makes the surge node, another one reimages the old ones, and a third ends the surge node.
 pub fn surge(world: &World, _: u64) -> Result<Verdict> {
-    let executor = world.executor("surge")?;
+    let options = json!({"preset": "aks", "max_surge": 1, "node_soak_ms": 3000});
+    surge_of(world, "surge", &options, &Promise::Reimaged)
+}
+
+/// A surge as EKS does it: the group grows, every old node is ended and replaced, and the group shrinks by one at a time.
+pub fn surge_grows(world: &World, _: u64) -> Result<Verdict> {
+    let options = json!({"preset": "eks", "max_unavailable": 2, "node_soak_ms": 1000, "node_interval_ms": 0});
+    let verdict = surge_of(world, "surge-grows", &options, &Promise::Replaced)?;
+    world.turn();
+    Ok(verdict)
+}
+
+fn surge_of(world: &World, name: &str, surge: &Value, promise: &Promise) -> Result<Verdict> {
+    let executor = world.executor(name)?;
     let old = world.old()?;
     let pool = pool(&old);
-    let verdict = world.judged(&old, &Promise::Gone, |verdict| {
+    world.judged(&old, promise, |verdict| {
         let predicted = executor.plan(&Intent {
             nodes: &old,
             options: json!({
                 "procedure": "surge", "cordon": "all-first", "client": {"qps": PACE.0, "burst": PACE.1},
-                "surge": {"preset": "aks", "max_surge": 1, "node_soak_ms": 3000},
+                "surge": surge,
                 "execution": {
                     "provision": {"*": {"by": "command", "command": machines::ensure(&world.plane.kubeconfig(), pool), "every_ms": 5000}},
                     "retire": {"*": {"by": "command", "command": machines::end(&world.plane.kubeconfig()), "every_ms": 2000}},
+                    "reimage": {"*": {"by": "command", "command": machines::reimage(&world.plane.kubeconfig()), "every_ms": 2000}},
                 },
             }),
             groups: Some(json!({
@@ -286,7 +300,5 @@ pub fn surge(world: &World, _: u64) -> Result<Verdict> {
         executor.run(&EXECUTE)?.with(0)?;
         near(verdict, predicted, executor.took("journal")?);
         Ok(())
-    })?;
-    world.turn();
-    Ok(verdict)
+    })
 }

@@ -144,8 +144,7 @@ impl Replay {
             format!("{name} on {node} was deleted without an eviction ({target:?})")
         });
         self.evictions += 1;
-        verdict
-            .says(rules.old.contains(node), || format!("{name} was evicted from {node}, which is not to be drained"));
+        verdict.says(rules.may_empty(node), || format!("{name} was evicted from {node}, which is not to be drained"));
         let cordoned = self.nodes.get(node).is_some_and(|n| n["spec"]["unschedulable"] == true);
         verdict.says(cordoned, || format!("{name} was evicted from {node}, which is not cordoned"));
         let was_healthy = is_healthy(before);
@@ -172,10 +171,11 @@ impl Replay {
         let cordoned = event.object["spec"]["unschedulable"] == true;
         let was = self.nodes.get(&name).is_some_and(|n| n["spec"]["unschedulable"] == true);
         if cordoned && !was {
-            verdict.says(rules.old.contains(&name), || format!("{name} was cordoned and is none of the old nodes"));
+            verdict.says(rules.may_empty(&name), || format!("{name} was cordoned and is none of the old nodes"));
         }
         if event.gone {
-            verdict.says(rules.may_go.contains(&name), || format!("{name} is gone and should not be"));
+            let may_go = rules.may_go.contains(&name) || is_surge_node(&name) && rules.may_empty(&name);
+            verdict.says(may_go, || format!("{name} is gone and should not be"));
             let left: Vec<&str> = self
                 .pods
                 .values()
@@ -202,6 +202,19 @@ pub struct Rules<'a> {
     pub may_go: &'a BTreeSet<String>,
     /// Pods that each label `app` wants.
     pub wanted: &'a BTreeMap<String, u64>,
+}
+
+impl Rules<'_> {
+    /// Whether a node may be cordoned and drained: an old one, or one that a surge has launched in its pool.
+    fn may_empty(&self, node: &str) -> bool {
+        let pool = |name: &str| name.split('-').next().map(str::to_owned);
+        self.old.contains(node) || is_surge_node(node) && self.old.iter().next().is_some_and(|o| pool(o) == pool(node))
+    }
+}
+
+/// Whether the provider's command made a node for a surge: its name has the key of the demand.
+fn is_surge_node(name: &str) -> bool {
+    name.contains("-surge-")
 }
 
 /// Goes through all that was seen.
@@ -249,6 +262,10 @@ pub enum Promise {
     Drained,
     /// Old nodes are gone.
     Gone,
+    /// Old nodes are gone, and as many new ones are in their place.
+    Replaced,
+    /// Old nodes were reimaged: others have their names and take pods, and nothing else is left of it.
+    Reimaged,
     /// Old nodes are either cordoned and empty or as before.
     DrainedOrUntouched,
     /// Nothing has changed.
@@ -270,7 +287,8 @@ pub fn end(client: &Client, old: &BTreeSet<String>, promise: &Promise) -> Result
             continue;
         }
         match promise {
-            Promise::Gone => verdict.says(false, || format!("{name} is still there")),
+            Promise::Gone | Promise::Replaced => verdict.says(false, || format!("{name} is still there")),
+            Promise::Reimaged => verdict.says(!cordoned, || format!("{name} was reimaged and is cordoned")),
             Promise::DrainedOrUntouched if !cordoned => verdict.says(true, String::new),
             _ => {
                 drained += 1;
@@ -280,6 +298,18 @@ pub fn end(client: &Client, old: &BTreeSet<String>, promise: &Promise) -> Result
                 verdict.says(left == 0, || format!("{name} is cordoned and still has {left} pods"));
             }
         }
+    }
+    let named = |is: &dyn Fn(&str) -> bool| nodes.iter().filter(|n| is(text(n, "/metadata/name"))).count();
+    let (there, surge) = (named(&|n| old.contains(n)), named(&is_surge_node));
+    let wanted = match promise {
+        Promise::Replaced => Some((0, old.len())),
+        Promise::Reimaged => Some((old.len(), 0)),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
+        verdict.says((there, surge) == wanted, || {
+            format!("there are {there} old nodes and {surge} that a surge launched, not {wanted:?}")
+        });
     }
     verdict.said.push(format!("{drained} of {} old nodes cordoned and empty", old.len()));
     whole(client, &mut verdict)?;

@@ -31,6 +31,13 @@ pub enum Machines {
         /// How many in all under this key.
         total: usize,
     },
+    /// Reimages a machine: its Node object goes, and another one of its name comes.
+    Reimage {
+        /// Name of the node.
+        node: String,
+        /// Whose demand it is: asked again under this key, nothing more is done.
+        key: String,
+    },
     /// Ends a machine, and its Node object with it.
     End {
         /// Name of the node.
@@ -59,6 +66,16 @@ pub fn end(kubeconfig: &Path) -> Vec<String> {
     command
 }
 
+/// The command that reimages a machine.
+pub fn reimage(kubeconfig: &Path) -> Vec<String> {
+    let mut command = own(kubeconfig);
+    command.extend(["reimage", "{node}", "{key}"].map(str::to_owned));
+    command
+}
+
+/// Annotation of a node that was reimaged: for whom.
+const REIMAGED_FOR: &str = "machines/reimaged-for";
+
 /// Does what is asked.
 pub fn run(kubeconfig: &Path, what: &Machines) -> Result<()> {
     let asked = Instant::now();
@@ -83,6 +100,21 @@ pub fn run(kubeconfig: &Path, what: &Machines) -> Result<()> {
             for name in missing {
                 create_node(&client, &cluster::node(pool, &name)).with_context(|| name.clone())?;
             }
+            Ok(())
+        }
+        Machines::Reimage { node, key } => {
+            let path = format!("/api/v1/nodes/{node}");
+            let there = client.get(&path)?.found()?;
+            if there.as_ref().is_some_and(|o| o["metadata"]["annotations"][REIMAGED_FOR] == key.as_str()) {
+                return Ok(());
+            }
+            client.delete(&path, &json!({}))?.found()?;
+            std::thread::sleep(LAUNCH.saturating_sub(asked.elapsed()));
+            // The pool is what its name begins with.
+            let pool = node.split('-').next().unwrap_or_default();
+            let mut again = cluster::node(pool, node);
+            again["metadata"]["annotations"][REIMAGED_FOR] = json!(key);
+            create_node(&client, &again).with_context(|| node.clone())?;
             Ok(())
         }
         Machines::End { node } => {

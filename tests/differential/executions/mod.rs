@@ -69,8 +69,9 @@ const LANES: [Lane; 4] = [
             case("lied to", liar::lied_to),
             case("never told the truth", liar::never_told_the_truth),
             case("another cluster", cases::another_cluster),
-            // The old pool is gone after it.
             timed("surge", cases::surge),
+            // The old pool is gone after it.
+            timed("surge grows", cases::surge_grows),
         ],
     },
     // On a cluster of its own: after the cases of the small one its pods did not come to rest, which is not understood yet.

@@ -198,7 +198,8 @@ impl World {
         let old: BTreeSet<String> = old.iter().cloned().collect();
         let none = BTreeSet::new();
         let touched = if matches!(promise, Promise::Untouched) { &none } else { &touched };
-        let may_go = if matches!(promise, Promise::Gone) { &old } else { &none };
+        let goes = matches!(promise, Promise::Gone | Promise::Replaced | Promise::Reimaged);
+        let may_go = if goes { &old } else { &none };
         let wanted = judge::wanted(client)?;
         let mut verdict = Verdict::default();
         let watch = Watch::start(client)?;
