@@ -277,3 +277,69 @@ impl World {
         self.state.forget_changes(read);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::draw::Draws;
+
+    /// What the scheduler keeps from pod to pod changes nothing: each decision, with its words, is that of one that was just made.
+    #[test]
+    fn each_case_decides_as_a_new_scheduler_does() {
+        let cases = [
+            Case::Requests,
+            Case::OwnRequests,
+            Case::Spread,
+            Case::AntiAffinity,
+            Case::Affinity,
+            Case::Volumes,
+            Case::Failing,
+        ];
+        for case in cases {
+            let mut world = World::new(150, 12, case);
+            let name = world.state.make_name("pod");
+            let draws = Draws::new(17);
+            let draw =
+                |what: &str, step: usize, n: usize| draws.below("placement", what, step as u64, n as u64) as usize;
+            let (mut placed, mut failed) = (0, 0);
+            for step in 0..120 {
+                let node = NodeIdx(draw("node", step, 150) as u32);
+                let cordoned = world.state.nodes[node].unschedulable;
+                match draw("what", step, 12) {
+                    0 => world.state.set_unschedulable(node, !cordoned),
+                    1..4 => {
+                        let ended = world.placed[draw("pod", step, world.placed.len())];
+                        world.state.set_phase(&world.catalog, ended, Phase::Succeeded);
+                    }
+                    // The first nodes stay: they say in which order a new scheduler sees the zones.
+                    4 if step % 3 == 0 && node.0 > 2 => world.state.remove_node(node),
+                    _ => {}
+                }
+                let spec = world.specs[draw("spec", step, world.specs.len().min(100))];
+                let pod = world.state.create_pod(&world.catalog, spec, name, 0);
+                let mut new = Scheduler::new(&world.catalog, &world.state, SchedulerConfig::default());
+                new.sync(&world.catalog, &world.state);
+                world.scheduler.sync(&world.catalog, &world.state);
+                new.start_with(&world.scheduler);
+                let wanted = new.decide(&world.catalog, &mut world.state, pod, &mut |_| 0);
+                let found = world.scheduler.decide(&world.catalog, &mut world.state, pod, &mut |_| 0);
+                let of = |d: &crate::scheduler::Decision| (d.node(), d.feasible, d.evaluated, d.failure().cloned());
+                assert_eq!(of(&found), of(&wanted), "{case:?}, step {step}");
+                match found.node() {
+                    Some(node) => {
+                        placed += 1;
+                        world.state.bind(&world.catalog, pod, node, 0);
+                        world.placed.push(pod);
+                    }
+                    None => {
+                        failed += 1;
+                        let said = |d: &crate::scheduler::Decision| d.failure().map(|f| f.message(&world.catalog, ""));
+                        assert_eq!(said(&found), said(&wanted), "{case:?}, step {step}");
+                        world.state.remove_pod(&world.catalog, pod);
+                    }
+                }
+            }
+            assert!(if case == Case::Failing { failed > 50 } else { placed > 50 }, "{case:?}: {placed}, {failed}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use super::names::{PluginId, PluginSet};
 use super::plugins::inter_pod_affinity::Terms;
 use super::plugins::pod_topology_spread::{Compiler, Rows, ServiceIndex, default_constraints};
 use super::plugins::{self, OF_THE_NODE, balanced_allocation, node_affinity};
+use super::refusal::Kinds;
 use super::sight::Sight;
 use super::statics::{Parts, Statics};
 use crate::cluster::{Idx, OwnerIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, Sym, Volume};
@@ -56,6 +57,8 @@ pub struct Failed {
     pub failure: Arc<Failure>,
     /// Up to which touch of a node it is known; None if it held for one pod or one moment only.
     pub touches: Option<u64>,
+    /// Where its refusals stand that a number tells.
+    pub kinds: Kinds,
 }
 
 /// What a class shares with others that ask the same of a node.

@@ -16,9 +16,11 @@ use super::plugins::{
     node_volume_limits::NodeVolumeLimits, node_volume_limits::UsedVolumes, volume_binding::VolumeBinding,
     volume_restrictions::VolumeRestrictions, volume_zone::VolumeZone,
 };
+use super::refusal::{Codes, FREE, Kinds};
 use super::sight::{Resolved, Sight};
-use super::statics::{NodeSet, Reach};
+use super::statics::{NodeSet, ReachOf};
 use super::tie::preorder_first;
+use super::topology::Open;
 use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, SpecIdx, State};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -64,8 +66,20 @@ struct Volumes {
     prepared: Option<PodIdx>,
     /// Nodes that the pod's volumes can be used from, by their place in the classes' statics: all must have the node.
     reaches: SmallVec<[u32; 2]>,
-    /// Plugins that say no more than the reaches do.
-    settled: PluginSet,
+    /// Plugins that each node is asked about: those that filter, run for the pod and say more than the reaches do.
+    asked: PluginSet,
+    /// What the pod wants attached, by driver, where that is known; a node with room for all of it is within its limits.
+    wanted: Option<SmallVec<[(usize, i32); 2]>>,
+}
+
+/// What a node says that was asked again.
+enum Said {
+    /// It is no longer there.
+    Nothing,
+    /// The refusal at this place among the kinds of the failure.
+    Known(u32),
+    /// A refusal, with the number that tells it.
+    Refusal(Rejection, Option<usize>),
 }
 
 /// What came of the steps before nodes are looked at.
@@ -108,12 +122,15 @@ impl Volumes {
             _ => Ok(()),
         }
     }
-    /// All that the profile runs.
+    /// All that the profile runs, but for what the reaches say.
+    #[inline]
     fn admits(&self, view: PodView<'_>, node: NodeIdx, used: &UsedVolumes) -> bool {
-        let asked = self.runs.and(POD_BY_POD);
-        asked.iter().all(|p| {
-            self.settled.contains(p) || !view.config.filters(p) || self.filter_one(p, view, node, used).is_ok()
-        })
+        const LIMITS: PluginSet = PluginSet::of(&[PluginId::NodeVolumeLimits]);
+        let asked = match &self.wanted {
+            Some(wanted) if used.has_room(node, wanted) => self.asked.without(LIMITS),
+            _ => self.asked,
+        };
+        asked.iter().all(|p| self.filter_one(p, view, node, used).is_ok())
     }
 }
 
@@ -145,6 +162,12 @@ impl Scheduler {
     pub fn draw_equal_nodes(&mut self) {
         self.tie_break = TieBreak::Uniform;
     }
+    /// Goes on in the list of nodes where another scheduler stands.
+    #[cfg(test)]
+    pub(crate) fn start_with(&mut self, other: &Scheduler) {
+        self.next_start = other.next_start;
+    }
+
     /// The profile that places a pod; the first where none has the name that the pod gives.
     pub fn profile(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> &Arc<Profile> {
         &self.profiles[self.profile_at(catalog, state.pods[pod].spec)]
@@ -339,33 +362,50 @@ impl Scheduler {
             return None;
         }
         let (spread, affinity) = self.cross_node(class);
-        let mut nodes = match spread.is_empty() && affinity.is_empty() {
+        let alone = spread.is_empty() && affinity.is_empty();
+        let elsewhere = match alone {
             true => Vec::new(),
             false => failed.failure.statuses.of_kind(|refusal| CROSS_NODE.contains(refusal.plugin)),
         };
-        nodes.extend(touched);
-        nodes.sort_unstable();
-        nodes.dedup();
-        let mut changes = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let refusal = match self.index.is_listed(node) {
-                true => Some(self.first_refusal(sight, pod, class, node, &spread, &affinity)?),
-                false => None,
-            };
-            changes.push((node, refusal));
+        let codes = Codes::of(sight, &self.index, &self.classes.statics, class);
+        let statuses = &failed.failure.statuses;
+        let mut changes: Vec<(NodeIdx, Said)> = Vec::new();
+        for node in elsewhere.iter().chain(touched).copied() {
+            if !self.index.is_listed(node) {
+                changes.push((node, Said::Nothing));
+                continue;
+            }
+            let code = codes.as_ref().and_then(|codes| codes.code(node));
+            let known = code.and_then(|code| failed.kinds.get(code));
+            match known {
+                Some(kind) if statuses.kind_of(node) == Some(kind) => {}
+                Some(kind) => changes.push((node, Said::Known(kind))),
+                None if alone && code == Some(FREE) => return None,
+                None => {
+                    let refusal = self.first_refusal(sight, pod, class, node, &spread, &affinity)?;
+                    changes.push((node, Said::Refusal(refusal, code)));
+                }
+            }
         }
         drop((spread, affinity));
         let (generation, touches, all) = (self.index.generation, self.index.touches(), self.index.order.list().len());
         let failed = self.classes.all[id].failed.as_mut()?;
-        let failure = Arc::make_mut(&mut failed.failure);
-        for (node, refusal) in changes {
-            match refusal {
-                Some(refusal) => failure.statuses.set(node, refusal),
-                None => failure.statuses.remove(node),
+        if !changes.is_empty() || failed.failure.nodes != all {
+            let failure = Arc::make_mut(&mut failed.failure);
+            for (node, said) in changes {
+                match said {
+                    Said::Nothing => failure.statuses.remove(node),
+                    Said::Known(kind) => failure.statuses.set_kind(node, kind),
+                    Said::Refusal(refusal, code) => {
+                        let kind = failure.statuses.kind(refusal);
+                        failed.kinds.set(code, kind);
+                        failure.statuses.set_kind(node, kind);
+                    }
+                }
             }
+            failure.nodes = all;
+            failure.rejectors = failure.statuses.kinds().map(|k| k.0.plugin).collect();
         }
-        failure.nodes = all;
-        failure.rejectors = failure.statuses.kinds().map(|k| k.0.plugin).collect();
         (failed.generation, failed.touches, failed.looked) = (generation, Some(touches), all);
         let failure = failed.failure.clone();
         Some(self.fails_as(all, failure))
@@ -405,7 +445,8 @@ impl Scheduler {
         let view = PodView { catalog, state, config, pod };
         self.volumes.runs = PluginSet::default();
         self.volumes.prepared = Some(pod);
-        self.volumes.settled = PluginSet::default();
+        self.volumes.asked = PluginSet::EMPTY;
+        self.volumes.wanted = None;
         self.volumes.reaches.clear();
         for plugin in config.pre_filter.iter().copied() {
             let answer = match (plugin, &class.named) {
@@ -435,7 +476,7 @@ impl Scheduler {
                     let _ = self.volumes.pre_filter(plugin, view);
                 }
             }
-            self.settle(catalog, state, profile);
+            self.settle(catalog, state, pod, profile);
         }
         match (stop, rejected) {
             (Some(stopped), _) => stopped,
@@ -443,23 +484,28 @@ impl Scheduler {
             (None, None) => Prepared::Go(narrowed, narrowers),
         }
     }
-    /// Finds the nodes from which the volumes of the pod at hand can be used, where labels alone decide that.
-    fn settle(&mut self, catalog: &Catalog, state: &State, profile: usize) {
+    /// Finds the nodes from which the volumes of the pod at hand can be used, where labels alone decide that, and what it wants attached.
+    fn settle(&mut self, catalog: &Catalog, state: &State, pod: PodIdx, profile: usize) {
         let config = &self.profiles[profile];
         let (volumes, statics) = (&mut self.volumes, &mut self.classes.statics);
-        let runs = |plugin: PluginId| volumes.runs.contains(plugin) && config.filters(plugin);
-        let (binds, zoned) = (runs(PluginId::VolumeBinding), runs(PluginId::VolumeZone));
-        if let Some(affinities) = volumes.binding.affinities(state).filter(|_| binds) {
-            volumes.settled.insert(PluginId::VolumeBinding);
-            for affinity in affinities {
-                let reach = Reach::Affinity(affinity.clone());
-                volumes.reaches.push(statics.reach(catalog, state, &self.index, reach));
-            }
+        volumes.asked = volumes.runs.and(POD_BY_POD).and(config.filter_set());
+        let mut settled = PluginSet::EMPTY;
+        if volumes.asked.contains(PluginId::VolumeBinding)
+            && let Some(affinities) = volumes.binding.affinities(state)
+        {
+            settled.insert(PluginId::VolumeBinding);
+            let reach = |affinity| statics.reach(catalog, state, &self.index, ReachOf::Affinity(affinity));
+            volumes.reaches.extend(affinities.into_iter().map(reach));
         }
-        if zoned {
-            volumes.settled.insert(PluginId::VolumeZone);
-            let reach = Reach::Zones(volumes.zone.zones().to_vec());
+        if volumes.asked.contains(PluginId::VolumeZone) {
+            settled.insert(PluginId::VolumeZone);
+            let reach = ReachOf::Zones(volumes.zone.zones());
             volumes.reaches.push(statics.reach(catalog, state, &self.index, reach));
+        }
+        volumes.asked = volumes.asked.without(settled);
+        if volumes.asked.contains(PluginId::NodeVolumeLimits) {
+            let view = PodView { catalog, state, config, pod };
+            volumes.wanted = volumes.limits.wanted(view, &mut self.index.used_volumes);
         }
     }
 
@@ -576,13 +622,15 @@ impl Scheduler {
         let decision = match scratch.feasible[..] {
             [] => {
                 let general = narrowed.is_none() && overlay.is_empty() && self.classes.all[class].named.is_none();
-                let failure =
-                    Arc::new(self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay));
+                let (failure, kinds) =
+                    self.failure(catalog, state, pod, class, narrowed.as_deref(), narrowers, overlay);
+                let failure = Arc::new(failure);
                 self.classes.all[class].failed = Some(Failed {
                     generation: self.index.generation,
                     looked,
                     failure: failure.clone(),
                     touches: general.then_some(self.index.touches()),
+                    kinds,
                 });
                 Decision {
                     verdict: Verdict::Unschedulable(failure),
@@ -656,46 +704,53 @@ impl Scheduler {
         let enough = sight.config.nodes_to_find(nodes.len());
         let (spread, affinity) = self.cross_node(class);
         let each = class.parts.map_or(PluginSet::EMPTY, |p| p.each);
-        let alone =
-            spread.is_empty() && affinity.is_empty() && !class.has_volumes && overlay.is_empty() && each.is_empty();
+        // Where there are few domains, what other nodes' pods say is a set of domains; where there are many, each node is asked.
+        let mut open: SmallVec<[Open<'_>; 4]> = spread.iter().filter_map(pts::HardCheck::open).collect();
+        let by_node = open.len() < spread.len() || !affinity.open(&mut open);
+        open.retain(|open| !open.is_all());
+        let others = by_node || class.has_volumes || !overlay.is_empty() || !each.is_empty();
         let view = PodView { catalog, state, config: sight.config, pod };
-        let (others, order) = (!alone, (nodes, self.next_start % nodes.len(), enough));
+        let order = (nodes, self.next_start % nodes.len(), enough);
         let statics = &self.classes.statics;
         let passes = |node: NodeIdx| {
             !each.iter().any(|plugin| refuses(plugin, sight, shape, node))
-                && self.fits(node, class, view, &spread, &affinity, overlay)
+                && self.fits(node, class, view, by_node.then_some((&spread, &affinity)), overlay)
         };
         let looked = match class.parts {
             Some(parts) => {
-                let (tolerating, selected) = (statics.tolerating(parts.fixed), statics.selected(parts.fixed));
+                let tolerating = statics.tolerating(parts.fixed);
                 let mut room = tables.open(sight, &self.index, shape, parts.balance, parts.asked);
-                let reaches: SmallVec<[&NodeSet; 3]> = match class.has_volumes {
-                    true => {
-                        selected.into_iter().chain(self.volumes.reaches.iter().map(|r| statics.reached(*r))).collect()
+                let mut sets: SmallVec<[&NodeSet; 4]> = SmallVec::new();
+                sets.extend(tolerating.refusing().then_some(&tolerating.admitted));
+                sets.extend(statics.selected(parts.fixed));
+                if class.has_volumes {
+                    sets.extend(self.volumes.reaches.iter().map(|r| statics.reached(*r)));
+                }
+                let (sets, open) = (&sets[..], &open[..]);
+                let admitted =
+                    |node: NodeIdx| open.iter().all(|open| open.has(node)) && sets.iter().all(|set| set.has(node));
+                let looked = match (sets, open, others) {
+                    ([], [], false) => walk(order, feasible, totals, |node| room.score(node)),
+                    (_, _, false) => {
+                        walk(order, feasible, totals, |node| if admitted(node) { room.score(node) } else { NO_ROOM })
                     }
-                    false => selected.into_iter().collect(),
-                };
-                let looked = match (&reaches[..], others) {
-                    ([], false) => walk(order, feasible, totals, |node| {
-                        if tolerating.admitted.has(node) { room.score(node) } else { NO_ROOM }
-                    }),
-                    (sets, _) => walk(order, feasible, totals, |node| {
-                        let admitted = tolerating.admitted.has(node) && sets.iter().all(|set| set.has(node));
-                        match if admitted { room.score(node) } else { NO_ROOM } {
-                            score if score != NO_ROOM && (!others || passes(node)) => score,
+                    (_, _, true) => walk(order, feasible, totals, |node| {
+                        match if admitted(node) { room.score(node) } else { NO_ROOM } {
+                            score if score != NO_ROOM && passes(node) => score,
                             _ => NO_ROOM,
                         }
                     }),
                 };
-                *any_taints = feasible.iter().any(|node| tolerating.soft(*node) > 0);
+                *any_taints = tolerating.any_soft(feasible);
                 looked
             }
             // Nodes that the pod names are few, and such classes many (one for each DaemonSet pod): nothing is kept for them.
             None => walk(order, feasible, totals, |node| {
-                if !is_refused(sight, shape, node) && (!others || passes(node)) { 0 } else { NO_ROOM }
+                let open = open.iter().all(|open| open.has(node));
+                if open && !is_refused(sight, shape, node) && passes(node) { 0 } else { NO_ROOM }
             }),
         };
-        drop((spread, affinity));
+        drop((spread, affinity, open));
         self.classes.tables = tables;
         looked
     }
@@ -706,16 +761,16 @@ impl Scheduler {
         node: NodeIdx,
         class: &Class,
         view: PodView<'_>,
-        spread: &[pts::HardCheck<'_>],
-        affinity: &ipa::Checks<'_>,
+        cross: Option<(&SmallVec<[pts::HardCheck<'_>; 2]>, &ipa::Checks<'_>)>,
         overlay: &[(NodeIdx, Option<Rejection>)],
     ) -> bool {
         match overlay.iter().find(|o| o.0 == node) {
             Some((_, verdict)) => verdict.is_none(),
             None => {
                 (!class.has_volumes || self.volumes.admits(view, node, &self.index.used_volumes))
-                    && spread.iter().all(|c| c.objection(node).is_none())
-                    && affinity.admits(node)
+                    && cross.is_none_or(|(spread, affinity)| {
+                        spread.iter().all(|c| c.objection(node).is_none()) && affinity.admits(node)
+                    })
             }
         }
     }
@@ -730,18 +785,29 @@ impl Scheduler {
         narrowed: Option<&[NodeIdx]>,
         narrowers: PluginSet,
         mut overlay: Vec<(NodeIdx, Option<Rejection>)>,
-    ) -> Failure {
+    ) -> (Failure, Kinds) {
         let class = &self.classes.all[id];
         let sight = self.sight(catalog, state, class.profile);
         let (spread, affinity) = self.cross_node(class);
-        let all = self.index.order.list();
-        let mut statuses = Statuses::default();
-        let mut nodes: Vec<NodeIdx> = narrowed.unwrap_or(all).to_vec();
-        nodes.sort_unstable();
-        for node in nodes {
-            let doubled = overlay.iter_mut().find(|o| o.0 == node).and_then(|o| o.1.take());
-            let status = doubled.or_else(|| self.first_refusal(sight, pod, class, node, &spread, &affinity));
-            status.into_iter().for_each(|s| statuses.set(node, s));
+        let codes = Codes::of(sight, &self.index, &self.classes.statics, class);
+        let (mut statuses, mut kinds) = (Statuses::default(), Kinds::default());
+        let mut judge = |node: NodeIdx| {
+            if let Some(doubled) = overlay.iter_mut().find(|o| o.0 == node).and_then(|o| o.1.take()) {
+                return statuses.set(node, doubled);
+            }
+            let code = codes.as_ref().and_then(|codes| codes.code(node));
+            if let Some(kind) = code.and_then(|code| kinds.get(code)) {
+                return statuses.set_kind(node, kind);
+            }
+            if let Some(refusal) = self.first_refusal(sight, pod, class, node, &spread, &affinity) {
+                let kind = statuses.kind(refusal);
+                kinds.set(code, kind);
+                statuses.set_kind(node, kind);
+            }
+        };
+        match narrowed {
+            Some(nodes) => nodes.iter().copied().for_each(&mut judge),
+            None => state.nodes.indices().filter(|n| self.index.is_listed(*n)).for_each(&mut judge),
         }
         let absent = narrowed.map(|_| {
             let names = narrowers.iter().map(|p| p.name()).collect::<Vec<_>>().join(" ");
@@ -749,7 +815,8 @@ impl Scheduler {
             Rejection::text(first, Code::Unresolvable, format!("node(s) didn't satisfy plugin(s) [{names}]"))
         });
         let rejectors = statuses.kinds().map(|k| k.0.plugin).chain(narrowers.iter()).collect();
-        Failure { nodes: all.len(), pre_filter: None, statuses, absent, rejectors }
+        let nodes = self.index.order.list().len();
+        (Failure { nodes, pre_filter: None, statuses, absent, rejectors }, kinds)
     }
     /// Scores the feasible nodes into `scratch.totals`.
     fn score(

@@ -2,7 +2,7 @@
 
 use super::names::{PluginId, PluginSet};
 use super::plugin::Rejection;
-use crate::cluster::{Catalog, NodeIdx};
+use crate::cluster::{Catalog, Idx, NodeIdx};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -100,8 +100,23 @@ impl Statuses {
 
     /// What a node said.
     pub fn get(&self, node: NodeIdx) -> Option<&Rejection> {
-        let at = self.nodes.binary_search_by_key(&node, |s| s.0).ok()?;
-        Some(&self.kinds[self.nodes[at].1 as usize].0)
+        Some(&self.kinds[self.kind_of(node)? as usize].0)
+    }
+
+    /// The place among the kinds of what a node said.
+    pub(super) fn kind_of(&self, node: NodeIdx) -> Option<u32> {
+        self.place(node).ok().map(|at| self.nodes[at].1)
+    }
+
+    /// Where a node stands, or would.
+    #[inline]
+    fn place(&self, node: NodeIdx) -> Result<usize, usize> {
+        // Most are written in order, and where all nodes have one a node's place is its index.
+        match self.nodes.get(node.at()) {
+            Some(there) if there.0 == node => Ok(node.at()),
+            _ if self.nodes.last().is_none_or(|last| last.0 < node) => Err(self.nodes.len()),
+            _ => self.nodes.binary_search_by_key(&node, |s| s.0),
+        }
     }
 
     /// All, by node.
@@ -125,30 +140,39 @@ impl Statuses {
 
     /// Writes what a node says now.
     pub fn set(&mut self, node: NodeIdx, rejection: Rejection) {
+        let kind = self.kind(rejection);
+        self.set_kind(node, kind);
+    }
+
+    /// The place of a refusal among the kinds, which it gets if it is new.
+    pub(super) fn kind(&mut self, rejection: Rejection) -> u32 {
         let is_recent = self.kinds.get(self.recent).is_some_and(|k| k.0 == rejection);
-        let kind = match is_recent.then_some(self.recent).or_else(|| self.kinds.iter().position(|k| k.0 == rejection)) {
-            Some(known) => known,
-            None => {
-                self.kinds.push((rejection, 0));
-                self.kinds.len() - 1
-            }
-        };
-        self.recent = kind;
-        self.kinds[kind].1 += 1;
-        // Most are written in order.
-        let last = self.nodes.last().is_none_or(|s| s.0 < node);
-        match if last { Err(self.nodes.len()) } else { self.nodes.binary_search_by_key(&node, |s| s.0) } {
+        self.recent =
+            match is_recent.then_some(self.recent).or_else(|| self.kinds.iter().position(|k| k.0 == rejection)) {
+                Some(known) => known,
+                None => {
+                    self.kinds.push((rejection, 0));
+                    self.kinds.len() - 1
+                }
+            };
+        self.recent as u32
+    }
+
+    /// Writes that a node says now what is at this place among the kinds.
+    pub(super) fn set_kind(&mut self, node: NodeIdx, kind: u32) {
+        self.kinds[kind as usize].1 += 1;
+        match self.place(node) {
             Ok(at) => {
-                let before = std::mem::replace(&mut self.nodes[at].1, kind as u32);
+                let before = std::mem::replace(&mut self.nodes[at].1, kind);
                 self.kinds[before as usize].1 -= 1;
             }
-            Err(at) => self.nodes.insert(at, (node, kind as u32)),
+            Err(at) => self.nodes.insert(at, (node, kind)),
         }
     }
 
     /// Forgets a node.
     pub fn remove(&mut self, node: NodeIdx) {
-        if let Ok(at) = self.nodes.binary_search_by_key(&node, |s| s.0) {
+        if let Ok(at) = self.place(node) {
             let (_, kind) = self.nodes.remove(at);
             self.kinds[kind as usize].1 -= 1;
         }

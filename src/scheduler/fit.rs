@@ -10,7 +10,7 @@ use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodShape, ResIdx, State};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// All tables together keep no more nodes' figures than this (8 bytes each).
+/// All tables together keep no more nodes' figures than this (4 bytes each).
 const MOST_CELLS: usize = 1 << 23;
 
 /// The score of a node that has no room.
@@ -18,17 +18,8 @@ pub const NO_ROOM: i64 = i64::MIN;
 
 /// The same in a cell.
 const NONE: i32 = i32::MIN;
-
-/// What was found of one node.
-#[derive(Clone, Copy, Debug)]
-struct Cell {
-    /// The node's version that it is of.
-    seen: u32,
-    /// Fit and balance, weighted; [`NONE`] if the pod does not fit.
-    score: i32,
-}
-
-const UNSEEN: Cell = Cell { seen: u32::MAX, score: NONE };
+/// A cell whose node has changed since; scores are above it.
+const STALE: i32 = i32::MIN + 1;
 
 /// The rules for one kind of request under a profile that scores cpu and memory alone, the emptier the better.
 #[derive(Clone, Debug)]
@@ -115,7 +106,10 @@ struct Asked {
 /// Figures of the nodes for one kind of request.
 #[derive(Clone, Debug)]
 struct Table {
-    cells: Vec<Cell>,
+    /// Fit and balance by node, weighted; [`NONE`] if the pod does not fit, [`STALE`] if that is not known.
+    cells: Vec<i32>,
+    /// Up to which touch of a node they are known.
+    touches: u64,
     used: u64,
     formula: Option<Formula>,
 }
@@ -143,7 +137,7 @@ impl Tables {
         let id = *self.ids.entry(asked).or_insert(next);
         if id == next {
             let formula = Formula::of(sight, shape, balance);
-            self.all.push(Table { cells: Vec::new(), used: 0, formula });
+            self.all.push(Table { cells: Vec::new(), touches: 0, used: 0, formula });
         }
         id
     }
@@ -163,10 +157,13 @@ impl Tables {
         let kept = known >= nodes || (is_small(sight) && self.grow(id as usize, nodes));
         let table = &mut self.all[id as usize];
         table.used = self.uses;
+        if kept {
+            table.catch_up(index, nodes);
+        }
         let Table { cells, formula, .. } = table;
-        let cells: &mut [Cell] = if kept { cells } else { &mut [] };
+        let cells: &mut [i32] = if kept { cells } else { &mut [] };
         let rules = Rules { sight, shape, balance, formula: formula.as_ref(), rooms: &index.rooms };
-        Fits { versions: &index.version, rules, cells }
+        Fits { rules, cells }
     }
 
     /// Finds room for a table; false if there is none now.
@@ -185,10 +182,22 @@ impl Tables {
         let fits = self.cells + more <= MOST_CELLS;
         if fits {
             self.all[id].cells.reserve_exact(more);
-            self.all[id].cells.resize(wanted, UNSEEN);
+            self.all[id].cells.resize(wanted, STALE);
             self.cells += more;
         }
         fits
+    }
+}
+
+impl Table {
+    /// Forgets what is known of nodes that were touched since it was last used.
+    fn catch_up(&mut self, index: &Index, nodes: usize) {
+        match index.touched_since(self.touches) {
+            // Each node is touched about as often as any other: with so many of them, hardly one is as it was.
+            Some(touched) if touched.len() < nodes => touched.iter().for_each(|node| self.cells[node.at()] = STALE),
+            _ => self.cells.fill(STALE),
+        }
+        self.touches = index.touches();
     }
 }
 
@@ -201,24 +210,22 @@ fn is_small(sight: Sight<'_>) -> bool {
 
 /// Looks nodes up for one cycle.
 pub struct Fits<'a> {
-    versions: &'a [u32],
     rules: Rules<'a>,
     /// Empty if nothing is kept.
-    cells: &'a mut [Cell],
+    cells: &'a mut [i32],
 }
 
 impl Fits<'_> {
     /// Fit and balance of a node, weighted; [`NO_ROOM`] if the pod does not fit.
     #[inline]
     pub fn score(&mut self, node: NodeIdx) -> i64 {
-        let i = node.at();
-        match self.cells.get_mut(i) {
+        match self.cells.get_mut(node.at()) {
+            Some(known) if *known > STALE => i64::from(*known),
             Some(cell) => {
-                let version = self.versions[i];
-                if cell.seen != version {
-                    *cell = self.rules.cell(node, version);
+                if *cell == STALE {
+                    *cell = self.rules.cell(node);
                 }
-                if cell.score == NONE { NO_ROOM } else { i64::from(cell.score) }
+                if *cell == NONE { NO_ROOM } else { i64::from(*cell) }
             }
             None => self.rules.score(node).unwrap_or(NO_ROOM),
         }
@@ -236,8 +243,8 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     #[inline(never)]
-    fn cell(&self, node: NodeIdx, version: u32) -> Cell {
-        Cell { seen: version, score: self.score(node).map_or(NONE, |score| score as i32) }
+    fn cell(&self, node: NodeIdx) -> i32 {
+        self.score(node).map_or(NONE, |score| score as i32)
     }
 
     #[inline]

@@ -39,11 +39,9 @@ pub struct Index {
     pub generation: u64,
     /// Raised when a node appears or goes.
     pub nodes_generation: u64,
-    /// Raised, by node, when what it has left or its taints or cordon change.
-    pub version: Vec<u32>,
     /// cpu and memory of each node.
     pub rooms: Vec<Room>,
-    /// Each node that appeared or changed its taints or cordon, oldest first.
+    /// Each node that appeared, went or changed its taints or cordon, oldest first.
     pub static_changes: Vec<NodeIdx>,
     /// Pods nominated to nodes, by node.
     pub nominated: BTreeMap<NodeIdx, Vec<PodIdx>>,
@@ -143,13 +141,11 @@ impl Index {
             self.touched_before += half as u64;
         }
         self.touched.push(node);
-        self.version[node.at()] = self.version[node.at()].wrapping_add(1);
     }
     fn add_node(&mut self, catalog: &Catalog, state: &State, index: NodeIdx) {
         let node = &state.nodes[index];
         if self.listed.len() <= index.at() {
             self.listed.resize(index.at() + 1, false);
-            self.version.resize(index.at() + 1, 0);
             self.present.resize(index.at() + 1, Vec::new());
             self.rooms.resize(index.at() + 1, Room::default());
         }
@@ -171,6 +167,7 @@ impl Index {
             return;
         }
         self.listed[index.at()] = false;
+        self.static_changes.push(index);
         self.nodes_generation += 1;
         let node = &state.nodes[index];
         // The scheduler's cache forgets a node with its pods; those that left it since have changes of their own to come.

@@ -27,6 +27,7 @@ pub mod plugins;
 pub mod preemption;
 pub mod queue;
 mod record;
+mod refusal;
 mod room;
 mod sight;
 mod statics;

@@ -8,7 +8,7 @@ use super::plugins::{node_affinity, node_unschedulable, taint_toleration};
 use super::sight::Sight;
 use super::tally::Tally;
 use crate::cluster::{Catalog, Idx, NodeIdx, NodeSelector, NodeSelectorTerm, PodShape, State, Sym, Toleration};
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 use rustc_hash::FxBuildHasher;
 
 /// A set of nodes.
@@ -42,10 +42,24 @@ pub struct Tolerating {
     pub admitted: NodeSet,
     /// Untolerated PreferNoSchedule taints by node; empty while no node has any.
     soft: Vec<u8>,
+    /// Nodes that are there and that they do not.
+    refused: NodeSet,
+    /// How many those are.
+    refusing: usize,
     seen: usize,
 }
 
 impl Tolerating {
+    /// Whether some node does not admit the pod.
+    pub fn refusing(&self) -> bool {
+        self.refusing > 0
+    }
+
+    /// Whether one of these nodes has an untolerated PreferNoSchedule taint.
+    pub fn any_soft(&self, nodes: &[NodeIdx]) -> bool {
+        !self.soft.is_empty() && nodes.iter().any(|node| self.soft(*node) > 0)
+    }
+
     /// Untolerated PreferNoSchedule taints of a node.
     #[inline]
     pub fn soft(&self, node: NodeIdx) -> u8 {
@@ -77,12 +91,51 @@ struct Pulled {
 }
 
 /// Where volumes can be used from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// A volume's node affinity.
     Affinity(NodeSelector),
     /// Its zone labels.
     Zones(Vec<ZoneLabel>),
+}
+
+/// The same as it is asked for: what is known is found without a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReachOf<'a> {
+    /// [`Reach::Affinity`].
+    Affinity(&'a NodeSelector),
+    /// [`Reach::Zones`].
+    Zones(&'a [ZoneLabel]),
+}
+
+impl Reach {
+    fn asked(&self) -> ReachOf<'_> {
+        match self {
+            Reach::Affinity(affinity) => ReachOf::Affinity(affinity),
+            Reach::Zones(zones) => ReachOf::Zones(zones),
+        }
+    }
+}
+
+impl std::hash::Hash for Reach {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.asked().hash(hasher);
+    }
+}
+
+impl Equivalent<Reach> for ReachOf<'_> {
+    fn equivalent(&self, known: &Reach) -> bool {
+        *self == known.asked()
+    }
+}
+
+impl From<ReachOf<'_>> for Reach {
+    fn from(asked: ReachOf<'_>) -> Reach {
+        match asked {
+            ReachOf::Affinity(affinity) => Reach::Affinity(affinity.clone()),
+            ReachOf::Zones(zones) => Reach::Zones(zones.to_vec()),
+        }
+    }
 }
 
 type Selection = (Vec<(Sym, Sym)>, Option<NodeSelector>);
@@ -143,7 +196,12 @@ impl Statics {
             let cordoned = config.filters(PluginId::NodeUnschedulable)
                 && !node_unschedulable::admits(shape, node(*n), &sight.catalog.known);
             let tainted = config.filters(PluginId::TaintToleration) && !taint_toleration::admits(shape, node(*n));
-            tolerating.admitted.set(*n, !cordoned && !tainted);
+            // A node that is gone is not looked at: it counts as one that admits the pod.
+            let admitted = node(*n).gone || !cordoned && !tainted;
+            let before = usize::from(tolerating.refused.has(*n));
+            tolerating.refusing = tolerating.refusing + usize::from(!admitted) - before;
+            tolerating.refused.set(*n, !admitted);
+            tolerating.admitted.set(*n, admitted);
             let soft = taint_toleration::raw_score(shape, node(*n)).min(255) as u8;
             if soft > 0 && tolerating.soft.len() <= n.at() {
                 tolerating.soft.resize(sight.state.nodes.len(), 0);
@@ -182,8 +240,11 @@ impl Statics {
     }
 
     /// The place of the nodes from which volumes can be used, up to date.
-    pub fn reach(&mut self, catalog: &Catalog, state: &State, index: &Index, reach: Reach) -> u32 {
-        let at = place(&mut self.reaches, reach);
+    pub fn reach(&mut self, catalog: &Catalog, state: &State, index: &Index, reach: ReachOf<'_>) -> u32 {
+        let at = match self.reaches.get_index_of(&reach) {
+            Some(known) => known as u32,
+            None => place(&mut self.reaches, reach.into()),
+        };
         if let Some((reach, selected)) = self.reaches.get_index_mut(at as usize) {
             for n in &index.static_changes[selected.seen..] {
                 let labels = &state.nodes[*n].spec.labels;

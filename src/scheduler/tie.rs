@@ -5,18 +5,15 @@
 /// Why: 1.35 and 1.36 pop the best from a heap whose second key is set only by extenders (S/schedule_one.go
 /// `nodeScoreHeap`); sifting up and down with ties left in place amounts to this order. 0 for an empty list.
 pub fn preorder_first(totals: &[i64]) -> usize {
-    let (mut first, mut best, mut lowest) = (0, i64::MIN, u64::MAX);
-    for (i, total) in totals.iter().enumerate() {
-        if *total >= best {
-            // The path from the root, left-aligned; of two on one path the upper one, which is shorter, comes first.
-            let path = i as u64 + 1;
-            let rank = path << path.leading_zeros() | u64::from(u64::BITS - path.leading_zeros());
-            if *total > best || rank < lowest {
-                (first, best, lowest) = (i, *total, rank);
-            }
-        }
-    }
-    first
+    let rank = |i: usize| {
+        // The path from the root, left-aligned; of two on one path the upper one, which is shorter, comes first.
+        let path = i as u64 + 1;
+        path << path.leading_zeros() | u64::from(u64::BITS - path.leading_zeros())
+    };
+    // In two passes: few are best in the end, but many are when only those before them are known.
+    let best = totals.iter().copied().max();
+    let equals = totals.iter().enumerate().filter(|total| Some(*total.1) == best);
+    equals.map(|total| total.0).min_by_key(|i| rank(*i)).unwrap_or(0)
 }
 
 #[cfg(test)]

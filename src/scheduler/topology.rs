@@ -39,6 +39,18 @@ impl Domains {
         self.of.get(node.at()).map_or(self.len, |domain| (*domain as usize).min(self.len))
     }
 
+    /// Every one of few domains, as bits.
+    pub fn every(&self) -> u64 {
+        (1 << self.len.min(FEW)) - 1
+    }
+
+    /// The nodes of those domains of few that have a bit, and those without the key if `lacking`.
+    pub fn open(&self, bits: u64, lacking: bool) -> Open<'_> {
+        let every = self.every();
+        let open = bits & every | u64::from(lacking) << self.len.min(FEW);
+        Open { domains: self, bits: open, is_all: open == every | u64::from(self.some_lack) << self.len.min(FEW) }
+    }
+
     fn add_node(&mut self, node: NodeIdx, labels: &Labels) {
         if self.of.len() <= node.at() {
             self.of.resize(node.at() + 1, NO_DOMAIN);
@@ -51,6 +63,28 @@ impl Domains {
         } else {
             self.some_lack = true;
         }
+    }
+}
+
+/// Domains of few that a pod may go to.
+#[derive(Clone, Copy)]
+pub struct Open<'a> {
+    domains: &'a Domains,
+    /// A bit for each, the last for nodes without the key.
+    bits: u64,
+    is_all: bool,
+}
+
+impl Open<'_> {
+    /// Whether a node lies in one of them.
+    #[inline]
+    pub fn has(&self, node: NodeIdx) -> bool {
+        self.bits >> self.domains.slot(node) & 1 == 1
+    }
+
+    /// Whether every node does.
+    pub fn is_all(&self) -> bool {
+        self.is_all
     }
 }
 

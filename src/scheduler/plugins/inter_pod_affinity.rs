@@ -9,7 +9,7 @@ use crate::scheduler::event::{ClusterEvent, EventKind};
 use crate::scheduler::ident::Ident;
 use crate::scheduler::plugin::Point;
 use crate::scheduler::tally::Tally;
-use crate::scheduler::topology::{TopoKey, Topology};
+use crate::scheduler::topology::{Domains, Open, TopoKey, Topology};
 use crate::scheduler::{PluginId, PodView, Profile, Rejection};
 use smallvec::SmallVec;
 
@@ -90,16 +90,22 @@ impl Terms {
 
 /// One domain table with counts: a domain counts if it holds a pod.
 struct Table<'a> {
-    of: &'a [u32],
+    domains: &'a Domains,
     /// The domains that hold pods, where there are few domains.
     holding: Option<u64>,
     counts: &'a Tally,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    /// The domains that hold a pod, or those that do not, the nodes without the key among these; None if there are many.
+    fn open(&self, holding: bool) -> Option<Open<'a>> {
+        let bits = self.holding?;
+        Some(self.domains.open(if holding { bits } else { !bits }, !holding))
+    }
+
     #[inline]
     fn holds(&self, node: NodeIdx) -> Option<bool> {
-        let domain = domain_at(self.of, node)?;
+        let domain = domain_at(&self.domains.of, node)?;
         Some(match self.holding {
             Some(holding) => holding >> domain & 1 == 1,
             None => self.counts.get(domain) > 0,
@@ -121,7 +127,7 @@ pub struct Checks<'a> {
 pub fn checks<'a>(terms: &Terms, counts: &'a Counts, carriers: &'a Carriers, topology: &'a Topology) -> Checks<'a> {
     let table = |key: TopoKey, counts: &'a Tally| {
         let domains = topology.domains(key);
-        Table { of: &domains.of, holding: domains.few(|domain| counts.get(domain) > 0), counts }
+        Table { domains, holding: domains.few(|domain| counts.get(domain) > 0), counts }
     };
     let of = |id: &u32| {
         let counter: &'a Counter = counts.counter(*id);
@@ -137,11 +143,27 @@ pub fn checks<'a>(terms: &Terms, counts: &'a Counts, carriers: &'a Carriers, top
     }
 }
 
-impl Checks<'_> {
+impl<'a> Checks<'a> {
     /// Whether no node can be refused.
     pub fn is_empty(&self) -> bool {
         self.affinity.is_empty() && self.anti.is_empty() && self.repelling.is_empty()
     }
+    /// Adds the domains that are left open, of each key that has few; whether that is all there is to say.
+    pub fn open(&self, out: &mut SmallVec<[Open<'a>; 4]>) -> bool {
+        let first = self.first_of_its_kind;
+        let affinity = self.affinity.iter().map(|table| match first {
+            true => table.holding.map(|_| table.domains.open(table.domains.every(), false)),
+            false => table.open(true),
+        });
+        let apart = self.anti.iter().chain(&self.repelling).map(|table| table.open(false));
+        let mut all = true;
+        for open in affinity.chain(apart) {
+            all &= open.is_some();
+            out.extend(open);
+        }
+        all
+    }
+
     /// Whether a node lets the pod pass.
     #[inline]
     pub fn admits(&self, node: NodeIdx) -> bool {

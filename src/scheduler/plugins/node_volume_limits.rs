@@ -120,6 +120,22 @@ impl Used {
         used.attached = attached.filter(|v| !used.by_pods.contains(v)).collect();
         used
     }
+
+    /// How many count of a driver.
+    fn count(&self, driver: Sym) -> usize {
+        self.by_pods.iter().chain(&self.attached).filter(|v| v.0 == driver).count()
+    }
+
+    /// How many more a node attaches; very many where it has no limit.
+    fn free(&self, state: &State, node: NodeIdx, driver: Sym) -> i32 {
+        let Some(limit) = limit(state, node, driver) else { return i32::MAX };
+        (limit - self.count(driver) as i64).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    }
+}
+
+/// How many volumes of a driver a node attaches; None for any number.
+fn limit(state: &State, node: NodeIdx, driver: Sym) -> Option<i64> {
+    state.nodes[node].spec.attach_limits.as_ref()?.iter().find(|l| l.driver == driver)?.count
 }
 
 /// [`Used`] of every node, kept as pods, claims and attachments change.
@@ -132,12 +148,34 @@ pub struct UsedVolumes {
     users: FxHashMap<PvcIdx, SmallVec<[NodeIdx; 1]>>,
     stale: Vec<NodeIdx>,
     nothing: Used,
+    /// Drivers that some pod wanted a volume of, with how many more each node attaches; none for a node that was not looked at.
+    free: Vec<(Sym, Vec<i32>)>,
 }
 
 impl UsedVolumes {
     /// A node's.
     pub fn on(&self, node: NodeIdx) -> &Used {
         self.nodes.get(node.at()).unwrap_or(&self.nothing)
+    }
+
+    /// The place among the drivers of one that a pod wants a volume of; it is counted from now on.
+    pub fn driver(&mut self, state: &State, driver: Sym) -> usize {
+        let at = self.free.iter().position(|known| known.0 == driver).unwrap_or_else(|| {
+            self.free.push((driver, Vec::new()));
+            self.free.len() - 1
+        });
+        for i in self.free[at].1.len()..state.nodes.len() {
+            let node = NodeIdx::new(i);
+            let free = self.on(node).free(state, node, driver);
+            self.free[at].1.push(free);
+        }
+        at
+    }
+
+    /// Whether a node attaches so many more of drivers, whether or not one of them is attached already.
+    #[inline]
+    pub fn has_room(&self, node: NodeIdx, wanted: &[(usize, i32)]) -> bool {
+        wanted.iter().all(|(driver, count)| self.free[*driver].1.get(node.at()).is_some_and(|free| free >= count))
     }
 
     /// A pod came to a node, or left it.
@@ -189,13 +227,36 @@ impl UsedVolumes {
                 self.nodes.resize(node.at() + 1, Used::default());
             }
             let pods = self.pods.get(node.at()).map_or(&[][..], |p| p);
-            self.nodes[node.at()] = Used::of(catalog, state, node, pods);
+            let used = Used::of(catalog, state, node, pods);
+            for (driver, free) in &mut self.free {
+                if let Some(free) = free.get_mut(node.at()) {
+                    *free = used.free(state, node, *driver);
+                }
+            }
+            self.nodes[node.at()] = used;
         }
         self.stale = stale;
     }
 }
 
 impl NodeVolumeLimits {
+    /// What the pod at hand wants attached, by the place of the driver; None where a claim of it is missing, of which each node has to say so.
+    pub fn wanted(&self, view: PodView<'_>, used: &mut UsedVolumes) -> Option<SmallVec<[(usize, i32); 2]>> {
+        let missing = |claim: &ClaimRef| claim.claim.is_none_or(|c| view.state.claims[c].gone);
+        if view.spec().claims.iter().any(missing) {
+            return None;
+        }
+        let mut wanted: SmallVec<[(usize, i32); 2]> = SmallVec::new();
+        for (driver, _) in &self.wanted {
+            let driver = used.driver(view.state, *driver);
+            match wanted.iter_mut().find(|w| w.0 == driver) {
+                Some(known) => known.1 += 1,
+                None => wanted.push((driver, 1)),
+            }
+        }
+        Some(wanted)
+    }
+
     /// Judges a node by what counts there.
     ///
     /// # Errors
@@ -208,14 +269,12 @@ impl NodeVolumeLimits {
             let text = format!("looking up PVC {namespace}/{name}: persistentvolumeclaim {name:?} not found");
             return Err(Rejection::text(Self::PLUGIN, Code::Unresolvable, text));
         }
-        let Some(limits) = &state.nodes[node].spec.attach_limits else { return Ok(()) };
-        let limit = |driver: Sym| limits.iter().find(|l| l.driver == driver).and_then(|l| l.count);
         for (i, (driver, _)) in self.wanted.iter().enumerate() {
             let first_of_driver = !self.wanted[..i].iter().any(|(d, _)| d == driver);
-            let Some(limit) = limit(*driver).filter(|_| first_of_driver) else { continue };
+            let Some(limit) = limit(state, node, *driver).filter(|_| first_of_driver) else { continue };
             let of_driver = |v: &&Counted| v.0 == *driver;
             let new = self.wanted.iter().filter(of_driver).filter(|v| !used.by_pods.contains(v)).count();
-            let now = used.by_pods.iter().filter(of_driver).count() + used.attached.iter().filter(of_driver).count();
+            let now = used.count(*driver);
             if new > 0 && (now + new) as i64 > limit {
                 return Err(Rejection::unschedulable(Self::PLUGIN, TOO_MANY));
             }

@@ -10,7 +10,7 @@ use crate::scheduler::event::{ClusterEvent, EventKind};
 use crate::scheduler::ident::Idents;
 use crate::scheduler::plugin::Point;
 use crate::scheduler::tally::Tally;
-use crate::scheduler::topology::{FEW, NO_DOMAIN, TopoKey, Topology};
+use crate::scheduler::topology::{Domains, FEW, NO_DOMAIN, Open, TopoKey, Topology};
 use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, PodView, Profile, Rejection};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
@@ -205,7 +205,7 @@ impl Compiler<'_> {
 
 /// A hard constraint made ready for one cycle.
 pub struct HardCheck<'a> {
-    of: &'a [u32],
+    domains: &'a Domains,
     /// The domains that have too many pods, where there are few domains.
     full: Option<u64>,
     counts: &'a Tally,
@@ -213,11 +213,16 @@ pub struct HardCheck<'a> {
     limit: i64,
 }
 
-impl HardCheck<'_> {
+impl<'a> HardCheck<'a> {
+    /// The domains that it leaves open; None if there are many.
+    pub fn open(&self) -> Option<Open<'a>> {
+        self.full.map(|full| self.domains.open(!full, false))
+    }
+
     /// What the constraint says of a node: None for no objection, else whether the label is there.
     #[inline]
     pub fn objection(&self, node: NodeIdx) -> Option<bool> {
-        let Some(domain) = domain_at(self.of, node) else { return Some(false) };
+        let Some(domain) = domain_at(&self.domains.of, node) else { return Some(false) };
         let is_full = match self.full {
             Some(full) => full >> domain & 1 == 1,
             None => i64::from(self.counts.get(domain)) > self.limit,
@@ -235,7 +240,7 @@ pub fn checks<'a>(rows: &Rows, counts: &'a Counts, topology: &'a Topology) -> Sm
         let limit = row.max_skew - row.own + least;
         let domains = topology.domains(row.key);
         let full = domains.few(|domain| i64::from(counter.counts.get(domain)) > limit);
-        Some(HardCheck { of: &domains.of, full, counts: &counter.counts, limit })
+        Some(HardCheck { domains, full, counts: &counter.counts, limit })
     };
     rows.hard.iter().filter_map(ready).collect()
 }
@@ -259,10 +264,6 @@ pub struct Scratch {
     position: Vec<u32>,
     /// The kind of each feasible node.
     kinds: Vec<u16>,
-    /// Feasible nodes of each kind.
-    members: Vec<u32>,
-    /// The score of each kind.
-    scores: Vec<i64>,
     /// Nodes that hold so many pods that they are a kind of their own: place and raw score.
     apart: Vec<(u32, i64)>,
 }
@@ -291,44 +292,48 @@ pub fn add_scores(
     };
     let domains = other.map(|row| topology.domains(row.key));
     let len = domains.map_or(0, |d| d.len);
-    let slot_of = |node: &NodeIdx| domains.map_or(0, |d| d.slot(*node));
     if len >= FEW || host.is_some_and(|row| topology.domains(row.key).some_lack) {
         return add_generally(rows, counts, topology, feasible, scratch, weight, totals);
     }
     // Nodes of one domain that hold as many pods are of one kind; nodes without the key come after the last domain.
-    let Scratch { position, kinds, members, scores, apart, .. } = scratch;
+    let Scratch { position, kinds, apart, .. } = scratch;
     let by_host = host.map(|row| &counts.matcher(row.matcher).nodes);
     kinds.clear();
     apart.clear();
+    match domains {
+        Some(domains) => kinds.extend(feasible.iter().map(|node| kind(domains.slot(*node), 0))),
+        None => kinds.resize(feasible.len(), 0),
+    }
     match by_host {
         Some(held) if held.is_list() => {
-            kinds.extend(feasible.iter().map(|node| kind(slot_of(node), held.get(node.at()))));
+            kinds.iter_mut().zip(feasible).for_each(|(slot, node)| *slot += kind(0, held.get(node.at())));
         }
-        _ => kinds.extend(feasible.iter().map(|node| kind(slot_of(node), 0))),
-    }
-    if let Some(held) = by_host.filter(|held| held.table_len() > 0) {
-        let end = feasible.iter().map(|n| n.at() + 1).max().unwrap_or(0);
-        position.resize(end.max(position.len()), 0);
-        feasible.iter().enumerate().for_each(|(place, node)| position[node.at()] = place as u32);
-        for (node, on_host) in held.held() {
-            let place = position.get(node).map_or(usize::MAX, |place| *place as usize);
-            if feasible.get(place).is_some_and(|n| n.at() == node) {
-                kinds[place] = kind(slot_of(&feasible[place]), on_host);
+        Some(held) if held.table_len() > 0 => {
+            let nodes = host.map_or(0, |row| topology.domains(row.key).of.len());
+            position.resize(nodes.max(position.len()), 0);
+            feasible.iter().enumerate().for_each(|(place, node)| position[node.at()] = place as u32);
+            for (node, on_host) in held.held() {
+                let place = position.get(node).map_or(usize::MAX, |place| *place as usize);
+                if feasible.get(place).is_some_and(|n| n.at() == node) {
+                    kinds[place] += kind(0, on_host);
+                }
             }
         }
+        _ => {}
     }
-    members.clear();
-    members.resize((len + 1) * KINDS, 0);
-    kinds.iter().for_each(|kind| members[usize::from(*kind)] += 1);
-    let ignored = (rows.all_keys && other.is_some()).then_some(len);
-    if let Some(slot) = ignored {
-        members[slot * KINDS..].fill(0);
+    // Whether some feasible node is of a kind; the arrays are so long that no kind needs to be checked.
+    let mut present = [false; ALL_KINDS];
+    kinds.iter().for_each(|kind| present[usize::from(*kind) % ALL_KINDS] = true);
+    let present = &mut present[..(len + 1) * KINDS];
+    let mut counted = feasible.len();
+    if let Some(domains) = domains.filter(|_| rows.all_keys) {
+        present[len * KINDS..].fill(false);
+        counted -= if domains.some_lack { kinds.iter().filter(|k| usize::from(**k) >= len * KINDS).count() } else { 0 };
     }
-    let counted: u32 = members.iter().sum();
-    let distinct = members.chunks(KINDS).filter(|domain| domain.iter().any(|n| *n > 0)).count();
+    let distinct = present.chunks(KINDS).filter(|domain| domain.contains(&true)).count();
     let log = |size: usize| libm::log((size + 2) as f64);
     let base = |row: &Row| (row.max_skew - 1) as f64;
-    let host = host.map(|row| (log(counted as usize), base(row)));
+    let host = host.map(|row| (log(counted), base(row)));
     let other = other.and_then(|row| Some((&counts.counter(row.counter?).counts, log(distinct), base(row))));
     let host_first = rows.soft.first().is_some_and(|row| is_host(&row));
     let raw = |slot: usize, on_host: u32| {
@@ -347,15 +352,14 @@ pub fn add_scores(
     let is_crowded = |kind: usize| kind % KINDS == KINDS - 1;
     let (mut least, mut most) = (i64::MAX, 0);
     let mut take = |raw: i64| (least, most) = (least.min(raw), most.max(raw));
-    scores.clear();
-    scores.resize(members.len(), 0);
-    for kind in (0..members.len()).filter(|kind| members[*kind] > 0 && !is_crowded(*kind)) {
+    let mut scores = [0_i64; ALL_KINDS];
+    for kind in (0..present.len()).filter(|kind| present[*kind] && !is_crowded(*kind)) {
         scores[kind] = raw(kind / KINDS, (kind % KINDS) as u32);
         take(scores[kind]);
     }
-    if members.chunks(KINDS).any(|domain| domain[KINDS - 1] > 0) {
+    if present.chunks(KINDS).any(|domain| domain[KINDS - 1]) {
         for (place, kind) in kinds.iter().enumerate().map(|(place, kind)| (place, usize::from(*kind))) {
-            if is_crowded(kind) && members[kind] > 0 {
+            if is_crowded(kind) && present[kind] {
                 let on_host = by_host.map_or(0, |held| held.get(feasible[place].at()));
                 apart.push((place as u32, raw(kind / KINDS, on_host)));
             }
@@ -363,10 +367,10 @@ pub fn add_scores(
         apart.iter().for_each(|(_, raw)| take(*raw));
     }
     let share = |raw: i64| weight * if most == 0 { 100 } else { 100 * (most + least - raw) / most };
-    for kind in (0..members.len()).filter(|kind| members[*kind] > 0 && !is_crowded(*kind)) {
+    for kind in (0..present.len()).filter(|kind| present[*kind] && !is_crowded(*kind)) {
         scores[kind] = share(scores[kind]);
     }
-    totals.iter_mut().zip(&*kinds).for_each(|(total, kind)| *total += scores[usize::from(*kind)]);
+    totals.iter_mut().zip(&*kinds).for_each(|(total, kind)| *total += scores[usize::from(*kind) % ALL_KINDS]);
     for (place, raw) in &*apart {
         totals[*place as usize] += share(*raw);
     }
@@ -374,6 +378,8 @@ pub fn add_scores(
 
 /// Kinds of nodes in a domain: by how many pods they hold, the last for all that hold more.
 const KINDS: usize = 8;
+/// Kinds of nodes in as many domains as there may be, and without the key.
+const ALL_KINDS: usize = (FEW + 1) * KINDS;
 
 /// The kind of a node in a domain that holds so many pods.
 #[inline]
