@@ -8,6 +8,7 @@
 
 mod ack;
 mod bed;
+mod compare;
 mod decisions;
 mod drains;
 mod evictions;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Times the real scheduler and ours on the same cluster (`scripts/compare`).
+    Compare(compare::Asked),
     /// Plays the kubelets of a running cluster until it is ended.
     Kubelets {
         /// Kubeconfig with a bearer token, as `controlplane up` writes it.
@@ -147,7 +150,7 @@ pub struct Compared {
 
 fn main() -> ExitCode {
     // `cargo test NAME` gives its filter to every test binary; only our own commands concern this one.
-    let ours = ["check", "kubelets", "machines", "help", "--help", "-h"];
+    let ours = ["check", "compare", "kubelets", "machines", "help", "--help", "-h"];
     let command = match std::env::args().nth(1) {
         None => Command::Check { kinds: Vec::new(), seed: 1, seeds: 1, out: None, keep: false },
         Some(word) if ours.contains(&&*word) => Arguments::parse().command,
@@ -175,6 +178,16 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Machines { kubeconfig, what } => {
             executions::machines::run(&kubeconfig, &what)?;
+            Ok(true)
+        }
+        Command::Compare(asked) => {
+            let binary = binary().with_context(|| {
+                format!(
+                    "{} does not name a control plane; use scripts/compare, which builds one",
+                    bed::controlplane::BINARY
+                )
+            })?;
+            compare::compare(&binary, &asked)?;
             Ok(true)
         }
         Command::Check { kinds, seed, seeds, out, keep } => {
