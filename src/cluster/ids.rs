@@ -12,6 +12,16 @@ pub trait Idx: Copy + Eq + Ord + fmt::Debug {
     fn at(self) -> usize;
 }
 
+impl Idx for usize {
+    fn new(position: usize) -> usize {
+        position
+    }
+
+    fn at(self) -> usize {
+        self
+    }
+}
+
 macro_rules! indices {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*

@@ -26,6 +26,7 @@ pub mod pod;
 pub mod provider;
 pub mod quantity;
 pub mod rate_limit;
+pub mod shared;
 pub mod state;
 pub mod taint;
 pub mod version;
@@ -52,6 +53,7 @@ pub use pod::{
 };
 pub use quantity::{Quantity, QuantityError};
 pub use rate_limit::{RateLimit, TokenBucket};
+pub use shared::SharedArena;
 pub use state::{Change, Mark, NodeChange, PodChange, State};
 pub use taint::{Effect, Taint, Toleration};
 pub use version::{KubernetesVersion, Rules};

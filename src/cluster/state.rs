@@ -6,6 +6,7 @@ use super::ids::*;
 use super::intern::Sym;
 use super::node::{NodeSpec, NodeState};
 use super::pod::{Deletion, Phase, PodState};
+use super::shared::SharedArena;
 use super::taint::Taint;
 use super::volume::{Attachment, Pv, PvcState};
 use smallvec::SmallVec;
@@ -111,7 +112,7 @@ pub struct State {
     /// `spec.replicas` of each owner now.
     pub replicas: Arena<OwnerIdx, Option<i64>>,
     /// Pods of each owner that exist, in order of creation.
-    pub owned: Arena<OwnerIdx, Vec<PodIdx>>,
+    pub owned: SharedArena<OwnerIdx, Vec<PodIdx>>,
     /// Volumes, also those provisioned during the run.
     pub volumes: Arena<PvIdx, Arc<Pv>>,
     /// The claim each volume is bound to.
@@ -128,7 +129,7 @@ pub struct State {
     nonzero: Vec<[i64; 2]>,
     clones: Vec<u32>,
     dims: usize,
-    extra_names: Vec<Arc<str>>,
+    extra_names: SharedArena<usize, Arc<str>>,
     changes: Vec<Change>,
     forgotten: u64,
     undo: Vec<Undo>,

@@ -2,7 +2,7 @@
 
 use super::arithmetic::{Computed, Tally, compute, is_healthy};
 use super::matching::BudgetIndex;
-use crate::cluster::{BudgetIdx, Catalog, Change, Idx, OwnerIdx, PodIdx, State};
+use crate::cluster::{BudgetIdx, Catalog, Change, Idx, OwnerIdx, PodIdx, SharedArena, State};
 use std::sync::Arc;
 
 /// How a pod is counted in the tallies of its budgets.
@@ -21,15 +21,18 @@ struct Counted {
 #[derive(Clone, Debug)]
 pub struct DisruptionController {
     index: Arc<BudgetIndex>,
-    tallies: Vec<Tally>,
+    tallies: SharedArena<BudgetIdx, Tally>,
     counted: Vec<Counted>,
 }
 
 impl DisruptionController {
     /// The controller as it stands when the snapshot was taken: nothing is enqueued, stored statuses are the truth.
     pub fn new(catalog: &Catalog, state: &State, index: Arc<BudgetIndex>) -> DisruptionController {
-        let mut controller =
-            DisruptionController { index, tallies: vec![Tally::default(); catalog.budgets.len()], counted: Vec::new() };
+        let mut controller = DisruptionController {
+            index,
+            tallies: catalog.budgets.iter().map(|_| Tally::default()).collect(),
+            counted: Vec::new(),
+        };
         for pod in state.pods.indices() {
             controller.recount(catalog, state, pod);
         }
@@ -45,7 +48,7 @@ impl DisruptionController {
     }
     /// What it counts under a budget now.
     pub fn tally(&self, budget: BudgetIdx) -> &Tally {
-        &self.tallies[budget.at()]
+        &self.tallies[budget]
     }
     /// Takes a change in; the budget to enqueue for it, if any.
     pub fn observe(&mut self, catalog: &Catalog, state: &State, change: Change) -> Option<BudgetIdx> {
@@ -60,7 +63,7 @@ impl DisruptionController {
     }
     /// What a look at a budget finds now.
     pub fn look(&self, catalog: &Catalog, state: &State, budget: BudgetIdx, now: i64) -> Computed {
-        compute(catalog, state, budget, &self.tallies[budget.at()], now)
+        compute(catalog, state, budget, &self.tallies[budget], now)
     }
 
     fn recount(&mut self, catalog: &Catalog, state: &State, pod: PodIdx) {
@@ -80,7 +83,7 @@ impl DisruptionController {
         self.counted[pod.at()] = after;
         let owner: Option<OwnerIdx> = catalog.specs[p.spec].owner;
         for budget in budgets {
-            let tally = &mut self.tallies[budget.at()];
+            let tally = &mut self.tallies[*budget];
             if before.present {
                 tally.take(owner, before.healthy);
             }
@@ -150,7 +153,7 @@ mod tests {
                 c.observe(&w.catalog, &state, change);
             }
             let fresh = Tally::count_all(&w.catalog, &state, &index);
-            assert_eq!(c.tallies, fresh, "step {step}");
+            assert_eq!(c.tallies.iter().cloned().collect::<Vec<_>>(), fresh, "step {step}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::interface::{ApiGroup, CallId, Ms};
 use super::refs::{N, P};
 use crate::cluster::{RateLimit, TokenBucket};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A call in terms that survive a restart: objects by their place in [`super::common::Common`]'s lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ struct Queued {
 pub(crate) struct Client {
     limit: RateLimit,
     buckets: BTreeMap<ApiGroup, TokenBucket>,
-    queue: Vec<Queued>,
+    queue: VecDeque<Queued>,
     /// Calls that are to be asked for at a moment.
     #[serde(default)]
     later: Vec<(Ms, Ask)>,
@@ -115,7 +115,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub fn new(limit: RateLimit) -> Client {
-        Client { limit, buckets: BTreeMap::new(), queue: Vec::new(), later: Vec::new(), open: BTreeMap::new(), next: 0 }
+        Client {
+            limit,
+            buckets: BTreeMap::new(),
+            queue: VecDeque::new(),
+            later: Vec::new(),
+            open: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// A fresh process: full buckets, and of the old one nothing is waited for but the calls that are `kept`.
@@ -166,7 +173,7 @@ impl Client {
     }
     /// When the next call leaves.
     pub fn next_at(&self) -> Option<Ms> {
-        self.queue.first().map(|q| q.at).into_iter().chain(self.later.iter().map(|l| l.0)).min()
+        self.queue.front().map(|q| q.at).into_iter().chain(self.later.iter().map(|l| l.0)).min()
     }
     /// Calls that are unanswered or wait to leave.
     pub fn pending(&self) -> impl Iterator<Item = Ask> + '_ {

@@ -5,9 +5,11 @@ use super::interface::{Ms, StopMode};
 use super::outcome::{Failure, Outcome, Reason};
 use super::refs::{N, PodId};
 use super::whole::OwnerMark;
+use crate::cluster::SharedArena;
 use crate::intent::NodeId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What became of an old node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -209,14 +211,14 @@ pub(crate) struct Demand {
 pub(crate) struct Common {
     pub client: Client,
     /// Old nodes, batch after batch; after those of the plan, nodes that a batch launched and removes again.
-    pub node_ids: Vec<NodeId>,
+    pub node_ids: Arc<Vec<NodeId>>,
     pub nodes: Vec<OldNode>,
     /// Of each batch, where its nodes start in `nodes`; one more at the end.
     pub starts: Vec<u32>,
     /// Pods of the batch under way.
-    pub pod_ids: Vec<PodId>,
+    pub pod_ids: SharedArena<usize, PodId>,
     /// Owners of the batch under way.
-    pub marks: Vec<OwnerMark>,
+    pub marks: SharedArena<usize, OwnerMark>,
     pub reports: Vec<BatchReport>,
     /// The batch under way, or the next one.
     pub batch: u32,

@@ -10,6 +10,7 @@ use super::refs::{N, P, PodId, Tables};
 use super::trouble::{self, Trouble};
 use crate::cluster::{GroupIdx, NodeIdx, OwnerKind, PodIdx, View};
 use crate::intent::{NodeId, Options};
+use std::sync::Arc;
 
 /// What a procedure works with during one call.
 pub(crate) struct Cx<'a> {
@@ -132,19 +133,25 @@ impl Cx<'_> {
         pods
     }
 
+    /// Whether there are any of [`Cx::new_pods_not_ready`]; the newest are the likeliest.
+    pub fn has_new_pods_not_ready(&self) -> bool {
+        self.view.state.pods.indices().rev().any(|pod| self.waits(pod))
+    }
+
     /// See [`Cx::new_pods_not_ready`].
     fn waiting_pods(&self) -> Vec<PodIdx> {
+        self.view.state.live_pods().filter(|pod| self.waits(*pod)).collect()
+    }
+
+    fn waits(&self, pod: PodIdx) -> bool {
         let (c, s) = (self.view.catalog, self.view.state);
         let stays = |p: &PodIdx| {
             let spec = &c.specs[s.pods[*p].spec];
             let kind = spec.owner.map(|o| c.owners[o].kind);
             spec.mirror || matches!(kind, Some(OwnerKind::DaemonSet | OwnerKind::Node))
         };
-        let waits = |p: &PodIdx| {
-            let pod = &s.pods[*p];
-            pod.created > self.common.began && pod.is_active() && !pod.ready && !stays(p)
-        };
-        s.live_pods().filter(waits).collect()
+        let p = &s.pods[pod];
+        p.created > self.common.began && p.is_active() && !p.ready && !stays(&pod)
     }
 
     /// A demand under `key`, made if new: its place in the list.
@@ -198,10 +205,8 @@ impl Cx<'_> {
         for i in s.live_nodes() {
             let n = &s.nodes[i];
             let Some(g) = n.group else { continue };
-            if !n.ready || self.tables.node_of.contains_key(&i) || self.tables.has_name_of_old(self.view, i) {
-                continue;
-            }
-            if self.common.known_nodes.contains(s.name(c, n.spec.uid)) {
+            let is_old = self.tables.node_of.contains_key(&i) || self.tables.has_name_of_old(self.view, i);
+            if !n.ready || is_old || self.tables.known.contains(&i) {
                 continue;
             }
             let group = c.text(c.groups[g].id);
@@ -226,7 +231,7 @@ impl Cx<'_> {
     /// Takes a node that the batch launched into the lists, to be drained and given back like an old one.
     pub fn add_surplus(&mut self, node: NodeIdx) -> N {
         let n = N(self.common.node_ids.len() as u32);
-        self.common.node_ids.push(NodeId::of(self.view, node));
+        Arc::make_mut(&mut self.common.node_ids).push(NodeId::of(self.view, node));
         self.common.nodes.push(OldNode::surplus(self.common.batch));
         self.tables.add_node(self.view, node);
         let mut owners = std::mem::take(&mut self.tables.owners);

@@ -180,6 +180,7 @@ impl Cx<'_> {
         self.settle(n, Fate::Failed, why.clone());
         let old = &mut self.common.nodes[n.at()];
         (old.left, old.reason) = (true, Some(reason));
+        self.tables.lefts += 1;
         self.common.client.withdraw(|a| a == Ask::CordonAgain(n));
         let Some(node) = self.node(n).or_else(|| self.namesake(n)) else { return };
         let batch = self.common.batch_of(n);

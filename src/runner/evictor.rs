@@ -49,6 +49,9 @@ pub(crate) struct Evictor {
     timers: BTreeSet<(Ms, u32)>,
     /// Pods that are not gone, by node.
     left: BTreeMap<N, u32>,
+    /// Nodes of which none is left and that are not settled; None if that is not known yet (after a resume).
+    #[serde(skip)]
+    emptied: Option<BTreeSet<N>>,
     /// Pods are deleted after so long of refusals; None for never.
     force_after: Option<Ms>,
     retry_ms: Ms,
@@ -94,8 +97,30 @@ impl Evictor {
                 }
             }
         }
-        self.left(node)
+        let left = self.left(node);
+        match &mut self.emptied {
+            Some(emptied) if left == 0 => _ = emptied.insert(node),
+            Some(emptied) => _ = emptied.remove(&node),
+            None => {}
+        }
+        left
     }
+
+    /// Whether one of these nodes may have no pods left; of those that were planned for.
+    pub fn may_have_emptied(&mut self, nodes: &[N]) -> bool {
+        let left = &self.left;
+        let is_empty = |n: &N| left.get(n).is_none_or(|left| *left == 0);
+        let emptied = self.emptied.get_or_insert_with(|| nodes.iter().copied().filter(is_empty).collect());
+        !emptied.is_empty()
+    }
+
+    /// A node is not waited for any more.
+    pub fn settled(&mut self, node: N) {
+        if let Some(emptied) = &mut self.emptied {
+            emptied.remove(&node);
+        }
+    }
+
     /// Whether a node has pods that have to leave and are not planned: they came after the others.
     pub fn has_news(cx: &Cx<'_>, node: N) -> bool {
         let pods = cx.node(node).map(|index| cx.tables.pods_on(cx.view, index)).unwrap_or_default();
@@ -140,6 +165,9 @@ impl Evictor {
             self.pods[p.at()].step = Step::Gone;
             if let Some(n) = self.left.get_mut(&self.pods[p.at()].node) {
                 *n -= 1;
+                if let (0, Some(emptied)) = (*n, &mut self.emptied) {
+                    emptied.insert(self.pods[p.at()].node);
+                }
             }
         }
     }

@@ -17,6 +17,8 @@ use crate::cluster::{PodIdx, View};
 use crate::intent::options::KubectlDrainOptions;
 use crate::intent::select::PodChoice;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A look that was refused is repeated after so long (C).
 const RETRY_MS: Ms = 10_000;
@@ -115,35 +117,106 @@ struct Looked {
     since: Option<Ms>,
 }
 
-/// Nodes that are being looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Nodes that are being looked at, in the order in which they were added; written down as a list.
+///
+/// A large migration looks at thousands of them at its end, and is called for each answer: each call touches only those that it concerns.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Looked>", into = "Vec<Looked>")]
 pub(crate) struct Looks {
-    nodes: Vec<Looked>,
+    nodes: BTreeMap<u32, Looked>,
+    /// Place of the next that is added.
+    next: u32,
+    /// Their places by node.
+    places: BTreeSet<(N, u32)>,
+    /// Those that are looked at again, by the moment.
+    again: BTreeSet<(Ms, u32)>,
+    /// Those of which the next step may have something to say.
+    due: BTreeSet<u32>,
+    /// How many old nodes were left to a person at the last step; none if those that are looked at were not compared yet.
+    lefts: Option<u32>,
+}
+
+impl From<Vec<Looked>> for Looks {
+    fn from(list: Vec<Looked>) -> Looks {
+        let mut looks = Looks::default();
+        list.into_iter().for_each(|looked| _ = looks.insert(looked));
+        looks
+    }
+}
+
+impl From<Looks> for Vec<Looked> {
+    fn from(looks: Looks) -> Vec<Looked> {
+        looks.nodes.into_values().collect()
+    }
 }
 
 impl Looks {
+    fn insert(&mut self, looked: Looked) -> u32 {
+        let place = self.next;
+        self.next += 1;
+        self.places.insert((looked.n, place));
+        self.note(place, &looked.step);
+        self.nodes.insert(place, looked);
+        place
+    }
+
+    /// A node's look stands so now.
+    fn note(&mut self, place: u32, step: &Step) {
+        match step {
+            Step::Again { at } => _ = self.again.insert((*at, place)),
+            Step::Over(_) => _ = self.due.insert(place),
+            Step::Node | Step::Pods => {}
+        }
+    }
+
+    fn places_of(&self, n: N) -> impl Iterator<Item = u32> + '_ {
+        self.places.range((n, 0)..=(n, u32::MAX)).map(|(_, place)| *place)
+    }
+
+    fn remove(&mut self, place: u32) -> Option<Looked> {
+        let looked = self.nodes.remove(&place)?;
+        self.places.remove(&(looked.n, place));
+        self.due.remove(&place);
+        if let Step::Again { at } = looked.step {
+            self.again.remove(&(at, place));
+        }
+        Some(looked)
+    }
+
     /// Looks at a node as well.
     pub fn add(&mut self, cx: &mut Cx<'_>, n: N) {
-        self.nodes.push(Looked { n, step: Step::Node, since: None });
+        let place = self.insert(Looked { n, step: Step::Node, since: None });
+        if cx.is_left(n) {
+            self.due.insert(place);
+        }
         cx.ask(Ask::LookNode(n));
     }
+
     /// Whether a node is being looked at.
     pub fn has(&self, n: N) -> bool {
-        self.nodes.iter().any(|l| l.n == n)
+        self.places_of(n).next().is_some()
     }
+
     /// Looks at a node no more.
     pub fn forget(&mut self, n: N) {
-        self.nodes.retain(|l| l.n != n);
+        let places: SmallVec<[u32; 2]> = self.places_of(n).collect();
+        places.into_iter().for_each(|place| _ = self.remove(place));
     }
+
     /// Whether none is left.
     pub fn is_over(&self) -> bool {
         self.nodes.is_empty()
     }
+
     /// What became of a call; true if it was one of ours.
     pub fn answer(&mut self, cx: &mut Cx<'_>, ask: Ask, answer: &Answer) -> bool {
         let (Ask::LookNode(n) | Ask::LookPods(n)) = ask else { return false };
-        let Some(l) = self.nodes.iter_mut().find(|l| l.n == n && !matches!(l.step, Step::Over(_))) else { return true };
+        let is_open = |place: &u32| self.nodes.get(place).is_some_and(|l| !matches!(l.step, Step::Over(_)));
+        let Some(place) = self.places_of(n).find(is_open) else { return true };
+        let Some(mut l) = self.nodes.remove(&place) else { return true };
+        if let Step::Again { at } = l.step {
+            self.again.remove(&(at, place));
+        }
         let now = cx.now;
         l.step = match answer {
             // A stop does not wait endlessly for an API server that is away.
@@ -173,8 +246,11 @@ impl Looks {
                 Step::Pods
             }
         };
+        self.note(place, &l.step);
+        self.nodes.insert(place, l);
         true
     }
+
     /// What follows from a node and its pods as they are now.
     fn seen(cx: &mut Cx<'_>, n: N, since: &mut Option<Ms>) -> Step {
         let now = cx.now;
@@ -193,27 +269,36 @@ impl Looks {
     }
     /// Looks again where it is time, and says what was seen of which nodes.
     pub fn step(&mut self, cx: &mut Cx<'_>) -> Vec<(N, Found)> {
+        if self.lefts.replace(cx.tables.lefts) != Some(cx.tables.lefts) {
+            self.due.extend(self.nodes.iter().filter(|(_, l)| cx.is_left(l.n)).map(|(place, _)| *place));
+        }
+        while let Some((_, place)) = self.again.first().copied().filter(|(at, _)| *at <= cx.now) {
+            self.again.pop_first();
+            self.due.insert(place);
+        }
         let mut over = Vec::new();
-        for mut l in std::mem::take(&mut self.nodes) {
+        for place in std::mem::take(&mut self.due) {
+            let Some(l) = self.nodes.get_mut(&place) else { continue };
+            let n = l.n;
             if matches!(l.step, Step::Again { at } if at <= cx.now) {
-                cx.ask(Ask::LookNode(l.n));
+                cx.ask(Ask::LookNode(n));
                 l.step = Step::Node;
             }
-            match l.step {
-                _ if cx.is_left(l.n) => over.push((l.n, Found::Left)),
-                Step::Over(found) => over.push((l.n, found)),
-                _ => self.nodes.push(l),
+            if !cx.is_left(n) && !matches!(l.step, Step::Over(_)) {
+                continue;
             }
+            let found = match self.remove(place).map(|l| l.step) {
+                Some(Step::Over(found)) if !cx.is_left(n) => found,
+                _ => Found::Left,
+            };
+            over.push((n, found));
         }
         over
     }
+
     /// When a node is looked at again.
     pub fn next_wakeup(&self) -> Option<Ms> {
-        let again = self.nodes.iter().filter_map(|l| match l.step {
-            Step::Again { at } => Some(at),
-            _ => None,
-        });
-        again.min()
+        self.again.first().map(|(at, _)| *at)
     }
 }
 

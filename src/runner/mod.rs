@@ -44,7 +44,7 @@ pub use outcome::{Failure, Outcome, Reason};
 pub use packer::GroupPacker;
 pub use progress::Progress;
 
-use crate::cluster::{NodeIdx, View};
+use crate::cluster::{NodeIdx, SharedArena, View};
 use crate::intent::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
 use crate::intent::{Intent, NodeId};
 use batch_run::End;
@@ -105,11 +105,11 @@ impl Runner {
         let nodes = node_ids.iter().map(|_| OldNode::waiting()).collect();
         let common = Common {
             client: Client::new(intent.options.client()),
-            node_ids,
+            node_ids: Arc::new(node_ids),
             nodes,
             starts,
-            pod_ids: Vec::new(),
-            marks: Vec::new(),
+            pod_ids: SharedArena::default(),
+            marks: SharedArena::default(),
             reports: Vec::new(),
             batch: 0,
             demands: Vec::new(),
@@ -154,6 +154,13 @@ impl Runner {
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
         tables.owners = whole::Counts::resolve(view, &progress.common.marks);
+        let known = &progress.common.known_nodes;
+        if !known.is_empty() {
+            let nodes = view.state.nodes.entries();
+            let is_known = nodes.filter(|(_, n)| known.contains(view.state.name(view.catalog, n.spec.uid)));
+            tables.known = is_known.map(|(index, _)| index).collect();
+        }
+        tables.lefts = progress.common.nodes.iter().filter(|n| n.left).count() as u32;
         Ok(Runner { intent, packer, progress, tables, fresh: true, unfollowed: true, order_seed: None })
     }
 
@@ -430,6 +437,7 @@ impl Runner {
         if procedure.launches() {
             let uid = |n| view.state.name(view.catalog, view.state.nodes[n].spec.uid).to_owned();
             c.known_nodes = view.state.live_nodes().map(uid).collect();
+            self.tables.known = view.state.live_nodes().collect();
             c.demands.clear();
         }
         (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes);

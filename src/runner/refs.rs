@@ -1,9 +1,10 @@
 //! References that survive a restart, and the tables that resolve them in the view at hand.
 
-use crate::cluster::{NodeIdx, PodIdx, View};
+use crate::cluster::{NodeIdx, PodIdx, SharedArena, View};
 use crate::intent::NodeId;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An old node: its place in the run's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,19 +65,23 @@ pub(crate) struct Tables {
     pub pod_of: FxHashMap<PodIdx, P>,
     pub node_of: FxHashMap<NodeIdx, N>,
     /// Old nodes by name.
-    by_name: FxHashMap<String, N>,
+    by_name: Arc<FxHashMap<String, N>>,
     /// Nodes that bear an old node's name and are others (another uid).
     namesakes: FxHashMap<N, NodeIdx>,
     /// Pods in a terminal phase on old nodes, which no longer count as the node's but still have to go.
     pub terminal: FxHashMap<NodeIdx, Vec<PodIdx>>,
     pub owners: super::whole::Counts,
+    /// Nodes that were there when the batch began, for procedures that launch: see `Common::known_nodes`.
+    pub known: FxHashSet<NodeIdx>,
+    /// How many old nodes are left to a person.
+    pub lefts: u32,
     /// Old nodes whose provider's state may have changed within the input at hand.
     pub unsaid: Vec<N>,
 }
 
 impl Tables {
     /// Resolves lists of identities by uid.
-    pub fn resolve(view: View<'_>, nodes: &[NodeId], pods: &[PodId]) -> Tables {
+    pub fn resolve(view: View<'_>, nodes: &[NodeId], pods: &SharedArena<usize, PodId>) -> Tables {
         let mut t = Tables::default();
         let (c, s) = (view.catalog, view.state);
         // Of a uid that occurs twice (never in a real cluster) the one that exists wins.
@@ -87,8 +92,8 @@ impl Tables {
             if let Some(i) = index {
                 t.node_of.insert(i, N(k as u32));
             }
-            t.by_name.insert(id.name.clone(), N(k as u32));
         }
+        t.by_name = Arc::new(nodes.iter().zip(0..).map(|(id, k)| (id.name.clone(), N(k))).collect());
         for node in s.live_nodes() {
             t.note_node(view, node);
         }
@@ -123,7 +128,7 @@ impl Tables {
         let n = N(self.nodes.len() as u32);
         self.nodes.push(Some(node));
         self.node_of.insert(node, n);
-        self.by_name.insert(view.state.node_name(view.catalog, node).to_owned(), n);
+        Arc::make_mut(&mut self.by_name).insert(view.state.node_name(view.catalog, node).to_owned(), n);
     }
     /// Whether a node has the name of one in the lists.
     pub fn has_name_of_old(&self, view: View<'_>, node: NodeIdx) -> bool {
@@ -152,10 +157,11 @@ impl Tables {
         let mut pods: Vec<PodIdx> = s.nodes[node].pods.clone();
         pods.extend(self.terminal.get(&node).into_iter().flatten().copied());
         pods.retain(|p| !s.pods[*p].gone && s.pods[*p].node == Some(node));
-        pods.sort_by_cached_key(|p| {
+        let key = |p: &PodIdx| {
             let ns = c.namespaces[c.specs[s.pods[*p].spec].namespace].name;
-            (c.text(ns).to_owned(), s.name(c, s.pods[*p].name).to_owned())
-        });
+            (c.text(ns), s.name(c, s.pods[*p].name))
+        };
+        pods.sort_by(|a, b| key(a).cmp(&key(b)));
         pods.dedup();
         pods
     }

@@ -2,7 +2,7 @@
 //! or as it wants now if that is less.
 
 use super::trouble::{self, Trouble};
-use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
+use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, SharedArena, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
@@ -45,14 +45,14 @@ fn top(view: View<'_>, pod: PodIdx) -> Option<OwnerIdx> {
 
 impl Counts {
     /// Marks the owners of all pods on `nodes`, as ready as they are now.
-    pub fn mark(view: View<'_>, nodes: &[NodeIdx]) -> (Counts, Vec<OwnerMark>) {
+    pub fn mark(view: View<'_>, nodes: &[NodeIdx]) -> (Counts, SharedArena<usize, OwnerMark>) {
         let mut owners: Vec<OwnerIdx> =
             nodes.iter().flat_map(|n| view.state.nodes[*n].pods.iter()).filter_map(|p| top(view, *p)).collect();
         owners.sort();
         owners.dedup();
         let names: Vec<String> = owners.iter().map(|o| view.catalog.owner_text(*o)).collect();
         let mut counts = Counts::over(view, owners.into_iter().map(Some).collect());
-        let marks: Vec<OwnerMark> = names
+        let marks: SharedArena<usize, OwnerMark> = names
             .into_iter()
             .zip(&counts.ready)
             .map(|(owner, ready)| OwnerMark { owner, ready_at_start: *ready, preempted: false })
@@ -61,7 +61,7 @@ impl Counts {
         (counts, marks)
     }
     /// Resolves marks in a fresh view.
-    pub fn resolve(view: View<'_>, marks: &[OwnerMark]) -> Counts {
+    pub fn resolve(view: View<'_>, marks: &SharedArena<usize, OwnerMark>) -> Counts {
         let wanted: FxHashSet<&str> = marks.iter().map(|m| m.owner.as_str()).collect();
         let by_name: FxHashMap<String, OwnerIdx> = view
             .catalog
@@ -106,7 +106,7 @@ impl Counts {
         let direct = view.state.owned[owner].iter().filter(|p| view.state.pods[**p].is_active()).count();
         u32::try_from(direct).unwrap_or(u32::MAX)
     }
-    fn judge(&mut self, view: View<'_>, marks: &[OwnerMark], i: usize) {
+    fn judge(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>, i: usize) {
         let behind = match self.owners[i] {
             // An owner that no longer exists wants nothing.
             None => false,
@@ -117,13 +117,13 @@ impl Counts {
             if behind { self.behind_count += 1 } else { self.behind_count -= 1 }
         }
     }
-    fn judge_all(&mut self, view: View<'_>, marks: &[OwnerMark]) {
+    fn judge_all(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>) {
         for i in 0..marks.len() {
             self.judge(view, marks, i);
         }
     }
     /// A pod changed.
-    pub fn pod_changed(&mut self, view: View<'_>, marks: &[OwnerMark], pod: PodIdx) {
+    pub fn pod_changed(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>, pod: PodIdx) {
         if self.place.is_empty() {
             return;
         }
@@ -138,7 +138,7 @@ impl Counts {
         self.judge(view, marks, i);
     }
     /// Marks the owners of a further node's pods too, as ready as they were at the batch's start if they are marked already, else as they are now.
-    pub fn also(&mut self, view: View<'_>, marks: &mut Vec<OwnerMark>, node: NodeIdx) {
+    pub fn also(&mut self, view: View<'_>, marks: &mut SharedArena<usize, OwnerMark>, node: NodeIdx) {
         let mut owners: Vec<OwnerIdx> = view.state.nodes[node].pods.iter().filter_map(|p| top(view, *p)).collect();
         owners.sort();
         owners.dedup();
@@ -152,7 +152,7 @@ impl Counts {
     fn mark_one(
         &mut self,
         view: View<'_>,
-        marks: &mut Vec<OwnerMark>,
+        marks: &mut SharedArena<usize, OwnerMark>,
         owner: OwnerIdx,
         counts: impl Fn(PodIdx) -> bool,
         preempted: bool,
@@ -175,7 +175,7 @@ impl Counts {
         self.judge(view, marks, marks.len() - 1);
     }
     /// A pod that was preempted since the batch's start makes the batch wait for its owner too: it had to go for a pod that the batch moved.
-    pub fn preempted(&mut self, view: View<'_>, marks: &mut Vec<OwnerMark>, pod: PodIdx, since: i64) {
+    pub fn preempted(&mut self, view: View<'_>, marks: &mut SharedArena<usize, OwnerMark>, pod: PodIdx, since: i64) {
         let gone_for_others = |p: PodIdx| {
             let p = &view.state.pods[p];
             // The API keeps whole seconds.
@@ -193,7 +193,7 @@ impl Counts {
         }
     }
     /// An owner's replica count changed.
-    pub fn owner_changed(&mut self, view: View<'_>, marks: &[OwnerMark], owner: OwnerIdx) {
+    pub fn owner_changed(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>, owner: OwnerIdx) {
         if let Some(i) = self.place.get(&view.catalog.top_owner(owner)).copied() {
             self.judge(view, marks, i);
         }
@@ -203,7 +203,7 @@ impl Counts {
         self.behind_count == 0
     }
     /// The owners that are not whole, with ready and expected replicas and what their first pod that is not ready waits for.
-    pub fn behind(&self, view: View<'_>, marks: &[OwnerMark]) -> Vec<String> {
+    pub fn behind(&self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>) -> Vec<String> {
         let troubles = self.troubles(view);
         let line = |(i, _, detail): (usize, Trouble, String)| {
             let mark = &marks[i];

@@ -4,9 +4,10 @@ use super::counts::labels_asked;
 use super::ident::Ident;
 use super::tally::Tally;
 use super::topology::{TopoKey, Topology};
-use crate::cluster::{Idx, NodeIdx, NsIdx, PodShape, PodTerm, ShapeIdx, State, Sym};
-use indexmap::IndexMap;
+use crate::cluster::{Idx, NodeIdx, NsIdx, PodShape, PodTerm, ShapeIdx, SharedArena, State, Sym};
+use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::sync::Arc;
 
 /// What a term does to the pods it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,10 +34,12 @@ pub struct Carrier {
 /// All terms that were ever carried.
 #[derive(Clone, Debug, Default)]
 pub struct Carriers {
-    all: IndexMap<(PodTerm, Role), Carrier, FxBuildHasher>,
-    of_shape: Vec<Option<Box<[u32]>>>,
+    terms: Arc<IndexSet<(PodTerm, Role), FxBuildHasher>>,
+    /// In step with the terms.
+    all: SharedArena<usize, Carrier>,
+    of_shape: SharedArena<usize, Option<Box<[u32]>>>,
     /// Terms by a label that they ask for; without a namespace where they look in all.
-    by_label: FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>,
+    by_label: Arc<FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>>,
     /// Those that ask for no label.
     others: Vec<u32>,
 }
@@ -48,8 +51,8 @@ impl Carriers {
     }
     /// A term with its role and carriers.
     pub fn get(&self, carrier: u32) -> (&PodTerm, Role, &Carrier) {
-        let (key, carrier) = self.all.get_index(carrier as usize).expect("an index that `change` handed out");
-        (&key.0, key.1, carrier)
+        let (term, role) = &self.terms[carrier as usize];
+        (term, *role, &self.all[carrier as usize])
     }
     /// Pods of a shape came to a node (+1) or left it (-1).
     pub fn change(
@@ -62,7 +65,7 @@ impl Carriers {
         state: &State,
     ) {
         if self.of_shape.len() <= index.at() {
-            self.of_shape.resize(index.at() + 1, None);
+            self.of_shape.grow(index.at() + 1, None);
         }
         if self.of_shape[index.at()].is_none() {
             self.of_shape[index.at()] = Some(self.compile(shape, topology, state));
@@ -84,11 +87,12 @@ impl Carriers {
             .chain(repelled)
             .map(|(term, role)| {
                 let key = topology.key(term.topology_key, state);
-                if let Some(known) = self.all.get_index_of(&(term.clone(), role)) {
+                if let Some(known) = self.terms.get_index_of(&(term.clone(), role)) {
                     return known as u32;
                 }
                 let id = self.all.len() as u32;
-                self.all.insert((term.clone(), role), Carrier { key, counts: Tally::default(), total: 0 });
+                Arc::make_mut(&mut self.terms).insert((term.clone(), role));
+                self.all.push(Carrier { key, counts: Tally::default(), total: 0 });
                 self.list(term, id);
                 id
             })
@@ -97,12 +101,13 @@ impl Carriers {
 
     fn list(&mut self, term: &PodTerm, id: u32) {
         let Some((key, values)) = labels_asked(&term.selector) else { return self.others.push(id) };
+        let by_label = Arc::make_mut(&mut self.by_label);
         for value in values {
             match term.all_namespaces {
-                true => self.by_label.entry((None, key, value)).or_default().push(id),
+                true => by_label.entry((None, key, value)).or_default().push(id),
                 false => {
                     for namespace in &term.namespaces {
-                        self.by_label.entry((Some(*namespace), key, value)).or_default().push(id);
+                        by_label.entry((Some(*namespace), key, value)).or_default().push(id);
                     }
                 }
             }

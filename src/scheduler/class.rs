@@ -10,7 +10,7 @@ use super::plugins::{self, OF_THE_NODE, balanced_allocation, node_affinity};
 use super::refusal::Kinds;
 use super::sight::Sight;
 use super::statics::{Parts, Statics};
-use crate::cluster::{Idx, OwnerIdx, PodShape, PodSpec, ShapeIdx, SpecIdx, SpreadConstraint, Sym, Volume};
+use crate::cluster::{Idx, OwnerIdx, PodShape, PodSpec, ShapeIdx, SharedArena, SpecIdx, SpreadConstraint, Sym, Volume};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -86,12 +86,12 @@ const KEPT: PluginSet = PluginSet::of(&[
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
     /// The classes.
-    pub all: Vec<Class>,
+    pub all: SharedArena<usize, Class>,
     /// Verdicts on what classes are made of.
     pub statics: Statics,
     /// Fit and balance by request.
     pub tables: Tables,
-    ids: FxHashMap<ClassKey, u32>,
+    ids: Arc<FxHashMap<ClassKey, u32>>,
     of_spec: Vec<u32>,
     services: ServiceIndex,
     /// Default constraints by kind of pod and owner, which they follow from.
@@ -130,7 +130,7 @@ impl Classes {
                 let class = self.compile(sight, index, &key, has_volumes);
                 self.all.push(class);
                 let id = self.all.len() as u32 - 1;
-                self.ids.insert(key, id);
+                Arc::make_mut(&mut self.ids).insert(key, id);
                 id
             }
         };

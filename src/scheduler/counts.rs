@@ -4,12 +4,13 @@ use super::ident::{Ident, Idents};
 use super::tally::Tally;
 use super::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::cluster::{
-    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, State, Sym,
-    Toleration,
+    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, SharedArena, State,
+    Sym, Toleration,
 };
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// In which namespaces a selector looks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -160,15 +161,17 @@ impl Counter {
 /// All matchers and counters, interned: equal questions share an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    matchers: IndexMap<MatcherKey, Matcher, FxBuildHasher>,
+    keys: Arc<IndexSet<MatcherKey, FxBuildHasher>>,
+    /// In step with their keys.
+    matchers: SharedArena<usize, Matcher>,
     /// Matchers by a label that they ask for; without a namespace where they look in all.
-    by_label: FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>,
+    by_label: Arc<FxHashMap<(Option<NsIdx>, Sym, Sym), Vec<u32>>>,
     /// Those that ask for no label: in all namespaces, and by namespace.
     everywhere: Vec<u32>,
     by_namespace: FxHashMap<NsIdx, Vec<u32>>,
     eligibilities: IndexMap<EligibilityKey, Eligibility, FxBuildHasher>,
     groups: IndexMap<(u32, TopoKey), Group, FxBuildHasher>,
-    counters: Vec<Counter>,
+    counters: SharedArena<usize, Counter>,
     counter_ids: FxHashMap<(u32, u32), u32>,
 }
 
@@ -229,7 +232,7 @@ impl Counts {
 
     /// The matcher of a key; a new one counts the pods that are there.
     pub fn matcher_of(&mut self, key: MatcherKey, idents: &mut Idents, names: &Interner) -> u32 {
-        if let Some(known) = self.matchers.get_index_of(&key) {
+        if let Some(known) = self.keys.get_index_of(&key) {
             return known as u32;
         }
         let id = self.matchers.len() as u32;
@@ -249,11 +252,13 @@ impl Counts {
         match (namespaces, asked) {
             (Some(list), Some((key, values))) => {
                 for namespace in list {
-                    values.iter().for_each(|v| self.by_label.entry((Some(namespace), key, *v)).or_default().push(id));
+                    let by_label = Arc::make_mut(&mut self.by_label);
+                    values.iter().for_each(|v| by_label.entry((Some(namespace), key, *v)).or_default().push(id));
                 }
             }
             (None, Some((key, values))) => {
-                values.iter().for_each(|v| self.by_label.entry((None, key, *v)).or_default().push(id));
+                let by_label = Arc::make_mut(&mut self.by_label);
+                values.iter().for_each(|v| by_label.entry((None, key, *v)).or_default().push(id));
             }
             (Some(list), None) => list.iter().for_each(|n| self.by_namespace.entry(*n).or_default().push(id)),
             (None, None) => self.everywhere.push(id),
@@ -268,7 +273,8 @@ impl Counts {
                 }
             }
         }
-        self.matchers.insert(key, matcher);
+        Arc::make_mut(&mut self.keys).insert(key);
+        self.matchers.push(matcher);
         id
     }
 
@@ -283,7 +289,7 @@ impl Counts {
         }
         candidates.sort_unstable();
         for id in candidates {
-            if let Some((key, _)) = self.matchers.get_index(id as usize)
+            if let Some(key) = self.keys.get_index(id as usize)
                 && key.matches(ident, names)
             {
                 ident.matchers.push(id);
@@ -356,11 +362,12 @@ impl Counts {
     /// Pods of a kind came to a node or left it: all of them, and those not being deleted.
     pub fn change(&mut self, ident: &Ident, node: NodeIdx, all: i64, live: i64, topology: &Topology) {
         for id in &ident.matchers {
-            let Some((key, matcher)) = self.matchers.get_index_mut(*id as usize) else { continue };
+            let Some(key) = self.keys.get_index(*id as usize) else { continue };
             let delta = if key.live_only { live } else { all };
             if delta == 0 {
                 continue;
             }
+            let matcher = &mut self.matchers[*id as usize];
             matcher.nodes.change(node.at(), delta);
             for counter in &matcher.counters {
                 let counter = &mut self.counters[*counter as usize];

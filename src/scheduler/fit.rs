@@ -9,6 +9,7 @@ use super::sight::Sight;
 use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodShape, ResIdx, State};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// All tables together keep no more nodes' figures than this (4 bytes each).
 const MOST_CELLS: usize = 1 << 23;
@@ -106,8 +107,9 @@ struct Asked {
 /// Figures of the nodes for one kind of request.
 #[derive(Clone, Debug)]
 struct Table {
-    /// Fit and balance by node, weighted; [`NONE`] if the pod does not fit, [`STALE`] if that is not known.
-    cells: Vec<i32>,
+    /// Fit and balance by node, weighted; [`NONE`] if the pod does not fit, [`STALE`] if that is not known. Shared with copies of the
+    /// scheduler until one of them uses it.
+    cells: Arc<Vec<i32>>,
     /// Up to which touch of a node they are known.
     touches: u64,
     used: u64,
@@ -137,7 +139,7 @@ impl Tables {
         let id = *self.ids.entry(asked).or_insert(next);
         if id == next {
             let formula = Formula::of(sight, shape, balance);
-            self.all.push(Table { cells: Vec::new(), touches: 0, used: 0, formula });
+            self.all.push(Table { cells: Arc::default(), touches: 0, used: 0, formula });
         }
         id
     }
@@ -161,7 +163,10 @@ impl Tables {
             table.catch_up(index, nodes);
         }
         let Table { cells, formula, .. } = table;
-        let cells: &mut [i32] = if kept { cells } else { &mut [] };
+        let cells: &mut [i32] = match kept {
+            true => Arc::<Vec<i32>>::make_mut(cells),
+            false => &mut [],
+        };
         let rules = Rules { sight, shape, balance, formula: formula.as_ref(), rooms: &index.rooms };
         Fits { rules, cells }
     }
@@ -176,13 +181,14 @@ impl Tables {
             let old = &mut self.all[self.hand];
             if self.hand != id && self.uses - old.used > 4 * self.ids.len() as u64 {
                 self.cells -= old.cells.len();
-                old.cells = Vec::new();
+                old.cells = Arc::default();
             }
         }
         let fits = self.cells + more <= MOST_CELLS;
         if fits {
-            self.all[id].cells.reserve_exact(more);
-            self.all[id].cells.resize(wanted, STALE);
+            let cells = Arc::make_mut(&mut self.all[id].cells);
+            cells.reserve_exact(more);
+            cells.resize(wanted, STALE);
             self.cells += more;
         }
         fits
@@ -192,10 +198,11 @@ impl Tables {
 impl Table {
     /// Forgets what is known of nodes that were touched since it was last used.
     fn catch_up(&mut self, index: &Index, nodes: usize) {
+        let cells = Arc::make_mut(&mut self.cells);
         match index.touched_since(self.touches) {
             // Each node is touched about as often as any other: with so many of them, hardly one is as it was.
-            Some(touched) if touched.len() < nodes => touched.iter().for_each(|node| self.cells[node.at()] = STALE),
-            _ => self.cells.fill(STALE),
+            Some(touched) if touched.len() < nodes => touched.iter().for_each(|node| cells[node.at()] = STALE),
+            _ => cells.fill(STALE),
         }
         self.touches = index.touches();
     }

@@ -1,9 +1,12 @@
 //! Which pods selectors cannot tell apart: same namespace, same labels under every key that some selector mentions.
 
 use crate::cluster::Idx;
-use crate::cluster::{Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SpecIdx, Sym};
+use crate::cluster::{
+    Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SharedArena, SpecIdx, Sym,
+};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::sync::Arc;
 
 /// A kind of pod as selectors see it.
 #[derive(Clone, Debug)]
@@ -22,12 +25,12 @@ pub struct Ident {
 #[derive(Clone, Debug, Default)]
 pub struct Idents {
     /// The kinds.
-    pub all: Vec<Ident>,
+    pub all: SharedArena<usize, Ident>,
     /// Kinds by namespace.
     pub by_namespace: Vec<Vec<u32>>,
-    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<u32>>,
+    by_label: Arc<FxHashMap<(NsIdx, Sym, Sym), Vec<u32>>>,
     keys: FxHashSet<Sym>,
-    ids: FxHashMap<(NsIdx, Labels), u32>,
+    ids: Arc<FxHashMap<(NsIdx, Labels), u32>>,
     of_spec: Vec<u32>,
     shapes_read: usize,
     owners_read: usize,
@@ -93,9 +96,9 @@ impl Idents {
         }
         self.by_namespace[key.0.at()].push(id);
         for (label, value) in key.1.iter() {
-            self.by_label.entry((key.0, label, value)).or_default().push(id);
+            Arc::make_mut(&mut self.by_label).entry((key.0, label, value)).or_default().push(id);
         }
-        self.ids.insert(key, id);
+        Arc::make_mut(&mut self.ids).insert(key, id);
         id
     }
 }

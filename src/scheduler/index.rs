@@ -8,7 +8,7 @@ use super::plugins::image_locality::Images;
 use super::plugins::node_volume_limits::UsedVolumes;
 use super::room::Room;
 use super::topology::Topology;
-use crate::cluster::{Catalog, Change, Idx, NodeChange, NodeIdx, PodChange, PodIdx, State, Sym};
+use crate::cluster::{Catalog, Change, Idx, NodeChange, NodeIdx, PodChange, PodIdx, SharedArena, State, Sym};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub struct Index {
     placed: Vec<Option<Placed>>,
     nominations: FxHashMap<PodIdx, NodeIdx>,
     /// The kind of each pod counted, by node.
-    present: Vec<Vec<u32>>,
+    present: SharedArena<NodeIdx, Vec<u32>>,
     /// Volumes that count on nodes.
     pub used_volumes: UsedVolumes,
     /// Nodes whose verdicts may have changed, oldest first, and how many older ones were forgotten.
@@ -127,7 +127,7 @@ impl Index {
     }
     /// A node appeared, went or changed its taints.
     fn recount(&mut self, catalog: &Catalog, state: &State, node: NodeIdx) {
-        let present = self.present.get(node.at()).map_or(&[][..], |p| p);
+        let present = self.present.get(node).map_or(&[][..], |p| p);
         self.counts.node_changed(node, &state.nodes[node], &self.topology, &catalog.names, present, &self.idents);
     }
 
@@ -146,7 +146,7 @@ impl Index {
         let node = &state.nodes[index];
         if self.listed.len() <= index.at() {
             self.listed.resize(index.at() + 1, false);
-            self.present.resize(index.at() + 1, Vec::new());
+            self.present.grow(index.at() + 1, Vec::new());
             self.rooms.resize(index.at() + 1, Room::default());
         }
         if node.gone || self.listed[index.at()] {
@@ -227,7 +227,7 @@ impl Index {
                 kind.nodes.swap_remove(&node);
             }
             self.counts.change(kind, node, sign, sign * i64::from(live), &self.topology);
-            let present = &mut self.present[node.at()];
+            let present = &mut self.present[node];
             match sign {
                 1 => present.push(ident),
                 _ => {

@@ -958,7 +958,7 @@ fn followers(plan: &Plan, page: u32) -> Vec<Follower> {
 /// Nodes that were asked to be given back, but for those that were kept after all: these still count for their group.
 fn without_kept<'a>(retiring: &'a BTreeSet<String>, common: &Common) -> Cow<'a, BTreeSet<String>> {
     let mut left = Cow::Borrowed(retiring);
-    for (_, id) in common.nodes.iter().zip(&common.node_ids).filter(|(n, _)| n.fate == Fate::Failed) {
+    for (_, id) in common.nodes.iter().zip(common.node_ids.iter()).filter(|(n, _)| n.fate == Fate::Failed) {
         if left.contains(&id.uid) {
             left.to_mut().remove(&id.uid);
         }

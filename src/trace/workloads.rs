@@ -7,7 +7,7 @@ use super::event::EventKind;
 use super::harm::WorkloadRow;
 use super::observation::{Detail, Observation, WorkloadNow, workload};
 use crate::cluster::{
-    Arena, BudgetIdx, Catalog, Idx, OwnerIdx, OwnerKind, Phase, PodChange, PodIdx, SpecIdx, State, View,
+    Arena, BudgetIdx, Catalog, Idx, OwnerIdx, OwnerKind, Phase, PodChange, PodIdx, SharedArena, SpecIdx, State, View,
 };
 use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
@@ -279,7 +279,7 @@ pub struct BarePod {
 pub struct Tracker<W, B> {
     places: FxHashMap<W, usize>,
     keys: Vec<W>,
-    tracks: Vec<Track>,
+    tracks: SharedArena<usize, Track>,
     budget_places: FxHashMap<B, usize>,
     budget_keys: Vec<B>,
     budgets: Vec<BudgetTrack>,
@@ -295,7 +295,7 @@ impl<W, B> Default for Tracker<W, B> {
         Tracker {
             places: FxHashMap::default(),
             keys: Vec::new(),
-            tracks: Vec::new(),
+            tracks: SharedArena::default(),
             budget_places: FxHashMap::default(),
             budget_keys: Vec::new(),
             budgets: Vec::new(),
@@ -479,7 +479,7 @@ impl<W: Hash + Eq + Clone, B: Hash + Eq + Clone> Tracker<W, B> {
         let mut rows: Vec<WorkloadRow> = self
             .keys
             .iter()
-            .zip(&self.tracks)
+            .zip(self.tracks.iter())
             .filter(|(_, t)| all || t.is_touched() || below(t) > 0)
             .map(|(key, t)| {
                 let mut t = t.clone();

@@ -216,6 +216,10 @@ impl Ocean {
             }
         }
         self.drop_left(cx);
+        // Asked at each input: most see no node emptied.
+        if !self.evictor.may_have_emptied(&self.nodes) {
+            return;
+        }
         let is_empty = |n: &N| self.evictor.left(*n) == 0 && cx.is_closed(*n) && !self.looks.has(*n);
         let empty: Vec<N> = self.nodes.iter().copied().filter(is_empty).collect();
         for n in empty {
@@ -224,6 +228,7 @@ impl Ocean {
                 continue;
             }
             self.nodes.retain(|m| *m != n);
+            self.evictor.settled(n);
             cx.settle(n, Fate::Drained, "");
             if let Some(node) = cx.node(n) {
                 let batch = cx.common.batch;
@@ -442,7 +447,7 @@ impl Ocean {
     /// Whether all pods that the batch waits for are scheduled and ready.
     fn pods_are_ready(cx: &Cx<'_>) -> bool {
         let all = cx.options.ocean.awaited_pods == AwaitedPods::Cluster;
-        cx.is_whole() && (!all || cx.new_pods_not_ready().is_empty())
+        cx.is_whole() && (!all || !cx.has_new_pods_not_ready())
     }
 
     /// Which are not, and what was created by hand meanwhile.
@@ -486,7 +491,7 @@ impl Ocean {
                 }
                 self.validate(cx);
             }
-            Stage::Validate | Stage::Unscheduled if Self::pods_are_ready(cx) && self.looks.is_over() => {
+            Stage::Validate | Stage::Unscheduled if self.looks.is_over() && Self::pods_are_ready(cx) => {
                 self.terminate(cx)
             }
             Stage::Validate | Stage::Unscheduled if self.is_late(cx) && !Self::pods_are_ready(cx) => {

@@ -58,7 +58,7 @@ pub(crate) fn refuse_start(cx: &mut Cx<'_>) -> Option<(Reason, String)> {
         .common
         .nodes
         .iter()
-        .zip(&cx.common.node_ids)
+        .zip(cx.common.node_ids.iter())
         .take(10)
         .map(|(n, id)| format!("node {}: {}", id.name, n.why))
         .collect();

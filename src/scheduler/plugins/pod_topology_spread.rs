@@ -15,6 +15,7 @@ use crate::scheduler::{DefaultConstraint, DefaultSpread, PluginId, PodView, Prof
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Words for too large a skew.
 pub const REASON_SKEW: &str = "node(s) didn't match pod topology spread constraints";
@@ -102,7 +103,7 @@ pub fn default_constraints(
 /// Services by a label that they select pods by.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceIndex {
-    by_label: FxHashMap<(NsIdx, Sym, Sym), Vec<usize>>,
+    by_label: Arc<FxHashMap<(NsIdx, Sym, Sym), Vec<usize>>>,
     /// Those that select all pods of their namespace.
     all: FxHashMap<NsIdx, Vec<usize>>,
     read: usize,
@@ -111,14 +112,17 @@ pub struct ServiceIndex {
 impl ServiceIndex {
     /// Services that may select a pod, in the catalogue's order.
     pub fn candidates(&mut self, catalog: &Catalog, spec: &PodSpec) -> Vec<usize> {
-        for (i, service) in catalog.services.iter().enumerate().skip(self.read) {
-            let Some(selector) = &service.selector else { continue };
-            match selector.iter().next() {
-                Some((key, value)) => self.by_label.entry((service.namespace, key, value)).or_default().push(i),
-                None => self.all.entry(service.namespace).or_default().push(i),
+        if self.read < catalog.services.len() {
+            let by_label = Arc::make_mut(&mut self.by_label);
+            for (i, service) in catalog.services.iter().enumerate().skip(self.read) {
+                let Some(selector) = &service.selector else { continue };
+                match selector.iter().next() {
+                    Some((key, value)) => by_label.entry((service.namespace, key, value)).or_default().push(i),
+                    None => self.all.entry(service.namespace).or_default().push(i),
+                }
             }
+            self.read = catalog.services.len();
         }
-        self.read = catalog.services.len();
         let namespace = spec.namespace;
         let lists = spec.labels.iter().filter_map(|(key, value)| self.by_label.get(&(namespace, key, value)));
         let mut out: Vec<usize> = lists.chain(self.all.get(&namespace)).flatten().copied().collect();

@@ -2,7 +2,9 @@
 
 use super::Action;
 use super::job::JobMemory;
-use crate::cluster::{Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SpecIdx, State, Sym};
+use crate::cluster::{
+    Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SharedArena, SpecIdx, State, Sym,
+};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -77,7 +79,7 @@ pub fn status(state: &State, owner: OwnerIdx) -> (usize, usize, usize) {
 }
 
 /// The memories of all owners at the snapshot.
-pub fn all(catalog: &Catalog, state: &State) -> Vec<Memory> {
+pub fn all(catalog: &Catalog, state: &State) -> SharedArena<OwnerIdx, Memory> {
     let dumped: BTreeSet<(OwnerKind, Sym)> =
         catalog.owners.iter().filter(|o| !o.missing).map(|o| (o.kind, o.kind_name)).collect();
     catalog

@@ -19,7 +19,7 @@ use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use crate::cluster::{
-    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SpecIdx, State, Sym,
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SharedArena, SpecIdx, State, Sym,
 };
 use crate::disruption::delete_pod;
 use crate::trace::observation::WorkloadNow;
@@ -75,7 +75,7 @@ impl Sync {
 /// All workload controllers of a cluster.
 #[derive(Clone, Debug)]
 pub struct Controllers {
-    memories: Vec<Memory>,
+    memories: SharedArena<OwnerIdx, Memory>,
     clients: BTreeMap<OwnerKind, Client>,
     daemon_sets: Vec<OwnerIdx>,
     /// DaemonSets whose pod found no room on a node.
@@ -142,7 +142,7 @@ impl Controllers {
     pub fn on_timer(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
         match timer {
             Timer::Owner(owner) => {
-                let due = &mut self.memories[crate::cluster::Idx::at(owner)].due;
+                let due = &mut self.memories[owner].due;
                 if due.is_some_and(|at| at <= ctx.now) {
                     *due = None;
                     self.look(ctx, owner);
@@ -154,7 +154,7 @@ impl Controllers {
     }
 
     fn memory(&mut self, owner: OwnerIdx) -> &mut Memory {
-        &mut self.memories[crate::cluster::Idx::at(owner)]
+        &mut self.memories[owner]
     }
 
     fn pod_changed(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx, what: PodChange) {
@@ -226,11 +226,10 @@ impl Controllers {
     /// One sync of an owner. While calls of the last one are under way its expectations are not met and nothing is
     /// decided; the last of them enqueues it again.
     fn look(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
-        let index = crate::cluster::Idx::at(owner);
-        if self.memories[index].under_way > 0 {
+        if self.memories[owner].under_way > 0 {
             return;
         }
-        let memory = &mut self.memories[index];
+        let memory = &mut self.memories[owner];
         let (catalog, state) = (ctx.catalog, &*ctx.state);
         let sync = match catalog.owners[owner].kind {
             OwnerKind::Node => return,
@@ -253,7 +252,7 @@ impl Controllers {
                 ..Detail::default()
             }));
         }
-        let memory = &mut self.memories[index];
+        let memory = &mut self.memories[owner];
         memory.batch = if sync.slow_start { 1 } else { BURST };
         memory.plan = VecDeque::from(sync.actions);
         self.send_batch(ctx, owner);
@@ -263,7 +262,7 @@ impl Controllers {
     /// Sends the next batch of an owner's calls, each when the client's limiter lets it go.
     fn send_batch(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
         let kind = ctx.catalog.owners[owner].kind;
-        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let memory = &mut self.memories[owner];
         let Some(client) = self.clients.get_mut(&kind) else {
             return;
         };
@@ -281,7 +280,7 @@ impl Controllers {
     /// A status that changed costs a call of the same client.
     fn report_status(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
         let status = memory::status(ctx.state, owner);
-        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let memory = &mut self.memories[owner];
         if memory.status != status {
             memory.status = status;
             if let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind) {
@@ -304,7 +303,7 @@ impl Controllers {
             Action::Create { spec, name, node } => self.create(ctx, owner, spec, name, node),
         }
         // "SuccessfulCreate", "SuccessfulDelete": events go through the same client.
-        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let memory = &mut self.memories[owner];
         memory.refused = 0;
         if memory.may_send_event(ctx.now)
             && let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind)
@@ -346,7 +345,7 @@ impl Controllers {
             self.starved.entry(node).or_default().insert(owner);
             return;
         }
-        let memory = &mut self.memories[crate::cluster::Idx::at(owner)];
+        let memory = &mut self.memories[owner];
         let name = match name {
             Some(name) => name,
             None => {
