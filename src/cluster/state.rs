@@ -119,10 +119,10 @@ pub struct State {
     pub volume_claim: Arena<PvIdx, Option<PvcIdx>>,
     /// How each claim stands.
     pub claims: Arena<PvcIdx, PvcState>,
-    /// Volumes attached to nodes, sorted by nothing but age.
-    pub attachments: Vec<Attachment>,
-    /// The same by node.
+    /// Volumes attached to each node, the oldest attachment first.
     attached: Vec<Vec<PvIdx>>,
+    /// The same by volume: the nodes that it is attached to.
+    holders: Vec<SmallVec<[NodeIdx; 1]>>,
     /// Sums of requests of the pods that occupy each node: `requested[node * dims + resource]`.
     requested: Vec<i64>,
     /// Sums of the scorer's non-zero requests.
@@ -461,7 +461,11 @@ impl State {
             self.charge(catalog, pod, node, -1);
         }
         if let Some(owner) = catalog.specs[self.pods[pod].spec].owner {
-            self.owned[owner].retain(|p| *p != pod);
+            // In order of creation, which is that of the indices.
+            let pods = &mut self.owned[owner];
+            if let Ok(at) = pods.binary_search(&pod) {
+                pods.remove(at);
+            }
         }
         self.pods[pod].gone = true;
         self.pods[pod].ready = false;
@@ -533,7 +537,11 @@ impl State {
         }
         if !self.attached[node].contains(&attachment.volume) {
             self.attached[node].push(attachment.volume);
-            self.attachments.push(attachment);
+            let volume = attachment.volume.at();
+            if self.holders.len() <= volume {
+                self.holders.resize(volume + 1, SmallVec::new());
+            }
+            self.holders[volume].push(attachment.node);
             self.nodes[attachment.node].version += 1;
             self.log(Change::Attached(attachment.node));
         }
@@ -543,9 +551,13 @@ impl State {
         let volumes = self.attached.get_mut(attachment.node.at());
         let Some(volumes) = volumes.filter(|v| v.contains(&attachment.volume)) else { return };
         volumes.retain(|v| *v != attachment.volume);
-        self.attachments.retain(|a| *a != attachment);
+        self.holders[attachment.volume.at()].retain(|node| *node != attachment.node);
         self.nodes[attachment.node].version += 1;
         self.log(Change::Detached(attachment.node));
+    }
+    /// Nodes that a volume is attached to, oldest attachment first.
+    pub fn holders(&self, volume: PvIdx) -> &[NodeIdx] {
+        self.holders.get(volume.at()).map_or(&[], |nodes| nodes)
     }
     /// Volumes attached to a node, oldest attachment first.
     pub fn attached(&self, node: NodeIdx) -> &[PvIdx] {

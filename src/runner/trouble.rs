@@ -103,8 +103,9 @@ fn missing_volume(view: View<'_>, pod: PodIdx) -> Option<(PvIdx, String)> {
     c.specs[p.spec].claims.iter().filter_map(|r| r.claim).find_map(|claim| {
         let volume = s.claims[claim].volume?;
         let modes = s.volumes[volume].modes;
-        let elsewhere = s.attachments.iter().find(|a| a.volume == volume && a.node != node)?.node;
-        if modes.rwx || modes.rox || s.attachments.iter().any(|a| a.volume == volume && a.node == node) {
+        let holders = s.holders(volume);
+        let elsewhere = holders.iter().copied().find(|holder| *holder != node)?;
+        if modes.rwx || modes.rox || holders.contains(&node) {
             return None;
         }
         let uses = |q: &PodIdx| *q != pod && c.specs[s.pods[*q].spec].claims.iter().any(|r| r.claim == Some(claim));

@@ -43,7 +43,7 @@ impl Volumes {
         for volume in wanted {
             let modes = ctx.state.volumes[volume].modes;
             let single = !modes.rwx && !modes.rox;
-            let elsewhere = ctx.state.attachments.iter().any(|a| a.volume == volume && a.node != node);
+            let elsewhere = ctx.state.holders(volume).iter().any(|holder| *holder != node);
             if single && elsewhere {
                 ready = false;
             } else {
@@ -70,13 +70,24 @@ impl Volumes {
     pub fn detach(&mut self, ctx: &mut Ctx<'_>, node: NodeIdx) -> Vec<PodIdx> {
         let view = View { catalog: ctx.catalog, state: ctx.state };
         let used: Vec<PvIdx> = view.state.nodes[node].pods.iter().flat_map(|p| volumes_of(view, *p)).collect();
-        let idle: Vec<Attachment> =
-            view.state.attachments.iter().copied().filter(|a| a.node == node && !used.contains(&a.volume)).collect();
-        for attachment in idle {
-            ctx.state.detach_volume(attachment);
+        let idle: Vec<PvIdx> = view.state.attached(node).iter().copied().filter(|v| !used.contains(v)).collect();
+        if idle.is_empty() {
+            return Vec::new();
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().filter(|p| self.mount(ctx, *p)).collect()
+        for volume in &idle {
+            ctx.state.detach_volume(Attachment { volume: *volume, node });
+        }
+        // A pod that waits for none of these waits on: what keeps it is where it was.
+        let mut started = Vec::new();
+        for pod in std::mem::take(&mut self.waiting) {
+            let view = View { catalog: ctx.catalog, state: ctx.state };
+            if !volumes_of(view, pod).any(|v| idle.contains(&v)) {
+                self.waiting.push(pod);
+            } else if self.mount(ctx, pod) {
+                started.push(pod);
+            }
+        }
+        started
     }
 }
 

@@ -3,9 +3,9 @@
 use super::Action;
 use super::job::JobMemory;
 use crate::cluster::{
-    Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, ScaleSource, SharedArena, SpecIdx, State, Sym,
+    Catalog, NodeIdx, Owner, OwnerIdx, OwnerKind, PodIdx, PodState, ScaleSource, SharedArena, SpecIdx, State, Sym,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Events that one object may cause at once (client-go tools/record `defaultSpamBurst`).
@@ -44,8 +44,12 @@ pub struct Memory {
     pub refused: u32,
     /// Names drawn so far.
     pub named: u64,
-    /// Status as last reported: pods, ready, terminating.
-    pub status: (usize, usize, usize),
+    /// Status as last reported.
+    pub status: Status,
+    /// Status as it is: kept as pods change, for a DaemonSet has a pod on each of thousands of nodes.
+    pub counted: Status,
+    /// Hashes of the names that its pods have and had, where it has many: a name that is not among them is free.
+    pub names: Option<FxHashSet<u64>>,
     /// Job bookkeeping.
     pub job: Option<JobMemory>,
     events_sent: u32,
@@ -66,16 +70,32 @@ impl Memory {
     }
 }
 
-/// Pods, ready pods and terminating pods of an owner: what its status reports.
-pub fn status(state: &State, owner: OwnerIdx) -> (usize, usize, usize) {
-    let mut status = (0, 0, 0);
-    for pod in &state.owned[owner] {
-        let p = &state.pods[*pod];
-        status.0 += usize::from(p.is_active());
-        status.1 += usize::from(p.is_active() && p.ready);
-        status.2 += usize::from(p.deleting.is_some());
+/// What an owner's status reports: how many pods it has, that are ready, and that are terminating.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status([u32; 3]);
+
+impl Status {
+    /// Of one pod.
+    pub fn of(pod: &PodState) -> Status {
+        let active = pod.is_active();
+        Status([active, active && pod.ready, !pod.gone && pod.deleting.is_some()].map(u32::from))
     }
-    status
+
+    /// Of an owner, counted from its pods.
+    pub fn count(state: &State, owner: OwnerIdx) -> Status {
+        let mut status = Status::default();
+        for pod in &state.owned[owner] {
+            status.replace(Status::default(), Status::of(&state.pods[*pod]));
+        }
+        status
+    }
+
+    /// One pod's part in it has changed.
+    pub fn replace(&mut self, before: Status, after: Status) {
+        for (sum, (before, after)) in self.0.iter_mut().zip(before.0.into_iter().zip(after.0)) {
+            *sum = (*sum + after) - before;
+        }
+    }
 }
 
 /// The memories of all owners at the snapshot.
@@ -88,7 +108,8 @@ pub fn all(catalog: &Catalog, state: &State) -> SharedArena<OwnerIdx, Memory> {
         .map(|(index, owner)| {
             let mut memory = sources(catalog, state, index);
             memory.orphaned = owner.missing && dumped.contains(&(owner.kind, owner.kind_name));
-            memory.status = status(state, index);
+            memory.status = Status::count(state, index);
+            memory.counted = memory.status;
             if keeps_what_it_has(owner) && state.replicas[index].is_none() {
                 let active = |p: &&PodIdx| state.pods[**p].is_active();
                 memory.kept = Some(state.owned[index].iter().filter(active).count() as i64);

@@ -25,7 +25,7 @@ use crate::disruption::delete_pod;
 use crate::trace::observation::WorkloadNow;
 use crate::trace::{Detail, EventKind, Observation};
 use client::Client;
-use memory::Memory;
+use memory::{Memory, Status};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use webhooks::Webhooks;
 
@@ -83,6 +83,8 @@ pub struct Controllers {
     webhooks: Webhooks,
     writes: BTreeMap<u64, (OwnerIdx, Action)>,
     next_write: u64,
+    /// Each pod's part in the status of its owner.
+    parts: Vec<Status>,
 }
 
 impl Controllers {
@@ -107,6 +109,7 @@ impl Controllers {
             webhooks: Webhooks::new(catalog, state),
             writes: BTreeMap::new(),
             next_write: 0,
+            parts: state.pods.iter().map(Status::of).collect(),
         }
     }
 
@@ -179,6 +182,7 @@ impl Controllers {
         let Some(owner) = ctx.catalog.specs[ctx.state.pods[pod].spec].owner else {
             return;
         };
+        self.recount(ctx, owner, pod, what);
         match ctx.catalog.owners[owner].kind {
             OwnerKind::Node => return,
             OwnerKind::DaemonSet => {
@@ -199,6 +203,22 @@ impl Controllers {
             _ => {}
         }
         self.enqueue(ctx, owner);
+    }
+
+    /// A pod's part in its owner's status may be another.
+    fn recount(&mut self, ctx: &Ctx<'_>, owner: OwnerIdx, pod: PodIdx, what: PodChange) {
+        let at = crate::cluster::Idx::at(pod);
+        if self.parts.len() <= at {
+            self.parts.resize(at + 1, Status::default());
+        }
+        let p = &ctx.state.pods[pod];
+        let after = Status::of(p);
+        let before = std::mem::replace(&mut self.parts[at], after);
+        let memory = &mut self.memories[owner];
+        memory.counted.replace(before, after);
+        if let (PodChange::Added, Some(names)) = (what, &mut memory.names) {
+            names.insert(names::hash(ctx.state.name(ctx.catalog, p.name)));
+        }
     }
 
     fn wake_daemon(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, node: NodeIdx) {
@@ -279,8 +299,9 @@ impl Controllers {
 
     /// A status that changed costs a call of the same client.
     fn report_status(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
-        let status = memory::status(ctx.state, owner);
         let memory = &mut self.memories[owner];
+        let status = memory.counted;
+        debug_assert_eq!(status, Status::count(ctx.state, owner));
         if memory.status != status {
             memory.status = status;
             if let Some(client) = self.clients.get_mut(&ctx.catalog.owners[owner].kind) {
@@ -349,7 +370,7 @@ impl Controllers {
         let name = match name {
             Some(name) => name,
             None => {
-                let text = names::generate(ctx, owner, spec, &mut memory.named);
+                let text = names::generate(ctx, owner, spec, memory);
                 ctx.state.make_name(&text)
             }
         };

@@ -1,18 +1,23 @@
 //! Names of generated pods.
 
 use super::super::ctx::Ctx;
-use crate::cluster::{OwnerIdx, SpecIdx};
+use super::memory::Memory;
+use crate::cluster::{OwnerIdx, PodIdx, SpecIdx};
+use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
 
 /// Upstream's alphabet: no vowels, no characters that look alike (apimachinery util/rand `alphanums`).
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// Characters appended (apiserver storage/names `randomLength`).
 const RANDOM_LENGTH: usize = 5;
+/// Owners of so many pods know the names' hashes.
+const MANY: usize = 64;
 /// Longest base (storage/names `MaxGeneratedNameLength`).
 const LONGEST_BASE: usize = 63 - RANDOM_LENGTH;
 
 /// A name for a pod of `owner`: its generateName (or `owner-`) and five characters drawn for the n-th pod that the
 /// owner makes; drawn again while a live pod of the owner bears it.
-pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, named: &mut u64) -> String {
+pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, memory: &mut Memory) -> String {
     let base = match ctx.catalog.specs[spec].generate_name {
         Some(base) => ctx.catalog.text(base).to_owned(),
         None => format!("{}-", ctx.catalog.text(ctx.catalog.owners[owner].name)),
@@ -21,15 +26,32 @@ pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, named: &mut u64) 
     let key = ctx.catalog.owner_text(owner);
     // The API server itself tries eight times; a sixth clash in a row does not happen.
     for _ in 0..8 {
-        let draw = ctx.draws.u64(&key, "pod-name", *named);
-        *named += 1;
+        let draw = ctx.draws.u64(&key, "pod-name", memory.named);
+        memory.named += 1;
         let name = format!("{base}{}", suffix(draw));
-        let taken = |p: &crate::cluster::PodIdx| ctx.state.name(ctx.catalog, ctx.state.pods[*p].name) == name;
-        if !ctx.state.owned[owner].iter().any(taken) {
+        if !is_taken(ctx, owner, memory, &name) {
             return name;
         }
     }
-    format!("{base}{}", suffix(*named))
+    format!("{base}{}", suffix(memory.named))
+}
+
+/// Whether a pod of the owner bears a name. Those of many pods are not compared each time.
+fn is_taken(ctx: &Ctx<'_>, owner: OwnerIdx, memory: &mut Memory, name: &str) -> bool {
+    let name_of = |p: &PodIdx| ctx.state.name(ctx.catalog, ctx.state.pods[*p].name);
+    let pods = &ctx.state.owned[owner];
+    if pods.len() >= MANY {
+        let names = memory.names.get_or_insert_with(|| pods.iter().map(|p| hash(name_of(p))).collect());
+        if !names.contains(&hash(name)) {
+            return false;
+        }
+    }
+    pods.iter().any(|p| name_of(p) == name)
+}
+
+/// A name's hash, as [`Memory::names`] has it.
+pub fn hash(name: &str) -> u64 {
+    FxBuildHasher.hash_one(name)
 }
 
 fn suffix(mut draw: u64) -> String {

@@ -52,6 +52,8 @@ pub struct Site {
     pub(in crate::sim) state: State,
     /// The nodes of the start by name.
     by_name: Arc<FxHashMap<String, NodeIdx>>,
+    /// How many nodes there were at the start, those gone included.
+    at_start: usize,
     pub(in crate::sim) timers: EventQueue,
     pub(in crate::sim) draws: Draws,
     pub(in crate::sim) options: Arc<SimOptions>,
@@ -116,6 +118,7 @@ impl Site {
             parked: Vec::new(),
             steps: 0,
             by_name: spec.by_name.clone(),
+            at_start: state.nodes.len(),
             delays: spec.delays.clone(),
             catalog,
             state,
@@ -341,7 +344,8 @@ impl Site {
     /// The node that has a name now.
     pub fn named(&self, name: &str) -> Option<NodeIdx> {
         let of_start = self.by_name.get(name).copied().filter(|n| !self.state.nodes[*n].gone);
-        of_start.or_else(|| self.state.live_nodes().find(|n| self.state.node_name(&self.catalog, *n) == name))
+        let since = || self.state.nodes.entries().skip(self.at_start).filter(|(_, n)| !n.gone).map(|(index, _)| index);
+        of_start.or_else(|| since().find(|n| self.state.node_name(&self.catalog, *n) == name))
     }
 
     /// The node of a uid, if it exists.
