@@ -13,8 +13,9 @@ use super::decision::{Failure, histogram};
 use super::names::PluginId;
 use super::plugin::Rejection;
 use super::plugins;
-use crate::cluster::{BudgetIdx, Catalog, Idx, NodeIdx, NsIdx, PodIdx, State};
+use crate::cluster::{BudgetIdx, Catalog, Idx, NodeIdx, NsIdx, PodIdx, ShapeIdx, State};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -30,11 +31,20 @@ pub trait NodeCheck {
     /// # Errors
     /// The first refusal.
     fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection>;
+
+    /// Whether no pod is nominated to a node, so that the filters run once. False where that is not known.
+    fn has_no_nominee(&self, _node: NodeIdx) -> bool {
+        false
+    }
 }
 
 impl NodeCheck for Scheduler {
     fn check(&mut self, catalog: &Catalog, state: &mut State, pod: PodIdx, node: NodeIdx) -> Result<(), Rejection> {
         Scheduler::check(self, catalog, state, pod, node)
+    }
+
+    fn has_no_nominee(&self, node: NodeIdx) -> bool {
+        self.nominated(node).is_empty()
     }
 }
 
@@ -129,6 +139,57 @@ pub struct Preemptor {
     budgets: Option<Budgets>,
     /// The lowest priority on each node, with the node's version that it is of.
     floors: Vec<(u32, i32)>,
+    hopeless: Hopeless,
+}
+
+/// Nodes that refuse pods of a shape for what the node itself is and has, even with everybody of lower priority gone. That holds as long as the node
+/// stays as it is: pods that find no place are tried again and again, over thousands of nodes of which few have changed.
+#[derive(Clone, Debug, Default)]
+struct Hopeless {
+    by_shape: FxHashMap<ShapeIdx, Arc<Refused>>,
+}
+
+/// What nodes said to one shape.
+#[derive(Clone, Debug, Default)]
+struct Refused {
+    /// By node: the version that it was of, and the place of what it said; `u32::MAX` for nothing.
+    nodes: Vec<(u32, u32)>,
+    said: Vec<Rejection>,
+}
+
+impl Hopeless {
+    /// Shapes that are known at once (ours).
+    const SHAPES: usize = 128;
+
+    /// What a node of that version said to a shape.
+    fn get(&self, shape: ShapeIdx, node: NodeIdx, version: u32) -> Option<&Rejection> {
+        let refused = self.by_shape.get(&shape)?;
+        let (of, place) = *refused.nodes.get(node.at())?;
+        refused.said.get(place as usize).filter(|_| of == version)
+    }
+
+    fn insert(&mut self, shape: ShapeIdx, node: NodeIdx, version: u32, rejection: &Rejection) {
+        if self.by_shape.len() >= Self::SHAPES && !self.by_shape.contains_key(&shape) {
+            self.by_shape.clear();
+        }
+        let refused = Arc::make_mut(self.by_shape.entry(shape).or_default());
+        let place = refused.said.iter().position(|known| known == rejection).unwrap_or_else(|| {
+            refused.said.push(rejection.clone());
+            refused.said.len() - 1
+        });
+        if refused.nodes.len() <= node.at() {
+            refused.nodes.resize(node.at() + 1, (0, u32::MAX));
+        }
+        refused.nodes[node.at()] = (version, place as u32);
+    }
+}
+
+/// Whether what refuses is asked before all that looks at more than the node, its pods and the pod's shape.
+fn is_of_the_node(config: &Profile, rejection: &Rejection) -> bool {
+    let mut before = config.filter.iter().take_while(|plugin| **plugin != rejection.plugin);
+    config.filter.contains(&rejection.plugin)
+        && plugins::OF_THE_NODE.contains(rejection.plugin)
+        && before.all(|plugin| plugins::OF_THE_NODE.contains(*plugin))
 }
 
 impl Preemptor {
@@ -158,9 +219,7 @@ impl Preemptor {
         }
         let nodes = failure.preemptible(state.live_nodes());
         self.floors.resize(state.nodes.len().max(self.floors.len()), (u32::MAX, i32::MAX));
-        let Preemptor { budgets, floors, .. } = self;
-        let budgets = budgets.get_or_insert_with(|| Budgets::new(catalog));
-        let (candidates, refusals) = dry_run(check, config, catalog, state, pod, &nodes, budgets, floors, offset);
+        let (candidates, refusals) = self.dry_run(check, config, catalog, state, pod, &nodes, offset);
         if candidates.is_empty() {
             return Preemption::NoCandidate(Tried::Nodes(refusals));
         }
@@ -251,51 +310,66 @@ struct Way {
     violations: usize,
 }
 
-/// `DryRunPreemption` over the nodes, from the drawn one on, until there are enough candidates.
-#[allow(clippy::too_many_arguments)] // one attempt's context, used in this one place
-fn dry_run(
-    check: &mut impl NodeCheck,
-    config: &Profile,
-    catalog: &Catalog,
-    state: &mut State,
-    pod: PodIdx,
-    nodes: &[NodeIdx],
-    budgets: &Budgets,
-    floors: &mut [(u32, i32)],
-    offset: &mut dyn FnMut(usize) -> usize,
-) -> (Vec<Way>, Vec<(Rejection, usize)>) {
-    let (mut candidates, mut statuses): (_, Vec<(Rejection, usize)>) = (Vec::new(), Vec::new());
-    let mine = priority(catalog, state, pod);
-    if nodes.is_empty() {
-        return (candidates, statuses);
-    }
-    let enough = enough_candidates(config, nodes.len());
-    let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
-    let (mut harmless, mut victimless) = (0, 0);
-    for i in 0..nodes.len() {
-        let node = nodes[(start + i) % nodes.len()];
-        if floor(catalog, state, node, floors) >= mine {
-            victimless += 1;
-            continue;
+impl Preemptor {
+    /// `DryRunPreemption` over the nodes, from the drawn one on, until there are enough candidates.
+    #[allow(clippy::too_many_arguments)] // one attempt's context, used in this one place
+    fn dry_run(
+        &mut self,
+        check: &mut impl NodeCheck,
+        config: &Profile,
+        catalog: &Catalog,
+        state: &mut State,
+        pod: PodIdx,
+        nodes: &[NodeIdx],
+        offset: &mut dyn FnMut(usize) -> usize,
+    ) -> (Vec<Way>, Vec<(Rejection, usize)>) {
+        let (mut candidates, mut statuses): (_, Vec<(Rejection, usize)>) = (Vec::new(), Vec::new());
+        let mine = priority(catalog, state, pod);
+        if nodes.is_empty() {
+            return (candidates, statuses);
         }
-        match victims_on(check, catalog, state, pod, node, budgets) {
-            Ok(option) => {
-                harmless += usize::from(option.violations == 0);
-                candidates.push(option);
-                if harmless > 0 && candidates.len() >= enough {
-                    break;
+        let shape = catalog.specs[state.pods[pod].spec].shape;
+        let enough = enough_candidates(config, nodes.len());
+        let start = if nodes.len() > enough { offset(nodes.len()) % nodes.len() } else { 0 };
+        let (mut harmless, mut victimless) = (0, 0);
+        let mut refused = |rejection: &Rejection| match statuses.iter_mut().find(|s| s.0 == *rejection) {
+            Some(known) => known.1 += 1,
+            None => statuses.push((rejection.clone(), 1)),
+        };
+        let Preemptor { budgets, floors, hopeless, .. } = self;
+        let budgets = budgets.get_or_insert_with(|| Budgets::new(catalog));
+        for i in 0..nodes.len() {
+            let node = nodes[(start + i) % nodes.len()];
+            if floor(catalog, state, node, floors) >= mine {
+                victimless += 1;
+                continue;
+            }
+            let (version, alone) = (state.nodes[node].version, check.has_no_nominee(node));
+            if let Some(known) = hopeless.get(shape, node, version).filter(|_| alone) {
+                refused(known);
+                continue;
+            }
+            match victims_on(check, catalog, state, pod, node, budgets) {
+                Ok(option) => {
+                    harmless += usize::from(option.violations == 0);
+                    candidates.push(option);
+                    if harmless > 0 && candidates.len() >= enough {
+                        break;
+                    }
+                }
+                Err(rejection) => {
+                    refused(&rejection);
+                    if alone && is_of_the_node(config, &rejection) {
+                        hopeless.insert(shape, node, version, &rejection);
+                    }
                 }
             }
-            Err(rejection) => match statuses.iter_mut().find(|s| s.0 == rejection) {
-                Some(known) => known.1 += 1,
-                None => statuses.push((rejection, 1)),
-            },
         }
+        if victimless > 0 {
+            statuses.push((Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS), victimless));
+        }
+        (candidates, statuses)
     }
-    if victimless > 0 {
-        statuses.push((Rejection::unresolvable(PluginId::DefaultPreemption, NO_VICTIMS), victimless));
-    }
-    (candidates, statuses)
 }
 
 /// The lowest priority of the pods on a node.
@@ -329,6 +403,7 @@ fn victims_on(
     let mut potential: Vec<PodIdx> =
         state.nodes[node].pods.iter().copied().filter(|p| priority(catalog, state, *p) < mine).collect();
     sort_by_importance(catalog, state, &mut potential);
+    let version = state.nodes[node].version;
     let mark = state.suppose();
     for victim in &potential {
         state.detach(catalog, *victim);
@@ -352,6 +427,8 @@ fn victims_on(
         Way { node, victims, violations }
     });
     state.rollback(catalog, mark);
+    // It is as it was: what is known of it still holds.
+    state.nodes[node].version = version;
     result
 }
 

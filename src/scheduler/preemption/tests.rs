@@ -226,3 +226,53 @@ fn the_message_follows_the_plugins_that_run() {
         assert_eq!(out.post_filter(&config, &bed.catalog, &failure), words);
     }
 }
+
+/// What is kept from one attempt to the next changes nothing: whatever happens in between, an attempt says what one by itself says.
+#[test]
+fn what_is_remembered_of_nodes_changes_no_attempt() {
+    let draws = crate::cluster::draw::Draws::new(11);
+    let mut reused = 0;
+    for seed in 0..12_u64 {
+        let (mut bed, specs, preemptor) = bed();
+        let shape = bed.shape(900, 7);
+        let middling = bed.spec(shape, &[]);
+        let taint = bed.taint("t");
+        bed.start();
+        let nodes: Vec<NodeIdx> = (0..8).map(|i| bed.node(&format!("n{i}"), 400 + 200 * (i % 4), &[])).collect();
+        let config = Profile::default();
+        let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, crate::scheduler::SchedulerConfig::default());
+        let mut kept = Preemptor::default();
+        let pending: Vec<PodIdx> = [preemptor, middling, preemptor].map(|spec| bed.pod(spec, 0)).to_vec();
+        for step in 0..120_u64 {
+            let draw = |what: &str, n: usize| draws.below(what, "preemption", seed * 1_000 + step, n as u64) as usize;
+            let node = nodes[draw("node", nodes.len())];
+            match draw("what", 5) {
+                0 if bed.state.nodes[node].pods.len() < 4 => _ = bed.running(specs[draw("spec", 3)], node, step as i64),
+                1 => {
+                    if let Some(pod) = bed.state.nodes[node].pods.first().copied() {
+                        bed.state.remove_pod(&bed.catalog, pod);
+                    }
+                }
+                2 => {
+                    let taints = if draw("taint", 2) == 0 { taint.clone() } else { Default::default() };
+                    bed.state.set_taints(node, taints);
+                }
+                3 => bed.state.nominate(pending[2], (draw("nominate", 2) == 0).then_some(node)),
+                _ => {}
+            }
+            for pod in pending.iter().copied().take(2) {
+                let decision = scheduler.decide(&bed.catalog, &mut bed.state, pod, &mut |_| 0);
+                let Some(failure) = decision.failure().cloned() else { continue };
+                let before: Vec<u32> = bed.state.nodes.iter().map(|n| n.version).collect();
+                let (catalog, state) = (&bed.catalog, &mut bed.state);
+                let alone = preempt(&mut scheduler, &config, catalog, state, pod, &failure, &mut |n| draw("offset", n));
+                reused += kept.hopeless.by_shape.values().map(|r| r.said.len()).sum::<usize>();
+                let again =
+                    kept.preempt(&mut scheduler, &config, catalog, state, pod, &failure, &mut |n| draw("offset", n));
+                assert_eq!(alone, again, "seed {seed}, step {step}");
+                assert_eq!(before, bed.state.nodes.iter().map(|n| n.version).collect::<Vec<_>>(), "as it was");
+            }
+        }
+    }
+    assert!(reused > 200, "only {reused} refusals were known");
+}
