@@ -41,9 +41,6 @@ const CLOUD_LABELS: &[(&str, Cloud)] = &[
     ("cloud.google.com/", Cloud::Gcp),
 ];
 
-/// Labels that name a node's pool beside [`POOL_LABELS`].
-const MORE_POOL_LABELS: &[&str] = &["kops.k8s.io/instancegroup", "ibm-cloud.kubernetes.io/worker-pool-name"];
-
 /// Labels that name the instance where the provider id does not.
 const INSTANCE_LABELS: &[&str] = &["alpha.eksctl.io/instance-id"];
 
@@ -120,7 +117,7 @@ pub fn pools(view: View<'_>, node: NodeIdx) -> Vec<&str> {
     let labels = &view.state.nodes[node].spec.labels;
     let keys = POOL_LABELS.iter().filter(|(_, whose)| *whose != "Ocean").map(|(key, _)| *key);
     let mut found: Vec<&str> = Vec::new();
-    for pool in keys.chain(MORE_POOL_LABELS.iter().copied()).filter_map(|key| value(view, labels, key)) {
+    for pool in keys.filter_map(|key| value(view, labels, key)) {
         if !found.contains(&pool) {
             found.push(pool);
         }

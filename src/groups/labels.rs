@@ -18,6 +18,8 @@ pub const POOL_LABELS: &[(&str, &str)] = &[
     ("alibabacloud.com/nodepool-id", "ACK"),
     ("doks.digitalocean.com/node-pool", "DOKS"),
     ("k8s.scaleway.com/pool-name", "Scaleway"),
+    ("ibm-cloud.kubernetes.io/worker-pool-name", "IKS"),
+    ("kops.k8s.io/instancegroup", "kOps"),
 ];
 
 /// Labels that name the virtual node group of a node.
