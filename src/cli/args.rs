@@ -218,6 +218,9 @@ pub struct PlanArgs {
     /// Evict pods that nothing recreates.
     #[arg(long, value_name = "BOOL")]
     pub evict_stand_alone_pods: Option<bool>,
+    /// Let running Jobs' pods finish before they are evicted, as long as the procedure waits for the pods of a node; what still runs then keeps its node.
+    #[arg(long)]
+    pub wait_for_jobs: bool,
     /// Leave nodes alone whose pods ask not to be scaled down.
     #[arg(long, value_name = "BOOL")]
     pub respect_restrict_scale_down: Option<bool>,

@@ -197,6 +197,9 @@ fn apply(request: &mut Request, args: &PlanArgs) -> Result<()> {
         o.ocean.evict_stand_alone_pods = evict;
         o.kubectl_drain.force = evict;
     }
+    if args.wait_for_jobs {
+        o.wait_for_jobs = true;
+    }
     if let Some(respect) = args.respect_restrict_scale_down {
         o.ocean.respect_restrict_scale_down = respect;
     }

@@ -1,6 +1,6 @@
 //! What a dump shows beside what is simulated: what the prerequisites of a provider's migration are judged by.
 
-use super::admission::{Quota, Webhook};
+use super::admission::{Quota, QuotaCharges, Webhook};
 use super::declared::{Broken, Declared};
 use super::ids::{NsIdx, OwnerIdx, SpecIdx};
 use super::intern::Sym;
@@ -31,6 +31,12 @@ pub struct Inventory {
     pub webhooks: Vec<Webhook>,
     /// ResourceQuotas.
     pub quotas: Vec<Quota>,
+    /// Specs that mount claims of which the dump shows nothing, for it lacks their kind or that of their volumes: they are left out of the specs.
+    pub unknown_claims: BTreeSet<SpecIdx>,
+    /// What replaces pods of the dump that are not replaced by clones of themselves: those with generic ephemeral volumes.
+    pub replacements: BTreeMap<SpecIdx, SpecIdx>,
+    /// What pods use of them.
+    pub quota_charges: QuotaCharges,
     /// What cluster-autoscaler says of itself, where the dump holds its ConfigMap `cluster-autoscaler-status`.
     pub autoscaler: Option<AutoscalerStatus>,
     /// The ConfigMap that connects the cluster to Ocean (its key `spotinst.cluster-identifier`), where the dump holds it.

@@ -7,7 +7,7 @@ pub struct Operator {
     pub name: &'static str,
     /// API groups of its resources; a group below one of them counts too.
     groups: &'static [&'static str],
-    /// Beginnings of label keys that it puts on what it makes.
+    /// Beginnings of label keys that it puts on what it makes; `key=value` where the value counts.
     labels: &'static [&'static str],
     /// Values of `app.kubernetes.io/managed-by`.
     managed_by: &'static [&'static str],
@@ -71,9 +71,9 @@ operators! {
         "lets one member go while the others are healthy", "Look at the InnoDBCluster and at its members' state.";
     "MariaDB Operator", ["k8s.mariadb.com"], ["k8s.mariadb.com/"], ["mariadb-operator"],
         "moves the primary to another replica", "Look at the MariaDB resource: its podDisruptionBudget and replicas.";
-    "RabbitMQ Cluster Operator", ["rabbitmq.com"], ["rabbitmq.com/"], ["rabbitmq-cluster-operator"],
+    "RabbitMQ Cluster Operator", ["rabbitmq.com"], ["rabbitmq.com/", "app.kubernetes.io/part-of=rabbitmq"], ["rabbitmq-cluster-operator"],
         "waits in the pod's preStop hook until queues have replicas elsewhere", "Look at the RabbitmqCluster: its queues must be in sync.";
-    "Redis operator", ["databases.spotahome.com", "redis.redis.opstreelabs.in", "app.redislabs.com"], ["redisfailovers.databases.spotahome.com"], ["redis-operator"],
+    "Redis operator", ["databases.spotahome.com", "redis.redis.opstreelabs.in", "app.redislabs.com"], ["redisfailovers.databases.spotahome.com", "redis_setup_type"], ["redis-operator"],
         "moves the master to another instance", "Look at the operator's resource and its instances' state.";
     "Valkey operator", ["hyperspike.io"], [], ["valkey-operator"],
         "moves the primary to another instance", "Look at the operator's resource and its instances' state.";
@@ -132,7 +132,10 @@ impl Manager {
         labels.into_iter().find_map(|(key, value)| {
             let names = |o: &&Operator| match key {
                 MANAGED_BY => o.managed_by.contains(&value),
-                _ => o.labels.iter().any(|l| key.starts_with(l)),
+                _ => o.labels.iter().any(|l| match l.split_once('=') {
+                    Some(label) => label == (key, value),
+                    None => key.starts_with(l),
+                }),
             };
             let operator = OPERATORS.iter().find(names)?;
             Some(Manager { operator: Some(operator), by: format!("label {key}"), group: String::new() })
@@ -181,6 +184,8 @@ mod tests {
         assert_eq!(by("longhorn.io/component", "instance-manager").as_deref(), Some("Longhorn"));
         assert_eq!(by(MANAGED_BY, "strimzi-cluster-operator").as_deref(), Some("Strimzi"));
         assert_eq!((by(MANAGED_BY, "Helm"), by("app.kubernetes.io/name", "x")), (None, None));
+        assert_eq!(by("app.kubernetes.io/part-of", "rabbitmq").as_deref(), Some("RabbitMQ Cluster Operator"));
+        assert_eq!(by("app.kubernetes.io/part-of", "shop"), None);
     }
 
     #[test]

@@ -61,6 +61,17 @@ pub struct JobSpec {
     pub deadline_ms: Option<i64>,
     /// Has condition Complete or Failed.
     pub finished: bool,
+    /// The CronJob that made it.
+    pub cron_job: Option<Sym>,
+    /// How long it took, where it is complete and had one pod: `status.startTime` to `status.completionTime`, in milliseconds.
+    pub took_ms: Option<i64>,
+}
+
+impl Owner {
+    /// Whether its pods run to an end.
+    pub fn is_job(&self) -> bool {
+        self.kind == OwnerKind::Job
+    }
 }
 
 /// A controller of pods or of other controllers.

@@ -40,11 +40,13 @@ pub fn delay_options(seen: &SeenDelays, least: usize) -> DelayOptions {
             match_labels: Default::default(),
             start,
             stop,
+            run: None,
         })
     });
     DelayOptions {
         start: all(&seen.start),
         stop: all(&seen.stop),
+        run: None,
         launch: all(&seen.launch),
         registered_ppm: seen.registered_ppm.get(seen.registered_ppm.len() / 2).map(|ppm| *ppm as u32),
         retire: all(&seen.retire),

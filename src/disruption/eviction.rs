@@ -3,7 +3,7 @@
 
 use super::deletion::{Deleted, delete_pod};
 use super::matching::BudgetIndex;
-use crate::cluster::{BudgetIdx, BudgetStatus, Catalog, Phase, PodIdx, State};
+use crate::cluster::{BudgetIdx, BudgetStatus, Catalog, Phase, PodIdx, State, Webhook};
 
 /// Most entries in `disruptedPods` (eviction.go `MaxDisruptedPodSize`).
 pub const MAX_DISRUPTED_PODS: usize = 2000;
@@ -100,6 +100,10 @@ impl Verdict {
             effect: Effect::Refused,
             budget: None,
         }
+    }
+    /// A fail-closed webhook of evictions could not be asked.
+    pub fn of_webhook(hook: &Webhook) -> Verdict {
+        Verdict::refuse(500, Some("InternalError"), hook.unreachable())
     }
     fn too_many(budget: BudgetIdx, cause: String, retry_after_s: Option<u32>) -> Verdict {
         Verdict {

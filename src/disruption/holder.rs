@@ -20,6 +20,15 @@ pub enum Holder {
     Broken(Vec<PodIdx>),
 }
 
+/// Pods that a budget holds, those of Jobs apart: they go when their Job ends, whatever becomes of the others.
+pub fn parts(view: View<'_>, pods: &[PodIdx]) -> Vec<Vec<PodIdx>> {
+    let of_job = |p: &PodIdx| {
+        view.catalog.specs[view.state.pods[*p].spec].owner.is_some_and(|o| view.catalog.owners[o].job.is_some())
+    };
+    let (jobs, others): (Vec<PodIdx>, Vec<PodIdx>) = pods.iter().copied().partition(of_job);
+    [others, jobs].into_iter().filter(|part| !part.is_empty()).collect()
+}
+
 /// Who decides about a budget that holds `pods`; None if its own amounts do.
 pub fn holder(view: View<'_>, budgets: &BudgetIndex, budget: BudgetIdx, pods: &[PodIdx]) -> Option<Holder> {
     if let Some(manager) = manager(view, budget, pods) {
@@ -33,7 +42,7 @@ pub fn holder(view: View<'_>, budgets: &BudgetIndex, budget: BudgetIdx, pods: &[
     })
 }
 
-/// The operator of a budget: its owner or labels name it, or all held pods are owned by custom resources.
+/// The operator of a budget: its owner or labels name it, or all held pods are owned by custom resources or carry a known operator's labels.
 fn manager(view: View<'_>, budget: BudgetIdx, pods: &[PodIdx]) -> Option<Manager> {
     let (c, spec) = (view.catalog, &view.catalog.budgets[budget]);
     if let Some(manager) = c.inventory.budget_managers.get(&(spec.namespace, spec.name)) {
@@ -41,11 +50,13 @@ fn manager(view: View<'_>, budget: BudgetIdx, pods: &[PodIdx]) -> Option<Manager
     }
     let mut found = None;
     for pod in pods {
-        let owner = c.top_owner(c.specs[view.state.pods[*pod].spec].owner?);
+        let spec = &c.specs[view.state.pods[*pod].spec];
+        let owner = c.top_owner(spec.owner?);
         let o = &c.owners[owner];
+        let by_label = || Manager::of_labels(spec.labels.iter().map(|(k, v)| (c.text(k), c.text(v))));
         let manager = match o.kind {
             OwnerKind::Custom => Manager::of_owner(c.text(o.api_version), c.text(o.kind_name), c.text(o.name)),
-            _ => c.inventory.workload_managers.get(&owner).cloned(),
+            _ => c.inventory.workload_managers.get(&owner).cloned().or_else(by_label),
         }?;
         found.get_or_insert(manager);
     }

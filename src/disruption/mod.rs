@@ -3,8 +3,9 @@
 //! All of it is pure: [`arithmetic`] recomputes a status, [`eviction`] gives the API server's verdict from the *stored*
 //! status and carries it out, [`deletion`] is what a DELETE does to a pod, [`controller`] says which
 //! change makes the real disruption controller look at which budget, and [`worker`] when: one worker behind a limited
-//! client. The clock is the caller's. [`never`] and [`holds`] say which pods no waiting would move.
+//! client. [`admission`] is what else may refuse: webhooks and quotas. The clock is the caller's. [`never`] and [`holds`] say which pods no waiting would move.
 
+pub mod admission;
 pub mod arithmetic;
 pub mod controller;
 pub mod deletion;

@@ -22,7 +22,8 @@ impl VolumeNeeds {
     /// What the claims of `spec` ask, as they are bound now.
     pub fn of(view: View<'_>, spec: &PodSpec) -> VolumeNeeds {
         let mut needs = VolumeNeeds::default();
-        for claim in spec.claims.iter().filter_map(|c| c.claim) {
+        // The claim of a generic ephemeral volume is made again for whatever replaces the pod.
+        for claim in spec.claims.iter().filter(|c| !c.ephemeral).filter_map(|c| c.claim) {
             let class = view.catalog.claims[claim].class;
             match view.state.claims[claim].volume {
                 Some(volume) => {

@@ -1,6 +1,7 @@
 //! The plan document: what is intended, for which cluster, and what was forecast.
 
 use super::{Baseline, Forecast, SimulationSettings};
+use crate::cluster::plain::plain;
 use crate::intent::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,8 @@ impl Plan {
                 );
             }
         }
-        let plan: Plan = crate::typed::from_value(&value).map_err(|e| format!("plan, at {}: {}", e.path, e.what))?;
+        let plan: Plan = crate::typed::from_value(&value)
+            .map_err(|e| format!("plan, at {}: {}", e.path, plain(&e.what)))?;
         plan.intent.names_each_once().map(|()| plan)
     }
 }

@@ -97,6 +97,10 @@ pub const OCEAN_RULES: &[OceanRule] = &[
         "options.ocean.respect_pdb, options.ocean.force_after_ms",
     ),
     documented("a drain takes at most 300 s", "options.ocean.draining_timeout_ms"),
+    chosen(
+        "a node whose budget waits for the end of a Job, or is an operator's, passes validation: its drain finds out whether its pods are let go",
+        "",
+    ),
     documented("a node that a budget holds counts as healthy unless budgets are forced", ""),
     documented(
         "pods without a controller are evicted if allowed, and nothing recreates them",

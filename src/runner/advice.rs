@@ -1,10 +1,12 @@
 //! Why nodes could not be emptied and what would lift it, from the pods that are left on them: a cause and a remedy for each
 //! kind of trouble.
 
+use super::jobs;
 use crate::cluster::{BudgetIdx, NodeIdx, OwnerKind, PodIdx, View, duration_text};
 use crate::disruption::BudgetIndex;
+use crate::disruption::admission::eviction_refused;
 use crate::disruption::deletion::has_blocking_finalizer;
-use crate::disruption::holder::{Holder, broken_text, holder};
+use crate::disruption::holder::{Holder, broken_text, holder, parts};
 use crate::disruption::never::escapes;
 use crate::intent::Options;
 use rustc_hash::FxHashMap;
@@ -51,6 +53,10 @@ pub(crate) fn advise(view: View<'_>, options: &Options, nodes: &[NodeIdx]) -> Ad
     }
     let staying = |p: &PodIdx| view.state.pods[*p].deleting.is_none();
     let staying: Vec<PodIdx> = pods.into_iter().flat_map(|n| n.1).filter(staying).collect();
+    let (of_jobs, staying): (Vec<PodIdx>, Vec<PodIdx>) =
+        staying.into_iter().partition(|p| jobs::awaited(view, options, *p).is_some());
+    awaited_jobs(view, options, &of_jobs, &mut advice);
+    let staying = webhooks(view, staying, &mut advice);
     if !staying.is_empty() && !view.catalog.budgets.is_empty() {
         budgets(view, options, &staying, &mut advice);
     }
@@ -96,6 +102,46 @@ fn terminating(view: View<'_>, options: &Options, node: NodeIdx, pods: &[PodIdx]
     );
 }
 
+/// Pods that run and whose Jobs are let finish.
+fn awaited_jobs(view: View<'_>, options: &Options, pods: &[PodIdx], advice: &mut Advice) {
+    let mut names: Vec<String> = pods.iter().filter_map(|p| jobs::awaited_text(view, options, *p)).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return;
+    }
+    let option = options.drain_limit().map_or("the limit of the drain", |l| l.option);
+    advice.add(
+        String::new(),
+        format!(
+            "Wait until {} has ended, or raise {option} above what it still needs, then plan again for the nodes that are left; without \
+             wait_for_jobs its pods are evicted, and begin again.",
+            super::names(names)
+        ),
+    );
+}
+
+/// Pods whose evictions a webhook refuses because none of its backends is ready; gives back the others.
+fn webhooks(view: View<'_>, pods: Vec<PodIdx>, advice: &mut Advice) -> Vec<PodIdx> {
+    if !view.catalog.inventory.webhooks.iter().any(|h| h.evicts) {
+        return pods;
+    }
+    let mut is_free = |p: &PodIdx| match eviction_refused(view, *p) {
+        Some(hook) => {
+            advice.add(
+                format!("no backend of Service {} is ready, and its webhook {} fails closed", hook.service, hook.name),
+                format!(
+                    "Bring a backend of Service {} back, or delete {} for the time of the migration.",
+                    hook.service, hook.config
+                ),
+            );
+            false
+        }
+        None => true,
+    };
+    pods.into_iter().filter(|p| is_free(p)).collect()
+}
+
 /// Pods that a budget holds.
 fn budgets(view: View<'_>, options: &Options, pods: &[PodIdx], advice: &mut Advice) {
     let index = BudgetIndex::new(view.catalog);
@@ -108,7 +154,8 @@ fn budgets(view: View<'_>, options: &Options, pods: &[PodIdx], advice: &mut Advi
             held.entry(*budget).or_default().push(*pod);
         }
     }
-    for (budget, pods) in held {
+    let parted = held.into_iter().flat_map(|(b, pods)| parts(view, &pods).into_iter().map(move |part| (b, part)));
+    for (budget, pods) in parted {
         let name = view.catalog.budget_text(budget);
         match holder(view, &index, budget, &pods) {
             Some(Holder::Operator(m)) => advice.add(

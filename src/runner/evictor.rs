@@ -4,6 +4,7 @@
 use super::client::Ask;
 use super::context::Cx;
 use super::interface::{Announcement, Answer, Ms};
+use super::jobs;
 use super::refs::{N, P};
 use crate::cluster::{OwnerKind, PodIdx, View};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ const LOST_MS: Ms = 1000;
 enum Step {
     /// Waits for its turn or its retry.
     Planned,
+    /// Its turn has come; it is of a Job, and is let finish first.
+    AwaitsJob,
     /// The call is under way.
     Asked,
     /// Admitted; the pod is terminating.
@@ -150,9 +153,14 @@ impl Evictor {
                 self.timers.insert((cx.now + LOST_MS, k));
                 continue;
             }
+            let forced = self.pods[p.at()].force_at.is_some_and(|t| t <= cx.now);
+            if !forced && cx.pod(p).is_some_and(|pod| jobs::awaited(cx.view, cx.options, pod).is_some()) {
+                self.pods[p.at()].step = Step::AwaitsJob;
+                continue;
+            }
             let e = &mut self.pods[p.at()];
             e.step = Step::Asked;
-            e.deletes |= e.force_at.is_some_and(|t| t <= cx.now);
+            e.deletes |= forced;
             let ask = match e.deletes {
                 true => Ask::Delete { pod: p, precondition: true, grace_ms: None },
                 false => Ask::Evict { pod: p, precondition: true, grace_ms: None },
@@ -226,20 +234,27 @@ impl Evictor {
         self.pods[p.at()].step = Step::Planned;
         self.timers.insert((at, p.0));
     }
-    /// A pod changed: it may be gone.
+    /// A pod changed: it may be gone, or no longer be waited for.
     pub fn pod_changed(&mut self, cx: &Cx<'_>, pod: PodIdx) {
         if let Some(p) = cx.tables.pod_of.get(&pod).copied() {
             let s = &cx.view.state.pods[pod];
             if s.gone || s.phase.is_terminal() {
                 self.gone(p);
+            } else if self.pods.get(p.at()).is_some_and(|e| e.step == Step::AwaitsJob)
+                && jobs::awaited(cx.view, cx.options, pod).is_none()
+            {
+                self.again(p, cx.now);
             }
         }
     }
-    /// Looks at every pod anew, for a view whose changes were not told (a resume over a fresh list).
+
+    /// Looks at every pod again, for a view whose changes were not announced (a resume over a fresh list).
     pub fn refresh(&mut self, cx: &Cx<'_>) {
         for k in 0..self.pods.len() as u32 {
-            if cx.pod(P(k)).is_none() {
-                self.gone(P(k));
+            match cx.pod(P(k)) {
+                None => self.gone(P(k)),
+                Some(pod) if self.pods[P(k).at()].step == Step::AwaitsJob => self.pod_changed(cx, pod),
+                Some(_) => {}
             }
         }
     }
@@ -247,7 +262,8 @@ impl Evictor {
     pub fn force(&mut self, cx: &Cx<'_>, node: N) {
         for (k, e) in self.pods.iter_mut().enumerate().filter(|(_, e)| e.node == node) {
             e.force_at = Some(cx.now);
-            if e.step == Step::Planned {
+            if matches!(e.step, Step::Planned | Step::AwaitsJob) {
+                e.step = Step::Planned;
                 self.timers.insert((cx.now, k as u32));
             }
         }
@@ -266,7 +282,7 @@ impl Evictor {
     /// Gives up what was not admitted yet: of one node, or of all.
     pub fn cancel(&mut self, cx: &mut Cx<'_>, node: Option<N>) {
         for e in self.pods.iter_mut().filter(|e| node.is_none_or(|n| e.node == n)) {
-            if matches!(e.step, Step::Planned | Step::Asked) {
+            if matches!(e.step, Step::Planned | Step::AwaitsJob | Step::Asked) {
                 e.step = Step::Held;
             }
         }
@@ -280,8 +296,14 @@ impl Evictor {
     pub fn remaining(&self, cx: &Cx<'_>, node: N) -> (Vec<String>, bool) {
         let (mut lines, mut refused) = (Vec::new(), false);
         for (k, e) in self.pods.iter().enumerate().filter(|(_, e)| e.node == node && e.step != Step::Gone) {
+            let job = cx.pod(P(k as u32)).and_then(|pod| jobs::awaited_text(cx.view, cx.options, pod));
+            if let (Some(job), Step::AwaitsJob | Step::Held) = (job, e.step) {
+                let pod = cx.pod_id(P(k as u32)).text();
+                lines.push(format!("pod {pod} on node {}: {job} still runs and is waited for", cx.node_name(node)));
+                continue;
+            }
             let held = matches!(e.step, Step::Planned | Step::Asked | Step::Held) && e.code != 0;
-            refused |= held && (e.code == 429 || e.code == 500);
+            refused |= held && (e.code == 429 || (e.code == 500 && !e.why.contains("failed calling webhook")));
             let why = match (held, e.step) {
                 (true, _) => e.why.as_str(),
                 (false, Step::Going) => "is still terminating",

@@ -15,6 +15,7 @@ mod cordons;
 mod evictor;
 mod gate;
 pub mod interface;
+mod jobs;
 mod kubectl_drain;
 mod look;
 pub mod observe;
@@ -45,7 +46,7 @@ pub use packer::GroupPacker;
 pub use progress::Progress;
 
 use crate::cluster::{NodeIdx, SharedArena, View};
-use crate::intent::options::{CordonWhen, ProcedureKind, UnscheduledAtStart};
+use crate::intent::options::{CordonWhen, Options, ProcedureKind, UnscheduledAtStart};
 use crate::intent::{Intent, NodeId};
 use batch_run::End;
 use client::{Ask, Client};
@@ -153,7 +154,7 @@ impl Runner {
             return Err("the progress is of another plan: its old nodes are not those of the plan's batches".into());
         }
         let mut tables = Tables::resolve(view, &progress.common.node_ids, &progress.common.pod_ids);
-        tables.owners = whole::Counts::resolve(view, &progress.common.marks);
+        tables.owners = whole::Counts::resolve(view, &progress.common.marks, rule(&intent.options, progress.now));
         let known = &progress.common.known_nodes;
         if !known.is_empty() {
             let nodes = view.state.nodes.entries();
@@ -225,7 +226,10 @@ impl Runner {
             Phase::NotBegun => Some(p.now),
             Phase::Between(gate) => gate.next_wakeup(p.now),
             Phase::Closing { since } => Some(since + CLOSING_MS),
-            Phase::Batch => p.procedure.as_ref().and_then(|s| s.next_wakeup(p.now)),
+            Phase::Batch => {
+                let own = p.procedure.as_ref().and_then(|s| s.next_wakeup(p.now));
+                own.into_iter().chain(self.tables.owners.next_at()).min()
+            }
             Phase::Looking => p.looks.next_wakeup(),
             Phase::CordonAll | Phase::Ended => None,
         };
@@ -249,6 +253,7 @@ impl Runner {
         }
         let now = now.max(self.progress.now);
         self.progress.now = now;
+        self.tables.owners.pass_to(view, &self.progress.common.marks, now);
         if self.progress.phase == Phase::NotBegun {
             self.begin(now, view, out);
         }
@@ -440,7 +445,7 @@ impl Runner {
             self.tables.known = view.state.live_nodes().collect();
             c.demands.clear();
         }
-        (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes);
+        (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes, rule(&self.intent.options, now));
         let mut state = ProcedureState::new(procedure);
         self.with(now, view, out, |cx| state.get().begin(cx));
         self.progress.procedure = Some(state);
@@ -925,6 +930,12 @@ impl Runner {
 /// `1 pod`, `2 pods`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// When a pod counts as a ready replica of a workload that a batch waits for.
+fn rule(options: &Options, now: Ms) -> whole::Rule {
+    let available = options.procedure.procedure().drains_as_kubectl() && options.kubectl_drain.await_available;
+    whole::Rule { available, now }
 }
 
 /// `a, b, c and 4 more`.

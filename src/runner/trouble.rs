@@ -1,6 +1,7 @@
 //! Why a workload is not fully ready: each trouble has its own cause and its own remedy.
 
 use crate::cluster::{OwnerIdx, OwnerKind, PodIdx, PvIdx, View, duration_text};
+use crate::disruption::admission::creation_refused;
 use crate::disruption::holder::why_broken;
 
 /// What keeps a pod, or its workload, from being ready.
@@ -14,6 +15,8 @@ pub(crate) enum Trouble {
     Broken,
     /// It runs, or starts, and is not ready.
     NotReady,
+    /// It is ready, and not yet for `minReadySeconds`.
+    NotAvailable,
     /// A StatefulSet creates no pod behind one that is not ready.
     Ordered,
     /// The pod whose name it takes is still there.
@@ -36,6 +39,10 @@ impl Trouble {
             Trouble::Broken => "Repair the named pods' workload first: they were not ready before they were moved.",
             Trouble::NotReady => {
                 "See why the named pods do not become ready (kubectl describe pod, kubectl logs); if they only need longer, raise the limit."
+            }
+            Trouble::NotAvailable => {
+                "Raise kubectl_drain.settle_timeout_ms above minReadySeconds of the named pods' workload, or count pods as soon as they are ready \
+                 (kubectl_drain.await_available: false)."
             }
             Trouble::Ordered => {
                 "Repair the pod of the lower ordinal first, or let the StatefulSet create its pods in parallel (podManagementPolicy: Parallel)."
@@ -71,6 +78,13 @@ pub(crate) fn of_pod(view: View<'_>, pod: PodIdx) -> (Trouble, String) {
     }
 }
 
+/// A pod that is ready, and counts as a ready replica from `from` on only.
+pub(crate) fn of_young(view: View<'_>, pod: PodIdx, from: i64) -> (Trouble, String) {
+    let wait = duration_text(from - view.state.pods[pod].ready_since);
+    let name = view.state.pod_text(view.catalog, pod);
+    (Trouble::NotAvailable, format!("pod {name} has not been ready for {wait} yet (minReadySeconds)"))
+}
+
 /// Why an owner lacks a pod that does not exist, in words.
 pub(crate) fn of_missing(view: View<'_>, owner: OwnerIdx) -> (Trouble, String) {
     let (c, s) = (view.catalog, view.state);
@@ -91,7 +105,10 @@ pub(crate) fn of_missing(view: View<'_>, owner: OwnerIdx) -> (Trouble, String) {
             let name = s.pod_text(c, p);
             (Trouble::Ordered, format!("pod {name} is not ready, and OrderedReady creates none behind it"))
         }
-        None => (Trouble::NotCreated, "its replacement does not exist yet".into()),
+        None => {
+            let why = creation_refused(view, owner).map_or(String::new(), |why| format!(": {why}"));
+            (Trouble::NotCreated, format!("its replacement does not exist yet{why}"))
+        }
     }
 }
 

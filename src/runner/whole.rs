@@ -5,6 +5,7 @@ use super::trouble::{self, Trouble};
 use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, SharedArena, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// An owner that a batch touches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +19,40 @@ pub struct OwnerMark {
     pub preempted: bool,
 }
 
+/// When a pod counts as a ready replica.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rule {
+    /// Only when it has been ready for `minReadySeconds` of its workload.
+    pub available: bool,
+    /// Milliseconds since the snapshot.
+    pub now: i64,
+}
+
+impl Rule {
+    /// Since when (or until when not) a pod counts; None if it is not ready.
+    fn counts_from(self, view: View<'_>, pod: PodIdx) -> Option<i64> {
+        let p = &view.state.pods[pod];
+        if !(p.ready && p.is_active()) {
+            return None;
+        }
+        let owner = view.catalog.specs[p.spec].owner.filter(|_| self.available);
+        let own = |o: OwnerIdx| view.catalog.owners[o].min_ready_ms;
+        let wait = owner.map_or(0, |o| own(view.catalog.top_owner(o)).max(own(o)));
+        Some(if wait > 0 { p.ready_since.saturating_add(wait) } else { i64::MIN })
+    }
+
+    /// Whether a pod counts now.
+    fn counts(self, view: View<'_>, pod: PodIdx) -> bool {
+        self.counts_from(view, pod).is_some_and(|from| from <= self.now)
+    }
+}
+
 /// Counts of ready pods per touched owner, kept up to date with the view.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
+    rule: Rule,
+    /// Pods that are ready and count from a later moment on.
+    maturing: BTreeSet<(i64, PodIdx)>,
     /// By place in the list of marks.
     owners: Vec<Option<OwnerIdx>>,
     place: FxHashMap<OwnerIdx, usize>,
@@ -28,12 +60,6 @@ pub(crate) struct Counts {
     ready_pods: FxHashSet<PodIdx>,
     behind: Vec<bool>,
     behind_count: usize,
-}
-
-/// Whether a pod counts as a ready replica.
-fn is_ready(view: View<'_>, pod: PodIdx) -> bool {
-    let p = &view.state.pods[pod];
-    p.ready && p.is_active()
 }
 
 /// The topmost owner of a pod whose readiness a batch is answerable for; DaemonSets' and nodes' own pods go with the node.
@@ -45,13 +71,13 @@ fn top(view: View<'_>, pod: PodIdx) -> Option<OwnerIdx> {
 
 impl Counts {
     /// Marks the owners of all pods on `nodes`, as ready as they are now.
-    pub fn mark(view: View<'_>, nodes: &[NodeIdx]) -> (Counts, SharedArena<usize, OwnerMark>) {
+    pub fn mark(view: View<'_>, nodes: &[NodeIdx], rule: Rule) -> (Counts, SharedArena<usize, OwnerMark>) {
         let mut owners: Vec<OwnerIdx> =
             nodes.iter().flat_map(|n| view.state.nodes[*n].pods.iter()).filter_map(|p| top(view, *p)).collect();
         owners.sort();
         owners.dedup();
         let names: Vec<String> = owners.iter().map(|o| view.catalog.owner_text(*o)).collect();
-        let mut counts = Counts::over(view, owners.into_iter().map(Some).collect());
+        let mut counts = Counts::over(view, owners.into_iter().map(Some).collect(), rule);
         let marks: SharedArena<usize, OwnerMark> = names
             .into_iter()
             .zip(&counts.ready)
@@ -61,7 +87,7 @@ impl Counts {
         (counts, marks)
     }
     /// Resolves marks in a fresh view.
-    pub fn resolve(view: View<'_>, marks: &SharedArena<usize, OwnerMark>) -> Counts {
+    pub fn resolve(view: View<'_>, marks: &SharedArena<usize, OwnerMark>, rule: Rule) -> Counts {
         let wanted: FxHashSet<&str> = marks.iter().map(|m| m.owner.as_str()).collect();
         let by_name: FxHashMap<String, OwnerIdx> = view
             .catalog
@@ -71,12 +97,13 @@ impl Counts {
             .map(|o| (view.catalog.owner_text(o), o))
             .filter(|(t, _)| wanted.contains(t.as_str()))
             .collect();
-        let mut counts = Counts::over(view, marks.iter().map(|m| by_name.get(&m.owner).copied()).collect());
+        let mut counts = Counts::over(view, marks.iter().map(|m| by_name.get(&m.owner).copied()).collect(), rule);
         counts.judge_all(view, marks);
         counts
     }
-    fn over(view: View<'_>, owners: Vec<Option<OwnerIdx>>) -> Counts {
-        let mut c = Counts { ready: vec![0; owners.len()], behind: vec![false; owners.len()], ..Counts::default() };
+    fn over(view: View<'_>, owners: Vec<Option<OwnerIdx>>, rule: Rule) -> Counts {
+        let (ready, behind) = (vec![0; owners.len()], vec![false; owners.len()]);
+        let mut c = Counts { rule, ready, behind, ..Counts::default() };
         c.place = owners.iter().enumerate().filter_map(|(i, o)| o.map(|o| (o, i))).collect();
         c.owners = owners;
         if c.place.is_empty() {
@@ -85,9 +112,15 @@ impl Counts {
         // By owner, not by pod: a batch touches few of a large cluster's owners.
         for owner in view.catalog.owners.indices() {
             let Some(i) = c.place.get(&view.catalog.top_owner(owner)).copied() else { continue };
-            for pod in view.state.owned[owner].iter().filter(|p| is_ready(view, **p)) {
-                c.ready[i] += 1;
-                c.ready_pods.insert(*pod);
+            for pod in &view.state.owned[owner] {
+                match rule.counts_from(view, *pod) {
+                    Some(from) if from > rule.now => _ = c.maturing.insert((from, *pod)),
+                    Some(_) => {
+                        c.ready[i] += 1;
+                        c.ready_pods.insert(*pod);
+                    }
+                    None => {}
+                }
             }
         }
         c
@@ -128,7 +161,11 @@ impl Counts {
             return;
         }
         let Some(i) = top(view, pod).and_then(|t| self.place.get(&t).copied()) else { return };
-        if is_ready(view, pod) {
+        match self.rule.counts_from(view, pod) {
+            Some(from) if from > self.rule.now => _ = self.maturing.insert((from, pod)),
+            _ => {}
+        }
+        if self.rule.counts(view, pod) {
             if self.ready_pods.insert(pod) {
                 self.ready[i] += 1;
             }
@@ -144,27 +181,31 @@ impl Counts {
         owners.dedup();
         for owner in owners {
             if !self.place.contains_key(&owner) {
-                self.mark_one(view, marks, owner, |p| is_ready(view, p), false);
+                self.mark_one(view, marks, owner, |_| false, false);
             }
         }
     }
-    /// Marks an owner of which those pods count as ready at the start.
+    /// Marks an owner of which the pods that count now, and those others, count as ready at the start.
     fn mark_one(
         &mut self,
         view: View<'_>,
         marks: &mut SharedArena<usize, OwnerMark>,
         owner: OwnerIdx,
-        counts: impl Fn(PodIdx) -> bool,
+        others: impl Fn(PodIdx) -> bool,
         preempted: bool,
     ) {
         let (mut ready, mut at_start) = (0, 0);
         for below in view.catalog.owners.indices().filter(|o| view.catalog.top_owner(*o) == owner) {
             for p in &view.state.owned[below] {
-                if is_ready(view, *p) {
+                let from = self.rule.counts_from(view, *p);
+                let counts = from.is_some_and(|from| from <= self.rule.now);
+                if counts {
                     self.ready_pods.insert(*p);
                     ready += 1;
+                } else if let Some(from) = from {
+                    self.maturing.insert((from, *p));
                 }
-                at_start += u32::from(counts(*p));
+                at_start += u32::from(counts || others(*p));
             }
         }
         self.place.insert(owner, self.owners.len());
@@ -174,6 +215,21 @@ impl Counts {
         marks.push(OwnerMark { owner: view.catalog.owner_text(owner), ready_at_start: at_start, preempted });
         self.judge(view, marks, marks.len() - 1);
     }
+
+    /// Time has come to `now`: pods that have been ready for long enough count.
+    pub fn pass_to(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>, now: i64) {
+        self.rule.now = now;
+        while let Some((_, pod)) = self.maturing.first().copied().filter(|m| m.0 <= now) {
+            self.maturing.pop_first();
+            self.pod_changed(view, marks, pod);
+        }
+    }
+
+    /// When the next pod has been ready for long enough.
+    pub fn next_at(&self) -> Option<i64> {
+        self.maturing.first().map(|m| m.0)
+    }
+
     /// A pod that was preempted since the batch's start makes the batch wait for its owner too: it had to go for a pod that the batch moved.
     pub fn preempted(&mut self, view: View<'_>, marks: &mut SharedArena<usize, OwnerMark>, pod: PodIdx, since: i64) {
         let gone_for_others = |p: PodIdx| {
@@ -185,7 +241,7 @@ impl Counts {
             return;
         }
         let Some(owner) = top(view, pod).filter(|o| !self.place.contains_key(o)) else { return };
-        self.mark_one(view, marks, owner, |p| is_ready(view, p) || gone_for_others(p), true);
+        self.mark_one(view, marks, owner, gone_for_others, true);
         if view.state.pods[pod].gone {
             let last = marks.len() - 1;
             marks[last].ready_at_start += 1;
@@ -229,10 +285,13 @@ impl Counts {
                 set.kind == OwnerKind::StatefulSet && !set.parallel && Self::active(view, *o) < Self::wanted(view, *o)
             });
             let pod = s.live_pods().find(|p| ordered.is_none() && waits(p));
-            let (trouble, text) = match (pod, ordered.or(owner)) {
-                (Some(p), _) => trouble::of_pod(view, p),
-                (None, Some(owner)) => trouble::of_missing(view, owner),
-                (None, None) => (Trouble::NotCreated, "its replacement does not exist yet".into()),
+            let young =
+                self.maturing.iter().find(|m| top(view, m.1) == owner && self.rule.counts_from(view, m.1) == Some(m.0));
+            let (trouble, text) = match (pod, young, ordered.or(owner)) {
+                (Some(p), ..) => trouble::of_pod(view, p),
+                (None, Some((from, p)), _) => trouble::of_young(view, *p, *from),
+                (None, None, Some(owner)) => trouble::of_missing(view, owner),
+                (None, None, None) => (Trouble::NotCreated, "its replacement does not exist yet".into()),
             };
             (i, trouble, text)
         };

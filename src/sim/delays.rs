@@ -5,7 +5,7 @@
 //! measured from the dump (starts), the named default.
 
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Delay, Finding, GroupIdx, OwnerIdx, PodIdx, Severity, SpecIdx, State};
+use crate::cluster::{Catalog, Delay, Finding, GroupIdx, Owner, OwnerIdx, PodIdx, Severity, SpecIdx, State};
 use crate::snapshot::StartDelays;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub const DEFAULT_START: Delay = Delay::LogNormal { median_ms: 5_000, p95_ms: 30
 pub const DEFAULT_LAUNCH: Delay = Delay::LogNormal { median_ms: 60_000, p95_ms: 150_000 };
 /// Default time from the request to end a machine to the end of its Node object.
 pub const DEFAULT_RETIRE: Delay = Delay::Constant { ms: 30_000 };
+/// How often the run time of a Job's pod is drawn, until one is longer than the pod has run for.
+const TRIES: u64 = 32;
 /// Fewest samples from which a start delay is believed.
 pub const ENOUGH_SAMPLES: usize = 5;
 
@@ -30,6 +32,9 @@ pub struct DelayOptions {
     pub start: Option<Delay>,
     /// Deletion → containers stopped, for all pods; never longer than the pod's grace period.
     pub stop: Option<Delay>,
+    /// Started → finished, for the pods of Jobs. Where nobody says so, that of the earlier Jobs of the same CronJob in the dump; else they run on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Delay>,
     /// Launch requested → node Ready, where the group says nothing.
     pub launch: Option<Delay>,
     /// Share of the launch delay (parts per million) after which the Node object appears, not yet Ready. Default 800000.
@@ -89,6 +94,9 @@ pub struct WorkloadDelay {
     /// Deletion → containers stopped.
     #[serde(default)]
     pub stop: Option<Delay>,
+    /// Started → finished, of pods of Jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Delay>,
 }
 
 /// How long a volume takes to be detached.
@@ -119,6 +127,8 @@ pub struct Delays {
     options: DelayOptions,
     start: Delay,
     start_of: BTreeMap<OwnerIdx, Delay>,
+    /// How long pods of Jobs run whose CronJob has finished ones in the dump.
+    run_of: BTreeMap<OwnerIdx, Delay>,
     stop: Delay,
     launch: Delay,
     retire: Delay,
@@ -203,6 +213,7 @@ impl Delays {
             options: options.clone(),
             start,
             start_of,
+            run_of: BTreeMap::new(),
             stop,
             launch,
             retire,
@@ -235,6 +246,7 @@ impl Delays {
             f.remedy =
                 "set delays.stop, delays.workloads or delays.declared_stops in a scenario if you know better".into();
         }
+        delays.measure_runs(catalog);
         if catalog.specs.iter().any(|s| s.claims.iter().any(|c| c.claim.is_some())) {
             let origin = if detach.is_default { "assumed" } else { "given" };
             let detach = detach.ms;
@@ -247,6 +259,49 @@ impl Delays {
             ));
         }
         delays
+    }
+
+    /// Takes from the finished Jobs of a CronJob how long the ones under way run.
+    fn measure_runs(&mut self, catalog: &Catalog) {
+        if let Some(run) = &self.options.run {
+            let text = format!("run time of Jobs' pods given: {}", describe(run));
+            self.origins.push(Finding::new(
+                Severity::Info,
+                "delay-origin",
+                "Delay/run",
+                text,
+                "set delays.run in a scenario if you know better",
+            ));
+            return;
+        }
+        let mut samples: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+        let of_cron_job = |o: &Owner| o.job.as_ref().and_then(|j| Some((o.namespace, j.cron_job?)));
+        for owner in catalog.owners.iter() {
+            if let (Some(key), Some(took)) = (of_cron_job(owner), owner.job.as_ref().and_then(|j| j.took_ms)) {
+                samples.entry(key).or_default().push(took);
+            }
+        }
+        for (index, owner) in catalog.owners.entries() {
+            let goes_on = owner.job.as_ref().is_some_and(|j| !j.finished && !j.suspended);
+            if let Some(found) = of_cron_job(owner).filter(|_| goes_on).and_then(|key| samples.get(&key)) {
+                let mut samples_ms = found.clone();
+                samples_ms.sort_unstable();
+                self.run_of.insert(index, Delay::Empirical { samples_ms });
+            }
+        }
+        if !self.run_of.is_empty() {
+            let (n, of) = match self.run_of.len() {
+                1 => (1, "Job".to_owned()),
+                n => (n, "Jobs".to_owned()),
+            };
+            self.origins.push(Finding::new(
+                Severity::Info,
+                "delay-origin",
+                "Delay/run",
+                format!("run time of the pods of {n} {of} measured from the earlier Jobs of their CronJobs in the dump; pods of other Jobs run on"),
+                "set delays.run or delays.workloads in a scenario if you know better",
+            ));
+        }
     }
 
     /// Multiplies what is assumed of one delay; what is measured, given or declared stays.
@@ -318,6 +373,17 @@ impl Delays {
         let global = declared.as_ref().unwrap_or(&self.stop);
         self.of_pod(catalog, state, draws, pod, "stop", &self.options.stop_annotation, |w| w.stop.as_ref(), global, 0)
     }
+    /// Started → finished of a pod of a Job, in milliseconds: longer than it has run for `ran_ms` already, which is the least. None if nobody knows.
+    pub fn run_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx, ran_ms: i64) -> Option<i64> {
+        let owner = catalog.specs[state.pods[pod].spec].owner.filter(|o| catalog.owners[*o].is_job())?;
+        let global = self.options.run.as_ref().or_else(|| self.run_of.get(&owner));
+        let delay = self.rule(catalog, state, pod, |w| w.run.as_ref()).or(global)?;
+        let key = state.pod_text(catalog, pod);
+        // What is drawn is believed only where the pod can still have it.
+        let drawn = (0..TRIES).map(|n| delay.sample(draws.u64(&key, "run", n))).find(|ms| *ms > ran_ms);
+        Some(drawn.unwrap_or(ran_ms).max(0))
+    }
+
     /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.
     pub fn launch_ms(&self, catalog: &Catalog, draws: &Draws, group: GroupIdx, key: &str) -> (i64, i64) {
         self.boot_ms(catalog, draws, Some(group), key)
@@ -331,6 +397,29 @@ impl Delays {
     /// Machine given back → Node object gone, in milliseconds.
     pub fn retire_ms(&self, draws: &Draws, node: &str) -> i64 {
         self.retire.sample(draws.u64(node, "retire", 0))
+    }
+
+    /// What the first rule that matches a pod, and speaks of this, says.
+    fn rule<'a>(
+        &'a self,
+        catalog: &Catalog,
+        state: &State,
+        pod: PodIdx,
+        rule: impl Fn(&'a WorkloadDelay) -> Option<&'a Delay>,
+    ) -> Option<&'a Delay> {
+        let spec = &catalog.specs[state.pods[pod].spec];
+        let named = self.options.workloads.iter().any(|w| w.owner.is_some());
+        let owner = named.then(|| owner_text(catalog, state, pod));
+        self.options.workloads.iter().find_map(|w| {
+            let ns = catalog.text(catalog.namespaces[spec.namespace].name);
+            let fits = (w.owner.is_none() || w.owner == owner)
+                && w.namespace.as_deref().is_none_or(|n| n == ns)
+                && w.match_labels.iter().all(|(k, v)| {
+                    let value = catalog.names.get(k).and_then(|k| spec.labels.get(k));
+                    value.is_some_and(|found| catalog.text(found) == v)
+                });
+            if fits { rule(w) } else { None }
+        })
     }
 
     #[allow(clippy::too_many_arguments)] // two callers that differ in exactly these
@@ -350,18 +439,7 @@ impl Delays {
         if let Some(ms) = annotation.as_ref().and_then(|key| annotated_ms(catalog, &spec.annotations, key)) {
             return ms;
         }
-        let named = self.options.workloads.iter().any(|w| w.owner.is_some());
-        let owner = named.then(|| owner_text(catalog, state, pod));
-        let matching = self.options.workloads.iter().find_map(|w| {
-            let ns = catalog.text(catalog.namespaces[spec.namespace].name);
-            let fits = (w.owner.is_none() || w.owner == owner)
-                && w.namespace.as_deref().is_none_or(|n| n == ns)
-                && w.match_labels.iter().all(|(k, v)| {
-                    let value = catalog.names.get(k).and_then(|k| spec.labels.get(k));
-                    value.is_some_and(|found| catalog.text(found) == v)
-                });
-            if fits { rule(w) } else { None }
-        });
+        let matching = self.rule(catalog, state, pod, rule);
         let (delay, least_ms) = matching.map_or((global, least_ms), |d| (d, 0));
         let sampled = match delay {
             Delay::Constant { ms } => *ms,

@@ -44,6 +44,8 @@ pub enum Timer {
     PodReady(PodIdx),
     /// A pod's `activeDeadlineSeconds` are over.
     PodDeadline(PodIdx),
+    /// The containers of a Job's pod have done their work.
+    PodFinished(PodIdx),
     /// A pod's containers have stopped.
     PodStopped(PodIdx),
     /// A stopped pod's object is removed.
@@ -84,6 +86,7 @@ impl Timer {
             Timer::PodStopped(_) => 13,
             Timer::PodRemoved(_) => 14,
             Timer::PodDeadline(_) => 15,
+            Timer::PodFinished(_) => 30,
             Timer::Owner(_) => 16,
             Timer::ControllerWrite(_) => 17,
             Timer::Budget(_) => 18,

@@ -70,6 +70,8 @@ impl Kubelet {
             let p = &ctx.state.pods[pod];
             if p.deleting.is_some() {
                 self.stop(ctx, pod);
+            } else if broken.is_none() && p.ready {
+                await_end(ctx, pod, p.started);
             } else if broken.is_none() && !p.ready && p.restarts == 0 && ctx.now - p.started <= START_PATIENCE_MS {
                 let rest = p.started + start_ms(ctx, pod) - ctx.now;
                 self.start_in(ctx, pod, rest.max(0));
@@ -128,6 +130,7 @@ impl Kubelet {
         match timer {
             Timer::PodReady(pod) => self.ready(ctx, pod),
             Timer::PodDeadline(pod) => self.past_deadline(ctx, pod),
+            Timer::PodFinished(pod) => self.finished(ctx, pod),
             Timer::PodStopped(pod) => self.stopped(ctx, pod),
             Timer::PodRemoved(pod) => self.removed(ctx, pod),
             _ => {}
@@ -184,6 +187,16 @@ impl Kubelet {
         ctx.state.set_phase(ctx.catalog, pod, Phase::Running);
         if !crashes {
             ctx.state.set_ready(pod, true, ctx.now);
+            await_end(ctx, pod, ctx.now);
+        }
+    }
+
+    /// A Job's pod has done its work.
+    fn finished(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
+        let p = &ctx.state.pods[pod];
+        if !p.phase.is_terminal() && p.deleting.is_none() && self.reached(ctx, pod) {
+            ctx.state.set_ready(pod, false, ctx.now);
+            ctx.state.set_phase(ctx.catalog, pod, Phase::Succeeded);
         }
     }
 
@@ -294,6 +307,14 @@ fn await_deadline(ctx: &mut Ctx<'_>, pod: PodIdx) {
     if let Some(after) = after {
         let at = p.started.saturating_add(after).max(ctx.now);
         ctx.timers.schedule(at, Timer::PodDeadline(pod));
+    }
+}
+
+/// Waits for the moment at which a Job's pod that has run since `from` has done its work, if anybody knows it.
+fn await_end(ctx: &mut Ctx<'_>, pod: PodIdx, from: i64) {
+    let ran = (ctx.now - from).max(0);
+    if let Some(run) = ctx.delays.run_ms(ctx.catalog, ctx.state, ctx.draws, pod, ran) {
+        ctx.timers.schedule(from.saturating_add(run).max(ctx.now), Timer::PodFinished(pod));
     }
 }
 

@@ -134,15 +134,21 @@ impl SimOptions {
             self.faults.iter().enumerate().filter_map(|(i, f)| Some(format!("sim.faults[{i}]: {}", f.problem()?))),
         );
         let delays = &self.delays;
-        let own =
-            [("start", &delays.start), ("stop", &delays.stop), ("launch", &delays.launch), ("retire", &delays.retire)];
+        let own = [
+            ("start", &delays.start),
+            ("stop", &delays.stop),
+            ("run", &delays.run),
+            ("launch", &delays.launch),
+            ("retire", &delays.retire),
+        ];
         for (name, delay) in own {
             if let Some(problem) = delay.as_ref().and_then(crate::cluster::Delay::problem) {
                 problems.push(format!("sim.delays.{name}: {problem}"));
             }
         }
         for (i, w) in delays.workloads.iter().enumerate() {
-            for problem in [&w.start, &w.stop].into_iter().flatten().filter_map(crate::cluster::Delay::problem) {
+            for problem in [&w.start, &w.stop, &w.run].into_iter().flatten().filter_map(crate::cluster::Delay::problem)
+            {
                 problems.push(format!("sim.delays.workloads[{i}]: {problem}"));
             }
         }

@@ -27,7 +27,7 @@ pub struct Bench {
     timers: EventQueue,
     delays: Delays,
     faults: Faults,
-    events: Vec<Observation>,
+    pub events: Vec<Observation>,
     controllers: Controllers,
     kubelet: Kubelet,
     lifecycle: NodeLifecycle,

@@ -8,6 +8,7 @@ use super::wire::selector;
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names to indices; for lookup only, never iterated.
@@ -42,6 +43,13 @@ pub(crate) struct Lookup {
     /// Pods that were left out because their node is missing, by their controller's uid; and their namespaces.
     pub(crate) left_out: FxHashMap<Sym, i64>,
     pub(crate) left_out_of: FxHashSet<NsIdx>,
+    /// Nodes to which pods are bound and that the dump lacks, with how many pods.
+    pub(crate) absent_nodes: BTreeMap<String, i64>,
+    /// The dump lacks all claims, or all volumes: nothing is known of those that are named.
+    pub(crate) claims_unknown: bool,
+    pub(crate) volumes_unknown: bool,
+    /// Claims that are bound to volumes of which nothing is known.
+    pub(crate) unknown_claims: FxHashSet<(NsIdx, Sym)>,
 }
 
 /// A pod that is not ready; whether it is broken is decided once the moment of the dump is known.

@@ -2,6 +2,7 @@
 //!
 //! What the parsers say is for programmers who use them, so nothing of it is passed on but the place.
 
+pub(crate) use crate::cluster::plain::plain;
 use serde_json::error::Category;
 
 /// Why a text cannot be parsed.
@@ -128,6 +129,13 @@ pub(crate) fn known_text(text: &str) -> Option<(&'static str, &'static str)> {
     if matches!(columns[..], ["NAME", ..] | ["NAMESPACE", "NAME", ..]) {
         return Some(("it is the table that kubectl prints for people", "add -o json to the command"));
     }
+    let is_log = |c: &[char]| matches!(c, ['I' | 'W' | 'E', rest @ ..] if rest.len() > 4 && rest[..4].iter().all(char::is_ascii_digit) && rest[4] == ' ');
+    if first.starts_with("Warning: ") || is_log(&first.chars().take(6).collect::<Vec<_>>()) {
+        return Some((
+            "a message of kubectl stands before the objects",
+            "take it out, or write standard error into a file of its own (2> messages.txt) and make the dump again",
+        ));
+    }
     let errors = ["Error from server", "error: ", "Unable to connect to the server", "No resources found"];
     if errors.iter().any(|e| first.starts_with(e)) {
         return Some(("it is a message of kubectl, no objects", "see why the command failed, and make the dump again"));
@@ -154,92 +162,9 @@ fn shown(text: &str, line: usize) -> String {
     }
 }
 
-/// What a typed decoder says, in words of the API: `invalid type: map, expected a string` is `expected a string, found an object`.
-pub(crate) fn plain(message: &str) -> String {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    let between = |start: &str| message.strip_prefix(start).and_then(|rest| rest.split_once(", expected "));
-    if let Some((found, expected)) =
-        between("invalid type: ").or(between("invalid value: ")).or(between("invalid length "))
-    {
-        return format!("expected {}, found {}", expectation(expected), what_is(found));
-    }
-    if let Some((field, rest)) = message.strip_prefix("unknown field `").and_then(|m| m.split_once('`')) {
-        let known = rest.trim_start_matches(", expected ").trim_start_matches("one of ").replace('`', "");
-        let known = if known.is_empty() { String::new() } else { format!("; known are {known}") };
-        return format!("the field {field} is not known here{known}");
-    }
-    if let Some((value, rest)) = message.strip_prefix("unknown variant `").and_then(|m| m.split_once('`')) {
-        let known = rest.trim_start_matches(", expected ").trim_start_matches("one of ").replace('`', "");
-        return format!("{value} is not among {known}");
-    }
-    if let Some(field) = message.strip_prefix("missing field `") {
-        return format!("{} is missing", field.trim_end_matches('`'));
-    }
-    if let Some(field) = message.strip_prefix("duplicate field `") {
-        return format!("{} stands twice in one object", field.trim_end_matches('`'));
-    }
-    match message {
-        "expected value" => "expected a value".into(),
-        "trailing comma" => "a comma without a value after it".into(),
-        "key must be a string" => "a key must be a string in double quotes".into(),
-        "trailing characters" => "more follows after the value".into(),
-        "recursion limit exceeded" => "objects are nested too deeply".into(),
-        other => other.replace('`', ""),
-    }
-}
-
-/// What was found, as serde calls it.
-fn what_is(found: &str) -> String {
-    let quoted = |prefix: &str| found.strip_prefix(prefix).map(|v| v.trim_matches('`').to_owned());
-    match found {
-        "map" | "Map" => "an object".into(),
-        "sequence" | "seq" => "a list".into(),
-        "null" | "unit" | "unit value" | "Option value" => "null".into(),
-        _ => quoted("integer ")
-            .or_else(|| quoted("floating point "))
-            .or_else(|| quoted("boolean "))
-            .or_else(|| quoted("string "))
-            .or_else(|| quoted("character "))
-            .unwrap_or_else(|| found.replace('`', "")),
-    }
-}
-
-/// What was expected: Rust's names of types in words.
-fn expectation(expected: &str) -> String {
-    match expected {
-        "u16" => "a whole number from 0 to 65535".into(),
-        "u8" | "u32" | "u64" | "usize" => "a whole number from 0".into(),
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
-        "f32" | "f64" => "a number".into(),
-        "a boolean" | "bool" => "true or false".into(),
-        "a map" | "map" => "an object".into(),
-        "a sequence" | "sequence" => "a list".into(),
-        "unit" => "null".into(),
-        other if other.starts_with("struct ") || other.starts_with("internally tagged") => "an object".into(),
-        other => other.replace('`', ""),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_decoders_say_becomes_words_of_the_api() {
-        for (message, words) in [
-            ("invalid type: map, expected a string at line 1 column 2", "expected a string, found an object"),
-            ("invalid type: integer `5`, expected a sequence", "expected a list, found 5"),
-            ("invalid value: integer `-1`, expected u16", "expected a whole number from 0 to 65535, found -1"),
-            ("invalid type: string \"x\", expected i64", "expected a whole number, found \"x\""),
-            ("invalid type: sequence, expected struct Meta", "expected an object, found a list"),
-            ("unknown field `a`, expected one of `b`, `c`", "the field a is not known here; known are b, c"),
-            ("unknown variant `a`, expected `b` or `c`", "a is not among b or c"),
-            ("missing field `kind`", "kind is missing"),
-            ("expected a quantity such as 100m", "expected a quantity such as 100m"),
-        ] {
-            assert_eq!(plain(message), words);
-        }
-    }
 
     #[test]
     fn yaml_is_complained_of_by_line_and_cause() {

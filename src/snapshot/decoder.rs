@@ -37,6 +37,8 @@ pub struct Decoder<'a> {
     /// Kinds of which an empty list says that there are none.
     none_of: FxHashSet<&'static str>,
     cut: Vec<CutList>,
+    /// How many items the lists have that go to their end, by kind.
+    whole: FxHashMap<String, usize>,
     /// What was passed over because it is no object: the file, the place and what is wrong.
     odd: Vec<(String, String)>,
     taken_unix_ms: Option<i64>,
@@ -95,6 +97,9 @@ impl<'a> Decoder<'a> {
         self.sources.push((name.to_owned(), text));
         self.none_of.extend(contents.none_of.iter().filter_map(|(version, kind)| known(version, kind)));
         self.cut.extend(contents.cut);
+        for (kind, items) in contents.whole {
+            *self.whole.entry(kind).or_default() += items;
+        }
         self.odd.extend(contents.odd.into_iter().map(|odd| (name.to_owned(), odd)));
         for item in contents.items {
             match known(&item.api_version, &item.kind) {
@@ -122,6 +127,9 @@ impl<'a> Decoder<'a> {
         let mut b = Builder::default();
         b.lookup.kinds = KNOWN.iter().map(|(_, k)| *k).filter(|k| self.by_kind.contains_key(k)).collect();
         b.lookup.none_of = std::mem::take(&mut self.none_of);
+        let lacks = |kind: &str| !b.lookup.kinds.contains(kind) && !b.lookup.none_of.contains(kind);
+        (b.lookup.claims_unknown, b.lookup.volumes_unknown) =
+            (lacks("PersistentVolumeClaim"), lacks("PersistentVolume"));
         for (file, odd) in &self.odd {
             b.notices.note("document-passed-over", || format!("File/{file}"), odd);
         }
@@ -140,7 +148,7 @@ impl<'a> Decoder<'a> {
         self.each(&mut b, "Pod", |b, o: pod::Pod<'_>, _| read.pods.extend(b.read_pod(&customs, &o)))?;
         self.notice_unmodelled(&mut b)?;
         notice_missing(&mut b);
-        witness::note_cut(&mut b.notices, &self.cut);
+        witness::note_cut(&mut b.notices, &self.cut, &self.whole);
         Ok(Snapshot {
             node_pools,
             counts: self.counts,
@@ -337,7 +345,7 @@ fn notice_missing(b: &mut Builder) {
             missing.push((kind_text(kind), code));
         }
     }
-    let mounts = b.catalog.specs.iter().any(|s| !s.claims.is_empty());
+    let mounts = b.catalog.specs.iter().any(|s| !s.claims.is_empty()) || !b.catalog.inventory.unknown_claims.is_empty();
     let bound = b.lookup.volumes.is_empty() && !b.catalog.claims.is_empty();
     let classes = b.catalog.claims.iter().any(|c| c.class.is_some_and(|c| c != b.catalog.known.empty));
     let customs = b.catalog.owners.iter().any(|o| o.scale == ScaleSource::Unknown);
@@ -396,6 +404,13 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
         }
         status.disrupted.sort_unstable();
         state.set_budget(index, status);
+    }
+    // What the status of a quota counts beside the pods that there are.
+    let used = crate::cluster::admission::used(View { catalog: &b.catalog, state: &state });
+    for (quota, used) in b.catalog.inventory.quotas.iter_mut().zip(used) {
+        for (limit, used) in quota.limits.iter_mut().zip(used) {
+            limit.unseen = limit.used - used;
+        }
     }
     let delays = StartDelays::from_samples(&samples);
     b.judge_health(&state, taken, &delays);

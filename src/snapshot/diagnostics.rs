@@ -94,6 +94,8 @@ table! {
         "once its pod is moved the Job has failed, and no pod of it is created again"; "wait until it has ended, or raise backoffLimit"
     "job-work-lost" Warning Preflight: "pods of a Job are moved";
         "they begin again from the start"; "wait until it has ended"
+    "job-waited-for" Warning Preflight: "pods of a Job run on old nodes, and wait_for_jobs lets them finish";
+        "they are not evicted before, as long as the procedure waits for their node; one that ends in time is an info"; "raise the limit of the drain above what they still need"
     "left-group-grows" Warning Preflight: "machines are launched in a group that the migration leaves";
         "what runs on them has to move again"; "plan with --to and the groups that are to give new nodes"
     "local-storage-refused" Error Preflight: "pods with emptyDir volumes are on old nodes";
@@ -111,7 +113,7 @@ table! {
     "pod-no-host" Error Preflight: "no group and no remaining node could ever take a pod";
         "it stays pending once it is evicted"; "make a group that fits it"
     "quota-without-room" Warning Preflight: "a ResourceQuota has no room for a replacement beside the pod that it replaces";
-        "the real replacement is refused until that pod is gone; the simulation creates it at once"; "raise the quota for the time of the migration"
+        "the replacement is refused until that pod has ended, and its controller tries again after pauses that double; where more is used than is allowed it is refused to the end, which is an error"; "raise the quota for the time of the migration"
     "restrict-scale-down" Error Preflight: "a pod holds its node by restrict-scale-down or safe-to-evict";
         "its node is not replaced"; "take the mark off, or do not respect it"
     "restrict-scale-down-ignored" Info Preflight: "a pod holds its node by restrict-scale-down or safe-to-evict";
@@ -132,10 +134,12 @@ table! {
         "the pod stays pending once it is evicted"; "add the volume's zone to a group, or move the data first"
     "webhook-backends-move" Warning Preflight: "all backends of a fail-closed webhook of pods are moved";
         "while none of them is ready no pod that it is asked about is created"; "keep a ready backend on a node that stays"
+    "webhook-conditions-unknown" Warning Preflight: "all backends of a fail-closed webhook are moved, and its matchConditions cannot be decided from a dump";
+        "it is taken not to be asked where they cannot be decided; in reality it may refuse pods or evictions there"; "keep a ready backend on a node that stays"
     "webhook-deadlock" Error Preflight: "the only backends of a fail-closed webhook are moved, and it is asked about their own replacements";
         "no pod that it is asked about is created any more"; "keep a ready backend on a node that stays, or exclude its own namespace"
     "webhook-of-evictions" Warning Preflight: "all backends of a fail-closed webhook of evictions are moved";
-        "the real API server refuses evictions while none is ready, which is not simulated"; "keep a ready backend on a node that stays"
+        "while none of them is ready evictions that it is asked about are refused (500), which ends a drain of kubectl's at once"; "keep a ready backend on a node that stays"
     "autoscaled-pools" Warning Prerequisite: "cluster-autoscaler scales the pool of a selected node";
         "it adds and removes nodes while Ocean does, which is not simulated"; "switch the pools to manual scaling before the migration"
     "autoscaled-pools-unknown" Info Prerequisite: "the dump does not show which pools are scaled automatically";
@@ -163,7 +167,7 @@ table! {
     "duplicate-object" Info Input: "an object is in the input twice";
         "the first is used"; "give each object once"
     "ephemeral-claim" Warning NotModelled: "a pod has a generic ephemeral volume";
-        "its claim is made anew for each replacement; provisioning time is the scenario's"; "set a delay for provisioning in the scenario"
+        "its claim is made again for each replacement, where that is placed; how long its volume takes to be provisioned is not simulated"; "give the workload a start delay that includes it (delays.workloads)"
     "group-fields-not-read" Info Assumed: "a vendor's description of a group has fields that are not read";
         "they change nothing"; "none needed unless one of them matters to you"
     "group-max-assumed" Info Assumed: "a group's maximum count is not given";
@@ -211,7 +215,7 @@ table! {
     "min-values-not-modelled" Info NotModelled: "a requirement of a NodePool has minValues";
         "it is not looked at: more launches may succeed than would"; "none needed if there is capacity"
     "namespace-terminating" Warning Condition: "a namespace is being deleted";
-        "its pods go, and no replacements are created there"; "wait until it is gone"
+        "pods that are being deleted go, evictions of others are refused, and no replacements are created there"; "wait until it is gone"
     "no-api-definitions-in-dump" Warning Missing: "custom resources own pods, but the dump has no customresourcedefinitions";
         "whether their budgets can be computed (/scale) cannot be told"; "add customresourcedefinitions to the dump"
     "no-attachments-in-dump" Info Missing: "volumes of CSI drivers are in use, but the dump has no volumeattachments";
@@ -296,6 +300,8 @@ table! {
         "the simulation ends it at once; something holds the real one"; "look at the kubelet's events for it, and at its volumes"
     "pod-terminating-with-finalizer" Warning Condition: "a pod is being deleted, and has finalizers";
         "nobody takes them off in the simulation: the object stays after its containers have ended"; "see why the controller that takes the finalizer off does not"
+    "pods-of-one-namespace" Warning Missing: "all pods of the dump are of one namespace, though the cluster has others";
+        "pods of other namespaces take no room and are not moved"; "make the dump again with pods of all namespaces (-A)"
     "pods-missing" Warning Condition: "a controller or budget counts pods in its status that the dump lacks";
         "a missing pod takes no room and is not moved; its controller creates it once another of its pods is evicted"; "make the dump again with pods of all namespaces; a few are pods that came or went while it was made"
     "pods-restarting" Info Condition: "a pod's containers have restarted before";
@@ -306,8 +312,8 @@ table! {
         "costs are not predicted, and machine types are chosen by least waste"; "give prices with --groups or --machine-types"
     "resource-claims" Warning NotModelled: "a pod uses dynamic resource allocation";
         "its devices are not looked at when it is placed"; "check by hand that the new nodes have such devices"
-    "resource-quota" Warning NotModelled: "a ResourceQuota limits a namespace";
-        "replacements are created without asking it; where it has no room for one `quota-without-room` says so"; "leave room for a surge in the quota"
+    "resource-quota" Info NotModelled: "a ResourceQuota limits a namespace";
+        "pods are held against it; what else its namespace uses of it is taken as it was when the dump was made"; "leave room for a surge in the quota"
     "rollout-under-way" Warning NotModelled: "a rollout is under way";
         "each ReplicaSet keeps its count and evicted pods are made again from the template that they had, while the real controller goes on with the rollout"; "wait for it to end (kubectl rollout status), and make the dump again"
     "scheduler-argument-not-modelled" Info NotModelled: "the scheduler's configuration has an argument that is not modelled";
@@ -329,7 +335,7 @@ table! {
     "virtual-node-groups-unknown" Info Prerequisite: "no Virtual Node Groups were given";
         "groups are read off the nodes, which Ocean's are not: matches and launches are a guess"; "give them with --groups"
     "webhook" Info NotModelled: "an admission webhook is configured";
-        "what it changes or refuses is not simulated, but that a fail-closed webhook of pods refuses them while none of its backends is ready"; "none needed if it lets the pods of the dump be created again"
+        "what it changes or refuses is not simulated, but that a fail-closed webhook refuses pods and their evictions while none of its backends is ready"; "none needed if it lets the pods of the dump be created again"
 }
 
 /// The entry of a code.

@@ -67,6 +67,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) none_of: Vec<(String, String)>,
     /// Lists that say themselves that they are not whole.
     pub(crate) cut: Vec<CutList>,
+    /// How many items the others have, by the list's kind.
+    pub(crate) whole: Vec<(String, usize)>,
     /// What is no object and was passed over: the place and what is wrong.
     pub(crate) odd: Vec<String>,
 }
@@ -392,9 +394,13 @@ impl<'a> Reader<'_, 'a> {
         metadata: Option<Raw<'a>>,
     ) -> Result<(), ReadError> {
         let of = kind.trim_end_matches("List");
-        if let Some(cut) = self.cut(place, kind, items.len(), metadata) {
-            self.contents.cut.push(cut);
-        } else if items.is_empty() {
+        let cut = self.cut(place, kind, items.len(), metadata);
+        let is_whole = cut.is_none();
+        self.contents.cut.extend(cut);
+        if is_whole {
+            self.contents.whole.push((kind.to_string(), items.len()));
+        }
+        if is_whole && items.is_empty() {
             // `kubectl get pdb -o json` prints a List of nothing; then the file's name tells what was asked for.
             let named = kind_of_file(self.origin.file).filter(|_| of.is_empty());
             let none_of = named.map_or_else(|| (api_version.to_string(), of.to_owned()), |(v, k)| (v, k.to_owned()));
@@ -430,6 +436,12 @@ impl<'a> Reader<'_, 'a> {
             let Some((version, of_file)) = named else { return self.odd(place, "kind is missing") };
             (api_version, kind) = (Text(version.into()), Text(of_file.into()));
         }
+        if &*kind == "Status" && &*api_version == "v1" {
+            let answer = raw.decode::<Answer<'_>>().ok().map(|a| a.message.to_string()).filter(|m| !m.is_empty());
+            let answer = answer.map_or(String::new(), |m| format!(" ({m})"));
+            return self
+                .odd(place, &format!("it is a Status, the API server's answer to a request that failed{answer}"));
+        }
         self.contents.items.push(Item { source: self.origin.source, place, raw, api_version, kind });
         Ok(())
     }
@@ -454,6 +466,14 @@ impl<'a> Reader<'_, 'a> {
         }
         Err(ReadError::NotAnObject { file: self.origin.file.into(), item: place.to_string(), problem: problem.into() })
     }
+}
+
+/// `v1.Status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    message: Text<'a>,
 }
 
 /// Whether an object has a name, so that it could be of a kind that only its file names.

@@ -25,6 +25,7 @@ mod nodes;
 mod notices;
 mod owners;
 mod pods;
+mod quotas;
 mod readable;
 mod requests;
 mod scale;

@@ -121,7 +121,8 @@ impl Builder {
         owner.claim_templates =
             spec.volume_claim_templates.iter().map(|c| self.catalog.names.intern(&c.metadata.name)).collect();
         if owner.kind == OwnerKind::Job {
-            owner.job = Some(job(w));
+            let cron_job = w.metadata.controller().filter(|r| &*r.kind == "CronJob").map(|r| self.sym(&r.name));
+            owner.job = Some(JobSpec { cron_job, ..job(w) });
         }
         let kind = owner.kind;
         let index = self.add_owner(owner);
@@ -280,6 +281,10 @@ impl Builder {
             resized: None,
             ordinal: None,
         });
+        self.charge_quotas(spec, given);
+        if shaped.unknown_claims {
+            self.catalog.inventory.unknown_claims.insert(spec);
+        }
         if let Some(declared) = declared(given) {
             self.catalog.inventory.declared.insert(spec, declared);
         }
@@ -418,7 +423,16 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
             .filter(|_| !spec.suspend)
             .map(|(s, t)| t.0.saturating_add(s.saturating_mul(1000))),
         finished: w.status.conditions.iter().any(ended),
+        cron_job: None,
+        took_ms: took_ms(w),
     }
+}
+
+/// How long a Job took that is complete and had one pod.
+fn took_ms(w: &wire::Workload<'_>) -> Option<i64> {
+    let alone = w.spec.parallelism.unwrap_or(1) == 1 && w.spec.completions.unwrap_or(1) == 1;
+    let (from, to) = w.status.start_time.zip(w.status.completion_time).filter(|_| alone)?;
+    (to.0 >= from.0).then(|| to.0 - from.0)
 }
 
 /// The key of a kind in [`Customs::definitions`].

@@ -67,13 +67,44 @@ impl Builder {
         self.notice_pod(pod, &spec);
         let spec = self.catalog.specs.push(spec);
         self.note_not_running(pod, spec);
+        self.charge_quotas(spec, &pod.spec);
+        if shaped.unknown_claims {
+            self.catalog.inventory.unknown_claims.insert(spec);
+        }
         if let Some(declared) = declared(&pod.spec) {
             self.catalog.inventory.declared.insert(spec, declared);
         }
+        self.replacement_of(spec, &pod.spec);
         let state = self.pod_state(pod, spec, name, uid, node);
         self.note_health(pod, spec, &state);
         let started = self.start_sample(pod, &state, owner, mirror);
         Some(ReadPod { state, started })
+    }
+
+    /// What replaces a pod with generic ephemeral volumes has claims of its own, which do not exist yet and go where it goes: nothing ties it to
+    /// those of its predecessor.
+    fn replacement_of(&mut self, spec: SpecIdx, given: &wire::PodSpec<'_>) {
+        let of = &self.catalog.specs[spec];
+        if !of.claims.iter().any(|c| c.ephemeral) {
+            return;
+        }
+        let mut kept = Vec::new();
+        let mut shape = self.catalog.shape(spec).clone();
+        for volume in &mut shape.volumes {
+            if let Volume::Claim(nth) = volume {
+                let claim = of.claims[*nth as usize].clone();
+                *volume = if claim.ephemeral { Volume::Other } else { Volume::Claim(kept.len() as u32) };
+                kept.extend((!claim.ephemeral).then_some(claim));
+            }
+        }
+        let replacement = PodSpec { claims: kept, ..of.clone() };
+        let shape = self.catalog.intern_shape(shape);
+        let replacement = self.catalog.specs.push(PodSpec { shape, ..replacement });
+        self.charge_quotas(replacement, given);
+        if let Some(declared) = declared(given) {
+            self.catalog.inventory.declared.insert(replacement, declared);
+        }
+        self.catalog.inventory.replacements.insert(spec, replacement);
     }
 
     /// Whether a pod is bound to a node that no longer exists: pod garbage collection is about to remove it. Without any
@@ -85,6 +116,7 @@ impl Builder {
         }
         let ns = self.namespace(pod.metadata.ns());
         self.lookup.left_out_of.insert(ns);
+        *self.lookup.absent_nodes.entry(node.to_owned()).or_default() += 1;
         if let Some(owner) = pod.metadata.controller() {
             let uid = self.sym(&owner.uid);
             *self.lookup.left_out.entry(uid).or_default() += 1;

@@ -11,6 +11,8 @@ use crate::cluster::*;
 pub(crate) struct Shaped {
     pub(crate) shape: PodShape,
     pub(crate) claims: Vec<ClaimRef>,
+    /// It mounts claims of which the dump shows nothing.
+    pub(crate) unknown_claims: bool,
 }
 
 impl Builder {
@@ -18,7 +20,7 @@ impl Builder {
     /// it is empty for a template.
     pub(crate) fn shape(&mut self, spec: &wire::PodSpec<'_>, ns: NsIdx, labels: &Labels, name: &str) -> Shaped {
         let requests = requests::from_spec(&mut self.catalog, spec);
-        let (volumes, claims) = self.volumes(spec, ns, name);
+        let (volumes, claims, unknown_claims) = self.volumes(spec, ns, name);
         let none = wire::Affinity::default();
         let affinity = spec.affinity.as_ref().unwrap_or(&none);
         let node = affinity.node_affinity.as_ref();
@@ -52,7 +54,7 @@ impl Builder {
             volumes,
             has_resource_claims: !spec.resource_claims.is_empty(),
         };
-        Shaped { shape, claims }
+        Shaped { shape, claims, unknown_claims }
     }
 
     /// Preferred node terms; the real scheduler skips those without weight or content.
@@ -191,18 +193,26 @@ impl Builder {
         images
     }
 
-    fn volumes(&mut self, spec: &wire::PodSpec<'_>, ns: NsIdx, pod: &str) -> (Vec<Volume>, Vec<ClaimRef>) {
-        let mut claims = Vec::new();
+    /// The volumes, the claims among them, and whether there are claims of which the dump shows nothing: those tie the pod to nothing.
+    fn volumes(&mut self, spec: &wire::PodSpec<'_>, ns: NsIdx, pod: &str) -> (Vec<Volume>, Vec<ClaimRef>, bool) {
+        let (mut claims, mut unknown) = (Vec::new(), false);
         let mut volumes = Vec::with_capacity(spec.volumes.len());
         for v in spec.volumes.iter() {
             let mut claim = |builder: &mut Builder, name: &str, ephemeral: bool| {
                 let name = builder.sym(name);
+                if builder.lookup.claims_unknown || builder.lookup.unknown_claims.contains(&(ns, name)) {
+                    unknown = true;
+                    return Volume::Other;
+                }
                 let index = builder.lookup.claims.get(&(ns, name)).copied();
                 claims.push(ClaimRef { name, claim: index, ephemeral });
                 Volume::Claim(claims.len() as u32 - 1)
             };
             volumes.push(if let Some(source) = &v.persistent_volume_claim {
                 claim(self, &source.claim_name, false)
+            } else if v.ephemeral.is_some() && pod.is_empty() {
+                // A template's: each pod that is made from it gets a claim of its own.
+                Volume::Other
             } else if v.ephemeral.is_some() {
                 claim(self, &format!("{pod}-{}", &*v.name), true)
             } else if v.empty_dir.is_some() {
@@ -213,7 +223,7 @@ impl Builder {
                 self.disk(v)
             });
         }
-        (volumes, claims)
+        (volumes, claims, unknown)
     }
 
     /// A legacy disk by what makes it the same one (kubernetes v1.36.3 `plugins/volumerestrictions` `isVolumeConflict`).

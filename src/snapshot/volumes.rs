@@ -64,6 +64,9 @@ impl Builder {
         };
         let index = self.catalog.claims.push(item);
         self.lookup.claims.insert((namespace, name), index);
+        if self.lookup.volumes_unknown && spec.volume_name.as_deref().is_some_and(|v| !v.is_empty()) {
+            self.lookup.unknown_claims.insert((namespace, name));
+        }
         // `pvc-protection` is on every claim and goes when its pods do; others hold the claim for their own reasons.
         if meta.finalizers.iter().any(|f| &**f != "kubernetes.io/pvc-protection") {
             self.notices.note(

@@ -1,14 +1,13 @@
-//! Admission webhooks that refuse when nobody answers, and quotas.
+//! Admission webhooks that refuse when nobody answers.
 
 use super::builder::Builder;
-use super::wire::policy::{ResourceQuota, Webhook as WireWebhook, WebhookConfiguration, WebhookRule};
+use super::wire::policy::{Webhook as WireWebhook, WebhookConfiguration, WebhookRule};
 use super::wire::scalar::Text;
 use super::wire::selector::LabelSelector;
 use crate::cluster::*;
 
 impl Builder {
-    /// Keeps the webhooks that refuse pods, or their evictions, while no backend answers. One with conditions of its own (CEL) cannot be judged
-    /// and is left out, as is one outside of the cluster.
+    /// Keeps the webhooks that refuse pods, or their evictions, while no backend answers. One outside of the cluster is left out.
     pub(super) fn read_webhooks(&mut self, kind: &str, configuration: &WebhookConfiguration<'_>) {
         for hook in configuration.webhooks.iter() {
             let config = format!("{kind}/{}", &*configuration.metadata.name);
@@ -21,7 +20,7 @@ impl Builder {
         let refuses = hook.failure_policy.as_deref().is_none_or(|p| p == "Fail");
         let asks = |subresource| hook.rules.iter().any(|r| is_about_pods(r, subresource));
         let (creates, evicts) = (asks(""), asks("eviction"));
-        if !refuses || !hook.match_conditions.is_empty() || !(creates || evicts) {
+        if !refuses || !(creates || evicts) {
             return None;
         }
         let reference = hook.client_config.service.as_ref()?;
@@ -42,25 +41,10 @@ impl Builder {
             backends,
             namespaces,
             objects,
+            conditions: hook.match_conditions.iter().map(|c| Condition::read(&c.expression)).collect(),
             creates,
             evicts,
         })
-    }
-
-    /// Keeps a quota that holds for all pods of its namespace.
-    pub(super) fn read_quota(&mut self, quota: &ResourceQuota<'_>) {
-        if !quota.spec.scopes.is_empty() || quota.spec.scope_selector.is_some() {
-            return;
-        }
-        let namespace = self.namespace(quota.metadata.ns());
-        let name = self.sym(&quota.metadata.name);
-        let amount = |key: &str, q: Quantity| if key.ends_with("cpu") { q.milli_value() } else { q.value() };
-        let limits = quota.spec.hard.iter().filter_map(|(key, hard)| {
-            let used = quota.status.used.iter().find(|(k, _)| **k == **key)?.1;
-            Some((key.to_string(), amount(key, *hard), amount(key, used)))
-        });
-        let limits = limits.collect();
-        self.catalog.inventory.quotas.push(Quota { namespace, name, limits });
     }
 }
 
@@ -71,7 +55,9 @@ fn is_about_pods(rule: &WebhookRule<'_>, subresource: &str) -> bool {
         let (name, sub) = r.split_once('/').map_or((&**r, ""), |(n, s)| (n, s));
         matches!(name, "*" | "pods") && (sub == subresource || (sub == "*" && (name == "*" || !subresource.is_empty())))
     };
-    any(&rule.operations, "CREATE") && any(&rule.api_groups, "") && rule.resources.iter().any(resource)
+    // Pods are in a namespace.
+    let in_namespaces = rule.scope.as_deref() != Some("Cluster");
+    in_namespaces && any(&rule.operations, "CREATE") && any(&rule.api_groups, "") && rule.resources.iter().any(resource)
 }
 
 #[cfg(test)]
@@ -94,6 +80,8 @@ mod tests {
             assert_eq!((is_about_pods(&rule, ""), is_about_pods(&rule, "eviction")), (pods, evictions), "{resources}");
         }
         let other = r#"{"operations": ["UPDATE"], "apiGroups": ["*"], "resources": ["pods"]}"#;
+        assert!(!is_about_pods(&serde_json::from_str(other).expect("a rule"), ""));
+        let other = r#"{"operations": ["*"], "apiGroups": ["*"], "resources": ["*"], "scope": "Cluster"}"#;
         assert!(!is_about_pods(&serde_json::from_str(other).expect("a rule"), ""));
         let other = r#"{"operations": ["*"], "apiGroups": ["apps"], "resources": ["*"]}"#;
         assert!(!is_about_pods(&serde_json::from_str(other).expect("a rule"), ""));

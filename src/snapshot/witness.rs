@@ -28,9 +28,17 @@ pub(super) fn stated_pods(kind: OwnerKind, status: &WorkloadStatus<'_>) -> Optio
     .filter(|n| *n > 0)
 }
 
-/// Says of lists that are cut.
-pub(super) fn note_cut(notices: &mut Notices, cut: &[CutList]) {
-    for list in cut {
+/// Says of lists that are cut, unless the rest of them is in the input too: `whole` is how many items the lists have, by kind, that go to their
+/// end.
+pub(super) fn note_cut(notices: &mut Notices, cut: &[CutList], whole: &FxHashMap<String, usize>) {
+    // Each page of a list but the last says how many come after it.
+    let has_rest = |list: &CutList| {
+        let after = |other: &&CutList| other.kind == list.kind && other.remaining < list.remaining;
+        let pages: usize = cut.iter().filter(after).map(|other| other.items).sum();
+        let rest = whole.get(&list.kind).map_or(0, |last| pages + last);
+        list.kind != "List" && list.remaining.is_some_and(|n| i64::try_from(rest).is_ok_and(|rest| rest >= n))
+    };
+    for list in cut.iter().filter(|list| !has_rest(list)) {
         let more = list
             .remaining
             .map_or("how many more there are it does not say".to_owned(), |n| format!("{n} more are left out"));
@@ -47,6 +55,8 @@ pub(super) fn note_cut(notices: &mut Notices, cut: &[CutList]) {
 /// Compares what statuses count and pods name with what was read.
 pub(super) fn note(b: &mut Builder, state: &State) {
     owners_of_pods(b, state);
+    nodes_of_pods(b, state);
+    one_namespace(b, state);
     let pods = Pods::of(&b.catalog, state);
     controllers(b, state, &pods);
     budgets(b, state, &pods);
@@ -159,6 +169,9 @@ fn budgets(b: &mut Builder, state: &State, pods: &Pods) {
     for budget in b.catalog.budgets.indices().collect::<Vec<_>>() {
         let spec = &b.catalog.budgets[budget];
         let status = &state.budgets[budget];
+        if matches!(spec.selector, Selector::Invalid(_)) {
+            continue;
+        }
         if status.sync_failed.is_some() || b.lookup.left_out_of.contains(&spec.namespace) {
             continue;
         }
@@ -181,6 +194,42 @@ fn budgets(b: &mut Builder, state: &State, pods: &Pods) {
             tally.named.join(", ")
         );
         b.notices.note("dump-not-whole", || "Pod".into(), &detail);
+    }
+}
+
+/// Pods of nodes that are gone are removed within a minute, a node at a time: where many pods are bound to several nodes that the dump lacks, it
+/// lacks nodes.
+fn nodes_of_pods(b: &mut Builder, state: &State) {
+    let absent = std::mem::take(&mut b.lookup.absent_nodes);
+    let missing: i64 = absent.values().sum();
+    let bound = state.pods.iter().filter(|p| p.node.is_some()).count() as i64 + missing;
+    let tally = Tally { stated: bound, missing, named: Vec::new() };
+    if absent.len() < 2 || !tally.is_much() {
+        return;
+    }
+    let named: Vec<&str> = absent.keys().take(NAMED).map(String::as_str).collect();
+    let more = if absent.len() > NAMED { format!(" and {} more", absent.len() - NAMED) } else { String::new() };
+    let detail = format!(
+        "this dump is not whole: {missing} of {bound} pods are bound to {} nodes that it lacks ({}{more})",
+        absent.len(),
+        named.join(", ")
+    );
+    b.notices.note("dump-not-whole", || "Node".into(), &detail);
+}
+
+/// Every cluster has pods in kube-system: where all are of another namespace, others were not asked for.
+fn one_namespace(b: &mut Builder, state: &State) {
+    let mut namespaces: Vec<NsIdx> = state.pods.iter().map(|p| b.catalog.specs[p.spec].namespace).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let name = |ns: NsIdx| b.catalog.text(b.catalog.namespaces[ns].name);
+    let has_system = || b.catalog.namespaces.indices().any(|ns| name(ns) == "kube-system");
+    if let ([only], true) = (namespaces.as_slice(), b.lookup.kinds.contains("Namespace"))
+        && name(*only) != "kube-system"
+        && has_system()
+    {
+        let detail = format!("all pods of the dump are in namespace {}, and it has others", name(*only));
+        b.notices.note("pods-of-one-namespace", || "Pod".into(), &detail);
     }
 }
 

@@ -137,7 +137,10 @@ impl MetricsBuilder {
             EventKind::PodUnschedulable => self.pod_unschedulable(e),
             EventKind::PodWaited | EventKind::PodAttached => self.pod_waited(e),
             EventKind::GateWaiting | EventKind::GateOpened | EventKind::NodeWarning => {}
-            EventKind::WorkloadChanged | EventKind::JobPodLost | EventKind::JobFailed => {}
+            EventKind::WorkloadChanged
+            | EventKind::JobPodLost
+            | EventKind::JobFailed
+            | EventKind::PodCreationRefused => {}
             EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState | EventKind::PodForced => {
                 self.out.states.observe(e);
             }

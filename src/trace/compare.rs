@@ -157,6 +157,7 @@ fn happened(kind: EventKind) -> &'static str {
         EventKind::PodWaited => "held in the queue",
         EventKind::PodAttached => "attached",
         EventKind::JobFailed => "failed",
+        EventKind::PodCreationRefused => "refused",
         EventKind::GateWaiting => "waited",
         EventKind::GateOpened => "allowed to start",
         EventKind::MigrationState | EventKind::NodeState | EventKind::PoolState => "changed its state",

@@ -39,6 +39,7 @@ pub enum EventKind {
     WorkloadChanged,
     JobPodLost,
     JobFailed,
+    PodCreationRefused,
     GateWaiting,
     GateOpened,
     BatchFinished,

@@ -264,7 +264,9 @@ fn harm_of(r: &WorkloadRow) -> Vec<Harm> {
             "the Job has ended as failed: more pods failed than its backoffLimit allows".into(),
         );
     }
-    if r.below_budget_ms > 0 {
+    // A Job's pods that end by themselves leave their budget below its demand for a moment: nobody broke it.
+    let ended_by_itself = r.job && r.preempted.is_empty() && r.forced == 0;
+    if r.below_budget_ms > 0 && !ended_by_itself {
         let preempted = !r.preempted.is_empty();
         let ordered = !preempted && r.forced > 0;
         let why = match (preempted, ordered) {

@@ -159,6 +159,12 @@ impl ReadyCounts {
         self.counted.set(pod.at(), ready);
         let count = &mut self.ready[w];
         *count = if ready { *count + 1 } else { count.saturating_sub(1) };
+        if view.catalog.owners[w].is_job() {
+            // What has done its work is wanted no more; what the Job goes on with is.
+            let done = view.state.pods[pod].phase == Phase::Succeeded && view.state.pods[pod].deleting.is_none();
+            let wanted = &mut self.wanted[w];
+            *wanted = if done && !ready { wanted.saturating_sub(1) } else { (*wanted).max(*count) };
+        }
         if is_past_deadline(view.catalog, w, now) {
             self.wanted[w] = 0;
         }

@@ -4,10 +4,10 @@ use crate::cli::{Dir, Ran, nodeferry};
 use serde_json::{Value, json};
 
 /// The moment of the dumps, and moments before it.
-const NOW: &str = "2026-05-05T12:00:00Z";
-const LONG_AGO: &str = "2026-05-01T08:00:00Z";
+pub(crate) const NOW: &str = "2026-05-05T12:00:00Z";
+pub(crate) const LONG_AGO: &str = "2026-05-01T08:00:00Z";
 
-fn node(name: &str, pool: &str) -> Value {
+pub(crate) fn node(name: &str, pool: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": {"pool": pool, "kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64"}},
         "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20"}, "nodeInfo": {"kubeletVersion": "v1.35.1"},
@@ -15,12 +15,12 @@ fn node(name: &str, pool: &str) -> Value {
 }
 
 /// The nodes of every test: two that are left, two that stay.
-fn nodes() -> Vec<Value> {
+pub(crate) fn nodes() -> Vec<Value> {
     vec![node("old-1", "old"), node("old-2", "old"), node("new-1", "new"), node("new-2", "new")]
 }
 
 /// A ready pod of a controller in namespace `team`, labelled after it.
-fn pod(name: &str, on: &str, api: &str, kind: &str, owner: &str) -> Value {
+pub(crate) fn pod(name: &str, on: &str, api: &str, kind: &str, owner: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}"), "labels": {"app": owner}, "creationTimestamp": LONG_AGO,
             "ownerReferences": [{"apiVersion": api, "kind": kind, "name": owner, "uid": format!("uid-{owner}"), "controller": true}]},
@@ -31,18 +31,18 @@ fn pod(name: &str, on: &str, api: &str, kind: &str, owner: &str) -> Value {
             {"type": "Ready", "status": "True", "lastTransitionTime": LONG_AGO}]}})
 }
 
-fn owner(api: &str, kind: &str, name: &str, spec: Value) -> Value {
+pub(crate) fn owner(api: &str, kind: &str, name: &str, spec: Value) -> Value {
     let mut spec = spec;
     spec["selector"] = json!({"matchLabels": {"app": name}});
     spec["template"] = json!({"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "example.com/app:1"}]}});
     json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}")}, "spec": spec})
 }
 
-fn replica_set(name: &str, replicas: i64) -> Value {
+pub(crate) fn replica_set(name: &str, replicas: i64) -> Value {
     owner("apps/v1", "ReplicaSet", name, json!({"replicas": replicas}))
 }
 
-fn budget(name: &str, demand: Value, [expected, desired, healthy]: [i64; 3]) -> Value {
+pub(crate) fn budget(name: &str, demand: Value, [expected, desired, healthy]: [i64; 3]) -> Value {
     let mut spec = demand;
     spec["selector"] = json!({"matchLabels": {"app": name}});
     json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "team", "generation": 1}, "spec": spec,
@@ -51,7 +51,7 @@ fn budget(name: &str, demand: Value, [expected, desired, healthy]: [i64; 3]) -> 
 }
 
 /// Not ready since long ago; a container waits for `reason`, if one is given.
-fn unready(pod: &mut Value, phase: &str, since: &str, reason: Option<&str>) {
+pub(crate) fn unready(pod: &mut Value, phase: &str, since: &str, reason: Option<&str>) {
     pod["status"]["phase"] = json!(phase);
     pod["status"]["conditions"][1] = json!({"type": "Ready", "status": "False", "lastTransitionTime": since});
     if let Some(reason) = reason {
@@ -60,13 +60,13 @@ fn unready(pod: &mut Value, phase: &str, since: &str, reason: Option<&str>) {
     }
 }
 
-struct Planned {
-    ran: Ran,
-    trace: Vec<Value>,
+pub(crate) struct Planned {
+    pub(crate) ran: Ran,
+    pub(crate) trace: Vec<Value>,
 }
 
 /// Plans to leave the pool `old`, a node at a time.
-fn plan(objects: &[Value], more: &[&str]) -> Planned {
+pub(crate) fn plan(objects: &[Value], more: &[&str]) -> Planned {
     let dir = Dir::new();
     let file = dir.file("dump.json", &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
     let trace = dir.path("trace.jsonl");
@@ -81,37 +81,37 @@ fn plan(objects: &[Value], more: &[&str]) -> Planned {
 }
 
 impl Planned {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         self.ran.json()
     }
 
-    fn finding(&self, code: &str) -> Value {
+    pub(crate) fn finding(&self, code: &str) -> Value {
         let json = self.json();
         let found = json["findings"].as_array().and_then(|l| l.iter().find(|f| f["code"] == code).cloned());
         found.unwrap_or_else(|| panic!("no {code} in {json:#}"))
     }
 
-    fn has(&self, code: &str) -> bool {
+    pub(crate) fn has(&self, code: &str) -> bool {
         self.json()["findings"].as_array().is_some_and(|l| l.iter().any(|f| f["code"] == code))
     }
 
-    fn outcome(&self) -> String {
+    pub(crate) fn outcome(&self) -> String {
         self.json()["outcome"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Pods of the events of a kind.
-    fn pods(&self, event: &str) -> Vec<String> {
+    pub(crate) fn pods(&self, event: &str) -> Vec<String> {
         let of = self.trace.iter().filter(|e| e["event"] == event);
         of.map(|e| e["pod"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Causes and remedies of the failures, as one text.
-    fn blockers(&self) -> String {
+    pub(crate) fn blockers(&self) -> String {
         self.json()["failures"].to_string()
     }
 }
 
-fn text(finding: &Value, field: &str) -> String {
+pub(crate) fn text(finding: &Value, field: &str) -> String {
     finding[field].as_str().unwrap_or_default().to_owned()
 }
 
@@ -304,6 +304,32 @@ fn an_operators_budget_is_its_own_and_the_outcome_uncertain() {
 }
 
 #[test]
+fn operators_are_known_by_labels_of_held_pods_and_jobs_are_judged_apart() {
+    let mut member = pod("db-0", "old-1", "apps/v1", "ReplicaSet", "db");
+    member["metadata"]["labels"]["common.k8s.elastic.co/type"] = json!("elasticsearch");
+    let mut objects = nodes();
+    objects.extend([member, replica_set("db", 1), budget("db", json!({"minAvailable": 1}), [1, 1, 1])]);
+    let p = plan(&objects, &[]);
+    assert!(text(&p.finding("budget-of-operator"), "message").contains("Elastic Cloud on Kubernetes"));
+    assert!(!p.has("budget-never-met"));
+    // One budget over a Job's pod and a Deployment's: the one goes when its Job ends, the other never.
+    let mut job = owner("batch/v1", "Job", "load", json!({"parallelism": 1, "completions": 1}));
+    job["status"] = json!({"active": 1, "startTime": LONG_AGO});
+    let mut worker = pod("load-x", "old-1", "batch/v1", "Job", "load");
+    let mut web = pod("web-a", "old-2", "apps/v1", "ReplicaSet", "web");
+    for p in [&mut worker, &mut web] {
+        p["metadata"]["labels"] = json!({"app": "both"});
+    }
+    let mut objects = nodes();
+    objects.extend([job, worker, web, replica_set("web", 1), budget("both", json!({"minAvailable": 2}), [2, 2, 2])]);
+    let p = plan(&objects, &[]);
+    let never = text(&p.finding("budget-never-met"), "message");
+    assert!(never.contains("refused for ever: team/web-a") && !never.contains("for ever: team/load-x"), "{never}");
+    let waits = text(&p.finding("budget-over-job"), "message");
+    assert!(waits.contains("team/load-x") && !waits.contains("team/web-a"), "{waits}");
+}
+
+#[test]
 fn a_webhook_whose_only_backend_is_moved_lets_no_pod_be_created() {
     let hook = |selector: Value, policy: &str| {
         json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "guard"},
@@ -472,16 +498,318 @@ fn data_and_images_that_the_new_node_lacks_are_said() {
     assert!(!p.has("architecture-differs"), "{:#}", p.json());
 }
 
+/// A quota of namespace `team`, of which so much is used.
+fn quota(hard: Value, used: Value, more: Value) -> Value {
+    let mut spec = more;
+    spec["hard"] = hard.clone();
+    json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": "team"},
+        "spec": spec, "status": {"hard": hard, "used": used}})
+}
+
+/// A pod that takes half a minute to stop, under a quota.
+fn under_quota(quota: Value, change: impl Fn(&mut Value)) -> Planned {
+    let mut slow = pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web");
+    slow["spec"]["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 30}}});
+    slow["spec"]["terminationGracePeriodSeconds"] = json!(40);
+    change(&mut slow);
+    let mut objects = nodes();
+    objects.extend([quota, slow, replica_set("web", 1)]);
+    plan(&objects, &[])
+}
+
 #[test]
-fn a_quota_without_room_for_a_replacement_is_said() {
-    let with = |hard: &str| {
-        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": "team"},
-            "spec": {"hard": {"pods": hard, "requests.cpu": "10"}}, "status": {"hard": {"pods": hard}, "used": {"pods": "1", "requests.cpu": "100m"}}});
+fn a_quota_without_room_lets_the_replacement_wait_until_the_pod_has_ended() {
+    let p = under_quota(quota(json!({"pods": "1"}), json!({"pods": "1"}), json!({})), |_| {});
+    let message = text(&p.finding("quota-without-room"), "message");
+    assert!(message.contains("pods: 1 of 1 used"), "{message}");
+    assert_eq!(p.finding("quota-without-room")["severity"], "warning");
+    let refused: Vec<&Value> = p.trace.iter().filter(|e| e["event"] == "pod_creation_refused").collect();
+    assert!(refused.len() > 3, "each try is refused: {}", refused.len());
+    assert_eq!(refused[0]["code"], 403);
+    assert!(
+        text(refused[0], "message")
+            .ends_with("is forbidden: exceeded quota: team, requested: pods=1, used: pods=1, limited: pods=1"),
+        "{}",
+        refused[0]
+    );
+    let at = |event: &str| {
+        p.trace
+            .iter()
+            .filter(|e| e["event"] == event && e["initial"] != true)
+            .map(|e| e["t_ms"].as_i64())
+            .next()
+            .flatten()
+    };
+    let (created, evicted) = (at("pod_created").expect("it is created"), at("eviction_accepted").expect("evicted"));
+    assert!((30_000..45_000).contains(&(created - evicted)), "only when the old one has ended: {created}, {evicted}");
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    // With room for two nobody waits.
+    let p = under_quota(quota(json!({"pods": "2"}), json!({"pods": "1"}), json!({})), |_| {});
+    assert!(p.has("resource-quota") && !p.has("quota-without-room"));
+    assert!(p.trace.iter().all(|e| e["event"] != "pod_creation_refused"));
+}
+
+#[test]
+fn a_quota_that_is_overdrawn_lets_no_replacement_be_created() {
+    let p = under_quota(quota(json!({"requests.cpu": "1"}), json!({"requests.cpu": "1500m"}), json!({})), |_| {});
+    let finding = p.finding("quota-without-room");
+    assert_eq!(finding["severity"], "error");
+    assert!(text(&finding, "message").contains("requests.cpu: 1500m of 1 used"), "{finding}");
+    assert_eq!(p.outcome(), "FAILED", "{:#}", p.json());
+    assert!(p.blockers().contains("exceeded quota: team"), "the cause names it: {}", p.blockers());
+    assert!(p.pods("pod_ready").is_empty());
+}
+
+#[test]
+fn a_quota_counts_what_its_scopes_and_keys_say() {
+    let full = |key: &str, amount: &str, more: Value, change: fn(&mut Value)| {
+        let p = under_quota(quota(json!({key: amount}), json!({key: amount}), more), change);
+        let refused = p.trace.iter().any(|e| e["event"] == "pod_creation_refused");
+        assert_eq!(refused, p.has("quota-without-room"), "the finding says what the run does: {key}");
+        refused
+    };
+    let limits: fn(&mut Value) =
+        |p| p["spec"]["containers"][0]["resources"]["limits"] = json!({"memory": "1Gi", "cpu": "1"});
+    let plain: fn(&mut Value) = |_| {};
+    assert!(full("limits.memory", "1Gi", json!({}), limits) && !full("limits.memory", "1Gi", json!({}), plain));
+    assert!(full("count/pods", "1", json!({}), plain) && full("cpu", "100m", json!({}), plain));
+    assert!(!full("services", "1", json!({}), plain) && !full("requests.example.com/gpu", "1", json!({}), plain));
+    assert!(
+        !full("pods", "1", json!({"scopes": ["BestEffort"]}), plain)
+            && full("pods", "1", json!({"scopes": ["NotBestEffort"]}), plain)
+    );
+    assert!(
+        !full("pods", "1", json!({"scopes": ["Terminating"]}), plain)
+            && full("pods", "1", json!({"scopes": ["NotTerminating"]}), plain)
+    );
+    let class = |operator: &str, values: Value| json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": operator, "values": values}]}});
+    let gold: fn(&mut Value) = |p| p["spec"]["priorityClassName"] = json!("gold");
+    assert!(
+        full("pods", "1", class("In", json!(["gold"])), gold)
+            && !full("pods", "1", class("In", json!(["gold"])), plain)
+    );
+    assert!(
+        !full("pods", "1", class("NotIn", json!(["gold"])), gold)
+            && full("pods", "1", class("DoesNotExist", Value::Null), plain)
+    );
+    assert!(!full("pods", "1", json!({"scopes": ["Unheard"]}), plain));
+}
+
+/// A fail-closed webhook of Service `team/guard`.
+fn webhook(rules: Value, more: Value) -> [Value; 3] {
+    let mut hook = more;
+    hook["name"] = json!("guard.example.com");
+    hook["clientConfig"] = json!({"service": {"namespace": "team", "name": "guard"}});
+    hook["rules"] = rules;
+    [
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "guard", "namespace": "team"}, "spec": {"selector": {"app": "guard"}}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}),
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "guard"}, "webhooks": [hook]}),
+    ]
+}
+
+#[test]
+fn a_webhook_of_evictions_without_a_backend_refuses_them() {
+    let rules = |resource: &str| json!([{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": [resource]}]);
+    let with = |resource: &str, more: Value| {
         let mut objects = nodes();
-        objects.extend([quota, pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"), replica_set("web", 1)]);
+        objects.extend(webhook(rules(resource), more));
+        // kubectl evicts the last of the list first.
+        objects.extend([
+            pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"),
+            pod("z-guard", "old-1", "apps/v1", "ReplicaSet", "guard"),
+        ]);
+        objects.extend([replica_set("guard", 1), replica_set("web", 1)]);
         plan(&objects, &[])
     };
-    let message = text(&with("1").finding("quota-without-room"), "message");
-    assert!(message.contains("pods: 1 of 1 used") && !message.contains("requests.cpu"), "{message}");
-    assert!(!with("2").has("quota-without-room"));
+    let refusals =
+        |p: &Planned| p.trace.iter().filter(|e| e["event"] == "eviction_refused").cloned().collect::<Vec<_>>();
+    // Of the pods of one node one is evicted first: the backend is not ready from then on.
+    let p = with("pods/eviction", json!({}));
+    let refused = refusals(&p);
+    assert_eq!(refused.len(), 1, "{:#}", p.json());
+    assert_eq!(refused[0]["code"], 500);
+    assert!(text(&refused[0], "message").contains("failed calling webhook"), "{}", refused[0]);
+    assert!(text(&p.finding("webhook-of-evictions"), "message").contains("evictions are refused"));
+    assert_ne!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    assert!(p.blockers().contains("failed calling webhook"), "{}", p.blockers());
+    // What is asked about is the Eviction, which has no labels; and failurePolicy, conditions and namespaces decide.
+    for (more, why) in [
+        (json!({"objectSelector": {"matchLabels": {"app": "web"}}}), "no Eviction has the label"),
+        (json!({"failurePolicy": "Ignore"}), "it fails open"),
+        (
+            json!({"namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["team"]}]}}),
+            "the namespace is exempt",
+        ),
+        (
+            json!({"matchConditions": [{"name": "other", "expression": "request.namespace != 'team'"}]}),
+            "its condition exempts the namespace",
+        ),
+    ] {
+        let p = with("pods/eviction", more);
+        assert!(refusals(&p).is_empty(), "{why}");
+        assert!(!p.has("webhook-of-evictions"), "{why}");
+    }
+    // Of what cannot be decided it is said.
+    let p = with(
+        "pods/eviction",
+        json!({"matchConditions": [{"name": "who", "expression": "!('system:nodes' in request.userInfo.groups)"}]}),
+    );
+    assert!(p.has("webhook-conditions-unknown") && refusals(&p).is_empty(), "{:#}", p.json());
+}
+
+#[test]
+fn a_webhooks_conditions_decide_whether_pods_are_refused() {
+    let with = |expression: &str| {
+        let rules = json!([{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["pods"]}]);
+        let mut objects = nodes();
+        objects.extend(webhook(rules, json!({"matchConditions": [{"name": "c", "expression": expression}]})));
+        objects.extend([pod("guard-a", "old-1", "apps/v1", "ReplicaSet", "guard"), replica_set("guard", 1)]);
+        plan(&objects, &[])
+    };
+    let refused = |p: &Planned| p.trace.iter().any(|e| e["event"] == "pod_creation_refused");
+    let p = with("request.namespace == 'team' && !has(object.metadata.labels.exempt)");
+    assert!(p.has("webhook-deadlock") && refused(&p) && p.outcome() == "FAILED", "{:#}", p.json());
+    let event = p.trace.iter().find(|e| e["event"] == "pod_creation_refused").expect("an event");
+    assert_eq!((&event["code"], &event["owner"]), (&json!(500), &json!("ReplicaSet/team/guard")));
+    assert!(p.blockers().contains("no backend of its Service team/guard is ready"), "{}", p.blockers());
+    let p = with("object.metadata.labels['app'] != 'guard'");
+    assert!(!p.has("webhook-deadlock") && !refused(&p) && p.outcome() == "COMPLETED", "{:#}", p.json());
+}
+
+/// A Job on `old-1`, beside a Deployment's pod; `earlier` Jobs of its CronJob took so many minutes.
+fn with_job(earlier: &[i64], deadline: Option<i64>, more: &[&str]) -> Planned {
+    let cron = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "report", "uid": "uid-report", "controller": true}]);
+    let mut job = owner("batch/v1", "Job", "report-9", json!({"parallelism": 1, "completions": 1, "backoffLimit": 6}));
+    job["metadata"]["ownerReferences"] = cron.clone();
+    job["status"] = json!({"active": 1, "startTime": "2026-05-05T11:58:00Z"});
+    if let Some(seconds) = deadline {
+        job["spec"]["activeDeadlineSeconds"] = json!(seconds);
+    }
+    let mut worker = pod("report-9-x", "old-1", "batch/v1", "Job", "report-9");
+    worker["spec"]["restartPolicy"] = json!("Never");
+    worker["status"]["startTime"] = json!("2026-05-05T11:58:00Z");
+    let mut objects = nodes();
+    objects.extend([job, worker, pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"), replica_set("web", 1)]);
+    for (i, minutes) in earlier.iter().enumerate() {
+        let mut done = owner("batch/v1", "Job", &format!("report-{i}"), json!({"parallelism": 1, "completions": 1}));
+        done["metadata"]["ownerReferences"] = cron.clone();
+        done["status"] = json!({"succeeded": 1, "startTime": "2026-05-05T08:00:00Z", "completionTime": format!("2026-05-05T08:{minutes:02}:00Z"),
+            "conditions": [{"type": "Complete", "status": "True"}]});
+        objects.push(done);
+    }
+    plan(&objects, more)
+}
+
+#[test]
+fn jobs_are_let_finish_before_their_pods_are_evicted() {
+    let evicted = |p: &Planned| p.pods("eviction_accepted");
+    // Five minutes, of which two are over.
+    let p = with_job(&[5], None, &["--wait-for-jobs"]);
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    let ms = p.json()["duration_ms"]["p50"].as_i64().expect("a duration");
+    assert!((179_000..=190_000).contains(&ms), "until the Job has ended: {ms}");
+    let at = |pod: &str| {
+        p.trace.iter().find(|e| e["event"] == "eviction_accepted" && e["pod"] == pod).and_then(|e| e["t_ms"].as_i64())
+    };
+    assert!(at("team/web-a").is_some_and(|t| t < 1_000), "the others go at once");
+    assert!(at("team/report-9-x").is_some_and(|t| t >= 179_000), "what has finished is removed as kubectl does it");
+    assert!(p.trace.iter().all(|e| e["event"] != "job_pod_lost"), "no work is lost");
+    assert!(p.json()["harm"].as_array().is_none_or(Vec::is_empty), "{:#}", p.json()["harm"]);
+    let finding = p.finding("job-waited-for");
+    assert!(
+        text(&finding, "message").contains("let finish before they are evicted") && !p.has("job-work-lost"),
+        "{finding}"
+    );
+    // Without the flag it begins again.
+    let p = with_job(&[5], None, &[]);
+    assert!(p.has("job-work-lost") && !p.has("job-waited-for"));
+    assert!(p.trace.iter().any(|e| e["event"] == "job_pod_lost"));
+    assert!(evicted(&p).contains(&"team/report-9-x".to_owned()));
+}
+
+#[test]
+fn a_job_that_outlasts_the_drain_keeps_its_node() {
+    for (procedure, limit) in [
+        (vec!["--wait-for-jobs"], "kubectl_drain.timeout_ms"),
+        (vec!["--wait-for-jobs", "--force-pdb"], "kubectl_drain.timeout_ms"),
+        (vec!["--wait-for-jobs", "--procedure", "surge"], "surge.node_timeout_ms"),
+    ] {
+        let p = with_job(&[], None, &procedure);
+        assert_ne!(p.outcome(), "COMPLETED", "{procedure:?}: {:#}", p.json());
+        assert!(!p.pods("eviction_accepted").contains(&"team/report-9-x".to_owned()), "{procedure:?}");
+        assert!(p.trace.iter().all(|e| e["event"] != "job_pod_lost"), "{procedure:?}: it runs on");
+        let message = text(&p.finding("job-waited-for"), "message");
+        assert!(message.contains("when is not known") && message.contains(limit), "{message}");
+        assert!(p.blockers().contains("Job/team/report-9 still runs"), "{procedure:?}: {}", p.blockers());
+        assert!(p.blockers().contains(&format!("raise {limit}")), "{procedure:?}: {}", p.blockers());
+    }
+    // One whose deadline comes in time is an info, and done by then.
+    let p = with_job(&[], Some(300), &["--wait-for-jobs"]);
+    assert_eq!(p.finding("job-waited-for")["severity"], "info");
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+}
+
+#[test]
+fn pods_count_as_ready_again_when_they_are_available() {
+    let with = |more: &[&str]| {
+        let mut set = owner("apps/v1", "ReplicaSet", "web", json!({"replicas": 1, "minReadySeconds": 120}));
+        set["status"] = json!({"replicas": 1});
+        let mut objects = nodes();
+        objects.extend([pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"), set]);
+        plan(&objects, more)
+    };
+    let p = with(&[]);
+    assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+    let ms = p.json()["duration_ms"]["p50"].as_i64().expect("a duration");
+    let ready = p.trace.iter().find(|e| e["event"] == "pod_ready").and_then(|e| e["t_ms"].as_i64()).expect("ready");
+    assert!((120_000..123_000).contains(&(ms - ready)), "it waits for minReadySeconds: {ms}, {ready}");
+}
+
+#[test]
+fn budgets_count_pods_as_soon_as_they_are_ready() {
+    // The disruption controller looks at the condition Ready, not at what is available.
+    let mut set = owner("apps/v1", "ReplicaSet", "web", json!({"replicas": 2, "minReadySeconds": 300}));
+    set["status"] = json!({"replicas": 2});
+    let mut objects = nodes();
+    objects.extend([
+        pod("web-a", "old-1", "apps/v1", "ReplicaSet", "web"),
+        pod("web-b", "old-1", "apps/v1", "ReplicaSet", "web"),
+        set,
+    ]);
+    objects.push(budget("web", json!({"maxUnavailable": 1}), [2, 1, 2]));
+    let p = plan(&objects, &[]);
+    let at: Vec<i64> =
+        p.trace.iter().filter(|e| e["event"] == "eviction_accepted").filter_map(|e| e["t_ms"].as_i64()).collect();
+    assert!(at.len() == 2 && at[1] - at[0] < 60_000, "the second goes when the first's replacement is ready: {at:?}");
+}
+
+#[test]
+fn a_node_whose_budget_waits_for_a_job_or_an_operator_passes_oceans_validation() {
+    for (budget_meta, kind) in
+        [(json!({}), "Job"), (json!({"longhorn.io/component": "instance-manager"}), "ReplicaSet")]
+    {
+        let mut b = budget("db", json!({"minAvailable": 1}), [1, 1, 1]);
+        b["metadata"]["labels"] = budget_meta;
+        let api = if kind == "Job" { "batch/v1" } else { "apps/v1" };
+        let mut controller = owner(api, kind, "db", json!({"replicas": 1, "parallelism": 1, "completions": 1}));
+        controller["status"] = json!({"active": 1, "replicas": 1});
+        let mut objects = nodes();
+        objects.extend([pod("db-1", "old-1", api, kind, "db"), b, controller]);
+        let dir = Dir::new();
+        let groups = dir.file(
+            "groups.json",
+            &json!({"machine_types": [{"name": "m", "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20"}}],
+            "groups": [{"name": "fresh", "labels": {"pool": "old"}, "machine_types": [{"name": "m"}], "max_count": 9}]})
+            .to_string(),
+        );
+        let p = plan(&objects, &["--procedure", "ocean-azure", "--groups", &groups]);
+        assert!(p.pods("eviction_refused").contains(&"team/db-1".to_owned()), "{kind}: the drain asks: {:#}", p.json());
+        let rule = p.json()["prerequisites"]
+            .as_array()
+            .and_then(|l| l.iter().find(|r| r["rule"] == "disruption-budgets").cloned())
+            .expect("the rule");
+        assert_eq!(rule["verdict"], "unknown", "{kind}: {rule}");
+        assert!(!p.has("budget-never-met"), "{kind}");
+    }
 }

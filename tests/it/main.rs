@@ -6,6 +6,7 @@ mod completeness;
 mod determinism;
 mod discovery;
 mod dump_knows;
+mod effects;
 mod engine;
 mod ensemble;
 mod groups;

@@ -176,6 +176,112 @@ fn a_partial_dump_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
+fn pages_of_a_list_that_are_all_there_are_a_whole_list() {
+    let dir = Dir::new();
+    let pods: Vec<Value> = (0..3).map(|i| pod(&format!("ledger-{i}"), "old-1", "ReplicaSet", "ledger")).collect();
+    let rest = dir.file("rest.json", &list(&[node("old-1", "old"), node("new-1", "new"), replica_set(3, 3)]));
+    let page = |name: &str, pods: &[Value], metadata: Value| {
+        dir.file(name, &json!({"apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": pods}).to_string())
+    };
+    let first = page("1.json", &pods[..1], json!({"continue": "abc", "remainingItemCount": 2}));
+    let second = page("2.json", &pods[1..2], json!({"continue": "def", "remainingItemCount": 1}));
+    let last = page("3.json", &pods[2..], json!({}));
+    let plan = |pages: &[&String]| {
+        let mut args = vec!["plan", rest.as_str()];
+        args.extend(pages.iter().map(|p| p.as_str()));
+        args.extend(["-l", "pool=old", "--replications", "1"]);
+        nodeferry(&dir, &args)
+    };
+    let ran = plan(&[&first, &second, &last]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    for pages in [vec![&first, &second], vec![&first, &last], vec![&first]] {
+        let ran = plan(&pages);
+        assert!(ran.status == 2 && ran.stderr.contains("metadata.continue"), "{pages:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn nodes_or_namespaces_that_were_not_asked_for_are_said() {
+    let dir = Dir::new();
+    // `kubectl get nodes -l pool=old`: pods are bound to nodes that are not there.
+    let mut objects = vec![node("old-1", "old"), replica_set(4, 4)];
+    objects.extend(
+        (0..4).map(|i| pod(&format!("ledger-{i}"), ["old-1", "new-1", "new-2", "new-3"][i], "ReplicaSet", "ledger")),
+    );
+    let (ran, _) = plan(&dir, &objects, &[]);
+    assert_eq!(ran.status, 2, "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("Node: 3 of 4 pods are bound to 3 nodes that it lacks (new-1, new-2, new-3)"),
+        "{}",
+        ran.stderr
+    );
+    // A single one may have been deleted just now.
+    objects.push(node("new-2", "new"));
+    objects.push(node("new-3", "new"));
+    assert!(codes(&plan(&dir, &objects, &[]).0).contains(&"node-missing".to_owned()));
+    // Pods of one namespace only, in a cluster with others.
+    let space = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let mut objects =
+        vec![node("old-1", "old"), node("new-1", "new"), replica_set(1, 1), space("bank"), space("kube-system")];
+    objects.push(pod("ledger-0", "old-1", "ReplicaSet", "ledger"));
+    let (ran, _) = plan(&dir, &objects, &[]);
+    let message = finding(&ran, "pods-of-one-namespace")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("in namespace bank"), "{message}");
+    let mut proxy = pod("proxy-0", "old-1", "", "");
+    proxy["metadata"]["namespace"] = json!("kube-system");
+    objects.push(proxy);
+    assert!(
+        !codes(&plan(&dir, &objects, &["--evict-stand-alone-pods", "true"]).0)
+            .contains(&"pods-of-one-namespace".to_owned())
+    );
+}
+
+#[test]
+fn what_kubectl_and_the_api_server_say_beside_objects_is_named() {
+    let dir = Dir::new();
+    let objects = list(&[node("old-1", "old"), node("new-1", "new")]);
+    for (name, text, wanted) in [
+        (
+            "warned.json",
+            format!("Warning: v1 ComponentStatus is deprecated in v1.19+\n{objects}"),
+            "a message of kubectl stands before the objects",
+        ),
+        (
+            "logged.json",
+            format!("W1127 08:00:00.000000   12 loader.go:223] config not found\n{objects}"),
+            "a message of kubectl stands before the objects",
+        ),
+        (
+            "status.json",
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized", "code": 401})
+                .to_string(),
+            "it is a Status, the API server's answer to a request that failed (Unauthorized)",
+        ),
+    ] {
+        let file = dir.file(name, &text);
+        let ran = nodeferry(&dir, &["discover", &file]);
+        assert!(ran.status == 2 && ran.stderr.contains(wanted), "{name}: {}{}", ran.stdout, ran.stderr);
+    }
+    let nodes = dir.file("nodes.json", &objects);
+    for (config, wanted) in [
+        ("profiles: 5", "at profiles: expected a list, found 5"),
+        (
+            "profiles: [{schedulerName: x, pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: 7}}]}]",
+            "expected a list, found 7",
+        ),
+    ] {
+        let text = format!("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n{config}\n");
+        let file = dir.file("scheduler.yaml", &text);
+        let ran = nodeferry(&dir, &["discover", &nodes, "--scheduler-config", &file]);
+        assert!(
+            ran.status == 2 && ran.stderr.contains(wanted) && !ran.stderr.contains("invalid type"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
 fn pending_pods_that_have_room_are_no_error_beside_a_migration_that_completes() {
     let pending = |cpu: &str| {
         let mut p = pod("late-0", "", "ReplicaSet", "late");

@@ -22,7 +22,7 @@ fn broken(done: &Rehearsals) -> Vec<String> {
 
 #[test]
 fn without_faults_it_is_as_simulated() {
-    for name in ["drain.yaml", "surge.yaml", "ocean.yaml", "claims.yaml", "gates.yaml"] {
+    for name in ["drain.yaml", "surge.yaml", "ocean.yaml", "claims.yaml", "gates.yaml", "jobs.yaml"] {
         let done = run(&stage(name), 1, 1, Profile::None, 1, false);
         assert_eq!(broken(&done), [""; 0], "{name}");
         assert_eq!(done.outcomes.keys().copied().collect::<Vec<_>>(), ["COMPLETED"], "{name}");

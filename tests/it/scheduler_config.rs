@@ -62,7 +62,7 @@ fn a_configuration_that_the_real_scheduler_would_refuse_is_bad_input() {
             "profiles: [{plugins: {score: {enabled: [{name: NodeName}]}}}]\n",
             "profiles[0].plugins.score.enabled[0] enables NodeName",
         ),
-        ("profile: []\n", "unknown field"),
+        ("profile: []\n", "is not known here"),
     ] {
         let config = dir.file("scheduler.yaml", &format!("{HEAD}{text}"));
         let ran = nodeferry(&dir, &["plan", &cluster, "--scheduler-config", &config]);

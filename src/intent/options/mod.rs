@@ -71,6 +71,11 @@ pub struct Options {
     pub termination_timeout_ms: i64,
     /// A first, small batch. Default none.
     pub canary: Option<Canary>,
+    /// Pods of Jobs that run are not evicted before they have finished (C): the rest of their node is drained meanwhile. It waits as long as the
+    /// procedure waits for the pods of a node (kubectl_drain.timeout_ms, ocean.draining_timeout_ms, surge.node_timeout_ms); what still runs
+    /// then is not evicted, and its node is not replaced, unless the procedure forces (surge with `undrainable: force`). Default false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub wait_for_jobs: bool,
     /// Wait between batches, in ms. Default 0.
     pub soak_ms: i64,
     /// Spans in which batches may start. Default always.
@@ -114,6 +119,7 @@ impl Default for Options {
             terminate_nodes: None,
             termination_timeout_ms: 10 * MINUTE,
             canary: None,
+            wait_for_jobs: false,
             soak_ms: 0,
             windows: Vec::new(),
             gates: Gates::default(),

@@ -103,6 +103,10 @@ pub struct KubectlDrainOptions {
     /// Drained nodes are looked at once more, and one to which pods came meanwhile is drained a second time (C). False: it is
     /// left as it is, and does not count as replaced. Default true.
     pub drain_again: bool,
+    /// While workloads are waited for, a pod counts when it has been ready for `minReadySeconds` of its workload, which is when its controller
+    /// calls it available (C); budgets count it as soon as it is ready. False: it counts as soon as it is ready. Default true.
+    #[serde(skip_serializing_if = "is_true")]
+    pub await_available: bool,
     /// How long to wait after a batch until all workloads are whole, in ms; None for ever. Default 10 minutes.
     pub settle_timeout_ms: Option<i64>,
     /// What to do when they are not. Default stop.
@@ -125,11 +129,17 @@ impl Default for KubectlDrainOptions {
             pod_selector: String::new(),
             evict_successors_elsewhere: false,
             drain_again: true,
+            await_available: true,
             settle_timeout_ms: Some(10 * MINUTE),
             after_settle_timeout: AfterLimit::Stop,
             after_drain_error: AfterLimit::GoOn,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+fn is_true(is: &bool) -> bool {
+    *is
 }
 
 /// See the module.

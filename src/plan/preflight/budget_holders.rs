@@ -4,7 +4,7 @@
 use super::Facts;
 use super::budget_never_met::covered;
 use crate::cluster::{BudgetIdx, Finding, Manager, PodIdx, Severity, duration_text};
-use crate::disruption::holder::{Holder, broken_text, holder};
+use crate::disruption::holder::{Holder, broken_text, holder, parts};
 use crate::disruption::never::{escapes, never};
 
 /// See the module.
@@ -20,12 +20,14 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         let now = never.clone().unwrap_or_else(|| {
             format!("{} of {} pods are healthy and {} must be", status.healthy, status.expected, status.desired)
         });
-        findings.extend(match holder(facts.view, facts.budgets, budget, &pods) {
-            Some(Holder::Operator(manager)) => Some(of_operator(facts, budget, &pods, &now, &manager)),
-            Some(Holder::Jobs { jobs, end_ms }) => Some(over_jobs(facts, budget, &pods, &now, (&jobs, end_ms))),
-            Some(Holder::Broken(broken)) if never.is_none() => held_by_broken(facts, budget, &pods, &now, &broken),
-            _ => None,
-        });
+        for pods in parts(facts.view, &pods) {
+            findings.extend(match holder(facts.view, facts.budgets, budget, &pods) {
+                Some(Holder::Operator(manager)) => Some(of_operator(facts, budget, &pods, &now, &manager)),
+                Some(Holder::Jobs { jobs, end_ms }) => Some(over_jobs(facts, budget, &pods, &now, (&jobs, end_ms))),
+                Some(Holder::Broken(broken)) if never.is_none() => held_by_broken(facts, budget, &pods, &now, &broken),
+                _ => None,
+            });
+        }
     }
     findings
 }

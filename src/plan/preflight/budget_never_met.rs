@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::cluster::{BudgetIdx, Finding, PodIdx, Severity};
-use crate::disruption::holder::{Holder, holder};
+use crate::disruption::holder::{Holder, holder, parts};
 use crate::disruption::never::{escapes, never};
 use std::collections::BTreeMap;
 
@@ -23,23 +23,26 @@ pub(crate) fn covered(facts: &Facts<'_>) -> BTreeMap<BudgetIdx, Vec<PodIdx>> {
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (budget, pods) in covered(facts) {
-        let pods: Vec<PodIdx> = pods.into_iter().filter(|p| !escapes(facts.view, budget, *p)).collect();
-        let Some((why, remedy)) = never(facts.view, budget).filter(|_| !pods.is_empty()) else { continue };
-        // Somebody else lets them go: `budget_holders` says who.
-        if matches!(holder(facts.view, facts.budgets, budget, &pods), Some(Holder::Operator(_) | Holder::Jobs { .. })) {
-            continue;
+        let held: Vec<PodIdx> = pods.into_iter().filter(|p| !escapes(facts.view, budget, *p)).collect();
+        let Some((why, remedy)) = never(facts.view, budget).filter(|_| !held.is_empty()) else { continue };
+        for pods in parts(facts.view, &held) {
+            // Somebody else lets them go: `budget_holders` says who.
+            let holder = holder(facts.view, facts.budgets, budget, &pods);
+            if matches!(holder, Some(Holder::Operator(_) | Holder::Jobs { .. })) {
+                continue;
+            }
+            findings.push(Finding::new(
+                Severity::Error,
+                "budget-never-met",
+                format!("PodDisruptionBudget/{}", facts.view.catalog.budget_text(budget)),
+                format!(
+                    "{why}, so evictions of its pods on old nodes are refused for ever: {}{}",
+                    facts.names(&pods),
+                    over_several(facts, &held)
+                ),
+                remedy.clone(),
+            ));
         }
-        findings.push(Finding::new(
-            Severity::Error,
-            "budget-never-met",
-            format!("PodDisruptionBudget/{}", facts.view.catalog.budget_text(budget)),
-            format!(
-                "{why}, so evictions of its pods on old nodes are refused for ever: {}{}",
-                facts.names(&pods),
-                over_several(facts, &pods)
-            ),
-            remedy,
-        ));
     }
     findings
 }

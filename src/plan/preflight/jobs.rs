@@ -1,7 +1,9 @@
-//! Jobs whose pods are moved: what they have done is lost, and an eviction may count as a failure.
+//! Jobs whose pods are moved: what they have done is lost, and an eviction may count as a failure; or they are let finish first
+//! (`wait_for_jobs`), as long as the procedure waits for a node.
 
 use super::Facts;
-use crate::cluster::{Finding, OwnerIdx, PodIdx, Severity, duration_text};
+use crate::cluster::{Finding, OwnerIdx, Phase, PodIdx, Severity, duration_text};
+use crate::disruption::holder::ends_at;
 use crate::disruption::never::escapes;
 use std::collections::BTreeMap;
 
@@ -22,6 +24,12 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let judge = |(owner, pods): (OwnerIdx, Vec<PodIdx>)| {
         let job = c.owners[owner].job.as_ref()?;
         let object = c.owner_text(owner);
+        // One that has not started has done no work.
+        let is_awaited = |p: &PodIdx| facts.options.wait_for_jobs && s.pods[*p].phase == Phase::Running;
+        let (waits, pods): (Vec<PodIdx>, Vec<PodIdx>) = pods.into_iter().partition(is_awaited);
+        if !waits.is_empty() {
+            return Some(awaited(facts, object, &waits));
+        }
         let run = pods.iter().map(|p| -s.pods[*p].started).max().unwrap_or(0);
         let lost = format!(
             "its pods begin again from the start when they are moved; up to {} of work are lost: {}",
@@ -66,4 +74,56 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         })
     };
     moving.into_iter().filter_map(judge).collect()
+}
+
+/// Pods of a Job that are let finish before they are evicted.
+fn awaited(facts: &Facts<'_>, object: String, pods: &[PodIdx]) -> Finding {
+    let ends = pods.iter().try_fold(i64::MIN, |latest, p| Some(latest.max(ends_at(facts.view, *p)?)));
+    let limit = facts.options.drain_limit();
+    let measured = pods.iter().try_fold(i64::MIN, |latest, p| Some(latest.max(expected_end(facts, *p)?)));
+    let end = match (ends, measured) {
+        (Some(end), _) => format!("at the latest {} after the dump by activeDeadlineSeconds", duration_text(end)),
+        (None, Some(end)) => {
+            format!("about {} after the dump, by the longest of the earlier Jobs of its CronJob", duration_text(end))
+        }
+        (None, None) => "when is not known".to_owned(),
+    };
+    let ends = ends.or(measured);
+    let bound = match limit {
+        Some(l) if l.forces => {
+            format!("{} allows {}, then they are deleted and begin again", l.option, duration_text(l.ms))
+        }
+        Some(l) => format!(
+            "{} allows {}, then those that still run stay, and their node is not replaced",
+            l.option,
+            duration_text(l.ms)
+        ),
+        None => "the drain has no limit of its own".to_owned(),
+    };
+    let in_time = ends.is_some_and(|end| limit.is_none_or(|l| end <= l.ms));
+    let remedy = match limit {
+        _ if in_time => "None needed: they end in time.".to_owned(),
+        None => "Wait until it has ended, or give its activeDeadlineSeconds.".to_owned(),
+        Some(l) => format!("Raise {} above what it still needs, or wait until it has ended.", l.option),
+    };
+    Finding::new(
+        if in_time { Severity::Info } else { Severity::Warning },
+        "job-waited-for",
+        object,
+        format!(
+            "its running pods are let finish before they are evicted (wait_for_jobs): {end}; {bound}: {}",
+            facts.names(pods)
+        ),
+        remedy,
+    )
+}
+
+/// When a pod has done its work if it takes as long as the longest of the earlier Jobs of its CronJob, in milliseconds since the dump.
+fn expected_end(facts: &Facts<'_>, pod: PodIdx) -> Option<i64> {
+    let (c, p) = (facts.view.catalog, &facts.view.state.pods[pod]);
+    let owner = &c.owners[c.specs[p.spec].owner?];
+    let cron_job = owner.job.as_ref()?.cron_job?;
+    let earlier = c.owners.iter().filter(|o| o.namespace == owner.namespace);
+    let took = earlier.filter_map(|o| o.job.as_ref().filter(|j| j.cron_job == Some(cron_job))?.took_ms).max()?;
+    Some(p.started.saturating_add(took).max(0))
 }

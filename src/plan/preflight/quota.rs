@@ -1,7 +1,8 @@
 //! Quotas without room for a replacement while the pod that it replaces is still there.
 
 use super::Facts;
-use crate::cluster::{CPU, EPHEMERAL, Finding, MEMORY, OwnerKind, PodIdx, Quota, ResIdx, Severity};
+use crate::cluster::{Finding, OwnerKind, PodIdx, Quota, QuotaLimit, Severity};
+use crate::disruption::admission::quota_text;
 use std::collections::BTreeMap;
 
 /// See the module.
@@ -10,58 +11,72 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
     if c.inventory.quotas.is_empty() {
         return Vec::new();
     }
-    // A StatefulSet creates the next pod of a name only when the last is gone; a bare pod has no replacement.
-    let at_once = |p: &PodIdx| {
-        let owner = c.specs[s.pods[*p].spec].owner;
-        owner.is_some_and(|o| c.owners[o].kind != OwnerKind::StatefulSet) && s.pods[*p].is_active()
-    };
+    // A bare pod has no replacement.
+    let replaced = |p: &PodIdx| c.specs[s.pods[*p].spec].owner.is_some() && s.pods[*p].is_active();
     let mut moving: BTreeMap<_, Vec<PodIdx>> = BTreeMap::new();
-    for pod in facts.moving().into_iter().flat_map(|m| m.1).filter(at_once) {
+    for pod in facts.moving().into_iter().flat_map(|m| m.1).filter(replaced) {
         moving.entry(c.specs[s.pods[pod].spec].namespace).or_default().push(pod);
     }
-    let judge = |quota: &Quota| {
-        let pods = moving.get(&quota.namespace)?;
-        let full: Vec<(String, Vec<PodIdx>)> = quota
-            .limits
-            .iter()
-            .map(|(key, hard, used)| {
-                let refused =
-                    pods.iter().copied().filter(|p| need(facts, *p, key).is_some_and(|n| n > 0 && used + n > *hard));
-                (format!("{key}: {used} of {hard} used"), refused.collect::<Vec<_>>())
-            })
-            .filter(|(_, refused)| !refused.is_empty())
-            .collect();
-        let refused = &full.first()?.1;
-        let texts: Vec<&str> = full.iter().map(|f| f.0.as_str()).collect();
-        Some(Finding::new(
-            Severity::Warning,
-            "quota-without-room",
-            format!("ResourceQuota/{}/{}", c.text(c.namespaces[quota.namespace].name), c.text(quota.name)),
-            format!(
-                "it has no room for a replacement while the pod that it replaces is still there ({}): the replacement is refused until that pod is gone, \
-                 and its controller tries again after pauses that double. The simulation creates it at once, so the real migration takes longer: {}",
-                texts.join(", "),
-                facts.names(refused)
-            ),
-            "Raise the quota by at least one pod for the time of the migration.",
-        ))
-    };
-    c.inventory.quotas.iter().filter_map(judge).collect()
+    let quotas = c.inventory.quotas.iter().enumerate();
+    quotas.filter_map(|(place, quota)| judge(facts, place, quota, moving.get(&quota.namespace)?)).collect()
 }
 
-/// What a pod uses of what a quota limits; None where that is not known.
-fn need(facts: &Facts<'_>, pod: PodIdx, key: &str) -> Option<i64> {
+fn judge(facts: &Facts<'_>, place: usize, quota: &Quota, pods: &[PodIdx]) -> Option<Finding> {
+    let limits = || quota.limits.iter().enumerate();
+    let text = |l: &QuotaLimit| format!("{}: {} of {} used", l.resource, l.text(l.used), l.text(l.hard));
+    let at = |i: usize, p: &PodIdx| need(facts, *p, place, i);
+    // What is used beyond the limit already leaves no room even when the pod has gone.
+    let over = |p: &PodIdx| limits().any(|(i, l)| at(i, p) > 0 && l.used > l.hard);
+    let never: Vec<PodIdx> = pods.iter().copied().filter(over).collect();
+    if !never.is_empty() {
+        let full: Vec<String> = limits()
+            .filter(|(i, l)| l.used > l.hard && never.iter().any(|p| at(*i, p) > 0))
+            .map(|(_, l)| text(l))
+            .collect();
+        return Some(finding(
+            facts,
+            quota,
+            Severity::Error,
+            format!(
+                "more is used than it allows ({}): once a pod is evicted its replacement is refused, also when the pod has gone, until others have gone: {}",
+                full.join(", "),
+                facts.names(&never)
+            ),
+            "Raise the quota above what is used, or remove what is not needed in its namespace.",
+        ));
+    }
+    // A StatefulSet creates the next pod of a name only when the last is gone.
     let c = facts.view.catalog;
-    let requests = &c.shape(facts.view.state.pods[pod].spec).requests;
-    let resource = match key {
-        "pods" | "count/pods" => return Some(1),
-        "cpu" | "requests.cpu" => CPU,
-        "memory" | "requests.memory" => MEMORY,
-        "ephemeral-storage" | "requests.ephemeral-storage" => EPHEMERAL,
-        other => {
-            let name = c.names.get(other.strip_prefix("requests.")?)?;
-            ResIdx(c.resources.iter().position(|r| *r == name)? as u32)
-        }
-    };
-    Some(requests.get(resource))
+    let spec = |p: &PodIdx| &c.specs[facts.view.state.pods[*p].spec];
+    let at_once = |p: &&PodIdx| spec(p).owner.is_some_and(|o| c.owners[o].kind != OwnerKind::StatefulSet);
+    let lacks = |i: usize, l: &QuotaLimit, p: &PodIdx| at(i, p) > 0 && l.used + at(i, p) > l.hard;
+    let waits: Vec<PodIdx> =
+        pods.iter().filter(at_once).copied().filter(|p| limits().any(|(i, l)| lacks(i, l, p))).collect();
+    if waits.is_empty() {
+        return None;
+    }
+    let full: Vec<String> =
+        limits().filter(|(i, l)| waits.iter().any(|p| lacks(*i, l, p))).map(|(_, l)| text(l)).collect();
+    Some(finding(
+        facts,
+        quota,
+        Severity::Warning,
+        format!(
+            "it has no room for a replacement while the pod that it replaces is still there ({}): the replacement is refused until that pod has \
+             ended, and its controller tries again after pauses that double: {}",
+            full.join(", "),
+            facts.names(&waits)
+        ),
+        "Raise the quota by at least one pod for the time of the migration.",
+    ))
+}
+
+fn finding(facts: &Facts<'_>, quota: &Quota, severity: Severity, message: String, remedy: &str) -> Finding {
+    Finding::new(severity, "quota-without-room", quota_text(facts.view, quota), message, remedy)
+}
+
+/// What a pod uses of the `limit`-th limit of a quota.
+fn need(facts: &Facts<'_>, pod: PodIdx, quota: usize, limit: usize) -> i64 {
+    let charges = facts.view.catalog.inventory.quota_charges.get(&facts.view.state.pods[pod].spec);
+    charges.and_then(|c| c.iter().find(|c| c.0 as usize == quota)).map_or(0, |c| c.1[limit])
 }

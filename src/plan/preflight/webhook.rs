@@ -2,6 +2,7 @@
 
 use super::Facts;
 use crate::cluster::{Finding, NodeIdx, PodIdx, Severity, Webhook};
+use crate::disruption::admission::{answers, is_asked_of_creation, is_asked_of_eviction};
 use std::collections::BTreeSet;
 
 /// See the module.
@@ -11,11 +12,8 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn judge(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -> Vec<Finding> {
-    let (c, s) = (facts.view.catalog, facts.view.state);
-    let is_backend = |p: &PodIdx| {
-        let (pod, spec) = (&s.pods[*p], &c.specs[s.pods[*p].spec]);
-        pod.ready && pod.is_active() && hook.is_backend(spec.namespace, &spec.labels)
-    };
+    let s = facts.view.state;
+    let is_backend = |p: &PodIdx| answers(facts.view, hook, *p);
     let backends = s.live_pods().filter(is_backend).count();
     let leave: Vec<(NodeIdx, PodIdx)> =
         moving.iter().flat_map(|(n, pods)| pods.iter().filter(|p| is_backend(p)).map(|p| (*n, *p))).collect();
@@ -24,9 +22,10 @@ fn judge(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -
     }
     let nodes: BTreeSet<NodeIdx> = leave.iter().map(|l| l.0).collect();
     let pods: Vec<PodIdx> = leave.iter().map(|l| l.1).collect();
-    let spec = |p: PodIdx| &c.specs[s.pods[p].spec];
-    let asked = |p: &PodIdx| hook.is_asked(&c.namespaces[spec(*p).namespace].labels, &spec(*p).labels, &c.names);
-    let itself = hook.creates && pods.iter().any(asked);
+    let of_creation = |p: &PodIdx| is_asked_of_creation(facts.view, hook, s.pods[*p].spec);
+    let itself = hook.creates && pods.iter().any(|p| of_creation(p) == Some(true));
+    let moved = || moving.iter().flat_map(|m| &m.1);
+    let undecided = moved().any(|p| of_creation(p).is_none() || is_asked_of_eviction(facts.view, hook, *p).is_none());
     let protected = pods.iter().any(|p| !facts.budgets.budgets_of(s.pods[*p].spec).is_empty());
     let chain = format!(
         "its webhook {} has failurePolicy Fail, and all backends of its Service {} are on old nodes ({})",
@@ -45,12 +44,17 @@ fn judge(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -
     } else if itself {
         let then = "if none of them is ready at any moment, no pod can be created where it is asked, not even their own replacements".into();
         add(Severity::Warning, "webhook-backends-move", then, REMEDY);
-    } else if hook.creates {
+    } else if hook.creates && (!undecided || moved().any(|p| of_creation(p) == Some(true))) {
         let then = "as long as none of their replacements is ready, no pod can be created where it is asked".into();
         add(Severity::Warning, "webhook-backends-move", then, REMEDY);
     }
-    if hook.evicts {
-        let then = "as long as none is ready the real API server refuses evictions where it is asked (500), which is not simulated".into();
+    if undecided {
+        let then = "whether it is asked about pods of old nodes depends on its matchConditions, which cannot be decided from a dump; it is taken to be asked about none of those"
+            .into();
+        add(Severity::Warning, "webhook-conditions-unknown", then, REMEDY);
+    }
+    if hook.evicts && moved().any(|p| is_asked_of_eviction(facts.view, hook, *p) == Some(true)) {
+        let then = "as long as none is ready evictions are refused where it is asked (500), which ends a drain of kubectl's at once".into();
         add(Severity::Warning, "webhook-of-evictions", then, REMEDY);
     }
     findings

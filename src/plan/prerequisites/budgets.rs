@@ -2,10 +2,12 @@
 
 use super::{Judgement, Rule, count, some};
 use crate::cluster::PodIdx;
+use crate::disruption::holder::{Holder, holder, parts};
 use crate::disruption::never::{escapes, has_two, never};
 use crate::intent::options::OceanCloud;
 use crate::plan::preflight::Facts;
 use crate::plan::preflight::budget_never_met::covered;
+use std::collections::BTreeSet;
 
 /// See the module.
 pub const RULE: Rule = Rule {
@@ -24,16 +26,25 @@ fn judge(facts: &Facts<'_>) -> Judgement {
     let two: Vec<PodIdx> =
         facts.moving().into_iter().flat_map(|m| m.1).filter(|p| has_two(facts.view, facts.budgets, *p)).collect();
     let (mut hold, mut stale, mut wait) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut others, mut codes) = (Vec::new(), BTreeSet::new());
     let covered = covered(facts);
     for (budget, pods) in &covered {
-        let held = pods.iter().filter(|p| !escapes(facts.view, *budget, **p)).count();
-        let text = || format!("{} ({})", catalog.budget_text(*budget), count(held, "pod"));
-        if held > 0 && never(facts.view, *budget).is_some() {
-            hold.push(text());
-        } else if held > 0 && state.budgets[*budget].observed_generation < catalog.budgets[*budget].generation {
-            stale.push(text());
-        } else if held > 0 && state.budgets[*budget].allowed <= 0 {
-            wait.push(text());
+        let pods: Vec<PodIdx> = pods.iter().copied().filter(|p| !escapes(facts.view, *budget, *p)).collect();
+        let (status, is_never) = (&state.budgets[*budget], never(facts.view, *budget).is_some());
+        for pods in parts(facts.view, &pods) {
+            let text = || format!("{} ({})", catalog.budget_text(*budget), count(pods.len(), "pod"));
+            let holder = (status.allowed <= 0 || is_never).then(|| holder(facts.view, facts.budgets, *budget, &pods));
+            // Somebody else decides when these let their pods go.
+            if let Some((by, code)) = holder.flatten().as_ref().and_then(decides) {
+                others.push(format!("{}: {by}", text()));
+                codes.insert(code);
+            } else if is_never {
+                hold.push(text());
+            } else if status.observed_generation < catalog.budgets[*budget].generation {
+                stale.push(text());
+            } else if status.allowed <= 0 {
+                wait.push(text());
+            }
         }
     }
     let covering = match covered.len() {
@@ -74,6 +85,13 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         )
         .see("budget-stale");
     }
+    if !others.is_empty() {
+        let judgement = Judgement::unknown(
+            format!("allowing no disruption now: {}", some(&others, 5)),
+            "See what is said of these budgets; a node that they hold for longer than its draining timeout is not replaced.",
+        );
+        return codes.into_iter().fold(judgement, Judgement::see);
+    }
     if !wait.is_empty() {
         return Judgement::unknown(
             format!("allowing no disruption now: {}; whether they do in time depends on their other pods", some(&wait, 5)),
@@ -85,4 +103,13 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         0 => covering,
         _ => format!("{covering}, all of which allow a disruption now"),
     })
+}
+
+/// Who decides about a budget other than its own amounts, in words, and the finding that says more.
+fn decides(holder: &Holder) -> Option<(String, &'static str)> {
+    match holder {
+        Holder::Operator(manager) => Some((format!("{} decides", manager.name()), "budget-of-operator")),
+        Holder::Jobs { jobs, .. } => Some((format!("until {} has ended", some(jobs, 3)), "budget-over-job")),
+        Holder::Broken(_) => None,
+    }
 }

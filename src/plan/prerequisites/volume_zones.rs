@@ -17,8 +17,9 @@ pub const RULE: Rule = Rule {
 fn judge(facts: &Facts<'_>) -> Judgement {
     let catalog = facts.view.catalog;
     let spec = |p: PodIdx| &catalog.specs[facts.view.state.pods[p].spec];
+    let unknown = |p: &PodIdx| catalog.inventory.unknown_claims.contains(&facts.view.state.pods[*p].spec);
     let mounting: Vec<PodIdx> =
-        facts.moving().into_iter().flat_map(|m| m.1).filter(|p| !spec(*p).claims.is_empty()).collect();
+        facts.moving().into_iter().flat_map(|m| m.1).filter(|p| !spec(*p).claims.is_empty() || unknown(p)).collect();
     if mounting.is_empty() {
         return match catalog.inventory.has("Pod") {
             true => Judgement::pass("no pod of the selected nodes mounts a claim"),
@@ -27,13 +28,13 @@ fn judge(facts: &Facts<'_>) -> Judgement {
         };
     }
     for (kind, code) in [("PersistentVolumeClaim", "no-claims-in-dump"), ("PersistentVolume", "no-volumes-in-dump")] {
-        let bound = mounting.iter().any(|p| {
-            spec(*p)
-                .claims
-                .iter()
-                .filter_map(|c| c.claim)
-                .any(|c| facts.view.state.claims[c].volume.is_some() || facts.view.state.claims[c].volume_missing)
-        });
+        let bound =
+            mounting.iter().any(|p| {
+                unknown(p)
+                    || spec(*p).claims.iter().filter_map(|c| c.claim).any(|c| {
+                        facts.view.state.claims[c].volume.is_some() || facts.view.state.claims[c].volume_missing
+                    })
+            });
         if !catalog.inventory.has(kind) && (kind == "PersistentVolumeClaim" || bound) {
             return Judgement::unknown(
                 format!("{} mount claims, and the dump has no {kind}", count(mounting.len(), "pod")),

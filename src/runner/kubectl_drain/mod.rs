@@ -21,6 +21,7 @@ use super::common::Fate;
 use super::context::Cx;
 use super::cordons::REFUSED_MS;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
+use super::jobs;
 use super::look::{Found, Looks, skips_wait, some};
 use super::outcome::{Failure, Reason};
 use super::refs::{N, P};
@@ -41,6 +42,8 @@ const TRANSPARENT_RETRIES: u32 = 10;
 /// Where one pod's goroutine stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Step {
+    /// Its Job is let finish before it is evicted.
+    AwaitsJob,
     /// The eviction (or deletion) was asked for.
     Asked,
     /// Sleeps after a refusal.
@@ -302,6 +305,14 @@ impl KubectlDrain {
             let p = cx.refer(pod);
             self.pods.push(Goroutine { listed: p, active: p, step: Step::Asked, transparent: 0, why: String::new() });
         }
+        if cx.options.kubectl_drain.disable_eviction {
+            // They are deleted one after the other: those that wait for their Job come last.
+            let pods = std::mem::take(&mut self.pods);
+            let awaits =
+                |g: &Goroutine| cx.pod(g.active).is_some_and(|p| jobs::awaited(cx.view, cx.options, p).is_some());
+            let (last, first): (Vec<_>, Vec<_>) = pods.into_iter().partition(awaits);
+            self.pods = first.into_iter().chain(last).collect();
+        }
         self.left = self.pods.len();
         // Each DaemonSet pod costs a GET through the apps/v1 limiter, one after the other.
         let at = (0..filtered.lookups).map(|_| cx.common.client.reserve(ApiGroup::Apps, cx.now)).max();
@@ -321,7 +332,47 @@ impl KubectlDrain {
         let name = cx.node_name(self.nodes[i]);
         let order = goroutines::order(self.pods.len(), cx.order_seed, name);
         for k in order {
-            self.evict(cx, k);
+            match self.awaited(cx, k) {
+                Some(job) => self.await_job(cx, k, &job),
+                None => self.evict(cx, k),
+            }
+        }
+    }
+
+    // --- Jobs that are waited for ---
+
+    /// The Job for whose end the k-th pod is waited for, as text.
+    fn awaited(&self, cx: &Cx<'_>, k: usize) -> Option<String> {
+        cx.pod(self.pods[k].active).and_then(|pod| jobs::awaited_text(cx.view, cx.options, pod))
+    }
+
+    fn await_job(&mut self, cx: &mut Cx<'_>, k: usize, job: &str) {
+        let text = format!("pod/{} of {job} is let finish before it is evicted", cx.pod_id(self.pods[k].active).name);
+        self.print(cx, text);
+        self.pods[k].step = Step::AwaitsJob;
+    }
+
+    /// What is said of a pod whose Job has not ended when the time for its node is over. It is not evicted.
+    fn job_error(&self, cx: &Cx<'_>, k: usize, job: &str) -> String {
+        let (id, limit) = (cx.pod_id(self.pods[k].active), cx.options.kubectl_drain.timeout_ms);
+        format!(
+            "error when waiting for pod {:?} in namespace {:?} to finish: {job} still runs after {}, and its pod was not evicted",
+            id.name,
+            id.namespace,
+            go_duration(limit)
+        )
+    }
+
+    /// Moves on with a pod whose Job is waited for, once it has ended or the time is over.
+    fn run_job(&mut self, cx: &mut Cx<'_>, k: usize) {
+        match self.awaited(cx, k) {
+            _ if cx.pod(self.pods[k].active).is_none() => self.over(cx, k, None),
+            None => self.evict(cx, k),
+            Some(job) if self.past_deadline(cx.now) => {
+                let e = self.job_error(cx, k, &job);
+                self.over(cx, k, Some(e));
+            }
+            Some(_) => {}
         }
     }
 
@@ -497,6 +548,7 @@ impl KubectlDrain {
     fn run(&mut self, cx: &mut Cx<'_>) {
         for k in 0..self.pods.len() {
             match self.pods[k].step {
+                Step::AwaitsJob => self.run_job(cx, k),
                 Step::Sleeping { until } if until <= cx.now && !cx.options.kubectl_drain.version.rereads() => {
                     self.evict(cx, k);
                 }
@@ -530,7 +582,13 @@ impl KubectlDrain {
 
     fn delete_next(&mut self, cx: &mut Cx<'_>, i: usize, k: usize) {
         self.stage = Stage::Delete(i, k);
-        self.paused = k < self.pods.len() && !self.is_closed(cx);
+        let job = (k < self.pods.len()).then(|| self.awaited(cx, k)).flatten();
+        if let (Some(job), true) = (&job, self.past_deadline(cx.now)) {
+            let e = self.job_error(cx, k, job);
+            self.errors.push(e);
+            return self.relist(cx, i);
+        }
+        self.paused = k < self.pods.len() && (job.is_some() || !self.is_closed(cx));
         match self.pods.get(k) {
             Some(_) if self.paused => {}
             Some(g) => {
@@ -917,10 +975,12 @@ impl BatchRun for KubectlDrain {
     fn next_wakeup(&self, now: Ms) -> Option<Ms> {
         match &self.stage {
             Stage::Lookup(_, at) | Stage::CordonAgain { at } => Some(*at),
+            Stage::Delete(..) if self.paused => self.deadline.filter(|d| *d > now),
             Stage::Drain(_) => self
                 .pods
                 .iter()
                 .filter_map(|g| match g.step {
+                    Step::AwaitsJob => self.deadline,
                     Step::Sleeping { until } | Step::Backoff { until } => Some(until),
                     Step::Waiting { since, ticks } => {
                         let tick = since + (ticks + 1) * POLL_MS;

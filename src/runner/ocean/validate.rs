@@ -2,6 +2,7 @@
 
 use super::controller;
 use crate::cluster::{NodeIdx, PodIdx, View};
+use crate::disruption::holder::{Holder, holder};
 use crate::disruption::{BudgetIndex, holds, never};
 use crate::groups::Templates;
 use crate::groups::eligible::refusal;
@@ -149,7 +150,8 @@ fn homeless(view: View<'_>, packer: &dyn Packer, old: &[NodeIdx]) -> FxHashMap<P
     packing.unplaceable.into_iter().filter(|u| u.permanent).map(|u| (u.pod, u.why)).collect()
 }
 
-/// Why a pod's evictions are refused for ever, if they are, with the rule's code.
+/// Why a pod's evictions are always refused, if they are, with the rule's code. Where an operator or the end of a Job decides about its budget
+/// the drain finds out: the node passes.
 fn never_evicted(view: View<'_>, budgets: &BudgetIndex, pod: PodIdx) -> Option<(&'static str, String)> {
     if never::has_two(view, budgets, pod) {
         return Some(("two-budgets", "it is under more than one disruption budget".into()));
@@ -159,6 +161,9 @@ fn never_evicted(view: View<'_>, budgets: &BudgetIndex, pod: PodIdx) -> Option<(
         return None;
     }
     let (why, _) = never::never(view, *budget)?;
+    if matches!(holder(view, budgets, *budget, &[pod]), Some(Holder::Operator(_) | Holder::Jobs { .. })) {
+        return None;
+    }
     let budget = view.catalog.budget_text(*budget);
     Some(("budget-never-met", format!("disruption budget {budget} can never be met: {why}")))
 }

@@ -3,6 +3,7 @@
 
 use super::refusal::Refusals;
 use super::wire;
+use crate::cluster::plain::plain;
 use crate::cluster::{
     Catalog, KubernetesVersion, NodeSelector, NodeSelectorTerm, Operator, Requirement, WhenUnsatisfiable,
 };
@@ -72,7 +73,7 @@ impl Arguments<'_> {
             };
             self.refusals.add(
                 at,
-                format!("cannot be read: {}", e.what),
+                format!("cannot be read: {}", plain(&e.what)),
                 "see the plugin's arguments in Kubernetes' reference",
             );
             T::default()

@@ -16,6 +16,7 @@ use super::backoff::QueueConfig;
 use super::config::{Batching, DefaultSpread, FitStrategy, Notice, Profile, SchedulerConfig};
 use super::record::ControlPlaneRecord;
 use super::syntax;
+use crate::cluster::plain::plain;
 use crate::cluster::{Catalog, KubernetesVersion, RateLimit};
 use arguments::Arguments;
 use plugins::{Reading, is_removed};
@@ -43,7 +44,7 @@ impl SchedulerConfig {
     pub fn from_value(value: &Value, catalog: &mut Catalog) -> Result<SchedulerConfig, ConfigError> {
         check_type(value)?;
         let file: wire::File = crate::typed::from_value(&without_nulls(value))
-            .map_err(|e| ConfigError::Syntax(format!("at {}: {}", e.path, e.what)))?;
+            .map_err(|e| ConfigError::Syntax(format!("at {}: {}", e.path, plain(&e.what))))?;
         let (mut refusals, mut notices) = (Refusals::default(), Vec::new());
         check_file(&file, &mut refusals);
         let ignored = extenders(&file.extenders, &mut refusals, &mut notices);

@@ -107,7 +107,7 @@ fn arguments_of_fit() {
         ),
         ("{ignoredResourceGroups: [a/b]}", "is \"a/b\""),
         ("{ignoredResources: ['']}", "is \"\""),
-        ("{scoringStratgy: {}}", "unknown field"),
+        ("{scoringStratgy: {}}", "is not known here"),
     ] {
         let said = refused(&with_args("NodeResourcesFit", args));
         assert!(said.contains(words), "{args}: {said}");
@@ -237,8 +237,8 @@ fn what_the_real_scheduler_would_refuse_is_refused() {
         ("podInitialBackoffSeconds: 20", "give podInitialBackoffSeconds (20) or more"),
         ("clientConnection: {burst: -1}", "clientConnection.burst is -1"),
         ("leaderElection: {resourceLock: endpoints}", "write leases"),
-        ("percentageOfNodesToSkore: 5", "unknown field"),
-        ("profiles: [{plugins: {filters: {}}}]", "unknown field"),
+        ("percentageOfNodesToSkore: 5", "is not known here"),
+        ("profiles: [{plugins: {filters: {}}}]", "is not known here"),
         ("percentageOfNodesToScore: many", "percentageOfNodesToScore"),
         ("extenders: [{urlPrefix: x, prioritizeVerb: p}]", "extenders[0].weight is 0"),
         ("extenders: [{bindVerb: a}, {bindVerb: b}]", "has 2 that bind"),

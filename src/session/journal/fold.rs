@@ -2,6 +2,7 @@
 
 use super::error::JournalError;
 use super::record::{Began, Entry, Record};
+use crate::cluster::plain::plain;
 use crate::session::{RETIRE, Resumed};
 use crate::typed;
 use serde_json::Value;
@@ -91,7 +92,7 @@ impl Folding {
             None => None,
             Some((seq, value)) => Some(
                 typed::from_value(&value)
-                    .map_err(|e| misfit(seq, format!("the progress, at {}: {}", e.path, e.what)))?,
+                    .map_err(|e| misfit(seq, format!("the progress, at {}: {}", e.path, plain(&e.what))))?,
             ),
         };
         let resumed = Resumed {

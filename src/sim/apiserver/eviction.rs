@@ -14,6 +14,9 @@ impl ApiServer {
     /// An eviction arrives under this number. None if it is answered later, by [`ApiServer::on_timer`]: where a budget could protect the
     /// pod, the budgets are listed first, which may have to wait.
     pub fn evict(&mut self, site: &mut Site, call: u64, removal: Removal) -> Option<Served> {
+        if let Some((pod, verdict)) = refused_by_webhook(site, removal) {
+            return Some(self.decided(site, pod, removal.grace_ms, verdict));
+        }
         let lists = current(site, removal.pod).is_some_and(|p| {
             let p = &site.state.pods[p];
             p.phase == Phase::Running && p.deleting.is_none()
@@ -130,6 +133,12 @@ impl ApiServer {
         site.checkers.evicted(site.now, &site.catalog, &site.state, pod, may);
         Ok(())
     }
+}
+
+/// Admission comes before the eviction itself: a fail-closed webhook of which no backend answers.
+fn refused_by_webhook(site: &Site, removal: Removal) -> Option<(PodIdx, Verdict)> {
+    let pod = found(site, removal).ok()?;
+    site.refuses_eviction(pod).map(|hook| (pod, Verdict::of_webhook(hook)))
 }
 
 /// The budget's new status arrives after a call's time.

@@ -5,6 +5,7 @@
 //! fewer or more pods than it wants when the snapshot was taken stays so until something of it changes, as in a
 //! cluster that has come to rest.
 
+pub(in crate::sim) mod admission;
 mod client;
 mod daemonset;
 mod job;
@@ -13,27 +14,27 @@ mod names;
 mod ranking;
 mod replicaset;
 mod statefulset;
-mod webhooks;
 
 use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use crate::cluster::{
-    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SharedArena, SpecIdx, State, Sym,
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SharedArena, SpecIdx, State, Sym, View, Webhook,
 };
 use crate::disruption::delete_pod;
-use crate::trace::observation::WorkloadNow;
+use crate::trace::observation::{WorkloadNow, workload};
 use crate::trace::{Detail, EventKind, Observation};
+use admission::{Admission, Refused};
 use client::Client;
 use memory::{Memory, Status};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use webhooks::Webhooks;
 
 /// Most pods created or deleted by one look (replicaset `BurstReplicas`, job `MaxPodCreateDeletePerSync`).
 pub const BURST: usize = 500;
-/// Pauses of an owner whose calls are refused (client-go `DefaultTypedControllerRateLimiter`).
-const FIRST_PAUSE_MS: i64 = 5;
-const LONGEST_PAUSE_MS: i64 = 1_000_000;
+/// The first and the longest pause of an owner whose calls are refused (client-go `DefaultTypedControllerRateLimiter`).
+const PAUSES_MS: (i64, i64) = (5, 1_000_000);
+/// The same of the Job controller (job `DefaultJobApiBackOff`, `MaxJobApiBackOff`).
+const JOB_PAUSES_MS: (i64, i64) = (1_000, 60_000);
 /// The Job controller gathers events for so long (job `SyncJobBatchPeriod`).
 pub const JOB_BATCH_MS: i64 = 1_000;
 
@@ -80,7 +81,7 @@ pub struct Controllers {
     daemon_sets: Vec<OwnerIdx>,
     /// DaemonSets whose pod found no room on a node.
     starved: BTreeMap<NodeIdx, BTreeSet<OwnerIdx>>,
-    webhooks: Webhooks,
+    admission: Admission,
     writes: BTreeMap<u64, (OwnerIdx, Action)>,
     next_write: u64,
     /// Each pod's part in the status of its owner.
@@ -106,7 +107,7 @@ impl Controllers {
             clients: kinds.into_iter().map(client).collect(),
             daemon_sets: catalog.owners.indices().filter(daemon).collect(),
             starved: BTreeMap::new(),
-            webhooks: Webhooks::new(catalog, state),
+            admission: Admission::new(catalog, state),
             writes: BTreeMap::new(),
             next_write: 0,
             parts: state.pods.iter().map(Status::of).collect(),
@@ -129,6 +130,7 @@ impl Controllers {
 
     /// Wakes the owners that a change concerns.
     pub fn on_change(&mut self, ctx: &mut Ctx<'_>, change: Change) {
+        self.admission.on_change(ctx.catalog, ctx.state, change);
         match change {
             Change::Pod(pod, what) => self.pod_changed(ctx, pod, what),
             Change::Owner(owner) => self.enqueue(ctx, owner),
@@ -318,10 +320,13 @@ impl Controllers {
             Action::Delete(pod) => {
                 delete_pod(ctx.catalog, ctx.state, pod, ctx.now, None);
             }
-            Action::Create { spec, .. } if self.webhooks.refuses(ctx.catalog, ctx.state, spec).is_some() => {
-                return self.refused(ctx, owner);
+            Action::Create { spec, name, node } => {
+                if let Some(refused) = self.create(ctx, owner, spec, name, node) {
+                    // A DaemonSet looks at the node again, and at those that were to follow.
+                    self.memory(owner).nodes.extend(node);
+                    return self.refused(ctx, owner, refused);
+                }
             }
-            Action::Create { spec, name, node } => self.create(ctx, owner, spec, name, node),
         }
         // "SuccessfulCreate", "SuccessfulDelete": events go through the same client.
         let memory = &mut self.memories[owner];
@@ -341,30 +346,70 @@ impl Controllers {
         }
     }
 
+    /// The webhook that refuses a pod's eviction, if one does.
+    pub fn refuses_eviction<'a>(&self, view: View<'a>, pod: PodIdx) -> Option<&'a Webhook> {
+        self.admission.refuses_eviction(view, pod)
+    }
+
     /// A pod could not be created: the rest of the batch is given up, and the owner is looked at again after a pause that doubles
     /// (client-go `DefaultTypedControllerRateLimiter`).
-    fn refused(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+    fn refused(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, refused: Refused) {
+        let (first, longest) = match ctx.catalog.owners[owner].is_job() {
+            true => JOB_PAUSES_MS,
+            false => PAUSES_MS,
+        };
+        let now = WorkloadNow { owner: workload(ctx.catalog, owner), ready: 0, wanted: 0 };
+        ctx.events.push(Observation::new(ctx.now, EventKind::PodCreationRefused).workload(now).detail(Detail {
+            code: Some(refused.code),
+            reason: Some(refused.reason.to_owned()),
+            message: Some(refused.message),
+            sim_only: true,
+            ..Detail::default()
+        }));
         let memory = self.memory(owner);
-        memory.plan.clear();
+        for action in std::mem::take(&mut memory.plan) {
+            if let Action::Create { node, .. } = action {
+                memory.nodes.extend(node);
+            }
+        }
         memory.refused = memory.refused.saturating_add(1);
         memory.under_way = memory.under_way.saturating_sub(1);
-        let pause = (FIRST_PAUSE_MS << (memory.refused - 1).min(18)).min(LONGEST_PAUSE_MS);
+        let pause = (first << (memory.refused - 1).min(18)).min(longest);
         if memory.under_way == 0 {
             self.enqueue_at(ctx, owner, ctx.now + pause);
         }
     }
 
-    fn create(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, name: Option<Sym>, node: Option<NodeIdx>) {
+    /// Creates a pod; says why it is refused, if it is.
+    fn create(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        owner: OwnerIdx,
+        spec: SpecIdx,
+        name: Option<Sym>,
+        node: Option<NodeIdx>,
+    ) -> Option<Refused> {
+        let spec = ctx.catalog.inventory.replacements.get(&spec).copied().unwrap_or(spec);
         let namespace = ctx.catalog.specs[spec].namespace;
         if ctx.catalog.namespaces[namespace].terminating {
-            return;
+            return None;
         }
         if let Some(node) = node
             && !daemonset::fits(ctx.catalog, ctx.state, spec, node)
         {
             // The real pod waits as pending for this one node; here it is created when something leaves the node.
             self.starved.entry(node).or_default().insert(owner);
-            return;
+            return None;
+        }
+        if !self.admission.is_idle() {
+            let view = View { catalog: ctx.catalog, state: ctx.state };
+            let text = name.map_or_else(
+                || format!("{}-", ctx.catalog.text(ctx.catalog.owners[owner].name)),
+                |n| ctx.state.name(ctx.catalog, n).to_owned(),
+            );
+            if let Some(refused) = self.admission.refuses_creation(view, spec, &text) {
+                return Some(refused);
+            }
         }
         let memory = &mut self.memories[owner];
         let name = match name {
@@ -375,11 +420,14 @@ impl Controllers {
             }
         };
         let pod = ctx.state.create_pod(ctx.catalog, spec, name, ctx.now);
+        // The quota is charged with the admission, before the next is judged.
+        self.admission.on_change(ctx.catalog, ctx.state, Change::Pod(pod, PodChange::Added));
         if let Some(node) = node {
             // The scheduler would place it by its affinity to the node's name; nobody else can.
             ctx.state.bind(ctx.catalog, pod, node, ctx.now);
             ctx.after(0, Timer::Bound(pod));
         }
+        None
     }
 }
 

@@ -148,6 +148,8 @@ fn job(replace_only_failed: bool, ignores: bool) -> (World, OwnerIdx) {
         failed: 0,
         deadline_ms: None,
         finished: false,
+        cron_job: None,
+        took_ms: None,
     });
     w.pod("app-a", "app", Some(owner), true);
     let mut shape = w.catalog.shapes[0].clone();
@@ -342,4 +344,52 @@ fn thousands_of_owners_and_nodes_are_quick() {
     b.run_to(60_000);
     assert_eq!(b.state.live_pods().count(), 20_001 + 1_000);
     assert_eq!(b.active(ds), 1_001);
+}
+
+/// A quota of pods over everything that a world has, of which `used` are used.
+fn limit_pods(w: &mut World, hard: i64, used: i64) {
+    let namespace = w.catalog.specs[SpecIdx(0)].namespace;
+    let limit = QuotaLimit { resource: "pods".into(), hard, used, unseen: 0 };
+    let name = w.sym("team");
+    w.catalog.inventory.quotas.push(Quota { namespace, name, scopes: Vec::new(), limits: vec![limit] });
+    for spec in w.catalog.specs.indices().collect::<Vec<_>>() {
+        w.catalog.inventory.quota_charges.insert(spec, vec![(0, vec![1])]);
+    }
+}
+
+#[test]
+fn a_quota_with_room_for_one_lets_one_replacement_be_created_and_the_next_when_a_pod_has_ended() {
+    let (mut w, rs) = several(ReplicaSet, 3);
+    limit_pods(&mut w, 4, 3);
+    let mut b = Bench::new(w);
+    b.delete(PodIdx(0));
+    b.delete(PodIdx(1));
+    b.run_to(900);
+    assert_eq!(b.active(rs), 2, "one that stayed, and one replacement: four pods in all");
+    assert_eq!(b.state.live_pods().count(), 4);
+    b.run_to(2_500);
+    assert_eq!(b.active(rs), 3, "the old ones have ended, and their controller has tried again");
+    let refused = b.events.iter().filter(|e| e.kind == crate::trace::EventKind::PodCreationRefused).count();
+    assert!(refused > 1, "after pauses that double: {refused}");
+}
+
+#[test]
+fn a_daemon_set_tries_again_on_the_node_where_its_pod_was_refused() {
+    let mut w = World::new();
+    let ds = w.owner(DaemonSet, "agent", None);
+    w.pod("agent-a", "agent", Some(ds), true);
+    let other = w.pod("other", "x", None, true);
+    w.catalog.owners[ds].template = Some(SpecIdx(0));
+    limit_pods(&mut w, 2, 2);
+    let mut b = Bench::new(w);
+    b.places = false;
+    b.delete(PodIdx(0));
+    b.run_to(5_000);
+    assert_eq!(b.active(ds), 1, "a DaemonSet replaces a pod when it is gone, so that the quota has room");
+    b.node("n1");
+    b.run_to(10_000);
+    assert_eq!(b.active(ds), 1, "the quota is used up");
+    b.delete(other);
+    b.run_to(60_000);
+    assert_eq!(b.active(ds), 2, "there is room for the pod of the new node");
 }

@@ -20,7 +20,7 @@ use super::provider::Provider;
 use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View};
+use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View, Webhook};
 use crate::runner::{NodeRef, ObjId};
 use crate::trace::workloads::ReadyCounts;
 use crate::trace::{Detail, EventKind, Observation, witness};
@@ -208,6 +208,7 @@ impl Site {
             // The kubelet writes to the API server; machines boot without it but register with it.
             Timer::PodReady(_)
             | Timer::PodDeadline(_)
+            | Timer::PodFinished(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_)
             | Timer::Launch(_)
@@ -239,7 +240,11 @@ impl Site {
             Timer::Taint(_) | Timer::TaintEviction(_) | Timer::PodGc | Timer::Heartbeat(_) | Timer::PodsReported(_) => {
                 w.lifecycle.on_timer(&mut ctx!(w), timer)
             }
-            Timer::PodReady(_) | Timer::PodDeadline(_) | Timer::PodStopped(_) | Timer::PodRemoved(_) => {
+            Timer::PodReady(_)
+            | Timer::PodDeadline(_)
+            | Timer::PodFinished(_)
+            | Timer::PodStopped(_)
+            | Timer::PodRemoved(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
             }
             Timer::Owner(_) | Timer::ControllerWrite(_) => w.controllers.on_timer(&mut ctx!(w), timer),
@@ -465,6 +470,11 @@ impl Site {
     pub fn is_away(&self) -> bool {
         let needed = [Component::ApiServer, Component::MigrationController];
         needed.into_iter().any(|c| self.faults.outage(c, self.now).is_some())
+    }
+
+    /// The webhook that refuses a pod's eviction, if one does.
+    pub fn refuses_eviction(&self, pod: PodIdx) -> Option<&Webhook> {
+        self.controllers.refuses_eviction(self.view(), pod)
     }
 
     /// What the cluster waits for, in words.

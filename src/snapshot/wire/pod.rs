@@ -163,6 +163,14 @@ pub struct Affinity<'a> {
     pub pod_anti_affinity: Option<PodAffinity<'a>>,
 }
 
+impl<'a> Affinity<'a> {
+    /// All terms to other pods.
+    pub fn pod_terms(&self) -> impl Iterator<Item = &PodTerm<'a>> {
+        let both = self.pod_affinity.iter().chain(self.pod_anti_affinity.iter());
+        both.flat_map(|a| a.required.iter().chain(a.preferred.iter().map(|p| &p.pod_affinity_term)))
+    }
+}
+
 /// `v1.NodeAffinity`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

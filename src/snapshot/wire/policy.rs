@@ -5,7 +5,6 @@ use super::scalar::{IntOrString, List, Map, Pairs, Text, Time, or_default};
 use super::selector::LabelSelector;
 use super::{Condition, Meta};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// `policy/v1.PodDisruptionBudget`.
 #[derive(Debug, Default, Deserialize)]
@@ -156,7 +155,15 @@ pub struct Webhook<'a> {
     pub failure_policy: Option<Text<'a>>,
     pub namespace_selector: Option<LabelSelector<'a>>,
     pub object_selector: Option<LabelSelector<'a>>,
-    pub match_conditions: List<IgnoredAny>,
+    pub match_conditions: List<MatchCondition<'a>>,
+}
+
+/// When it is asked: a condition in CEL.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MatchCondition<'a> {
+    #[serde(borrow)]
+    pub expression: Text<'a>,
 }
 
 /// Where it is.
@@ -184,6 +191,7 @@ pub struct WebhookRule<'a> {
     pub operations: List<Text<'a>>,
     pub api_groups: List<Text<'a>>,
     pub resources: List<Text<'a>>,
+    pub scope: Option<Text<'a>>,
 }
 
 /// `v1.ResourceQuota`.
@@ -204,8 +212,26 @@ pub struct ResourceQuota<'a> {
 pub struct QuotaSpec<'a> {
     #[serde(borrow)]
     pub hard: ResourceList<'a>,
-    pub scopes: List<IgnoredAny>,
-    pub scope_selector: Option<IgnoredAny>,
+    pub scopes: List<Text<'a>>,
+    pub scope_selector: Option<ScopeSelector<'a>>,
+}
+
+/// Its scopes with operators.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ScopeSelector<'a> {
+    #[serde(borrow)]
+    pub match_expressions: List<ScopeRequirement<'a>>,
+}
+
+/// One of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ScopeRequirement<'a> {
+    #[serde(borrow)]
+    pub scope_name: Text<'a>,
+    pub operator: Text<'a>,
+    pub values: List<Text<'a>>,
 }
 
 /// Its status.
@@ -213,5 +239,6 @@ pub struct QuotaSpec<'a> {
 #[serde(default)]
 pub struct QuotaStatus<'a> {
     #[serde(borrow)]
+    pub hard: ResourceList<'a>,
     pub used: ResourceList<'a>,
 }

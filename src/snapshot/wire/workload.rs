@@ -99,6 +99,7 @@ pub struct WorkloadStatus<'a> {
     pub updated_number_scheduled: Option<i64>,
     pub desired_number_scheduled: Option<i64>,
     pub start_time: Option<Time>,
+    pub completion_time: Option<Time>,
     #[serde(deserialize_with = "or_default")]
     pub succeeded: i64,
     #[serde(deserialize_with = "or_default")]

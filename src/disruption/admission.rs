@@ -1,0 +1,79 @@
+//! Why the API server does not let a pod be created, or evicted, whatever the budgets say: a fail-closed webhook without a backend, a quota
+//! without room. These look at a cluster as it is; the simulation keeps counts of its own (`sim/controllers/admission.rs`).
+
+use crate::cluster::admission::used;
+use crate::cluster::{Asked, OwnerIdx, PodIdx, Quota, SpecIdx, View, Webhook};
+
+/// What a webhook sees of a pod made from a spec.
+pub fn asked(view: View<'_>, spec: SpecIdx) -> Asked<'_> {
+    let c = view.catalog;
+    let s = &c.specs[spec];
+    let namespace = &c.namespaces[s.namespace];
+    let generated = s.generate_name.is_some() || s.name == c.known.empty;
+    Asked {
+        namespace: c.text(namespace.name),
+        namespace_labels: &namespace.labels,
+        name: (!generated).then(|| c.text(s.name)),
+        labels: &s.labels,
+    }
+}
+
+/// Whether a webhook is asked before a pod is created; None if its conditions cannot be decided.
+pub fn is_asked_of_creation(view: View<'_>, hook: &Webhook, spec: SpecIdx) -> Option<bool> {
+    hook.is_asked_of_creation(asked(view, spec), &view.catalog.names)
+}
+
+/// Whether a webhook is asked before a pod is evicted; None if its conditions cannot be decided.
+pub fn is_asked_of_eviction(view: View<'_>, hook: &Webhook, pod: PodIdx) -> Option<bool> {
+    let p = &view.state.pods[pod];
+    let asked = Asked { name: Some(view.state.name(view.catalog, p.name)), ..asked(view, p.spec) };
+    hook.is_asked_of_eviction(asked, &view.catalog.names)
+}
+
+/// Whether a pod is a backend that answers. An endpoint that is terminating serves no more.
+pub fn answers(view: View<'_>, hook: &Webhook, pod: PodIdx) -> bool {
+    let p = &view.state.pods[pod];
+    let spec = &view.catalog.specs[p.spec];
+    p.ready && p.is_active() && hook.is_backend(spec.namespace, &spec.labels)
+}
+
+/// Why no pod of an owner can be created now, as far as the cluster shows it.
+pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<String> {
+    let inventory = &view.catalog.inventory;
+    if inventory.webhooks.is_empty() && inventory.quotas.is_empty() {
+        return None;
+    }
+    let specs = &view.catalog.specs;
+    let of_owner = |s: &SpecIdx| specs[*s].owner.is_some_and(|o| view.catalog.top_owner(o) == owner);
+    // Replacements are made as the pods that there were; the template counts only where there were none.
+    let is_template = |s: &SpecIdx| specs[*s].name == view.catalog.known.empty;
+    let spec = specs.indices().filter(of_owner).min_by_key(is_template)?;
+    let silent = |hook: &&Webhook| {
+        is_asked_of_creation(view, hook, spec) == Some(true) && !view.state.live_pods().any(|p| answers(view, hook, p))
+    };
+    if let Some(hook) = inventory.webhooks.iter().find(silent) {
+        return Some(format!(
+            "webhook {} of {} refuses it, for no backend of its Service {} is ready",
+            hook.name, hook.config, hook.service
+        ));
+    }
+    let (charges, used) = (inventory.quota_charges.get(&spec)?, used(view));
+    charges.iter().find_map(|(place, more)| {
+        let quota = &inventory.quotas[*place as usize];
+        quota.exceeded(view.catalog.text(quota.name), &used[*place as usize], more)
+    })
+}
+
+/// The webhook that refuses a pod's eviction now, as far as the cluster shows it.
+pub fn eviction_refused<'a>(view: View<'a>, pod: PodIdx) -> Option<&'a Webhook> {
+    let silent = |hook: &&Webhook| {
+        is_asked_of_eviction(view, hook, pod) == Some(true) && !view.state.live_pods().any(|p| answers(view, hook, p))
+    };
+    view.catalog.inventory.webhooks.iter().find(silent)
+}
+
+/// `ResourceQuota/namespace/name`.
+pub fn quota_text(view: View<'_>, quota: &Quota) -> String {
+    let c = view.catalog;
+    format!("ResourceQuota/{}/{}", c.text(c.namespaces[quota.namespace].name), c.text(quota.name))
+}
