@@ -128,6 +128,16 @@ impl SiteRun {
         self.world.ended().map(|e| e.0)
     }
 
+    /// Why its migration did not complete, once it has ended so.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.world.ended().and_then(|(_, failure)| failure)
+    }
+
+    /// Broken invariants so far: bugs of ours.
+    pub fn violations(&self) -> &[Violation] {
+        self.world.violations()
+    }
+
     /// Whether it has stopped with its migration.
     pub fn has_stopped(&self) -> bool {
         self.world.has_stopped()

@@ -46,6 +46,8 @@ pub enum Timer {
     PodDeadline(PodIdx),
     /// The containers of a Job's pod have done their work.
     PodFinished(PodIdx),
+    /// A kubelet reports that a pod's containers have ended for good.
+    PodFailed(PodIdx),
     /// A pod's containers have stopped.
     PodStopped(PodIdx),
     /// A stopped pod's object is removed.
@@ -98,6 +100,7 @@ impl Timer {
             Timer::Heartbeat(_) => 28,
             Timer::PodsReported(_) => 29,
             Timer::RegisterAgain(_) => 26,
+            Timer::PodFailed(_) => 30,
         }
     }
 }

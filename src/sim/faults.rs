@@ -141,6 +141,23 @@ pub enum Fault {
         /// When, in milliseconds since the migration's start.
         at_ms: i64,
     },
+    /// A pod's containers end for good, as when its kubelet evicts it under pressure: it is not started again in its place. The API server
+    /// learns of it when it is there.
+    PodFailure {
+        /// Namespace.
+        namespace: String,
+        /// Pod name.
+        pod: String,
+        /// When, in milliseconds since the migration's start.
+        at_ms: i64,
+    },
+    /// Somebody deletes a node's object (`kubectl delete node`); its instance remains.
+    NodeDeleted {
+        /// Node name.
+        node: String,
+        /// When, in milliseconds since the migration's start.
+        at_ms: i64,
+    },
     /// A component is away.
     Outage {
         /// Who.
@@ -281,6 +298,8 @@ impl Fault {
     pub fn moment(&self) -> Option<i64> {
         match self {
             Fault::NodeLoss { at_ms, .. }
+            | Fault::PodFailure { at_ms, .. }
+            | Fault::NodeDeleted { at_ms, .. }
             | Fault::ManualPods { at_ms, .. }
             | Fault::Uncordon { at_ms, .. }
             | Fault::NodeRegisteredAgain { at_ms, .. } => Some(*at_ms),

@@ -131,6 +131,8 @@ impl Kubelet {
             Timer::PodReady(pod) => self.ready(ctx, pod),
             Timer::PodDeadline(pod) => self.past_deadline(ctx, pod),
             Timer::PodFinished(pod) => self.finished(ctx, pod),
+            // As when its time is over: it fails, and its object stays.
+            Timer::PodFailed(pod) => self.past_deadline(ctx, pod),
             Timer::PodStopped(pod) => self.stopped(ctx, pod),
             Timer::PodRemoved(pod) => self.removed(ctx, pod),
             _ => {}

@@ -1,7 +1,9 @@
 //! The engine as a value: stepping, forking, injecting, sharing out and leaving the trace away change no byte of what happens.
 
+use nodeferry::cluster::{OwnerKind, Phase, PodIdx};
 use nodeferry::experiment::{
-    Experiment, Inject, InjectError, MergeError, RunFigures, RunResult, RunSummary, Sink, replicate, replication_seed,
+    Experiment, Inject, InjectError, MergeError, RunFigures, RunResult, RunSummary, Simulation, Sink, replicate,
+    replication_seed,
 };
 use nodeferry::intent::NodeId;
 use nodeferry::request::input::request_of_scenario;
@@ -404,4 +406,43 @@ fn the_bench_has_a_cluster() {
     let scenario = Scenario::parse(text, Path::new("migration.yaml")).expect("a scenario");
     let request = request_of_scenario(&scenario, false).expect("a cluster");
     assert_eq!(request.cluster.state.live_nodes().count(), 400);
+}
+
+/// While the API server is away nobody learns that a pod has ended for good; a node that somebody deletes is gone at once.
+#[test]
+fn a_pod_that_ends_during_an_outage_is_reported_after_it() {
+    let with = |namespace: &str, pod: &str| {
+        experiment(
+            &json!({"scenario": "faults", "cluster": {"generate": {"nodes": 3, "pods_per_node": 4}}, "sim": {"faults": [
+            {"fault": "outage", "component": "api-server", "window": {"from_ms": 1000, "until_ms": 61000}},
+            {"fault": "pod_failure", "namespace": namespace, "pod": pod, "at_ms": 5000},
+            {"fault": "node_deleted", "node": "old-0002", "at_ms": 120_000}]}}),
+        )
+    };
+    let first = with("none", "none");
+    let view = first.site().view();
+    let is_owned = |p: &PodIdx| {
+        let p = &view.state.pods[*p];
+        let owner = view.catalog.specs[p.spec].owner;
+        let owned = owner.is_some_and(|o| view.catalog.owners[o].kind == OwnerKind::ReplicaSet);
+        owned && p.ready && p.node.is_some_and(|n| view.state.node_name(view.catalog, n) != "old-0002")
+    };
+    let pod = view.state.live_pods().find(is_owned).expect("a pod of a ReplicaSet");
+    let name = view.state.pod_text(view.catalog, pod);
+    let (namespace, pod_name) = name.split_once('/').expect("namespace/name");
+    let left_alone = Experiment::of_cluster(with(namespace, pod_name).site().clone());
+    let mut run = left_alone.start(1, Sink::Summary);
+    let state = |run: &Simulation| (run.view().state.pods[pod].phase, run.view().state.pods[pod].ready);
+    run.advance_to(60_999);
+    assert_eq!(state(&run), (Phase::Running, true), "nobody has heard of it");
+    run.advance_to(61_000);
+    assert_eq!(state(&run), (Phase::Failed, false));
+    let is_there = |run: &Simulation| {
+        let view = run.view();
+        view.state.live_nodes().any(|n| view.state.node_name(view.catalog, n) == "old-0002")
+    };
+    run.advance_to(119_999);
+    assert!(is_there(&run));
+    run.advance_to(120_000);
+    assert!(!is_there(&run));
 }

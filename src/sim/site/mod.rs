@@ -209,6 +209,7 @@ impl Site {
             Timer::PodReady(_)
             | Timer::PodDeadline(_)
             | Timer::PodFinished(_)
+            | Timer::PodFailed(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_)
             | Timer::Launch(_)
@@ -243,6 +244,7 @@ impl Site {
             Timer::PodReady(_)
             | Timer::PodDeadline(_)
             | Timer::PodFinished(_)
+            | Timer::PodFailed(_)
             | Timer::PodStopped(_)
             | Timer::PodRemoved(_) => {
                 w.kubelet.on_timer(&mut ctx!(w), timer);
@@ -289,6 +291,17 @@ impl Site {
             Some(Fault::NodeLoss { node, .. }) => {
                 if let Some(node) = self.named(&node) {
                     self.lose(node);
+                }
+            }
+            Some(Fault::PodFailure { namespace, pod, .. }) => {
+                // Its kubelet reports it to the API server, which may be away.
+                if let Some(pod) = self.pod_named(&namespace, &pod) {
+                    self.timers.schedule(self.now, Timer::PodFailed(pod));
+                }
+            }
+            Some(Fault::NodeDeleted { node, .. }) => {
+                if let Some(node) = self.named(&node) {
+                    self.vanish(node);
                 }
             }
             Some(Fault::Outage { component, .. }) => self.is_back(component),
