@@ -1,5 +1,6 @@
 //! nodeferry moves a Kubernetes cluster's workloads from old nodes to new ones on a timetable it can show beforehand.
 
+pub mod ack;
 pub mod bench;
 pub mod cli;
 pub mod cluster;

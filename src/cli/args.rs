@@ -1,5 +1,6 @@
 //! What can be asked on the command line, as clap sees it.
 
+use super::cluster_args::InputArgs;
 use super::journal::{ApproveArgs, HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -44,6 +45,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Carry a plan out upon a simulated API where everything goes wrong that may, seed by seed, and judge it.
     Rehearse(super::rehearse::RehearseArgs),
+    /// Swap the control plane of an ACK cluster: from a dedicated to a professional managed cluster.
+    Ack(super::ack::AckArgs),
     /// Dump the live cluster, with everything that a plan needs.
     #[cfg(feature = "live")]
     Record(super::record::RecordArgs),
@@ -71,30 +74,6 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print a shell's completion script.
     Completions(CompletionsArgs),
-}
-
-/// Reading a cluster.
-#[derive(Debug, Args)]
-pub struct InputArgs {
-    /// Dump(s) of the cluster: kubectl JSON or YAML, gzip or not, a directory, or - for standard input.
-    #[arg(required = true, value_name = "DUMP")]
-    pub dump: Vec<PathBuf>,
-    /// Node groups: Ocean VNGs (AWS, Azure), Karpenter NodePools, or nodeferry's own form. Inferred from the dump if not given.
-    #[arg(long, value_name = "FILE")]
-    pub groups: Vec<PathBuf>,
-    /// Sizes and prices of machine types (Karpenter's instance-types form) for groups that only name them.
-    #[arg(long, value_name = "FILE")]
-    pub machine_types: Option<PathBuf>,
-    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1); once for each scheduler where
-    /// several run, `default` for Kubernetes' own. Kubernetes' default if not given.
-    #[arg(long, value_name = "FILE")]
-    pub scheduler_config: Vec<PathBuf>,
-    /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
-    #[arg(long, value_name = "1.N")]
-    pub kubernetes_version: Option<String>,
-    /// Make an error of everything that matters and is not modelled.
-    #[arg(long)]
-    pub strict: bool,
 }
 
 /// `discover`.
@@ -452,6 +431,16 @@ pub enum SchemaName {
     Generate,
     /// What `bench -o json` prints.
     Bench,
+    /// Facts of an ACK cluster.
+    AckFacts,
+    /// Plans of `ack plan`.
+    AckPlan,
+    /// What `ack preflight -o json` prints.
+    AckPreflight,
+    /// What `ack simulate -o json` prints.
+    AckResult,
+    /// Parameters of `ack simulate`.
+    AckSimulation,
 }
 
 /// `completions`.

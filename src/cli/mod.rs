@@ -1,7 +1,9 @@
 //! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
 
+mod ack;
 pub mod args;
 mod bench;
+pub mod cluster_args;
 #[cfg(feature = "live")]
 pub mod execute;
 mod file;
@@ -10,6 +12,7 @@ pub mod journal;
 pub mod output;
 mod percent;
 mod plan;
+mod progress;
 #[cfg(feature = "live")]
 pub mod record;
 mod rehearse;
@@ -17,6 +20,7 @@ pub mod runs;
 #[cfg(feature = "live")]
 mod teller;
 mod time;
+mod value_file;
 
 use crate::discovery::discover::{Wanted, discover_wanted};
 use crate::intent::select::chosen;
@@ -97,6 +101,7 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Stop(args) => journal::stop(&args),
         Command::Approve(args) => journal::approve(&args),
         Command::Rehearse(args) => rehearse::rehearse(args),
+        Command::Ack(args) => ack::ack(args),
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),
@@ -284,6 +289,11 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
         SchemaName::Generate => schemars::schema_for!(GenerateParams),
         SchemaName::Bench => schemars::schema_for!(crate::bench::Report),
+        SchemaName::AckFacts => schemars::schema_for!(crate::ack::AckFacts),
+        SchemaName::AckResult => schemars::schema_for!(crate::ack::simulate::AckResult),
+        SchemaName::AckSimulation => schemars::schema_for!(crate::ack::simulate::AckSimOptions),
+        SchemaName::AckPlan => schemars::schema_for!(crate::ack::AckPlan),
+        SchemaName::AckPreflight => schemars::schema_for!(crate::ack::Preflight),
     };
     print(&crate::typed::pretty(&schema)?)?;
     Ok(0)

@@ -2,7 +2,9 @@
 
 use super::args::{PlanArgs, SimulateArgs};
 use super::output::{Output, finding_row};
+use super::progress::with_progress;
 use super::time::parse_time;
+use super::value_file::value_of_file;
 use super::{print, width};
 use crate::cluster::View;
 use crate::discovery::create_request;
@@ -18,11 +20,10 @@ use crate::request::input::{self, Input};
 use crate::request::plan::{Planned, Request, batches_of, forecast, plan as make_plan};
 use crate::request::resimulate::{self, Laid};
 use crate::sim::autoscaler::AutoscalerKind;
-use crate::snapshot::{json_problem, plain_words, yaml_problem};
 use crate::trace::recorder::write_jsonl;
 use crate::typed;
 use anyhow::{Context, Result, anyhow, bail};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Runs `plan`.
@@ -278,35 +279,6 @@ fn check_gate(command: &str) -> Result<CheckGate> {
         bail!("--check is empty; expected a program and its arguments, such as --check './slo-ok --batch {{batch}}'");
     }
     Ok(typed::from_value(&serde_json::json!({ "command": words }))?)
-}
-
-/// A file of one value, YAML or JSON.
-fn value_of_file<T: serde::de::DeserializeOwned>(path: &Path, flag: &str, form: &str) -> Result<T> {
-    let at = || format!("{flag} {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read; check the path", at()))?;
-    let value: serde_json::Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).map_err(|e| anyhow!("{}: no valid JSON: {}", at(), json_problem(&e, &text)))?
-    } else {
-        serde_saphyr::from_str(&text).map_err(|e| anyhow!("{}: no valid YAML: {}", at(), yaml_problem(&e, &text)))?
-    };
-    typed::from_value(&value).map_err(|e| anyhow!("{}: at {}: {}; expected {form}", at(), e.path, plain_words(&e.what)))
-}
-
-/// Runs with a progress bar on a terminal's stderr when there is more than one run.
-fn with_progress<T, E: std::error::Error + Send + Sync + 'static>(
-    runs: u32,
-    work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T, E>,
-) -> Result<T> {
-    if runs < 2 || !std::io::stderr().is_terminal() {
-        return Ok(work(&|| ())?);
-    }
-    let bar = indicatif::ProgressBar::new(u64::from(runs));
-    if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left") {
-        bar.set_style(style);
-    }
-    let result = work(&|| bar.inc(1));
-    bar.finish_and_clear();
-    Ok(result?)
 }
 
 fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -> Result<()> {

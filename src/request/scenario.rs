@@ -1,5 +1,7 @@
 //! Scenarios: a cluster, what to do with it, what goes wrong, and what to expect.
 
+use crate::ack::simulate::AckSimOptions;
+use crate::ack::{AckFacts, PreflightOptions};
 use crate::intent::options::Options;
 pub use crate::intent::select::NodeChoice;
 use crate::plan::verdict::{DEFAULT_REQUIRE, require_problem};
@@ -57,6 +59,9 @@ pub struct Scenario {
     /// Percent of the runs that must complete for exit status 0. Default 100.
     #[serde(default = "all")]
     pub require_percent: f64,
+    /// The control plane of an ACK cluster is swapped (`nodeferry ack`); `nodes` are its masters, those of the cluster's labels if not given.
+    #[serde(default)]
+    pub ack: Option<AckScenario>,
     /// What must come out.
     #[serde(default)]
     pub expect: Expect,
@@ -77,6 +82,18 @@ pub struct Recorded {
     pub verdicts: Vec<serde_json::Value>,
     /// What then happened to pods and budgets, step by step: lines of `changes.jsonl`.
     pub changes: Vec<serde_json::Value>,
+}
+
+/// The control plane of an ACK cluster is swapped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AckScenario {
+    /// Facts, as a facts file states them.
+    pub facts: AckFacts,
+    /// Parameters of the preflight.
+    pub preflight: PreflightOptions,
+    /// Parameters of the simulated cut-over.
+    pub simulation: AckSimOptions,
 }
 
 fn one() -> u64 {
@@ -168,6 +185,34 @@ pub struct Expect {
     pub launched: Option<Bounds>,
     /// Shares of the outcomes in percent, with replications.
     pub outcomes_percent: BTreeMap<String, Bounds>,
+    /// What must come out of the swap of an ACK cluster's control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack: Option<ExpectAck>,
+}
+
+/// What must come out of the swap of an ACK cluster's control plane; what is not given is not looked at. `outcome`, `reason`, `message` and
+/// `exit_status` of the others hold too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectAck {
+    /// Verdicts of rules by their code: `pass`, `fail`, `unknown`.
+    pub rules: BTreeMap<String, String>,
+    /// Exit status of `ack preflight`.
+    pub preflight_exit_status: Option<i64>,
+    /// How long the API server is away, milliseconds (median).
+    pub outage_ms: Option<Bounds>,
+    /// From the return of the API server until all is quiet, milliseconds (median).
+    pub rush_ms: Option<Bounds>,
+    /// Pods created in the rush, in the run that is shown.
+    pub pods_created: Option<Bounds>,
+    /// Nodes found NotReady, masters among them, in the run that is shown.
+    pub nodes_not_ready: Option<Bounds>,
+    /// Workloads that lost all of their pods during the outage, in the run that is shown.
+    pub at_zero: Vec<String>,
+    /// Workloads that are not as before in the end, in any run.
+    pub not_as_before: Vec<String>,
+    /// Nothing else is not as before in the end.
+    pub all_as_before: bool,
 }
 
 /// What is wrong with a scenario file.
@@ -255,6 +300,8 @@ impl Scenario {
         if scenario.recorded.as_ref().is_some_and(empty) {
             problems.push("recorded holds nothing to compare; expected decisions, verdicts or changes".into());
         }
+        problems
+            .extend(scenario.ack.iter().flat_map(|a| a.simulation.problems()).map(|p| format!("ack.simulation.{p}")));
         if scenario.replications == Some(0) {
             problems.push("replications is 0; expected at least 1".into());
         }

@@ -3,11 +3,13 @@
 use super::decisions::replay_under;
 use super::evictions::replay_evictions;
 use super::recording::VerifyError;
+use crate::ack::simulate::AckResult;
 use crate::plan::forecast::Forecast;
+use crate::request::ack::{AckError, AckRequest};
 use crate::request::control_plane::Configuration;
 use crate::request::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
 use crate::request::plan::{PlanError, Planned, plan};
-use crate::request::scenario::{Bounds, Expect, Recorded, Scenario};
+use crate::request::scenario::{Bounds, Expect, ExpectAck, Recorded, Scenario};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +50,14 @@ pub enum TestError {
         file: PathBuf,
         /// Why.
         source: PlanError,
+    },
+    /// The swap of a control plane cannot be simulated.
+    #[error("{}: {source}", file.display())]
+    Ack {
+        /// File.
+        file: PathBuf,
+        /// Why.
+        source: Box<AckError>,
     },
     /// What it says was recorded cannot be replayed.
     #[error("{}: recorded: {source}", file.display())]
@@ -103,6 +113,10 @@ pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
         let outcome = "as recorded".to_owned();
         return Ok(ScenarioResult { file: file.to_owned(), scenario: scenario.scenario.clone(), outcome, differences });
     }
+    if scenario.ack.is_some() {
+        return ack_scenario(file, &scenario)
+            .map_err(|source| TestError::Ack { file: file.to_owned(), source: Box::new(source) });
+    }
     let planned = plan_scenario(file, &scenario)?;
     Ok(ScenarioResult {
         file: file.to_owned(),
@@ -148,6 +162,77 @@ fn differences_from_recorded(
 fn plan_scenario(file: &Path, scenario: &Scenario) -> Result<Planned, TestError> {
     let request = request_of_scenario(scenario, false)?;
     plan(request, &|| ()).map_err(|source| TestError::Plan { file: file.to_owned(), source })
+}
+
+/// Judges and simulates the swap of a control plane.
+fn ack_scenario(file: &Path, scenario: &Scenario) -> Result<ScenarioResult, AckError> {
+    let (request, ack) = AckRequest::of_scenario(scenario)?;
+    let preflight = request.preflight.clone();
+    let result = request.simulate(&ack.simulation, None, &|| ())?;
+    let expect = &scenario.expect;
+    let mut differences = differences_from_ack(expect, &result);
+    let of_ack = expect.ack.clone().unwrap_or_default();
+    for (code, wanted) in &of_ack.rules {
+        let came = preflight.rules.iter().find(|r| r.rule == *code).map_or("no such rule", |r| r.verdict.text());
+        differences
+            .extend(text_difference(&format!("ack.rules.{code}"), Some(wanted), came, |came, wanted| came == wanted));
+    }
+    let status = of_ack.preflight_exit_status.map(|e| Bounds { min: Some(e), max: Some(e) });
+    differences.extend(status.and_then(|b| outside("ack.preflight_exit_status", b, i64::from(preflight.exit_status))));
+    let outcome = result.shown.outcome.clone();
+    Ok(ScenarioResult { file: file.to_owned(), scenario: scenario.scenario.clone(), outcome, differences })
+}
+
+fn text_difference(
+    what: &str,
+    expected: Option<&String>,
+    came: &str,
+    equal: fn(&str, &str) -> bool,
+) -> Option<Difference> {
+    let expected = expected.filter(|e| !equal(came, e))?;
+    Some(Difference { what: what.to_owned(), expected: expected.clone(), came: came.to_owned() })
+}
+
+fn differences_from_ack(expect: &Expect, result: &AckResult) -> Vec<Difference> {
+    let ExpectAck { outage_ms, rush_ms, pods_created, nodes_not_ready, at_zero, not_as_before, all_as_before, .. } =
+        expect.ack.clone().unwrap_or_default();
+    let shown = &result.shown;
+    let failure = shown.failure.as_ref();
+    let of = |text: fn(&crate::ack::simulate::CutOverFailure) -> &str| failure.map_or("nothing", text);
+    let (same, contains): (fn(&str, &str) -> bool, fn(&str, &str) -> bool) = (|a, b| a == b, |a, b| a.contains(b));
+    let mut differences: Vec<Difference> = [
+        text_difference("outcome", expect.outcome.as_ref(), &shown.outcome, same),
+        text_difference("reason", expect.reason.as_ref(), of(|f| &f.reason), same),
+        text_difference("message (contains)", expect.message.as_ref(), of(|f| &f.message), contains),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let status = expect.exit_status.map(|e| Bounds { min: Some(e), max: Some(e) });
+    let figures = [
+        ("exit_status", status, i64::from(result.exit_status())),
+        ("ack.outage_ms", outage_ms, result.outage_ms.p50),
+        ("ack.rush_ms", rush_ms, result.rush_ms.p50),
+        ("ack.pods_created", pods_created, shown.rush.pods_created as i64),
+        ("ack.nodes_not_ready", nodes_not_ready, shown.rush.nodes_not_ready as i64),
+    ];
+    differences.extend(figures.into_iter().filter_map(|(what, bounds, came)| outside(what, bounds?, came)));
+    let zero: Vec<&str> = shown.hit.iter().filter(|h| h.at_zero).map(|h| h.workload.as_str()).collect();
+    let after: Vec<&str> = result.not_as_before.keys().map(String::as_str).collect();
+    for (what, wanted, came) in [("ack.at_zero", &at_zero, &zero), ("ack.not_as_before", &not_as_before, &after)] {
+        let missing = wanted.iter().filter(|w| !came.contains(&w.as_str()));
+        differences.extend(missing.map(|w| Difference {
+            what: what.to_owned(),
+            expected: w.clone(),
+            came: came.join(", "),
+        }));
+    }
+    let more: Vec<&str> = after.iter().filter(|a| !not_as_before.iter().any(|n| n == *a)).copied().collect();
+    if all_as_before && !more.is_empty() {
+        let expected = "all as before".to_owned();
+        differences.push(Difference { what: "ack.all_as_before".to_owned(), expected, came: more.join(", ") });
+    }
+    differences
 }
 
 /// Every expectation that was not met.

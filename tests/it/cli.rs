@@ -96,7 +96,7 @@ fn help_lists_the_commands_with_examples() {
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     let mut commands =
         vec!["discover", "plan", "simulate", "test", "verify", "generate", "schema", "bench", "completions"];
-    commands.extend(["status", "history", "stop", "approve", "rehearse", "report", "calibrate", "diff"]);
+    commands.extend(["status", "history", "stop", "approve", "rehearse", "report", "calibrate", "diff", "ack"]);
     if cfg!(feature = "live") {
         commands.extend(["record", "execute", "resume"]);
     }
@@ -287,7 +287,20 @@ fn a_migration_is_stopped_at_the_moment_asked_for() {
 #[test]
 fn every_schema_is_json() {
     let dir = Dir::new();
-    for name in ["scenario", "plan", "result", "discovery", "groups", "generate", "bench"] {
+    for name in [
+        "scenario",
+        "plan",
+        "result",
+        "discovery",
+        "groups",
+        "generate",
+        "bench",
+        "ack-facts",
+        "ack-plan",
+        "ack-preflight",
+        "ack-result",
+        "ack-simulation",
+    ] {
         let schema = nodeferry(&dir, &["schema", name]).json();
         assert!(schema["$schema"].is_string() && schema["title"].is_string(), "{name}");
     }

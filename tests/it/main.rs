@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod ack;
 mod answers;
 mod cli;
 mod completeness;

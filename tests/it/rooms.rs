@@ -24,15 +24,16 @@ const ROOMS: &str = "
     session:    cluster intent plan runner snapshot trace typed
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
-    request:    cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
+    ack:        cluster experiment intent plan report runner sim snapshot trace typed
+    request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
     execution:  plan report runner session snapshot trace typed
     compare:    cluster execution intent plan report runner sim trace
-    verify:     cluster disruption intent plan request runner scheduler sim snapshot trace typed
+    verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace typed
     bench:      cluster experiment request runner scheduler snapshot
     live:       cluster execution intent plan request runner session sim snapshot trace
-    cli:        bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace typed verify
+    cli:        ack bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace typed verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.

@@ -1,0 +1,227 @@
+//! The rule about the RAM policy of the masters' role, and the statement that fulfils it.
+
+use super::super::facts::{OneOrMany, PolicyDocument, PolicyStatement};
+use super::{Fix, Ground, Judgement, PAGE, Rule};
+use serde_json::json;
+
+const ACTIONS: [&str; 2] = ["oss:PutObject", "oss:GetObject"];
+
+/// The masters may write the snapshot and read it.
+pub(super) const RULE: Rule = Rule {
+    code: "ack-ram-policy",
+    requirement: "The policy of the master RAM role whose name starts with k8sMasterRolePolicy allows oss:PutObject and oss:GetObject on acs:oss:*:*:<bucket>/*.",
+    source: PAGE,
+    needs: &["ram.document", "ram.policy", "ram.role", "bucket.name"],
+    in_dump: false,
+    judge,
+};
+
+/// The statement that allows it.
+pub fn statement(bucket: &str) -> PolicyStatement {
+    PolicyStatement {
+        effect: "Allow".to_owned(),
+        action: Some(OneOrMany::Many(ACTIONS.map(str::to_owned).to_vec())),
+        resource: Some(OneOrMany::Many(vec![format!("acs:oss:*:*:{bucket}/*")])),
+        condition: None,
+    }
+}
+
+/// The statement as it is pasted into the policy's list of statements.
+pub(super) fn statement_text(bucket: &str) -> String {
+    let value = json!({"Action": ACTIONS, "Effect": "Allow", "Resource": [format!("acs:oss:*:*:{bucket}/*")]});
+    serde_json::to_string_pretty(&value).unwrap_or_default()
+}
+
+/// A policy with the statement added, as it is set.
+pub fn with_statement(document: &PolicyDocument, bucket: &str) -> PolicyDocument {
+    let mut document = document.clone();
+    document.version.get_or_insert_with(|| "1".to_owned());
+    document.statements.push(statement(bucket));
+    document
+}
+
+/// Whether `*` and `?` of a pattern stand for what makes a text of it.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                // The star takes one character more.
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    t = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+fn any(list: Option<&OneOrMany>, is: impl Fn(&str) -> bool) -> bool {
+    list.is_some_and(|l| l.all().iter().any(|text| is(text)))
+}
+
+/// What a resource pattern says of objects: `acs:oss:<region>:<account>:<object>`.
+fn parts(pattern: &str) -> Option<(&str, &str, &str)> {
+    if pattern == "*" {
+        return Some(("*", "*", "*"));
+    }
+    let mut parts = pattern.splitn(5, ':');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("acs" | "*"), Some("oss" | "*"), Some(region), Some(account), Some(object)) => {
+            Some((region, account, object))
+        }
+        _ => None,
+    }
+}
+
+/// How far a policy allows an action on all objects of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Allowed {
+    /// A statement denies it.
+    Denied,
+    /// No statement allows it.
+    No,
+    /// One allows it under a condition, or for one region or account only, which is not known to hold.
+    Perhaps,
+    /// One allows it.
+    Yes,
+}
+
+fn allowed(document: &PolicyDocument, action: &str, bucket: &str) -> Allowed {
+    let action = action.to_lowercase();
+    let mut best = Allowed::No;
+    // Every name of the snapshot's object begins so.
+    let object = format!("{bucket}/etcd_");
+    for s in document.statements.iter().filter(|s| any(s.action.as_ref(), |a| matches(&a.to_lowercase(), &action))) {
+        let on = |is: &dyn Fn(&str, &str, &str) -> bool| {
+            any(s.resource.as_ref(), |r| parts(r).is_some_and(|(region, account, object)| is(region, account, object)))
+        };
+        if s.effect.eq_ignore_ascii_case("deny") {
+            if s.condition.is_none() && on(&|_, _, o| matches(o, &object) || matches(o, &format!("{bucket}/*"))) {
+                return Allowed::Denied;
+            }
+            continue;
+        }
+        let covers = |o: &str| matches(o, &format!("{bucket}/*"));
+        let everywhere =
+            on(&|region, account, o| ["*", ""].contains(&region) && ["*", ""].contains(&account) && covers(o));
+        if everywhere && s.condition.is_none() {
+            best = best.max(Allowed::Yes);
+        } else if everywhere || on(&|_, _, o| covers(o)) {
+            best = best.max(Allowed::Perhaps);
+        }
+    }
+    best
+}
+
+fn judge(g: &Ground<'_>) -> Judgement {
+    let (ram, known) = (&g.facts().ram, g.known);
+    let Some(bucket) = &g.facts().bucket.name else { return Judgement::not_stated("bucket.name") };
+    let policy = ram.policy.as_deref().unwrap_or("k8sMasterRolePolicy-<…>");
+    let fix = |j: Judgement, document: Option<&PolicyDocument>| {
+        let statement = Fix::document(
+            format!("statement for policy {policy}, to be added to its Statement list"),
+            statement_text(bucket),
+        );
+        let j = j.stated_by(known, &["ram", "document"]).fix(statement);
+        let Some(document) = document else { return j };
+        let text = serde_json::to_string(&with_statement(document, bucket)).unwrap_or_default();
+        j.fix(Fix::command(format!(
+            "aliyun ram CreatePolicyVersion --PolicyName {policy} --SetAsDefault true --PolicyDocument '{text}'"
+        )))
+    };
+    if let Some(name) = ram.policy.as_deref().filter(|p| !p.starts_with("k8sMasterRolePolicy")) {
+        return Judgement::fail(format!(
+            "policy {name} is not the one that is extended: its name does not start with k8sMasterRolePolicy"
+        ))
+        .stated_by(known, &["ram", "policy"])
+        .get("ram.policy");
+    }
+    let Some(document) = &ram.document else {
+        return fix(Judgement::not_stated("ram.document"), None);
+    };
+    let each = ACTIONS.map(|action| (action, allowed(document, action, bucket)));
+    let worst = each.iter().map(|(_, a)| *a).min().unwrap_or(Allowed::No);
+    let which: Vec<&str> = each.iter().filter(|(_, a)| *a == worst).map(|(action, _)| *action).collect();
+    let which = which.join(" and ");
+    match worst {
+        Allowed::Yes => Judgement::pass(format!("it allows {} on all objects of {bucket}", ACTIONS.join(" and ")))
+            .stated_by(known, &["ram", "document"]),
+        Allowed::Perhaps => fix(
+            Judgement::unknown(format!(
+                "it allows {which} on objects of {bucket} only under a condition, or for one region or account"
+            )),
+            Some(document),
+        ),
+        Allowed::No => {
+            fix(Judgement::fail(format!("it does not allow {which} on the objects of {bucket}")), Some(document))
+        }
+        Allowed::Denied => {
+            fix(Judgement::fail(format!("a statement of it denies {which} on objects of {bucket}")), None)
+                .fix(Fix::words("A Deny goes before every Allow: take the bucket out of that statement first."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> PolicyDocument {
+        serde_json::from_str(text).expect("a policy")
+    }
+
+    #[test]
+    fn stars_and_question_marks_stand_for_what_they_do() {
+        for (pattern, text, is) in [
+            ("*", "anything", true),
+            ("oss:*Object", "oss:PutObject", true),
+            ("oss:?utObject", "oss:PutObject", true),
+            ("oss:Put*", "oss:GetObject", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), is, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_judged_by_effect_action_resource_and_condition() {
+        let with = |effect: &str, action: &str, resource: &str, more: &str| {
+            document(&format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"{effect}","Action":"{action}","Resource":["{resource}"]{more}}}]}}"#
+            ))
+        };
+        let of = |d: &PolicyDocument| allowed(d, "oss:PutObject", "move");
+        assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:*:move/*", "")), Allowed::Yes);
+        assert_eq!(of(&with("Allow", "oss:*", "*", "")), Allowed::Yes);
+        assert_eq!(of(&with("Allow", "oss:putobject", "acs:oss:*:*:*", "")), Allowed::Yes);
+        assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:*:moved/*", "")), Allowed::No, "another bucket");
+        assert_eq!(
+            of(&with("Allow", "oss:PutObject", "acs:oss:*:*:move", "")),
+            Allowed::No,
+            "the bucket, not its objects"
+        );
+        assert_eq!(of(&with("Allow", "oss:GetObject", "acs:oss:*:*:move/*", "")), Allowed::No);
+        assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:12345:move/*", "")), Allowed::Perhaps);
+        let condition = r#","Condition":{"IpAddress":{"acs:SourceIp":["10.0.0.0/8"]}}"#;
+        assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:*:move/*", condition)), Allowed::Perhaps);
+        let mut denied = with_statement(&with("Deny", "oss:*", "acs:oss:*:*:move/etcd_*", ""), "move");
+        assert_eq!(of(&denied), Allowed::Denied, "a Deny goes before every Allow");
+        denied.statements.remove(0);
+        assert_eq!(of(&denied), Allowed::Yes);
+    }
+}
