@@ -1,6 +1,6 @@
 //! What a dump shows of an ACK cluster: its masters, and what their labels and provider ids say.
 
-use super::known::{FactsError, Known};
+use super::known::{Contradiction, FactsError, Known};
 use crate::cluster::{NodeIdx, OwnerKind, PodIdx, View, components, provider, version};
 
 /// Labels of which a node with any is a master, whatever their value.
@@ -114,14 +114,15 @@ pub(super) fn check_version(known: &Known, view: View<'_>) -> Result<(), FactsEr
     let stated = known.facts.cluster.version.as_deref();
     let (Some(text), Some(newest)) = (stated, view.catalog.kubernetes_minor) else { return Ok(()) };
     match version::minor_of(text) {
-        Some(minor) if minor < newest => Err(FactsError::Contradiction {
+        Some(minor) if minor < newest => Err(Contradiction {
             place: "cluster.version".to_owned(),
             first: format!("{text:?}"),
             first_source: known.source(&["cluster", "version"]).unwrap_or("a source").to_owned(),
             second: format!("a kubelet of 1.{newest}, and a kubelet is never newer than its control plane"),
             second_source: "the dump".to_owned(),
             how: "aliyun cs GET /clusters/<CLUSTER_ID>".to_owned(),
-        }),
+        }
+        .into()),
         _ => Ok(()),
     }
 }

@@ -15,9 +15,9 @@ impl Known {
     /// # Errors
     /// A file that cannot be read or has another form or holds a credential; two sources that contradict each other.
     pub fn gather(view: View<'_>, facts: Option<&Path>, outputs: &[PathBuf]) -> Result<Known, FactsError> {
-        let facts = facts.map(|path| Ok((path.display().to_string(), read(path)?))).transpose()?;
-        let outputs = outputs.iter().map(|path| Ok((path.display().to_string(), read(path)?)));
-        Known::of_texts(view, facts, outputs.collect::<Result<_, FactsError>>()?)
+        let facts = facts.map(read).transpose()?;
+        let outputs = outputs.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+        Known::of_texts(view, facts, outputs)
     }
 
     /// The same from texts with the names of their files.
@@ -61,8 +61,13 @@ impl Known {
     }
 }
 
-fn read(path: &Path) -> Result<String, FactsError> {
-    std::fs::read_to_string(path).map_err(|source| FactsError::Read { file: path.display().to_string(), source })
+/// A file's name and text.
+fn read(path: &Path) -> Result<(String, String), FactsError> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((file, text)),
+        Err(source) => Err(FactsError::Read { file, source }),
+    }
 }
 
 fn parsed(file: &str, text: &str) -> Result<Value, FactsError> {

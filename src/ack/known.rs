@@ -36,23 +36,8 @@ pub enum FactsError {
         place: String,
     },
     /// Two sources say different things of one fact.
-    #[error(
-        "{place} is contradictory: {first_source} says {first}, {second_source} says {second}; find out which is right ({how}) and correct or leave out the other"
-    )]
-    Contradiction {
-        /// The fact.
-        place: String,
-        /// What was said first.
-        first: String,
-        /// Where.
-        first_source: String,
-        /// What was said then.
-        second: String,
-        /// Where.
-        second_source: String,
-        /// How to find out.
-        how: String,
-    },
+    #[error("{0}")]
+    Contradiction(Box<Contradiction>),
     /// A fact is needed and nobody states it.
     #[error("{file}: {place} is missing: {needed}; get it: {how}")]
     Missing {
@@ -65,6 +50,32 @@ pub enum FactsError {
         /// How to get it.
         how: String,
     },
+}
+
+/// Two sources say different things of one fact.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{place} is contradictory: {first_source} says {first}, {second_source} says {second}; find out which is right ({how}) and correct or leave out the other"
+)]
+pub struct Contradiction {
+    /// The fact.
+    pub place: String,
+    /// What was said first.
+    pub first: String,
+    /// Where.
+    pub first_source: String,
+    /// What was said then.
+    pub second: String,
+    /// Where.
+    pub second_source: String,
+    /// How to find out.
+    pub how: String,
+}
+
+impl From<Contradiction> for FactsError {
+    fn from(contradiction: Contradiction) -> FactsError {
+        FactsError::Contradiction(Box::new(contradiction))
+    }
 }
 
 /// Where in the facts something stands.
@@ -158,14 +169,15 @@ impl Known {
             if !known.is_null() {
                 return match known == value {
                     true => Ok(()),
-                    false => Err(FactsError::Contradiction {
+                    false => Err(Contradiction {
                         how: how(&place),
                         place: place_text(&place),
                         first: shown(&known),
                         first_source: first.clone(),
                         second: shown(&value),
                         second_source: source,
-                    }),
+                    }
+                    .into()),
                 };
             }
         }
@@ -197,14 +209,15 @@ impl Known {
         }
         for (place, source) in self.sources.iter().filter(|(place, _)| place.len() == 2 && place[0] == "masters") {
             if !masters.contains(&place[1]) {
-                return Err(FactsError::Contradiction {
+                return Err(Contradiction {
                     place: place_text(place),
                     first: "it is a master".to_owned(),
                     first_source: source.clone(),
                     second: format!("the masters are {}", masters.join(", ")),
                     second_source: "the dump (label node-role.kubernetes.io/master or control-plane)".to_owned(),
                     how: "kubectl get node".to_owned(),
-                });
+                }
+                .into());
             }
         }
         Ok(())

@@ -73,8 +73,8 @@ impl Plan {
                 );
             }
         }
-        let plan: Plan = crate::typed::from_value(&value)
-            .map_err(|e| format!("plan, at {}: {}", e.path, plain(&e.what)))?;
+        let plan: Plan =
+            crate::typed::from_value(&value).map_err(|e| format!("plan, at {}: {}", e.path, plain(&e.what)))?;
         plan.intent.names_each_once().map(|()| plan)
     }
 }

@@ -137,7 +137,7 @@ fn pod(i: usize) -> Value {
 
 /// Starts the real scheduler and follows its bindings: the time is that from the first to the last.
 fn real(plane: &ControlPlane, pods: usize) -> Result<Placed> {
-    let bindings = watch(&plane.client)?;
+    let bindings = watch(&plane.client);
     let file = plane.directory().join("compare-scheduler.json");
     // Its own limit of 50 requests a second would be all that is measured.
     let connection = json!({"kubeconfig": plane.kubeconfig(), "qps": 100_000, "burst": 100_000});
@@ -171,29 +171,33 @@ fn real(plane: &ControlPlane, pods: usize) -> Result<Placed> {
                     last.into_iter().rev().collect::<Vec<_>>().join("\n")
                 );
             }
-            Err(RecvTimeoutError::Disconnected) => bail!("the API server ended the watch of pods"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the API server no longer answers about pods"),
         }
     }
     bail!("there are no pods to place")
 }
 
-/// Names of pods as they are bound, with the time.
-fn watch(client: &Client) -> Result<Receiver<(String, Instant)>> {
-    let version = client.list("/api/v1/pods")?.1;
-    let events = client.watch("/api/v1/pods", &version)?;
+/// Names of pods as they are bound, with the time; some more than once.
+fn watch(client: &Client) -> Receiver<(String, Instant)> {
+    let client = client.clone();
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for event in events.map_while(Result::ok) {
-            let object = &event["object"];
-            let (name, node) = (object["metadata"]["name"].as_str(), object["spec"]["nodeName"].as_str());
-            if let (Some(name), Some(_)) = (name, node)
-                && sender.send((name.to_owned(), Instant::now())).is_err()
-            {
-                return;
+    let report = move |pod: &Value| match (pod["metadata"]["name"].as_str(), pod["spec"]["nodeName"].as_str()) {
+        (Some(name), Some(_)) => sender.send((name.to_owned(), Instant::now())).is_ok(),
+        _ => true,
+    };
+    std::thread::spawn(move || -> Result<()> {
+        // A watch may end at any time; what it missed is in the next list.
+        loop {
+            let (pods, version) = client.list("/api/v1/pods")?;
+            let mut wanted = pods.iter().all(&report);
+            let mut events = client.watch("/api/v1/pods", &version)?.map_while(Result::ok);
+            wanted = wanted && events.all(|event| report(&event["object"]));
+            if !wanted {
+                return Ok(());
             }
         }
     });
-    Ok(receiver)
+    receiver
 }
 
 /// Places the pending pods of a snapshot with our scheduler, one after the other.

@@ -19,7 +19,8 @@ use super::ctx::Ctx;
 use super::event::Timer;
 use super::options::SimOptions;
 use crate::cluster::{
-    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SharedArena, SpecIdx, State, Sym, View, Webhook,
+    Catalog, Change, NodeChange, NodeIdx, OwnerIdx, OwnerKind, PodChange, PodIdx, SharedArena, SpecIdx, State, Sym,
+    View, Webhook,
 };
 use crate::disruption::delete_pod;
 use crate::trace::observation::{WorkloadNow, workload};
