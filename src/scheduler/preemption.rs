@@ -186,10 +186,11 @@ impl Hopeless {
 
 /// Whether what refuses is asked before all that looks at more than the node, its pods and the pod's shape.
 fn is_of_the_node(config: &Profile, rejection: &Rejection) -> bool {
+    let looks_further = |plugin: PluginId| plugins::CROSS_NODE.contains(plugin) || plugins::POD_BY_POD.contains(plugin);
     let mut before = config.filter.iter().take_while(|plugin| **plugin != rejection.plugin);
     config.filter.contains(&rejection.plugin)
         && plugins::OF_THE_NODE.contains(rejection.plugin)
-        && before.all(|plugin| plugins::OF_THE_NODE.contains(*plugin))
+        && !before.any(|plugin| looks_further(*plugin))
 }
 
 impl Preemptor {

@@ -20,7 +20,11 @@ impl Surge {
         if self.stopped || self.failed.is_some() && way != Way::Reimages {
             return true;
         }
-        (0..self.pools.len()).fold(true, |all, pool| self.remove_of(cx, pool, way) && all)
+        let mut all = true;
+        for pool in 0..self.pools.len() {
+            all &= self.remove_of(cx, pool, way);
+        }
+        all
     }
     fn remove_of(&mut self, cx: &mut Cx<'_>, pool: usize, way: Way) -> bool {
         let under_way = |s: &Surge| s.active.iter().filter(|k| s.olds[**k].pool == pool).count();
