@@ -7,7 +7,7 @@ use super::names::{PluginId, PluginSet};
 use super::plugins::inter_pod_affinity::Terms;
 use super::plugins::pod_topology_spread::{Compiler, Rows, ServiceIndex, default_constraints};
 use super::plugins::{self, OF_THE_NODE, balanced_allocation, node_affinity};
-use super::refusal::Kinds;
+use super::refusal::{Codes, Kinds};
 use super::sight::Sight;
 use super::statics::{Parts, Statics};
 use crate::cluster::{Idx, OwnerIdx, PodShape, PodSpec, ShapeIdx, SharedArena, SpecIdx, SpreadConstraint, Sym, Volume};
@@ -81,6 +81,14 @@ const KEPT: PluginSet = PluginSet::of(&[
     PluginId::NodeAffinity,
     PluginId::NodeResourcesFit,
 ]);
+
+impl Class {
+    /// What refuses its pods, as numbers; None for a class that names its nodes, or asks for ports, volumes or more that no number tells.
+    pub fn codes<'a>(&self, sight: Sight<'a>, index: &'a Index, statics: &'a Statics) -> Option<Codes<'a>> {
+        let parts = self.parts.as_ref().filter(|p| p.each.is_empty() && !self.has_volumes)?;
+        Codes::of(sight, index, statics, self.shape, parts.fixed)
+    }
+}
 
 /// Pod classes by what they were made from.
 #[derive(Clone, Debug, Default)]

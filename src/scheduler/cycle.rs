@@ -16,7 +16,7 @@ use super::plugins::{
     node_volume_limits::NodeVolumeLimits, node_volume_limits::UsedVolumes, volume_binding::VolumeBinding,
     volume_restrictions::VolumeRestrictions, volume_zone::VolumeZone,
 };
-use super::refusal::{Codes, FREE, Kinds};
+use super::refusal::{FREE, Kinds};
 use super::sight::{Resolved, Sight};
 use super::statics::{NodeSet, ReachOf};
 use super::tie::preorder_first;
@@ -367,7 +367,7 @@ impl Scheduler {
             true => Vec::new(),
             false => failed.failure.statuses.of_kind(|refusal| CROSS_NODE.contains(refusal.plugin)),
         };
-        let codes = Codes::of(sight, &self.index, &self.classes.statics, class);
+        let codes = class.codes(sight, &self.index, &self.classes.statics);
         let statuses = &failed.failure.statuses;
         let mut changes: Vec<(NodeIdx, Said)> = Vec::new();
         for node in elsewhere.iter().chain(touched).copied() {
@@ -789,7 +789,7 @@ impl Scheduler {
         let class = &self.classes.all[id];
         let sight = self.sight(catalog, state, class.profile);
         let (spread, affinity) = self.cross_node(class);
-        let codes = Codes::of(sight, &self.index, &self.classes.statics, class);
+        let codes = class.codes(sight, &self.index, &self.classes.statics);
         let (mut statuses, mut kinds) = (Statuses::default(), Kinds::default());
         let mut judge = |node: NodeIdx| {
             if let Some(doubled) = overlay.iter_mut().find(|o| o.0 == node).and_then(|o| o.1.take()) {

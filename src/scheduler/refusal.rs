@@ -1,14 +1,13 @@
 //! What a node says to pods of one class as a small number: where the number is the one of before, so are the words, and no
 //! refusal has to be made and compared.
 
-use super::class::Class;
 use super::index::Index;
 use super::names::PluginId;
 use super::plugins::{CROSS_NODE, OF_THE_NODE, refuses};
 use super::room::{EXACT, Room};
 use super::sight::Sight;
-use super::statics::{NodeSet, Statics};
-use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodShape};
+use super::statics::{NodeSet, Parts, Statics};
+use crate::cluster::{CPU, Idx, MEMORY, NodeIdx, PodShape, ShapeIdx};
 
 /// How many numbers there are.
 pub const CODES: usize = 19;
@@ -63,11 +62,16 @@ pub struct Codes<'a> {
 }
 
 impl<'a> Codes<'a> {
-    /// None for a class that asks for more than such numbers can tell: ports, volumes, nodes by name, other resources, or under a
-    /// profile that filters in another order. The class's parts must be up to date.
-    pub fn of(sight: Sight<'a>, index: &'a Index, statics: &'a Statics, class: &Class) -> Option<Codes<'a>> {
-        let parts = class.parts.filter(|p| p.each.is_empty() && !class.has_volumes)?;
-        let shape = &sight.catalog.shapes[class.shape.at()];
+    /// Of pods of a shape without ports and volumes that name no nodes. None for one that asks for more than such numbers can tell: other
+    /// resources, or under a profile that filters in another order. The parts must be up to date.
+    pub fn of(
+        sight: Sight<'a>,
+        index: &'a Index,
+        statics: &'a Statics,
+        shape: ShapeIdx,
+        parts: Parts,
+    ) -> Option<Codes<'a>> {
+        let shape = &sight.catalog.shapes[shape.at()];
         let amounts = &shape.requests.amounts;
         let simple = amounts.iter().all(|(r, amount)| [CPU, MEMORY].contains(r) && (0..EXACT).contains(amount));
         if !simple || !in_usual_order(&sight.config.filter) {
@@ -77,8 +81,8 @@ impl<'a> Codes<'a> {
         Some(Codes {
             sight,
             shape,
-            admitted: &statics.tolerating(parts.fixed).admitted,
-            selected: statics.selected(parts.fixed),
+            admitted: &statics.tolerating(parts).admitted,
+            selected: statics.selected(parts),
             rooms: &index.rooms,
             fits: sight.config.filters(PluginId::NodeResourcesFit),
             wanted: [CPU, MEMORY].map(wanted),

@@ -83,9 +83,13 @@ fn not_empty(planned: &Planned) -> Vec<String> {
         });
         !stays && !spec.mirror && !s.pods[*p].phase.is_terminal()
     };
-    let ids = planned.plan.intent.batches.iter().flatten();
+    let intent = &planned.plan.intent;
+    // An old node that a surge has reimaged is a new one of the same name.
+    let reimages = intent.options.procedure.name() == "surge";
+    let ids = intent.batches.iter().flatten();
     let wrong = ids.filter(|id| {
-        let named = s.live_nodes().find(|n| s.node_name(c, *n) == id.name);
+        let is_old = |n: &nodeferry::cluster::NodeIdx| !reimages || s.name(c, s.nodes[*n].spec.uid) == id.uid;
+        let named = s.live_nodes().find(|n| s.node_name(c, *n) == id.name && is_old(n));
         named.is_some_and(|n| !s.nodes[n].unschedulable || s.nodes[n].pods.iter().any(moves))
     });
     wrong.map(|id| id.name.clone()).collect()
