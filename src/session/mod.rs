@@ -802,15 +802,23 @@ impl Session {
             self.standing.insert(key, Standing { op, seq, next_at: self.now + every_ms, asked: false });
         }
     }
-    /// Runs the programs of demands that are not met yet again.
+    /// Runs the programs of demands that are not met yet again. A demand is met as soon as its nodes have been seen: what is taken away from them
+    /// later, as surplus nodes of a surge are, is not asked for again.
     fn stand(&mut self, out: &mut Vec<Output>) -> bool {
+        let idle: Vec<(String, Call)> =
+            self.standing.iter().filter(|(_, s)| !s.asked).map(|(key, s)| (key.clone(), s.op.clone())).collect();
+        for (key, op) in idle {
+            if self.with_terms(out, |t| op.holds(t)) {
+                self.standing.remove(&key);
+            }
+        }
         let due: Vec<String> =
             self.standing.iter().filter(|(_, s)| !s.asked && s.next_at <= self.now).map(|(k, _)| k.clone()).collect();
         for key in &due {
             let op = self.standing[key].op.clone();
             let wanted =
                 self.runner.as_ref().is_some_and(|r| r.progress().common.demands.iter().any(|d| d.key == *key));
-            if !wanted || self.with_terms(out, |t| op.holds(t)) {
+            if !wanted {
                 self.standing.remove(key);
                 continue;
             }
