@@ -105,10 +105,15 @@ impl Server {
     }
     fn give_new_image(&mut self, node: &str, provider: &str) -> (i32, String) {
         if self.is_it(node, provider) {
+            self.reimaged.insert(provider.to_owned());
             return match self.reimage(Who::Us, node) {
                 Ok(()) => (TRY_AGAIN, "it is being reimaged".into()),
                 Err(why) => (1, why),
             };
+        }
+        // Somebody else may have taken the machine away and registered another one under its name.
+        if !self.reimaged.contains(provider) {
+            return (1, "there is no such machine any more".into());
         }
         let there = self.store().get(&super::objects::Place::new("nodes", "", node)).is_some();
         if there { (0, "reimaged".into()) } else { (TRY_AGAIN, "it is being reimaged".into()) }

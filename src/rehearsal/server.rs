@@ -13,7 +13,7 @@ use crate::session::{Exchange, Method, Response};
 use crate::sim::apiserver::{NodePatch, Preconditions, Refusal, Removal, Served};
 use crate::sim::world::{Told, World};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What comes of a request.
@@ -47,6 +47,8 @@ pub struct Server {
     /// Answers that came within an operation and wait for [`Server::advance`].
     answered: Vec<(u64, Response)>,
     pub(super) launch_failures: Vec<String>,
+    /// Machines that a program was asked to reimage, by provider id.
+    pub(super) reimaged: BTreeSet<String>,
     /// Every node has a NodeClaim.
     claims: bool,
     facts: Vec<Fact>,
@@ -66,6 +68,7 @@ impl Server {
             next_call: 0,
             answered: Vec::new(),
             launch_failures: Vec::new(),
+            reimaged: BTreeSet::new(),
             claims,
             facts: Vec::new(),
         };
