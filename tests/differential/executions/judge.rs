@@ -105,9 +105,11 @@ impl Replay {
         let name = text(&event.object, "/metadata/name").to_owned();
         let before = self.budgets.get(&name);
         let allowed = before.and_then(|b| b["status"]["disruptionsAllowed"].as_i64()).unwrap_or(0);
-        let had = |pod: &str| before.is_some_and(|b| b["status"]["disruptedPods"].get(pod).is_some());
-        let now = event.object["status"]["disruptedPods"].as_object();
-        let fresh: Vec<String> = now.into_iter().flatten().map(|(k, _)| k.clone()).filter(|k| !had(k)).collect();
+        // A pod of a StatefulSet may come again before the controller has struck out its name: a new time, then, is a
+        // new grant.
+        let had = |pod: &str| before.and_then(|b| b["status"]["disruptedPods"].get(pod));
+        let now = event.object["status"]["disruptedPods"].as_object().into_iter().flatten();
+        let fresh: Vec<String> = now.filter(|(pod, at)| had(pod) != Some(at)).map(|(pod, _)| pod.clone()).collect();
         if allowed > 0 || event.blind {
             self.granted.entry(name.clone()).or_default().extend(fresh);
         }
