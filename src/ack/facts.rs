@@ -4,6 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Version of the form of the facts; raised when an older reader would misread them.
@@ -111,6 +112,9 @@ pub struct PolicyDocument {
     /// Its statements.
     #[serde(rename = "Statement", default)]
     pub statements: Vec<PolicyStatement>,
+    /// What else it says; it is kept as it is.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A statement of a RAM policy.
@@ -128,6 +132,9 @@ pub struct PolicyStatement {
     /// Under which conditions; they are not evaluated.
     #[serde(rename = "Condition", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<BTreeMap<String, BTreeMap<String, OneOrMany>>>,
+    /// What else it says (`NotAction`, `NotResource`); it is kept as it is, and makes unknown what the statement comes to.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A text, or a list of them.
@@ -209,7 +216,7 @@ pub struct FactInfo {
     pub path: &'static str,
     /// What it is needed for.
     pub needed: &'static str,
-    /// The command that shows it; its output can be given with `--output-of`. Or what to do where there is none.
+    /// The command that shows it; the outputs that docs/ack.md lists can be given with `--output-of`. Or what to do where there is none.
     pub how: &'static str,
     /// The dump shows it too, where its nodes have the usual labels.
     pub in_dump: bool,

@@ -71,11 +71,18 @@ fn read(path: &Path) -> Result<(String, String), FactsError> {
 }
 
 fn parsed(file: &str, text: &str) -> Result<Value, FactsError> {
-    let form = |problem: String| FactsError::Form { file: file.to_owned(), problem };
+    let form = |what: &str, problem: String| {
+        // A problem is shown with its line, in which a credential may stand.
+        let problem = match names_credential(text) {
+            true => "the line is not shown, for the file names a credential, which nodeferry does not need".to_owned(),
+            false => problem,
+        };
+        FactsError::Form { file: file.to_owned(), problem: format!("no valid {what}: {problem}") }
+    };
     let value: Value = if text.trim_start().starts_with(['{', '[']) {
-        serde_json::from_str(text).map_err(|e| form(format!("no valid JSON: {}", json_problem(&e, text))))?
+        serde_json::from_str(text).map_err(|e| form("JSON", json_problem(&e, text)))?
     } else {
-        serde_saphyr::from_str(text).map_err(|e| form(format!("no valid YAML: {}", yaml_problem(&e, text))))?
+        serde_saphyr::from_str(text).map_err(|e| form("YAML", yaml_problem(&e, text)))?
     };
     match credential(&value, &mut Vec::new()) {
         Some(place) => Err(FactsError::Credential { file: file.to_owned(), place }),
@@ -95,14 +102,28 @@ const CREDENTIALS: &[&str] = &[
     "password",
     "token",
     "refreshtoken",
+    "accesstoken",
+    "idtoken",
+    "clientsecret",
 ];
+
+/// A key as [`CREDENTIALS`] has it, however it is written.
+fn plain_key(key: &str) -> String {
+    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Whether a text that cannot be read as a document names a credential.
+fn names_credential(text: &str) -> bool {
+    let plain = plain_key(text);
+    CREDENTIALS.iter().any(|c| plain.contains(c))
+}
 
 /// Where a credential stands, without what it is. A key with an empty value holds none.
 fn credential(value: &Value, place: &mut Place) -> Option<String> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(key, inner)| {
             place.push(key.clone());
-            let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            let plain = plain_key(key);
             let holds = inner.as_str().is_some_and(|text| !text.is_empty());
             let found = match holds && CREDENTIALS.contains(&plain.as_str()) {
                 true => Some(place_text(place)),

@@ -3,8 +3,8 @@
 use super::dump::{OnMaster, cgpu_basic, masters, on_master};
 use super::known::{FactsError, Known};
 use super::preflight::{Preflight, fix_text};
-use super::rules::{Fix, statement, with_statement};
-use super::steps::{MASTERS_AT_ONCE, ROLLBACK_TIMEOUT_MS, SIGNED_URL_MS, STEPS, StepKind};
+use super::rules::{Fix, POLICY_RULE, statement_text};
+use super::steps::{MASTERS_AT_ONCE, ROLLBACK_TIMEOUT_MS, SIGNED_URL_MS, STEPS, StepKind, until_cut_over_ms};
 use crate::cluster::plain::plain;
 use crate::cluster::{NodeIdx, View};
 use crate::plan::{Plan, Verdict};
@@ -174,7 +174,7 @@ impl AckPlan {
         let id = known.need("cluster.id", facts.cluster.id.as_ref())?.to_owned();
         let bucket = known.need("bucket.name", facts.bucket.name.as_ref())?.to_owned();
         let endpoint = known.need("bucket.endpoint", facts.bucket.endpoint.as_ref())?.to_owned();
-        let drained = drain.forecast.as_ref().and_then(|f| f.verdict.as_ref()).map_or(0, |v| v.exit_status);
+        let drained = drain.forecast.as_ref().and_then(|f| f.verdict.as_ref()).map_or(3, |v| v.exit_status);
         let open: Vec<String> = preflight
             .rules
             .iter()
@@ -192,7 +192,7 @@ impl AckPlan {
             ack_plan_version: ACK_PLAN_VERSION,
             nodeferry: env!("CARGO_PKG_VERSION").to_owned(),
             masters: masters(view).into_iter().map(|n| master(known, view, n)).collect(),
-            permissions: permissions(known, &bucket),
+            permissions: permissions(&preflight, known, &bucket),
             cut_over: cut_over(&id, &bucket, &endpoint),
             afterwards: afterwards(known, view, &id, &bucket),
             cluster: PlannedCluster {
@@ -284,29 +284,24 @@ fn master(known: &Known, view: View<'_>, node: NodeIdx) -> PlannedMaster {
     }
 }
 
-fn permissions(known: &Known, bucket: &str) -> Vec<Fix> {
-    let ram = &known.facts.ram;
-    let policy = ram.policy.clone().unwrap_or_else(|| "k8sMasterRolePolicy-<…>".to_owned());
-    let text = serde_json::to_string_pretty(&statement(bucket)).unwrap_or_default();
-    let what = format!("statement in policy {policy} of the masters' role");
-    let mut fixes = vec![Fix::Document { what, text }];
-    if let Some(document) = &ram.document
-        && !document.statements.contains(&statement(bucket))
-    {
-        let text = serde_json::to_string(&with_statement(document, bucket)).unwrap_or_default();
-        fixes.push(Fix::Command {
-            text: format!(
-                "aliyun ram CreatePolicyVersion --PolicyName {policy} --SetAsDefault true --PolicyDocument '{text}'"
-            ),
-        });
+/// What the preflight has as fixes of the policy; where it passes, the statement as it has to stay.
+fn permissions(preflight: &Preflight, known: &Known, bucket: &str) -> Vec<Fix> {
+    let judged = preflight.rules.iter().find(|r| r.rule == POLICY_RULE);
+    match judged {
+        Some(judged) if judged.verdict != Verdict::Pass => judged.fixes.clone(),
+        _ => {
+            let policy = known.facts.ram.policy.as_deref().unwrap_or("k8sMasterRolePolicy-<…>");
+            vec![Fix::Document {
+                what: format!("statement in policy {policy} of the masters' role"),
+                text: statement_text(bucket),
+            }]
+        }
     }
-    fixes
 }
 
 fn cut_over(id: &str, bucket: &str, endpoint: &str) -> CutOver {
     let body = MigrateBody { oss_bucket_name: bucket.to_owned(), oss_bucket_endpoint: endpoint.to_owned() };
     let text = json!(body).to_string();
-    let timeouts = STEPS.iter().filter(|s| s.rolled_back).filter_map(|s| s.timeout_ms);
     CutOver {
         before: vec![
             "every rule of the preflight passes, judged again from a fresh dump".to_owned(),
@@ -321,7 +316,7 @@ fn cut_over(id: &str, bucket: &str, endpoint: &str) -> CutOver {
             .iter()
             .map(|s| PlannedStep { step: s.kind, what: s.what.to_owned(), timeout_ms: s.timeout_ms, rolled_back: s.rolled_back })
             .collect(),
-        until_cut_over_ms: timeouts.sum(),
+        until_cut_over_ms: until_cut_over_ms(),
         rollback_ms: ROLLBACK_TIMEOUT_MS,
         signed_url_ms: SIGNED_URL_MS,
         no_rollback: format!(

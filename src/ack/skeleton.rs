@@ -9,7 +9,7 @@ pub fn skeleton(known: &Known) -> String {
     let mut text = format!(
         "# Facts of an ACK cluster for `nodeferry ack preflight DUMP --facts FILE`. The form: nodeferry schema ack-facts.\n\
          # null is \"not known\", and never passes. No credential belongs in here.\n\
-         # Outputs of the commands named here can be given as they are instead: --output-of FILE.\n\
+         # Outputs of the commands that docs/ack.md lists can be given as they are instead: --output-of FILE.\n\
          ack_facts: {FACTS_VERSION}\n"
     );
     let value = serde_json::to_value(&known.facts).unwrap_or(Value::Null);
@@ -31,8 +31,7 @@ pub fn skeleton(known: &Known) -> String {
         }
         open = groups.to_vec();
         let found = value.pointer(&format!("/{}", path.join("/"))).unwrap_or(&Value::Null);
-        let place: Vec<&str> = path.clone();
-        fact(&mut text, groups.len(), key[0], info, found, known.source(&place));
+        fact(&mut text, groups.len(), key[0], info, found, known.source(&path));
     }
     text
 }

@@ -82,6 +82,11 @@ pub const ROLLBACK_TIMEOUT_MS: i64 = 240_000;
 /// How long the signed URL of the snapshot is good for, from the upload on: it bounds the managed restore.
 pub const SIGNED_URL_MS: i64 = 2_400_000;
 
+/// When all steps that are rolled back have run into their limits, one after the other, in milliseconds.
+pub fn until_cut_over_ms() -> i64 {
+    STEPS.iter().filter(|s| s.rolled_back).filter_map(|s| s.timeout_ms).sum()
+}
+
 impl StepKind {
     /// What is published of it.
     pub fn info(self) -> &'static StepInfo {

@@ -15,6 +15,7 @@ use crate::request::ack::AckRequest;
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, Input, Loaded};
 use crate::request::plan::plan as make_plan;
+use crate::snapshot::Source;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -174,11 +175,18 @@ pub fn ack(args: AckArgs) -> Result<i32> {
 }
 
 fn preflight(args: &AckPreflightArgs) -> Result<i32> {
-    if let Input::Scenario(scenario) = input::load(&args.input.dump)? {
-        let (request, _) = AckRequest::of_scenario(&scenario)?;
-        return show_preflight(&request.preflight, args.output);
-    }
-    let loaded = cluster_of(&args.input)?;
+    let sources = match input::load(&args.input.dump)? {
+        Input::Scenario(scenario) => {
+            refuse_with_scenario(&args.input, &args.facts)?;
+            if args.write_facts.is_some() {
+                bail!("--write-facts is for a dump; a scenario holds its facts itself (ack.facts)");
+            }
+            let (request, _) = AckRequest::of_scenario(&scenario)?;
+            return show_preflight(&request.preflight, args.output);
+        }
+        Input::Dump(sources) => sources,
+    };
+    let loaded = cluster_of(&args.input, &sources)?;
     input::refuse_partial(&loaded.snapshot, args.allow_partial_dump)?;
     let view = view_of(&loaded);
     let known = gather(&args.facts, view)?;
@@ -201,11 +209,12 @@ fn show_preflight(preflight: &Preflight, output: Output) -> Result<i32> {
 fn asked(input: &InputArgs, facts: &FactsArgs, drain: &DrainArgs) -> Result<(AckRequest, AckSimOptions)> {
     let (mut request, simulation) = match input::load(&input.dump)? {
         Input::Scenario(scenario) => {
+            refuse_with_scenario(input, facts)?;
             let (request, ack) = AckRequest::of_scenario(&scenario)?;
             (request, ack.simulation)
         }
-        Input::Dump(_) => {
-            let loaded = cluster_of(input)?;
+        Input::Dump(sources) => {
+            let loaded = cluster_of(input, &sources)?;
             input::refuse_partial(&loaded.snapshot, drain.allow_partial_dump)?;
             let known = gather(facts, view_of(&loaded))?;
             let mut request = input::request_of_cluster(loaded);
@@ -264,6 +273,7 @@ fn simulate(args: &AckSimulateArgs) -> Result<i32> {
         None => None,
         Some((text, None)) => {
             simulation.outage_ms = Some(parse_time(text).with_context(|| format!("--outage {text}"))?);
+            refuse_outage(text, &simulation)?;
             None
         }
         Some((text, Some((from, to)))) => {
@@ -272,6 +282,7 @@ fn simulate(args: &AckSimulateArgs) -> Result<i32> {
             if range.to_ms < range.from_ms {
                 bail!("--outage {text}: the range ends before it begins");
             }
+            refuse_outage(text, &AckSimOptions { outage_ms: Some(range.to_ms), ..AckSimOptions::default() })?;
             Some(range)
         }
     };
@@ -285,16 +296,38 @@ fn simulate(args: &AckSimulateArgs) -> Result<i32> {
     Ok(result.exit_status())
 }
 
-fn cluster_of(asked: &InputArgs) -> Result<Loaded> {
+/// A length of the outage that is out of range.
+fn refuse_outage(text: &str, simulation: &AckSimOptions) -> Result<()> {
+    let problems = simulation.problems();
+    if !problems.is_empty() {
+        bail!("--outage {text}: {}", problems.join("; "));
+    }
+    Ok(())
+}
+
+/// A scenario says these things itself: a flag that would not be heeded is refused.
+fn refuse_with_scenario(input: &InputArgs, facts: &FactsArgs) -> Result<()> {
+    let given = [
+        ("--facts", facts.facts.is_some()),
+        ("--output-of", !facts.output_of.is_empty()),
+        ("--oldest-kubernetes", facts.oldest_kubernetes.is_some()),
+        ("--groups", !input.groups.is_empty()),
+        ("--machine-types", input.machine_types.is_some()),
+        ("--scheduler-config", !input.scheduler_config.is_empty()),
+        ("--kubernetes-version", input.kubernetes_version.is_some()),
+        ("--strict", input.strict),
+    ];
+    if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+        bail!("{flag} is for a dump; a scenario says it itself (nodeferry schema scenario)");
+    }
+    Ok(())
+}
+
+fn cluster_of(asked: &InputArgs, sources: &[Source]) -> Result<Loaded> {
     let control_plane =
         ControlPlane::default().with_flags(&asked.scheduler_config, asked.kubernetes_version.as_deref())?;
-    match input::load(&asked.dump)? {
-        Input::Dump(sources) => {
-            let machine_types = asked.machine_types.as_deref();
-            Ok(input::cluster_of_dump(&sources, &asked.groups, machine_types, &control_plane, asked.strict)?)
-        }
-        Input::Scenario(s) => bail!("{:?} is a scenario; give a dump", s.scenario),
-    }
+    let machine_types = asked.machine_types.as_deref();
+    Ok(input::cluster_of_dump(sources, &asked.groups, machine_types, &control_plane, asked.strict)?)
 }
 
 fn view_of(loaded: &Loaded) -> View<'_> {

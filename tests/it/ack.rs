@@ -1,7 +1,8 @@
 //! `nodeferry ack` as people meet it: from a dump to facts, preflight, plan and simulation.
 
-use super::cli::{Dir, Ran, nodeferry};
+use super::cli::{Dir, Ran, nodeferry, nodeferry_of};
 use serde_json::{Value, json};
+use std::path::Path;
 
 fn node(name: &str, master: bool) -> Value {
     let mut labels = json!({"ack.aliyun.com": "c8a1", "topology.kubernetes.io/region": "cn-hangzhou", "kubernetes.io/hostname": name});
@@ -96,6 +97,14 @@ fn a_facts_file_is_written_filled_in_and_judged() {
 }
 
 #[test]
+fn a_dump_is_read_from_standard_input() {
+    let dir = Dir::new();
+    let text = std::fs::read_to_string(dump(&dir)).expect("the dump");
+    let ran = nodeferry_of(Path::new(env!("CARGO_BIN_EXE_nodeferry")), &dir, &["ack", "preflight", "-"], &text);
+    assert!(ran.status == 3 && ran.stdout.contains("kube-system/coredns-1 on m1"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn contradictions_missing_facts_and_credentials_are_bad_input() {
     let dir = Dir::new();
     let dump = dump(&dir);
@@ -117,10 +126,19 @@ fn contradictions_missing_facts_and_credentials_are_bad_input() {
     let ran = nodeferry(&dir, &["ack", "preflight", &dump, "--output-of", &profile]);
     refused(&ran, &["profile.json", "credential"]);
     assert!(!ran.stderr.contains("s3cr3t"));
+    let cut = dir.file("cut.json", r#"{"profiles": [{"access_key_secret": "s3cr3t" "mode": 1}]}"#);
+    let ran = nodeferry(&dir, &["ack", "preflight", &dump, "--output-of", &cut]);
+    refused(&ran, &["cut.json", "no valid JSON", "credential"]);
+    assert!(!ran.stderr.contains("s3cr3t"), "{}", ran.stderr);
     let only_workers = json!({"apiVersion": "v1", "kind": "List", "items": [node("w1", false)]}).to_string();
     let ran = nodeferry(&dir, &["ack", "simulate", &dir.file("workers.json", &only_workers)]);
     refused(&ran, &["no node of the dump is a master", "node-role.kubernetes.io/master"]);
-    for (outage, part) in [("soon", "--outage soon"), ("5m..1m", "ends before it begins")] {
+    for (outage, part) in [
+        ("soon", "--outage soon"),
+        ("5m..1m", "ends before it begins"),
+        ("9000h", "which is a year"),
+        ("1m..9000h", "which is a year"),
+    ] {
         refused(&nodeferry(&dir, &["ack", "simulate", &dump, "--outage", outage]), &[part]);
     }
     let wrong = dir.file("wrong.yaml", "trouble: [{what: hang}]\nwatch_ms: -1\n");
@@ -244,6 +262,12 @@ fn a_scenario_is_preflighted_and_simulated_like_a_dump() {
     assert_eq!(nodeferry(&dir, &["ack", "preflight", scenario]).status, 3);
     let ran = nodeferry(&dir, &["ack", "simulate", scenario]);
     assert!(ran.status == 0 && ran.stdout.contains("3m 00s"), "{}{}", ran.stdout, ran.stderr);
+    // What a scenario says itself is not said again by a flag.
+    let facts = dir.path("facts.yaml");
+    for flag in ["--facts", "--write-facts"] {
+        let ran = nodeferry(&dir, &["ack", "preflight", scenario, flag, &facts]);
+        assert!(ran.status == 2 && ran.stderr.contains(flag), "{}", ran.stderr);
+    }
     let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/quickstart.yaml");
     let ran = nodeferry(&dir, &["ack", "simulate", quickstart]);
     assert!(ran.status == 2 && ran.stderr.contains("has no `ack`"), "{}", ran.stderr);

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use api_server::{SLB_SPECIFICATIONS, SlbClass};
 pub use masters::tmp_needed_bytes;
-pub use policy::{statement, with_statement};
+pub use policy::{POLICY_RULE, statement_text};
 
 /// What the rules look at.
 pub struct Ground<'a> {

@@ -3,12 +3,16 @@
 use super::super::facts::{OneOrMany, PolicyDocument, PolicyStatement};
 use super::{Fix, Ground, Judgement, PAGE, Rule};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const ACTIONS: [&str; 2] = ["oss:PutObject", "oss:GetObject"];
 
+/// Code of the rule.
+pub const POLICY_RULE: &str = "ack-ram-policy";
+
 /// The masters may write the snapshot and read it.
 pub(super) const RULE: Rule = Rule {
-    code: "ack-ram-policy",
+    code: POLICY_RULE,
     requirement: "The policy of the master RAM role whose name starts with k8sMasterRolePolicy allows oss:PutObject and oss:GetObject on acs:oss:*:*:<bucket>/*.",
     source: PAGE,
     needs: &["ram.document", "ram.policy", "ram.role", "bucket.name"],
@@ -17,23 +21,24 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// The statement that allows it.
-pub fn statement(bucket: &str) -> PolicyStatement {
+fn statement(bucket: &str) -> PolicyStatement {
     PolicyStatement {
         effect: "Allow".to_owned(),
         action: Some(OneOrMany::Many(ACTIONS.map(str::to_owned).to_vec())),
         resource: Some(OneOrMany::Many(vec![format!("acs:oss:*:*:{bucket}/*")])),
         condition: None,
+        other: BTreeMap::new(),
     }
 }
 
 /// The statement as it is pasted into the policy's list of statements.
-pub(super) fn statement_text(bucket: &str) -> String {
+pub fn statement_text(bucket: &str) -> String {
     let value = json!({"Action": ACTIONS, "Effect": "Allow", "Resource": [format!("acs:oss:*:*:{bucket}/*")]});
     serde_json::to_string_pretty(&value).unwrap_or_default()
 }
 
 /// A policy with the statement added, as it is set.
-pub fn with_statement(document: &PolicyDocument, bucket: &str) -> PolicyDocument {
+fn with_statement(document: &PolicyDocument, bucket: &str) -> PolicyDocument {
     let mut document = document.clone();
     document.version.get_or_insert_with(|| "1".to_owned());
     document.statements.push(statement(bucket));
@@ -93,7 +98,8 @@ enum Allowed {
     Denied,
     /// No statement allows it.
     No,
-    /// One allows it under a condition, or for one region or account only, which is not known to hold.
+    /// One allows it under a condition, or for one region or account only, or one denies it under a condition, or one says what is not understood
+    /// here (`NotAction`): it is not known whether that holds.
     Perhaps,
     /// One allows it.
     Yes,
@@ -101,17 +107,34 @@ enum Allowed {
 
 fn allowed(document: &PolicyDocument, action: &str, bucket: &str) -> Allowed {
     let action = action.to_lowercase();
-    let mut best = Allowed::No;
+    let (mut best, mut doubted) = (Allowed::No, false);
     // Every name of the snapshot's object begins so.
     let object = format!("{bucket}/etcd_");
-    for s in document.statements.iter().filter(|s| any(s.action.as_ref(), |a| matches(&a.to_lowercase(), &action))) {
+    for s in &document.statements {
+        let denies = s.effect.eq_ignore_ascii_case("deny");
+        if !s.other.is_empty() {
+            match denies {
+                true => doubted = true,
+                false => best = best.max(Allowed::Perhaps),
+            }
+            continue;
+        }
+        if !any(s.action.as_ref(), |a| matches(&a.to_lowercase(), &action)) {
+            continue;
+        }
         let on = |is: &dyn Fn(&str, &str, &str) -> bool| {
             any(s.resource.as_ref(), |r| parts(r).is_some_and(|(region, account, object)| is(region, account, object)))
         };
-        if s.effect.eq_ignore_ascii_case("deny") {
-            if s.condition.is_none() && on(&|_, _, o| matches(o, &object) || matches(o, &format!("{bucket}/*"))) {
-                return Allowed::Denied;
+        if denies {
+            if on(&|_, _, o| matches(o, &object) || matches(o, &format!("{bucket}/*"))) {
+                if s.condition.is_none() {
+                    return Allowed::Denied;
+                }
+                doubted = true;
             }
+            continue;
+        }
+        if !s.effect.eq_ignore_ascii_case("allow") {
             continue;
         }
         let covers = |o: &str| matches(o, &format!("{bucket}/*"));
@@ -123,7 +146,8 @@ fn allowed(document: &PolicyDocument, action: &str, bucket: &str) -> Allowed {
             best = best.max(Allowed::Perhaps);
         }
     }
-    best
+    // A Deny under a condition may hold or not.
+    if doubted { best.min(Allowed::Perhaps) } else { best }
 }
 
 fn judge(g: &Ground<'_>) -> Judgement {
@@ -161,7 +185,7 @@ fn judge(g: &Ground<'_>) -> Judgement {
             .stated_by(known, &["ram", "document"]),
         Allowed::Perhaps => fix(
             Judgement::unknown(format!(
-                "it allows {which} on objects of {bucket} only under a condition, or for one region or account"
+                "it allows or denies {which} on objects of {bucket} under a condition, or only for one region or account, or by NotAction or NotResource"
             )),
             Some(document),
         ),
@@ -219,6 +243,13 @@ mod tests {
         assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:12345:move/*", "")), Allowed::Perhaps);
         let condition = r#","Condition":{"IpAddress":{"acs:SourceIp":["10.0.0.0/8"]}}"#;
         assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:*:move/*", condition)), Allowed::Perhaps);
+        let doubted = with_statement(&with("Deny", "oss:*", "*", condition), "move");
+        assert_eq!(of(&doubted), Allowed::Perhaps, "a Deny under a condition may hold");
+        let but = r#"{"Statement":[{"Effect":"Deny","NotAction":"ecs:*","Resource":"*"}]}"#;
+        let but = with_statement(&document(but), "move");
+        assert_eq!(of(&but), Allowed::Perhaps, "what it denies is not worked out");
+        let text = serde_json::to_string(&but).expect("JSON");
+        assert!(text.contains(r#""NotAction":"ecs:*""#), "nothing of a policy is lost: {text}");
         let mut denied = with_statement(&with("Deny", "oss:*", "acs:oss:*:*:move/etcd_*", ""), "move");
         assert_eq!(of(&denied), Allowed::Denied, "a Deny goes before every Allow");
         denied.statements.remove(0);

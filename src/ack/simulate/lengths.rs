@@ -4,7 +4,7 @@ use super::options::AckSimOptions;
 use super::risk::Exposed;
 use super::run::{RunError, run};
 use super::{Ground, share_text, time};
-use crate::ack::steps::{SIGNED_URL_MS, STEPS};
+use crate::ack::steps::{SIGNED_URL_MS, until_cut_over_ms};
 use crate::cluster::draw::Draws;
 use crate::report::table::{Align, Table};
 use schemars::JsonSchema;
@@ -109,9 +109,8 @@ pub(super) fn lengths(ground: &Ground<'_>, range: OutageRange, exposed: &Exposed
         .iter()
         .map(|(from, what, source)| Break { from_ms: *from, what: (*what).to_owned(), source: (*source).to_owned() })
         .collect();
-    let until_cut_over: i64 = STEPS.iter().filter(|s| s.rolled_back).filter_map(|s| s.timeout_ms).sum();
     breaks.push(Break {
-        from_ms: until_cut_over,
+        from_ms: until_cut_over_ms(),
         what: "all steps before the cut-over have run into their limits: an outage that is longer is the managed side's, without rollback".to_owned(),
         source: "published procedure".to_owned(),
     });
@@ -122,11 +121,15 @@ pub(super) fn lengths(ground: &Ground<'_>, range: OutageRange, exposed: &Exposed
         source: "published procedure".to_owned(),
     });
     let mut known: Vec<String> = Vec::new();
-    for length in &simulated {
+    for (nth, length) in simulated.iter().enumerate() {
+        let shorter = match nth {
+            0 => "already with the shortest outage simulated",
+            _ => "not with the next shorter outage simulated",
+        };
         for what in length.broken.iter().filter(|b| !known.contains(b)).cloned().collect::<Vec<_>>() {
             breaks.push(Break {
                 from_ms: length.outage_ms,
-                what: format!("{what} is not as before in the end (not with the next shorter outage simulated)"),
+                what: format!("{what} is not as before in the end ({shorter})"),
                 source: "simulation".to_owned(),
             });
             known.push(what);

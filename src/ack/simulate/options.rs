@@ -5,6 +5,9 @@ use crate::cluster::Delay;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// No time of the simulation is longer, milliseconds: a year, as the horizon of a migration.
+pub(super) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+
 /// Parameters of the simulated cut-over. Nothing is published of how long its steps take, only when each is given up: all delays are ours (C).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +117,8 @@ impl AckSimOptions {
         ] {
             if value < 0 {
                 problems.push(format!("{name} is {value}; a time cannot be negative"));
+            } else if value > LONGEST_MS {
+                problems.push(format!("{name} is {value}; expected at most {LONGEST_MS}, which is a year"));
             }
         }
         let delays = [
@@ -136,16 +141,17 @@ impl AckSimOptions {
         problems
     }
 
-    /// The delay of a step, of the rollback where none is named.
-    pub(super) fn delay(&self, step: Option<StepKind>) -> &Delay {
-        match step {
+    /// How long a step takes, or the rollback where none is named, by a draw.
+    pub(super) fn takes_ms(&self, step: Option<StepKind>, draw: u64) -> i64 {
+        let delay = match step {
             Some(StepKind::Sleep) => &self.sleep,
             Some(StepKind::FindLeader) => &self.find_leader,
             Some(StepKind::Snapshot) => &self.snapshot,
             Some(StepKind::ReadKeys) => &self.read_keys,
             Some(StepKind::Restore) => &self.restore,
             None => &self.rollback,
-        }
+        };
+        delay.sample(draw).min(LONGEST_MS)
     }
 
     /// What goes wrong in a step, or in the rollback where none is named.

@@ -1,6 +1,6 @@
 //! One run: the masters are drained, the API server goes away and comes back, and the cluster is watched until all is quiet.
 
-use super::options::AckSimOptions;
+use super::options::{AckSimOptions, LONGEST_MS};
 use super::risk::{Exposed, Failing};
 use super::timeline::{CutOverFailure, StepRun, Timeline};
 use crate::cluster::draw::Draws;
@@ -296,7 +296,7 @@ impl Running<'_> {
         };
         self.simulation.advance_to(begin + back);
         self.inject(Inject::Restore(Component::ApiServer))?;
-        let controllers = self.options.controllers.sample(self.draws.u64("ack", "controllers", 0));
+        let controllers = self.options.controllers.sample(self.draws.u64("ack", "controllers", 0)).min(LONGEST_MS);
         let controllers_back = back.saturating_add(controllers);
         self.simulation.advance_to(begin + controllers_back);
         self.inject(Inject::Restore(Component::ControllerManager))?;

@@ -146,7 +146,7 @@ impl Timeline {
 
     fn restore(&mut self, options: &AckSimOptions, draws: &Draws, now: i64, uploaded: i64) {
         let step = StepKind::Restore;
-        let takes = options.delay(Some(step)).sample(draws.u64("ack", "restore", 0));
+        let takes = options.takes_ms(Some(step), draws.u64("ack", "restore", 0));
         let expires = uploaded + SIGNED_URL_MS;
         let trouble = options.trouble_of(Some(step));
         let hangs = trouble == Some(Trouble::Hang) || now + takes > expires;
@@ -188,8 +188,7 @@ fn draw_step(
     let name = step.map_or("rollback", |s| s.info().name);
     let on_all = matches!(step, Some(StepKind::Sleep) | None);
     let commands = if on_all { masters.max(1) } else { 1 };
-    let each: Vec<i64> =
-        (0..commands as u64).map(|nth| options.delay(step).sample(draws.u64("ack", name, nth))).collect();
+    let each: Vec<i64> = (0..commands as u64).map(|nth| options.takes_ms(step, draws.u64("ack", name, nth))).collect();
     let takes: i64 = each.chunks(MASTERS_AT_ONCE).filter_map(|five| five.iter().max()).sum();
     let trouble = options.trouble_of(step);
     match timeout_ms {
