@@ -176,7 +176,7 @@ impl Judge {
     /// A request leaves: one that changes something must have been announced, and the Lease must be ours.
     pub fn sent(&mut self, now: Ms, request: &Request) {
         let Some((whats, object)) = announcement(request) else { return };
-        if whats.contains(&"retire") {
+        if matches!(whats, ["retire" | "reimage"]) {
             self.asked_back.insert(object.clone(), now);
         }
         if self.lease_lost {
@@ -500,7 +500,9 @@ fn announcement(request: &Request) -> Option<(&'static [&'static str], String)> 
                 return Some((&["check"], format!("batch {batch}")));
             }
             if let Some(node) = value("NODEFERRY_NODE") {
-                return Some((&["retire", "reimage"], node));
+                let reimages = value("NODEFERRY_KEY").is_some_and(|key| key.contains("/reimage/"));
+                let whats: &'static [&'static str] = if reimages { &["reimage"] } else { &["retire"] };
+                return Some((whats, node));
             }
             let key = value("NODEFERRY_KEY").unwrap_or_default();
             let (_, own) = key.split_once('/').unwrap_or(("", &key));

@@ -113,6 +113,8 @@ impl Retire {
         let found = look_itself(cx, n);
         let kept = match found {
             Found::Gone => return Step::Going,
+            // It went to be reimaged, though the answer was lost or a refusal: what bears its name took its place.
+            Found::RegisteredAgain if !cx.common.nodes[n.at()].reimaged.is_empty() => return Step::Going,
             Found::Going(_) => return Step::Again { at: cx.now + LOOK_MS },
             // Cordoned again or not: whoever did it may want the machine.
             Found::Empty | Found::Schedulable if cx.common.nodes[n.at()].claimed => {

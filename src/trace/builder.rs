@@ -1,6 +1,6 @@
 //! Makes [`Metrics`] from events that pass by one at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
@@ -169,8 +169,11 @@ impl MetricsBuilder {
                 NodeRole::Old | NodeRole::Other => row.old_nodes.push(i),
             }
         }
+        // What was reimaged in place bears the name of an old node: no machine was launched for it.
+        let old: BTreeSet<&str> = self.out.nodes.iter().filter(|n| n.initial).map(|n| n.name.as_str()).collect();
         for row in self.batches.values_mut() {
-            row.launched = row.new_nodes.len() as u64;
+            let launched = row.new_nodes.iter().filter(|i| !old.contains(self.out.nodes[**i].name.as_str()));
+            row.launched = launched.count() as u64;
             row.nodes = row.nodes.max(row.old_nodes.len() as u32);
         }
         self.out.batches = self.batches.into_values().collect();

@@ -85,7 +85,7 @@ fn not_empty(planned: &Planned) -> Vec<String> {
     };
     let intent = &planned.plan.intent;
     // An old node that a surge has reimaged is a new one of the same name.
-    let reimages = intent.options.procedure.name() == "surge";
+    let reimages = intent.options.reimages();
     let ids = intent.batches.iter().flatten();
     let wrong = ids.filter(|id| {
         let is_old = |n: &nodeferry::cluster::NodeIdx| !reimages || s.name(c, s.nodes[*n].spec.uid) == id.uid;

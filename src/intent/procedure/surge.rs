@@ -263,8 +263,16 @@ impl SurgeOptions {
         problems.range("surge.node_timeout_ms", self.node_timeout_ms.unwrap_or(0), 0, DAY, " ms");
         problems.range("surge.node_soak_ms", self.node_soak_ms.unwrap_or(0), 0, DAY, " ms");
         problems.range("surge.node_interval_ms", self.node_interval_ms.unwrap_or(0), 0, DAY, " ms");
-        if let Some(BatchSize::Nodes(n)) = self.max_unavailable {
-            problems.range("surge.max_unavailable", i64::from(n), 0, 100, "");
+        // EKS takes 100 at most; no node pool has more than 100,000 nodes.
+        let counts = [
+            ("surge.max_unavailable", self.max_unavailable, 100),
+            ("surge.max_surge", self.max_surge, 100_000),
+            ("surge.max_blocked_nodes", self.max_blocked_nodes, 100_000),
+        ];
+        for (name, count, most) in counts {
+            if let Some(BatchSize::Nodes(n)) = count {
+                problems.range(name, i64::from(n), 0, most, "");
+            }
         }
     }
 }

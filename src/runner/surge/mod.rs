@@ -329,6 +329,8 @@ impl Surge {
     }
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
+        // A launch that was refused is not asked for again: nobody would want the node.
+        self.again.retain(|(_, ask)| !matches!(ask, Ask::Ensure { .. }));
         self.evictor.cancel(cx, None);
         for k in self.active.clone() {
             let o = &mut self.olds[k];

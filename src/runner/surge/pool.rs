@@ -1,11 +1,13 @@
 //! The old nodes of one group and machine type: how many new nodes they need when, and which of them may begin.
 
 use super::{Old, Step, Surge};
+use crate::cluster::{GroupIdx, MachineIdx, NodeIdx};
 use crate::intent::options::{SurgeParameters, SurgePreset};
 use crate::runner::common::Fate;
 use crate::runner::context::Cx;
 use crate::runner::interface::Ms;
 use crate::runner::outcome::{Failure, Reason};
+use crate::runner::refs::N;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -95,31 +97,29 @@ impl Surge {
     /// Sorts the batch's nodes into pools. Err names a node whose group is not known.
     pub(super) fn pools(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
         let (p, way) = (Self::parameters(cx), Way::of(cx));
-        // Of the pools, in their order.
-        let mut keys: Vec<String> = Vec::new();
+        let mut found = Vec::new();
         for n in cx.common.here() {
             let Some(node) = cx.node(n) else {
                 cx.settle(n, Fate::Retired, "the node was gone before its turn");
                 continue;
             };
-            if cx.is_left(n) {
-                continue;
+            if !cx.is_left(n) {
+                found.push((n, node, Self::origin(cx, n, node)?));
             }
-            let state = &cx.view.state.nodes[node];
-            let matched = cx.packer.match_node(cx.view, node, &[]);
-            let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
-                let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
-                return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
-            };
+        }
+        // Of the pools, in their order.
+        let mut keys: Vec<String> = Vec::new();
+        for (n, node, (g, own)) in found.clone() {
             let c = cx.view.catalog;
             let group = c.text(c.groups[g].id).to_owned();
-            // A machine type that the group no longer offers is left to the group's choice.
-            let machine = state.spec.machine.filter(|m| c.groups[g].machines.contains(m));
+            // EKS and AKS upgrade a group as one. Where its nodes differ the group chooses: an Auto Scaling group takes its types in their order.
+            let differs = found.iter().any(|(_, _, (other, machine))| *other == g && *machine != own);
+            let machine = own.filter(|_| way == Way::Replaces || !differs);
             let machine = machine.map(|m| c.text(c.machines[m].name).to_owned());
             let zones = c.groups[g].zones.len().max(1) as u32;
             let key = format!("surge-{}/{group}/{}", cx.common.batch, machine.as_deref().unwrap_or("any"));
             // GKE upgrades zone by zone. EKS and AKS leave it to their group, which balances zones; what AKS reimages stays where it is.
-            let zone = state.spec.labels.get(c.known.zone);
+            let zone = cx.view.state.nodes[node].spec.labels.get(c.known.zone);
             let zone = zone.filter(|z| way == Way::Replaces && c.groups[g].zones.contains(z));
             let zone = zone.map(|z| c.text(z).to_owned());
             let zone_key = zone.as_ref().map_or(key.clone(), |z| format!("{key}/{z}"));
@@ -146,6 +146,18 @@ impl Surge {
             q.surge = p.surge_of(q.count, q.surge);
         }
         Ok(())
+    }
+    /// The group of an old node, and its machine type; one that the group no longer offers is left to the group's choice. Err names a node whose
+    /// group is not known.
+    fn origin(cx: &Cx<'_>, n: N, node: NodeIdx) -> Result<(GroupIdx, Option<MachineIdx>), String> {
+        let state = &cx.view.state.nodes[node];
+        let matched = cx.packer.match_node(cx.view, node, &[]);
+        let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
+            let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
+            return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
+        };
+        let machine = state.spec.machine.filter(|m| cx.view.catalog.groups[g].machines.contains(m));
+        Ok((g, machine))
     }
     /// The zone of the node that replaces an old one, where it is kept.
     fn zone(&self, cx: &Cx<'_>, old: &Old) -> Option<String> {

@@ -7,6 +7,7 @@
 use super::pool::Way;
 use super::{Old, Step, Surge};
 use crate::cluster::NodeIdx;
+use crate::runner::client::Ask;
 use crate::runner::common::Fate;
 use crate::runner::context::Cx;
 use crate::runner::outcome::Reason;
@@ -45,6 +46,7 @@ impl Surge {
                 Way::Replaces => 0,
             };
             q.surplus = Some(surplus);
+            self.withdraw(cx, pool, way);
         }
         // EKS one after the other, as documented; AKS as many at once as it upgrades (C).
         let at_once = if way == Way::Grows { 1 } else { self.pools[pool].surge.max(1) as usize };
@@ -59,6 +61,19 @@ impl Surge {
             self.begin_node(cx, self.olds.len() - 1);
         }
         self.pools[pool].surplus == Some(0)
+    }
+    /// New nodes that have not come by now are not asked for again: they would come while others go, or after them.
+    fn withdraw(&mut self, cx: &mut Cx<'_>, pool: usize, way: Way) {
+        let demands = self.demands(pool);
+        for demand in &demands {
+            cx.common.demands[*demand as usize].again_at = None;
+        }
+        self.again.retain(|(_, ask)| !matches!(ask, Ask::Ensure { demand, .. } if demands.contains(demand)));
+        if way != Way::Replaces {
+            let q = &self.pools[pool];
+            let demand = &mut cx.common.demands[q.demand as usize];
+            demand.total = demand.total.min(q.arrived);
+        }
     }
     /// Which node goes next.
     fn next_surplus(&self, cx: &Cx<'_>, pool: usize, way: Way) -> Option<NodeIdx> {
@@ -89,6 +104,10 @@ impl Surge {
         let removed = node.fate.is_replaced();
         if !removed && node.reason.is_none() {
             node.reason = Some(Reason::SurplusLeft);
+        }
+        if removed {
+            let demand = &mut cx.common.demands[self.pools[pool].demand as usize];
+            demand.total = demand.total.saturating_sub(1);
         }
         self.olds[k].step = if removed { Step::Done } else { Step::Held };
         if let Some(left) = &mut self.pools[pool].surplus {
