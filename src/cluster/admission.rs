@@ -153,10 +153,15 @@ impl QuotaLimit {
         self.resource == "count/pods"
     }
 
+    /// Whether amounts of a resource are in milli, not in whole units.
+    pub fn is_in_milli(resource: &str) -> bool {
+        matches!(resource, "cpu" | "requests.cpu" | "limits.cpu")
+    }
+
     /// An amount as the API server writes it.
     pub fn text(&self, amount: i64) -> String {
         const BINARY: [(i64, &str); 4] = [(1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")];
-        if self.resource.ends_with("cpu") {
+        if QuotaLimit::is_in_milli(&self.resource) {
             return if amount % 1000 == 0 { (amount / 1000).to_string() } else { format!("{amount}m") };
         }
         let bytes = self.resource.ends_with("memory") || self.resource.ends_with("ephemeral-storage");
@@ -198,8 +203,8 @@ impl Quota {
     }
 }
 
-/// Whether a pod counts against the limits of a quota that do not count objects: it has not ended, nor outstayed its deletion (kubernetes
-/// v1.36.3 `pkg/quota/v1/evaluator/core` `QuotaV1Pod`).
+/// Whether a pod counts against the limits of a quota that do not count objects: it has not ended (kubernetes v1.36.3
+/// `pkg/quota/v1/evaluator/core` `QuotaV1Pod`, which also leaves out one that is there longer after its deletion than its grace).
 pub fn is_charged(p: &PodState) -> bool {
     !p.gone && !p.phase.is_terminal()
 }

@@ -1,6 +1,6 @@
 //! Match conditions of admission webhooks, as far as they can be decided from what is known of a request.
 //!
-//! They are written in CEL. What is read here are its literals, `!`, `&&`, `||`, comparisons, `in`, `has()`, `startsWith()`, `endsWith()`,
+//! They are written in CEL. What is read here are its literals, `!`, `&&`, `||`, `==`, `!=`, `in`, `has()`, `startsWith()`, `endsWith()`,
 //! `contains()`, and the fields of a request for a pod that do not depend on who makes it. Everything else is unknown, and stays so unless what it is
 //! combined with decides.
 
@@ -88,6 +88,15 @@ enum Value {
     Unknown,
 }
 
+impl Value {
+    fn is_known(&self) -> bool {
+        match self {
+            Value::List(items) => items.iter().all(Value::is_known),
+            other => *other != Value::Unknown,
+        }
+    }
+}
+
 impl Condition {
     /// Reads an expression; what cannot be read is unknown.
     pub fn read(text: &str) -> Condition {
@@ -116,16 +125,18 @@ impl Expr {
                 _ => Known::Unknown,
             },
             Expr::Equal(a, b) => match (a.value(s), b.value(s)) {
-                (Value::Unknown, _) | (_, Value::Unknown) => Known::Unknown,
+                (a, b) if !(a.is_known() && b.is_known()) => Known::Unknown,
                 (a, b) => (a == b).into(),
             },
-            Expr::In(..) if self.has_key(s) != Known::Unknown => self.has_key(s),
-            Expr::In(a, b) => match (a.value(s), b.value(s)) {
-                (Value::Unknown, _) | (_, Value::Unknown) => Known::Unknown,
-                (a, Value::List(list)) if list.contains(&a) => Known::True,
-                (_, Value::List(list)) if list.contains(&Value::Unknown) => Known::Unknown,
-                (_, Value::List(_)) => Known::False,
-                _ => Known::Unknown,
+            Expr::In(a, b) => match (&**a, &**b) {
+                // `'key' in object.metadata.labels`.
+                (Expr::Text(key), Expr::Path(path)) => has(&path.iter().chain([key]).cloned().collect::<Vec<_>>(), s),
+                (a, b) => match (a.value(s), b.value(s)) {
+                    (a, Value::List(_)) if !a.is_known() => Known::Unknown,
+                    (a, Value::List(list)) if list.contains(&a) => Known::True,
+                    (_, Value::List(list)) if list.iter().all(Value::is_known) => Known::False,
+                    _ => Known::Unknown,
+                },
             },
             Expr::Has(path) => has(path, s),
             Expr::Method(of, name, arguments) => method(of, name, arguments, s),
@@ -133,17 +144,6 @@ impl Expr {
                 Value::Truth(is) => is.into(),
                 _ => Known::Unknown,
             },
-        }
-    }
-
-    /// `'key' in object.metadata.labels`.
-    fn has_key(&self, s: &Subject<'_>) -> Known {
-        match self {
-            Expr::In(key, map) => match (&**key, &**map) {
-                (Expr::Text(key), Expr::Path(path)) => has(&path.iter().chain([key]).cloned().collect::<Vec<_>>(), s),
-                _ => Known::Unknown,
-            },
-            _ => Known::Unknown,
         }
     }
 
@@ -269,13 +269,20 @@ mod tests {
             ("'system:nodes' in request.userInfo.groups || request.namespace == 'team'", Known::True),
             ("object.spec.containers.exists(c, c.name == 'x')", Known::Unknown),
             ("object.metadata.name == 'x'", Known::Unknown),
+            ("[request.userInfo.username] == ['x']", Known::Unknown),
+            ("[object.metadata.name] == [object.metadata.name]", Known::Unknown),
+            ("'x' in ['y', request.userInfo.username]", Known::Unknown),
+            ("request.dryRun && 1 < 2", Known::Unknown),
             ("request.namespace ==", Known::Unknown),
             ("((((", Known::Unknown),
             ("", Known::Unknown),
         ] {
             assert_eq!(judge(text), expected, "{text}");
         }
-        // Nested as deep as anybody may write it: no overflow.
+        // Nested as deep, or as long, as anybody may write it: no overflow.
         assert_eq!(judge(&format!("{}true{}", "(".repeat(100_000), ")".repeat(100_000))), Known::Unknown);
+        assert_eq!(judge(&format!("{}true", "true && ".repeat(100_000))), Known::Unknown);
+        assert_eq!(judge(&format!("request.namespace{}", ".x()".repeat(100_000))), Known::Unknown);
+        assert_eq!(judge(&format!("{}true", "true && ".repeat(400))), Known::True);
     }
 }

@@ -44,7 +44,7 @@ pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<String> {
         return None;
     }
     let specs = &view.catalog.specs;
-    let of_owner = |s: &SpecIdx| specs[*s].owner.is_some_and(|o| view.catalog.top_owner(o) == owner);
+    let of_owner = |s: &SpecIdx| specs[*s].owner.is_some_and(|o| o == owner || view.catalog.top_owner(o) == owner);
     // Replacements are made as the pods that there were; the template counts only where there were none.
     let is_template = |s: &SpecIdx| specs[*s].name == view.catalog.known.empty;
     let spec = specs.indices().filter(of_owner).min_by_key(is_template)?;
@@ -64,12 +64,10 @@ pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<String> {
     })
 }
 
-/// The webhook that refuses a pod's eviction now, as far as the cluster shows it.
-pub fn eviction_refused<'a>(view: View<'a>, pod: PodIdx) -> Option<&'a Webhook> {
-    let silent = |hook: &&Webhook| {
-        is_asked_of_eviction(view, hook, pod) == Some(true) && !view.state.live_pods().any(|p| answers(view, hook, p))
-    };
-    view.catalog.inventory.webhooks.iter().find(silent)
+/// The webhooks that refuse the evictions that they are asked about now, as far as the cluster shows it.
+pub fn silent_of_evictions<'a>(view: View<'a>) -> Vec<&'a Webhook> {
+    let silent = |hook: &&Webhook| hook.evicts && !view.state.live_pods().any(|p| answers(view, hook, p));
+    view.catalog.inventory.webhooks.iter().filter(silent).collect()
 }
 
 /// `ResourceQuota/namespace/name`.

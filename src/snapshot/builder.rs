@@ -48,6 +48,8 @@ pub(crate) struct Lookup {
     /// The dump lacks all claims, or all volumes: nothing is known of those that are named.
     pub(crate) claims_unknown: bool,
     pub(crate) volumes_unknown: bool,
+    /// The places of each namespace's quotas in the inventory's list.
+    pub(crate) quotas: FxHashMap<NsIdx, Vec<usize>>,
     /// Claims that are bound to volumes of which nothing is known.
     pub(crate) unknown_claims: FxHashSet<(NsIdx, Sym)>,
 }

@@ -281,14 +281,19 @@ impl Builder {
             resized: None,
             ordinal: None,
         });
+        self.note_spec(spec, given, shaped.unknown_claims);
+        spec
+    }
+
+    /// Notes what pods made from a spec use of quotas, what they declare, and whether they mount claims of which the dump shows nothing.
+    pub(super) fn note_spec(&mut self, spec: SpecIdx, given: &super::wire::pod::PodSpec<'_>, unknown_claims: bool) {
         self.charge_quotas(spec, given);
-        if shaped.unknown_claims {
+        if unknown_claims {
             self.catalog.inventory.unknown_claims.insert(spec);
         }
         if let Some(declared) = declared(given) {
             self.catalog.inventory.declared.insert(spec, declared);
         }
-        spec
     }
 
     /// What a pod made from a template would ask for: limits stand in for requests, then limit ranges, then overhead.

@@ -1,7 +1,6 @@
 //! Pods: what they were created as, and how they are now.
 
 use super::builder::Builder;
-use super::declared::declared;
 use super::delays::StartSample;
 use super::owners::Customs;
 use super::requests;
@@ -67,13 +66,7 @@ impl Builder {
         self.notice_pod(pod, &spec);
         let spec = self.catalog.specs.push(spec);
         self.note_not_running(pod, spec);
-        self.charge_quotas(spec, &pod.spec);
-        if shaped.unknown_claims {
-            self.catalog.inventory.unknown_claims.insert(spec);
-        }
-        if let Some(declared) = declared(&pod.spec) {
-            self.catalog.inventory.declared.insert(spec, declared);
-        }
+        self.note_spec(spec, &pod.spec, shaped.unknown_claims);
         self.replacement_of(spec, &pod.spec);
         let state = self.pod_state(pod, spec, name, uid, node);
         self.note_health(pod, spec, &state);
@@ -100,10 +93,7 @@ impl Builder {
         let replacement = PodSpec { claims: kept, ..of.clone() };
         let shape = self.catalog.intern_shape(shape);
         let replacement = self.catalog.specs.push(PodSpec { shape, ..replacement });
-        self.charge_quotas(replacement, given);
-        if let Some(declared) = declared(given) {
-            self.catalog.inventory.declared.insert(replacement, declared);
-        }
+        self.note_spec(replacement, given, false);
         self.catalog.inventory.replacements.insert(spec, replacement);
     }
 

@@ -7,13 +7,19 @@ use super::wire::policy::{QuotaSpec, ResourceQuota, ScopeRequirement};
 use super::wire::scalar::{List, Map};
 use crate::cluster::*;
 
+/// Most that a quota is taken to allow, or to be used for: sums with what pods ask for stay within 64 bits.
+const MOST: i64 = 1 << 60;
+
 impl Builder {
     /// Keeps a quota. One whose status does not say what is used cannot be held against anything (the API server refuses all pods then, until
     /// the quota controller has counted).
     pub(super) fn read_quota(&mut self, quota: &ResourceQuota<'_>) {
         let namespace = self.namespace(quota.metadata.ns());
         let name = self.sym(&quota.metadata.name);
-        let amount = |key: &str, q: Quantity| if key.ends_with("cpu") { q.milli_value() } else { q.value() };
+        let amount = |key: &str, q: Quantity| {
+            let amount = if QuotaLimit::is_in_milli(key) { q.milli_value() } else { q.value() };
+            amount.clamp(-MOST, MOST)
+        };
         let hard = if quota.status.hard.is_empty() { &quota.spec.hard } else { &quota.status.hard };
         let limits = hard.iter().filter_map(|(key, hard)| {
             let used = quota.status.used.iter().find(|(k, _)| **k == **key)?.1;
@@ -21,14 +27,16 @@ impl Builder {
         });
         let limits: Vec<QuotaLimit> = limits.collect();
         let scopes = scopes(&quota.spec);
+        self.lookup.quotas.entry(namespace).or_default().push(self.catalog.inventory.quotas.len());
         self.catalog.inventory.quotas.push(Quota { namespace, name, scopes, limits });
     }
 
     /// Notes what a pod made from a spec uses of the quotas of its namespace.
     pub(super) fn charge_quotas(&mut self, spec: SpecIdx, given: &PodSpec<'_>) {
         let namespace = self.catalog.specs[spec].namespace;
-        let quotas = self.catalog.inventory.quotas.iter().enumerate().filter(|(_, q)| q.namespace == namespace);
-        let about: Vec<usize> = quotas.filter(|(_, q)| q.scopes.iter().all(|s| is_in(s, given))).map(|q| q.0).collect();
+        let is_about = |i: &usize| self.catalog.inventory.quotas[*i].scopes.iter().all(|s| is_in(s, given));
+        let about: Vec<usize> =
+            self.lookup.quotas.get(&namespace).into_iter().flatten().copied().filter(is_about).collect();
         if about.is_empty() {
             return;
         }

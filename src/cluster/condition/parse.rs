@@ -4,6 +4,8 @@ use super::Expr;
 
 /// Deepest nesting that is read.
 const DEEPEST: usize = 64;
+/// Most words that are read: `a && a && ...` is as deep as it is long.
+const MOST: usize = 1_000;
 
 /// A word of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +16,12 @@ enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 15] = ["&&", "||", "==", "!=", "!", "(", ")", "[", "]", ",", ".", "?", ":", "<", ">"];
+const SIGNS: [&str; 11] = ["&&", "||", "==", "!=", "!", "(", ")", "[", "]", ",", "."];
 
 /// Reads a whole expression; None if it is not of the part that is read.
 pub(super) fn expression(text: &str) -> Option<Expr> {
-    let mut p = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let tokens = tokens(text).filter(|t| t.len() <= MOST)?;
+    let mut p = Parser { tokens, at: 0, depth: 0 };
     let e = p.or()?;
     (p.at == p.tokens.len()).then_some(e)
 }

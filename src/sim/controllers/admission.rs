@@ -76,7 +76,7 @@ impl Admission {
         self.silent(view, |hook| is_asked_of_eviction(view, hook, pod))
     }
 
-    /// Whether anything could refuse a creation.
+    /// Whether nothing could refuse a creation.
     pub fn is_idle(&self) -> bool {
         self.gates.is_empty() && self.quotas.used.is_empty()
     }
