@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,8 +65,15 @@ func TestAnotherControlPlaneTakesOver(t *testing.T) {
 	if _, err := maps.Get(t.Context(), "gone", metav1.GetOptions{}); err == nil {
 		t.Error("what was deleted is there")
 	}
-	if made := create("later"); made.ResourceVersion <= kept.ResourceVersion && len(made.ResourceVersion) <= len(kept.ResourceVersion) {
-		t.Errorf("resource version %s comes after %s", made.ResourceVersion, kept.ResourceVersion)
+	version := func(object *corev1.ConfigMap) uint64 {
+		number, err := strconv.ParseUint(object.ResourceVersion, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return number
+	}
+	if made := create("later"); version(made) <= version(kept) {
+		t.Errorf("resource version %d comes after %d", version(made), version(kept))
 	}
 	tokens := func(dir string) string {
 		text, err := os.ReadFile(runDir(dir).path("tokens.csv"))
