@@ -107,9 +107,13 @@ fn checked(bytes: &[u8]) -> Result<&str, Misfit> {
         Ok(_) => de::Error::custom("invalid unicode code point"),
         Err(e) => e,
     };
+    Err(Misfit { path: ".".into(), what: without_place(&problem), at: Some((problem.line(), problem.column())) })
+}
+
+/// What serde_json says, without line and column.
+fn without_place(problem: &serde_json::Error) -> String {
     let what = problem.to_string();
-    let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what).to_owned();
-    Err(Misfit { path: ".".into(), what, at: Some((problem.line(), problem.column())) })
+    what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what).to_owned()
 }
 
 /// Why something does not fit, while the way to it is being walked back.
@@ -355,10 +359,7 @@ impl<'de> Typed<'de> {
             return Ok(Cow::Borrowed(&self.text[start + 1..end]));
         }
         let read = serde_json::from_str::<String>(&self.text[start..=end]);
-        read.map(Cow::Owned).map_err(|e| {
-            let what = e.to_string();
-            Error::new(what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what).to_owned())
-        })
+        read.map(Cow::Owned).map_err(|e| Error::new(without_place(&e)))
     }
 
     fn number(&mut self) -> Result<Number, Error> {

@@ -231,7 +231,8 @@ fn reimages(plan: &Plan, view: View<'_>, batches: &[Vec<crate::cluster::NodeIdx>
         return Ok(());
     }
     Err(check(format!(
-        "the plan reimages machines in place, but does not say how those of these groups are:{list}\n         say it in options.execution.reimage (by: command; `*` for all groups; docs/execute.md), or plan with another preset (surge.preset) or with \
+        "the plan reimages machines in place, but does not say how those of these groups are:{list}\n\
+         say it in options.execution.reimage (by: command; `*` for all groups; docs/execute.md), or plan with another preset (surge.preset) or with \
          --terminate-nodes false"
     )))
 }

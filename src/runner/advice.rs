@@ -4,7 +4,7 @@
 use super::jobs;
 use crate::cluster::{BudgetIdx, NodeIdx, OwnerKind, PodIdx, View, duration_text};
 use crate::disruption::BudgetIndex;
-use crate::disruption::admission::eviction_refused;
+use crate::disruption::admission::{is_asked_of_eviction, silent_of_evictions};
 use crate::disruption::deletion::has_blocking_finalizer;
 use crate::disruption::holder::{Holder, broken_text, holder, parts};
 use crate::disruption::never::escapes;
@@ -123,10 +123,8 @@ fn awaited_jobs(view: View<'_>, options: &Options, pods: &[PodIdx], advice: &mut
 
 /// Pods whose evictions a webhook refuses because none of its backends is ready; gives back the others.
 fn webhooks(view: View<'_>, pods: Vec<PodIdx>, advice: &mut Advice) -> Vec<PodIdx> {
-    if !view.catalog.inventory.webhooks.iter().any(|h| h.evicts) {
-        return pods;
-    }
-    let mut is_free = |p: &PodIdx| match eviction_refused(view, *p) {
+    let silent = silent_of_evictions(view);
+    let mut is_free = |p: &PodIdx| match silent.iter().find(|h| is_asked_of_eviction(view, h, *p) == Some(true)) {
         Some(hook) => {
             advice.add(
                 format!("no backend of Service {} is ready, and its webhook {} fails closed", hook.service, hook.name),

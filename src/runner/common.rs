@@ -198,6 +198,7 @@ pub(crate) struct Demand {
     pub group: String,
     pub machine: Option<String>,
     pub zone: Option<String>,
+    /// How many are wanted in all; fewer again while a surge removes its surplus, which is never asked for.
     pub total: u32,
     /// What the provider last said about a launch that failed.
     pub trouble: String,

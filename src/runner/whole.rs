@@ -40,11 +40,6 @@ impl Rule {
         let wait = owner.map_or(0, |o| own(view.catalog.top_owner(o)).max(own(o)));
         Some(if wait > 0 { p.ready_since.saturating_add(wait) } else { i64::MIN })
     }
-
-    /// Whether a pod counts now.
-    fn counts(self, view: View<'_>, pod: PodIdx) -> bool {
-        self.counts_from(view, pod).is_some_and(|from| from <= self.now)
-    }
 }
 
 /// Counts of ready pods per touched owner, kept up to date with the view.
@@ -161,11 +156,11 @@ impl Counts {
             return;
         }
         let Some(i) = top(view, pod).and_then(|t| self.place.get(&t).copied()) else { return };
-        match self.rule.counts_from(view, pod) {
-            Some(from) if from > self.rule.now => _ = self.maturing.insert((from, pod)),
-            _ => {}
+        let from = self.rule.counts_from(view, pod);
+        if let Some(later) = from.filter(|from| *from > self.rule.now) {
+            self.maturing.insert((later, pod));
         }
-        if self.rule.counts(view, pod) {
+        if from.is_some_and(|from| from <= self.rule.now) {
             if self.ready_pods.insert(pod) {
                 self.ready[i] += 1;
             }

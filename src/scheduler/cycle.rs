@@ -370,7 +370,13 @@ impl Scheduler {
         let codes = class.codes(sight, &self.index, &self.classes.statics);
         let statuses = &failed.failure.statuses;
         let mut changes: Vec<(NodeIdx, Said)> = Vec::new();
-        for node in elsewhere.iter().chain(touched).copied() {
+        let mut asked: Vec<NodeIdx> = elsewhere.iter().chain(touched).copied().collect();
+        // Without a number that tells, each is asked by its plugins: once is enough.
+        if codes.is_none() {
+            asked.sort_unstable();
+            asked.dedup();
+        }
+        for node in asked {
             if !self.index.is_listed(node) {
                 changes.push((node, Said::Nothing));
                 continue;

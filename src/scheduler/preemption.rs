@@ -360,7 +360,8 @@ impl Preemptor {
                 }
                 Err(rejection) => {
                     refused(&rejection);
-                    if alone && is_of_the_node(config, &rejection) {
+                    // A pod that names its node (a DaemonSet's) has a shape of its own: not worth the room.
+                    if alone && nodes.len() > 1 && is_of_the_node(config, &rejection) {
                         hopeless.insert(shape, node, version, &rejection);
                     }
                 }

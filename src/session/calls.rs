@@ -286,15 +286,8 @@ impl Call {
                 ("desired", Self::staying(t, group).saturating_add(Self::wanted(t, group, *total)).to_string()),
                 execution,
             ],
-            Call::RetireNode { node, group, provider_id } => vec![
-                ("key", format!("{}/retire/{}", t.execution, node.uid)),
-                ("node", node.name.clone()),
-                ("provider_id", provider_id.clone()),
-                ("group", group.clone().unwrap_or_default()),
-                execution,
-            ],
-            Call::ReimageNode { node, group, provider_id } => vec![
-                ("key", format!("{}/reimage/{}", t.execution, node.uid)),
+            Call::RetireNode { node, group, provider_id } | Call::ReimageNode { node, group, provider_id } => vec![
+                ("key", format!("{}/{}/{}", t.execution, self.words().0, node.uid)),
                 ("node", node.name.clone()),
                 ("provider_id", provider_id.clone()),
                 ("group", group.clone().unwrap_or_default()),
@@ -307,10 +300,8 @@ impl Call {
     /// Nodes of a group that were there when the batch began and are not being given back; one that is reimaged stays, though its Node object
     /// is another's afterwards.
     fn staying(t: &Terms<'_>, group: &str) -> u32 {
-        let stays = |id: &NodeId| {
-            t.known_nodes.contains(&id.uid)
-                && !t.retiring.contains(&id.uid)
-                && !t.reimaged.iter().any(|r| r.0.uid == id.uid)
+        let stays = |_: &str, uid: &str| {
+            t.known_nodes.contains(uid) && !t.retiring.contains(uid) && !t.reimaged.iter().any(|r| r.0.uid == uid)
         };
         let reimaged = t.reimaged.iter().filter(|(_, of)| *of == group).count();
         Self::count_nodes(t, group, stays) + u32::try_from(reimaged).unwrap_or(u32::MAX)
@@ -324,19 +315,21 @@ impl Call {
     pub(crate) fn holds(&self, t: &Terms<'_>) -> bool {
         match self {
             Call::EnsureNodes { group, total, .. } => {
-                let is_new =
-                    |id: &NodeId| !t.known_nodes.contains(&id.uid) && !t.reimaged.iter().any(|r| r.0.name == id.name);
+                let is_new = |name: &str, uid: &str| {
+                    !t.known_nodes.contains(uid) && !t.reimaged.iter().any(|r| r.0.name == name)
+                };
                 Self::count_nodes(t, group, is_new) >= Self::wanted(t, group, *total)
             }
             _ => true,
         }
     }
-    fn count_nodes(t: &Terms<'_>, group: &str, counts: impl Fn(&NodeId) -> bool) -> u32 {
+    /// How many nodes of a group count, by name and uid.
+    fn count_nodes(t: &Terms<'_>, group: &str, counts: impl Fn(&str, &str) -> bool) -> u32 {
         let Some(view) = t.mirror.view() else { return 0 };
         let (c, s) = (view.catalog, view.state);
         let of = |n: &crate::cluster::NodeState| n.group.is_some_and(|g| c.text(c.groups[g].id) == group);
-        let there = s.nodes.entries().filter(|(_, n)| !n.gone && of(n)).map(|(i, _)| NodeId::of(view, i));
-        let n = there.filter(counts).count();
+        let there = s.nodes.iter().filter(|n| !n.gone && of(n));
+        let n = there.filter(|n| counts(s.name(c, n.spec.name), s.name(c, n.spec.uid))).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 

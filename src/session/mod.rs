@@ -27,7 +27,7 @@ pub use lease::{Holder, LEASE};
 use crate::intent::{Intent, NodeId};
 use crate::plan::Plan;
 use crate::runner::GroupPacker;
-use crate::runner::common::Common;
+use crate::runner::common::{Common, Demand};
 use crate::runner::interface::Input as RunnerInput;
 use crate::runner::{
     Announcement, Answer, Call, CallId, Failure, Fate, Ms, Outbox, Outcome, Output as RunnerOutput, Progress, Runner,
@@ -816,9 +816,13 @@ impl Session {
             self.standing.iter().filter(|(_, s)| !s.asked && s.next_at <= self.now).map(|(k, _)| k.clone()).collect();
         for key in &due {
             let op = self.standing[key].op.clone();
-            let wanted =
-                self.runner.as_ref().is_some_and(|r| r.progress().common.demands.iter().any(|d| d.key == *key));
-            if !wanted {
+            let total = match &op {
+                Call::EnsureNodes { total, .. } => *total,
+                _ => 0,
+            };
+            // The batch may be over, or want fewer by now.
+            let wants = |d: &Demand| d.key == *key && d.total >= total;
+            if !self.runner.as_ref().is_some_and(|r| r.progress().common.demands.iter().any(wants)) {
                 self.standing.remove(key);
                 continue;
             }
@@ -976,9 +980,8 @@ fn without_kept<'a>(retiring: &'a BTreeSet<String>, common: &Common) -> Cow<'a, 
 
 /// Nodes of the batch under way that were asked to be reimaged, each with its group.
 fn reimaged(common: &Common) -> Vec<(NodeId, String)> {
-    let here = common.here();
-    let of = |n: &crate::runner::refs::N| (common.node_ids[n.at()].clone(), common.nodes[n.at()].reimaged.clone());
-    here.iter().map(of).filter(|(_, group)| !group.is_empty()).collect()
+    let here = common.here().into_iter().filter(|n| !common.nodes[n.at()].reimaged.is_empty());
+    here.map(|n| (common.node_ids[n.at()].clone(), common.nodes[n.at()].reimaged.clone())).collect()
 }
 
 /// An answer in words.

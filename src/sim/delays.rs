@@ -291,8 +291,8 @@ impl Delays {
         }
         if !self.run_of.is_empty() {
             let (n, of) = match self.run_of.len() {
-                1 => (1, "Job".to_owned()),
-                n => (n, "Jobs".to_owned()),
+                1 => (1, "Job"),
+                n => (n, "Jobs"),
             };
             self.origins.push(Finding::new(
                 Severity::Info,

@@ -100,7 +100,7 @@ impl Timer {
             Timer::Heartbeat(_) => 28,
             Timer::PodsReported(_) => 29,
             Timer::RegisterAgain(_) => 26,
-            Timer::PodFailed(_) => 30,
+            Timer::PodFailed(_) => 31,
         }
     }
 }

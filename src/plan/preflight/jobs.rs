@@ -17,12 +17,11 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         matches!(budgets, [b] if s.budgets[*b].allowed <= 0 && !escapes(facts.view, *b, *p))
     };
     for pod in facts.moving().into_iter().flat_map(|m| m.1).filter(|p| s.pods[*p].is_active() && !held(p)) {
-        if let Some(owner) = c.specs[s.pods[pod].spec].owner.filter(|o| c.owners[*o].job.is_some()) {
+        if let Some(owner) = c.specs[s.pods[pod].spec].owner.filter(|o| c.owners[*o].is_job()) {
             moving.entry(owner).or_default().push(pod);
         }
     }
     let judge = |(owner, pods): (OwnerIdx, Vec<PodIdx>)| {
-        let job = c.owners[owner].job.as_ref()?;
         let object = c.owner_text(owner);
         // One that has not started has done no work.
         let is_awaited = |p: &PodIdx| facts.options.wait_for_jobs && s.pods[*p].phase == Phase::Running;
@@ -30,6 +29,8 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         if !waits.is_empty() {
             return Some(awaited(facts, object, &waits));
         }
+        // What becomes of a Job that the dump lacks is not known (`owner-missing`).
+        let job = c.owners[owner].job.as_ref()?;
         let run = pods.iter().map(|p| -s.pods[*p].started).max().unwrap_or(0);
         let lost = format!(
             "its pods begin again from the start when they are moved; up to {} of work are lost: {}",

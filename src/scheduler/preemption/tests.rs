@@ -243,7 +243,7 @@ fn what_is_remembered_of_nodes_changes_no_attempt() {
         let mut scheduler = Scheduler::new(&bed.catalog, &bed.state, crate::scheduler::SchedulerConfig::default());
         let mut kept = Preemptor::default();
         let pending: Vec<PodIdx> = [preemptor, middling, preemptor].map(|spec| bed.pod(spec, 0)).to_vec();
-        for step in 0..120_u64 {
+        for step in 0..400_u64 {
             let draw = |what: &str, n: usize| draws.below(what, "preemption", seed * 1_000 + step, n as u64) as usize;
             let node = nodes[draw("node", nodes.len())];
             match draw("what", 5) {

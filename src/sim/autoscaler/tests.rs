@@ -146,7 +146,7 @@ fn a_frozen_or_full_group_is_not_grown() {
     a.freeze(GroupIdx(0), false, false);
     s.act(20_000, |ctx, m| a.on_timer(ctx, m, Timer::Autoscaler));
     assert_eq!(s.provider.machines.unregistered().count(), 2);
-    let refused = s.act(20_000, |ctx, p| p.launch(ctx, GroupIdx(0), None, None, Some(0)));
+    let refused = s.act(20_000, |ctx, p| p.launch(ctx, GroupIdx(0), None, None, Some(0), false));
     assert_eq!(refused, Err("GroupFull"));
 }
 
@@ -179,11 +179,11 @@ fn a_machine_type_without_capacity_gives_way_to_one_no_smaller() {
     };
     let mut s = Stage::new(pending_world(0, 10), &[fault("m4")]);
     let small = Some(MachineIdx(0));
-    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), small, None, None)), Ok(()));
+    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), small, None, None, false)), Ok(()));
     assert_eq!(s.provider.machines.unregistered().map(|r| r.machine).collect::<Vec<_>>(), [MachineIdx(1)]);
     let mut s = Stage::new(pending_world(0, 10), &[fault("m8")]);
     let large = Some(MachineIdx(1));
-    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), large, None, None)), Err("InsufficientCapacity"));
+    assert_eq!(s.act(0, |ctx, p| p.launch(ctx, GroupIdx(0), large, None, None, false)), Err("InsufficientCapacity"));
 }
 
 #[test]

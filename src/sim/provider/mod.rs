@@ -55,31 +55,9 @@ impl Provider {
     }
 
     /// Launches one machine of a group: the type and zone asked for, else the group's choice. When that has no capacity, others of
-    /// the group that are no smaller (in the same zone, if one was asked for) are tried. Err is the last refusal.
+    /// the group that are no smaller (in the same zone, if one was asked for) are tried. Err is the last refusal. `beyond_max`: whatever
+    /// the group's maximum is.
     pub fn launch(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        group: GroupIdx,
-        machine: Option<MachineIdx>,
-        zone: Option<Sym>,
-        batch: Option<u32>,
-    ) -> Result<(), &'static str> {
-        self.launch_any(ctx, group, machine, zone, batch, false)
-    }
-
-    /// The same, whatever the group's maximum is.
-    pub fn launch_beyond_max(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        group: GroupIdx,
-        machine: Option<MachineIdx>,
-        zone: Option<Sym>,
-        batch: Option<u32>,
-    ) -> Result<(), &'static str> {
-        self.launch_any(ctx, group, machine, zone, batch, true)
-    }
-
-    fn launch_any(
         &mut self,
         ctx: &mut Ctx<'_>,
         group: GroupIdx,

@@ -442,10 +442,7 @@ impl Site {
     ) -> Result<(), &'static str> {
         let w = self;
         let batch = w.batch;
-        match beyond_max {
-            true => w.provider.launch_beyond_max(&mut ctx!(w), group, machine, zone, batch),
-            false => w.provider.launch(&mut ctx!(w), group, machine, zone, batch),
-        }
+        w.provider.launch(&mut ctx!(w), group, machine, zone, batch, beyond_max)
     }
 
     /// Gives a machine back. Err says why the provider refuses.
