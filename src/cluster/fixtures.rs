@@ -30,6 +30,7 @@ pub fn shape(catalog: &Catalog) -> PodShape {
         restarts_always: true,
         volumes: Vec::new(),
         has_resource_claims: false,
+        features: Vec::new(),
     }
 }
 
@@ -96,6 +97,7 @@ pub fn node_spec(name: Sym, allocatable: Vec<i64>) -> NodeSpec {
         volumes_in_use: Vec::new(),
         provider_id: None,
         kubelet_version: None,
+        declared_features: Vec::new(),
         created: 0,
         machine: None,
         price_micros_per_hour: None,

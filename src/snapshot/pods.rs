@@ -38,10 +38,14 @@ impl Builder {
             return None;
         }
         let mut labels = self.labels(&meta.labels);
-        if node.is_some() {
-            // Binding copies the node's topology onto the pod (PodTopologyLabels admission); a clone starts without.
-            labels.remove(self.catalog.known.zone);
-            labels.remove(self.catalog.known.region);
+        // Binding copies the node's topology onto the pod (PodTopologyLabels admission): the state knows it by the node, and a clone starts
+        // without.
+        for key in [self.catalog.known.zone, self.catalog.known.region] {
+            let of_node =
+                bound_to.and_then(|n| self.catalog.names.get(n)).and_then(|n| self.lookup.topology.get(&(n, key)));
+            if of_node.is_some_and(|of_node| labels.get(key) == Some(*of_node)) {
+                labels.remove(key);
+            }
         }
         let shaped = self.shape(&pod.spec, ns, &labels, &meta.name);
         let resized = requests::resized(&mut self.catalog, pod, &shaped.shape.requests);

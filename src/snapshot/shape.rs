@@ -52,9 +52,22 @@ impl Builder {
             grace_ms: grace_ms(spec),
             restarts_always: spec.restart_policy.as_deref().is_none_or(|p| p == "Always"),
             volumes,
+            features: self.features(spec),
             has_resource_claims: !spec.resource_claims.is_empty(),
         };
         Shaped { shape, claims, unknown_claims }
+    }
+
+    /// What a pod needs of its kubelet (component-helpers v0.36.3 `nodedeclaredfeatures/features/restartallcontainers`; the other
+    /// feature that is inferred for scheduling belongs to an alpha gate).
+    fn features(&mut self, spec: &wire::PodSpec<'_>) -> Vec<Sym> {
+        let containers = spec.containers.iter().chain(spec.init_containers.iter());
+        let restarts_all =
+            |c: &wire::Container<'_>| c.restart_policy_rules.iter().any(|r| &*r.action == "RestartAllContainers");
+        match containers.into_iter().any(restarts_all) {
+            true => vec![self.catalog.names.intern("RestartAllContainersOnContainerExits")],
+            false => Vec::new(),
+        }
     }
 
     /// Preferred node terms; the real scheduler skips those without weight or content.
@@ -84,6 +97,7 @@ impl Builder {
         let mut namespaces: Vec<NsIdx> = term.namespaces.iter().map(|n| self.namespace(n)).collect();
         let selector = term.namespace_selector.as_ref().map(|s| self.selector(Some(s)));
         let all_namespaces = selector.as_ref().is_some_and(Selector::is_empty);
+        let mut named_namespaces = namespaces.clone();
         match &selector {
             None if namespaces.is_empty() => namespaces.push(ns),
             Some(selector) if !all_namespaces => {
@@ -98,8 +112,14 @@ impl Builder {
             }
             _ => {}
         }
+        if selector.is_none() {
+            named_namespaces.clone_from(&namespaces);
+        }
         namespaces.sort_unstable();
         namespaces.dedup();
+        named_namespaces.sort_unstable();
+        named_namespaces.dedup();
+        let takes_unlabelled = selector.is_some_and(|s| s.matches(&Labels::default(), &self.catalog.names));
         let mut selector = self.merged(term.label_selector.as_ref(), &term.match_label_keys, labels);
         if let Selector::All(requirements) = &mut selector {
             for key in term.mismatch_label_keys.iter() {
@@ -110,7 +130,8 @@ impl Builder {
                 }
             }
         }
-        PodTerm { selector, namespaces, all_namespaces, topology_key: self.sym(&term.topology_key) }
+        let topology_key = self.sym(&term.topology_key);
+        PodTerm { selector, namespaces, named_namespaces, all_namespaces, takes_unlabelled, topology_key }
     }
 
     /// A selector with `matchLabelKeys` ANDed in, unless the API server did so already.

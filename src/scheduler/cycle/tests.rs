@@ -16,12 +16,7 @@ fn selector(bed: &mut Bed, key: &str, value: &str) -> Selector {
 }
 
 fn term(bed: &mut Bed, app: &str, key: &str) -> PodTerm {
-    PodTerm {
-        selector: selector(bed, "app", app),
-        namespaces: vec![NsIdx(0)],
-        all_namespaces: false,
-        topology_key: bed.sym(key),
-    }
+    PodTerm::new(selector(bed, "app", app), vec![NsIdx(0)], bed.sym(key))
 }
 
 fn constraint(bed: &mut Bed, app: &str, key: &str, when: WhenUnsatisfiable) -> SpreadConstraint {

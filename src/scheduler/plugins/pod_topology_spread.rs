@@ -600,7 +600,7 @@ fn hard<'c>(profile: &Profile, catalog: &'c Catalog, state: &State, pod: PodIdx)
 
 fn counted(hard: &[Cow<'_, SpreadConstraint>], catalog: &Catalog, state: &State, pod: PodIdx, other: PodIdx) -> bool {
     let (mine, theirs) = (&catalog.specs[state.pods[pod].spec], &catalog.specs[state.pods[other].spec]);
-    mine.namespace == theirs.namespace && hard.iter().any(|c| c.selector.matches(&theirs.labels, &catalog.names))
+    mine.namespace == theirs.namespace && hard.iter().any(|c| state.is_selected(catalog, &c.selector, other))
 }
 
 fn has_all_keys(hard: &[Cow<'_, SpreadConstraint>], state: &State, node: NodeIdx) -> bool {

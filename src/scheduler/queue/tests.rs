@@ -227,17 +227,16 @@ fn anti_affinity_wakes_when_the_hated_pod_goes() {
     let app = bed.sym("app");
     let web = bed.sym("web");
     let mut shape = bed.shape(100, 0);
-    shape.anti_affinity = vec![PodTerm {
-        selector: Selector::All(vec![crate::cluster::Requirement {
+    shape.anti_affinity = vec![PodTerm::new(
+        Selector::All(vec![crate::cluster::Requirement {
             key: app,
             operator: crate::cluster::Operator::In,
             values: smallvec::smallvec![web],
             bound: None,
         }]),
-        namespaces: vec![crate::cluster::NsIdx(0)],
-        all_namespaces: false,
-        topology_key: key,
-    }];
+        vec![crate::cluster::NsIdx(0)],
+        key,
+    )];
     let hater = bed.spec(shape, &[]);
     let shape = bed.shape(100, 0);
     let web = bed.spec(shape, &[("app", "web")]);
@@ -344,12 +343,7 @@ fn the_end_of_a_pod_that_kept_it_out_wakes_a_pod_since_1_36() {
             bound: None,
         };
         let mut shape = bed.shape(100, 0);
-        shape.anti_affinity = vec![PodTerm {
-            selector: Selector::All(vec![requirement]),
-            namespaces: vec![crate::cluster::NsIdx(0)],
-            all_namespaces: false,
-            topology_key: key,
-        }];
+        shape.anti_affinity = vec![PodTerm::new(Selector::All(vec![requirement]), vec![crate::cluster::NsIdx(0)], key)];
         let hater = bed.spec(shape, &[]);
         let shape = bed.shape(100, 0);
         let web = bed.spec(shape, &[("app", "web")]);
