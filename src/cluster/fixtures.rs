@@ -78,6 +78,7 @@ pub fn pod(spec: SpecIdx, name: Sym) -> PodState {
         preempted: false,
         restarts: 0,
         incarnation: 0,
+        kept_by_job: false,
         gone: false,
     }
 }

@@ -283,6 +283,8 @@ pub struct PodState {
     /// How many pods were cloned from the same spec before it: 0 for the one of the snapshot. Tells apart the luck of
     /// pods that bear one name in turn (StatefulSets).
     pub incarnation: u32,
+    /// The Job controller keeps its finalizer on it until the index has a replacement (`backoffLimitPerIndex`).
+    pub kept_by_job: bool,
     /// The object no longer exists.
     pub gone: bool,
 }

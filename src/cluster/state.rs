@@ -363,6 +363,7 @@ impl State {
                 preempted: false,
                 restarts: 0,
                 incarnation,
+                kept_by_job: false,
                 gone: false,
             },
         )
@@ -441,6 +442,10 @@ impl State {
             self.pods[pod].ready_since = now;
             self.log(Change::Pod(pod, PodChange::Ready));
         }
+    }
+    /// Sets whether its Job's finalizer keeps a pod beyond its end.
+    pub fn set_kept_by_job(&mut self, pod: PodIdx, kept: bool) {
+        self.pods[pod].kept_by_job = kept;
     }
     /// Sets the deletion timestamp. A second deletion may only shorten the deadline.
     pub fn set_deleting(&mut self, pod: PodIdx, now: i64, grace_ms: i64) {

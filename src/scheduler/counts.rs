@@ -231,6 +231,15 @@ impl Counts {
         if counter.held < self.domains(counter) { 0 } else { counter.least_held() }
     }
 
+    /// Pods that a matcher selects on nodes that a counter's policy admits and that lack its key.
+    pub fn beside(&self, matcher: u32, counter: u32, topology: &Topology) -> u32 {
+        let counter = &self.counters[counter as usize];
+        let eligible = &self.eligibilities[self.groups[counter.group as usize].eligibility as usize].nodes;
+        let held = self.matchers[matcher as usize].nodes.held();
+        let lacks = |node: usize| topology.domain(counter.key, NodeIdx::new(node)).is_none();
+        held.filter(|(node, _)| eligible.get(*node) == Some(&true) && lacks(*node)).map(|(_, pods)| pods).sum()
+    }
+
     /// The matcher of a key; a new one counts the pods that are there.
     pub fn matcher_of(&mut self, key: MatcherKey, idents: &mut Idents, names: &Interner) -> u32 {
         if let Some(known) = self.keys.get_index_of(&key) {

@@ -46,6 +46,7 @@ impl Builder {
             } else if is_counted(name) {
                 let resource = self.catalog.resource(name);
                 allocatable.resize(allocatable.len().max(resource.at() + 1), 0);
+                self.lookup.offered.extend((quantity.value() > 0).then_some(resource));
                 allocatable[resource.at()] = if resource == CPU { quantity.milli_value() } else { quantity.value() };
             }
         }

@@ -192,6 +192,7 @@ impl Builder {
             preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
             restarts: u32::try_from(statuses().fold(0, |n: i64, s| n.saturating_add(s.restart_count.max(0))))
                 .unwrap_or(u32::MAX),
+            kept_by_job: false,
             gone: false,
         }
     }

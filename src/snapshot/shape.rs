@@ -243,6 +243,10 @@ impl Builder {
             } else {
                 self.disk(v)
             });
+            // One that several monitors serve is the same disk by any of them.
+            for monitor in v.rbd.iter().flat_map(|d| d.monitors.iter()).skip(1) {
+                volumes.extend(v.rbd.as_ref().map(|d| self.rbd(d, monitor)));
+            }
         }
         (volumes, claims, unknown)
     }
@@ -256,14 +260,18 @@ impl Builder {
         } else if let Some(d) = &v.iscsi {
             ("iscsi", d.iqn.to_string(), d.read_only)
         } else if let Some(d) = &v.rbd {
-            let mut monitors: Vec<&str> = d.monitors.iter().map(|m| &**m).collect();
-            monitors.sort_unstable();
-            let pool = d.pool.as_deref().unwrap_or("rbd");
-            ("rbd", format!("{}/{pool}/{}", monitors.join(","), &*d.image), d.read_only)
+            return d.monitors.first().map_or(Volume::Other, |monitor| self.rbd(d, monitor));
         } else {
             return Volume::Other;
         };
         Volume::Disk { kind: self.sym(kind), id: self.sym(&id), read_only }
+    }
+
+    /// A Ceph image as one of its monitors serves it.
+    fn rbd(&mut self, d: &wire::Rbd<'_>, monitor: &str) -> Volume {
+        let pool = d.pool.as_deref().unwrap_or("rbd");
+        let id = self.sym(&format!("{monitor}/{pool}/{}", &*d.image));
+        Volume::Disk { kind: self.sym("rbd"), id, read_only: d.read_only }
     }
 }
 

@@ -2,7 +2,7 @@
 //! (`wait_for_jobs`), as long as the procedure waits for a node.
 
 use super::Facts;
-use crate::cluster::{Finding, OwnerIdx, Phase, PodIdx, Severity, duration_text};
+use crate::cluster::{FailureAction, Finding, OwnerIdx, Phase, PodIdx, Severity, duration_text};
 use crate::disruption::holder::ends_at;
 use crate::disruption::never::escapes;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
             duration_text(run),
             facts.names(&pods)
         );
-        if job.ignores_disruption {
+        if job.on_disruption == FailureAction::Ignore {
             return Some(Finding::new(
                 Severity::Warning,
                 "job-work-lost",
