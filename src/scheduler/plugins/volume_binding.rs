@@ -202,7 +202,8 @@ fn volumes_for(catalog: &Catalog, state: &State, claim: PvcIdx) -> Delayed {
             && volume.capacity >= wanted.request
             && volume.block == wanted.block
             && (volume.attributes_class == wanted.attributes_class
-                || !catalog.kubernetes.rules().attributes_class_counts && volume.attributes_class == catalog.known.empty)
+                || !catalog.kubernetes.rules().attributes_class_counts
+                    && volume.attributes_class == catalog.known.empty)
             && !volume.deleting;
         if !fits {
             continue;
