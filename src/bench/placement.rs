@@ -82,7 +82,7 @@ fn constraint(catalog: &mut Catalog, app: &str, when: WhenUnsatisfiable) -> Spre
 
 fn term(catalog: &mut Catalog, app: &str, topology_key: Sym) -> PodTerm {
     let selector = selector(catalog, app);
-    PodTerm { selector, namespaces: vec![NsIdx(0)], all_namespaces: false, topology_key }
+    PodTerm::new(selector, vec![NsIdx(0)], topology_key)
 }
 
 fn spec(catalog: &mut Catalog, app: &str, shape: PodShape) -> SpecIdx {
@@ -134,6 +134,7 @@ fn with_volume(catalog: &mut Catalog, volumes: &mut Vec<(PvcIdx, Arc<Pv>)>, i: u
         name,
         uid: name,
         class: Some(class),
+        attributes_class: catalog.known.empty,
         request: 1 << 30,
         modes,
         block: false,
@@ -151,6 +152,7 @@ fn with_volume(catalog: &mut Catalog, volumes: &mut Vec<(PvcIdx, Arc<Pv>)>, i: u
         name,
         labels: Labels::default(),
         class,
+        attributes_class: catalog.known.empty,
         capacity: 1 << 30,
         modes,
         block: false,
@@ -187,6 +189,7 @@ fn node(catalog: &mut Catalog, i: usize) -> NodeSpec {
         volumes_in_use: Vec::new(),
         provider_id: None,
         kubelet_version: None,
+        declared_features: Vec::new(),
         created: 0,
         machine: None,
         price_micros_per_hour: None,

@@ -1,9 +1,10 @@
-//! How fast a dump is read: bytes of JSON and of YAML to a cluster.
+//! How fast a dump is read: bytes of JSON, indented as kubectl does it, and of YAML to a cluster.
 
 use super::{BenchError, Effort, Meter, Reading, median};
 use crate::request::error::InputError;
 use crate::snapshot::generate::{GenerateParams, write_list};
 use crate::snapshot::{Snapshot, Source};
+use serde::Serialize;
 use std::hint::black_box;
 
 /// Nodes of the clusters that are read.
@@ -11,7 +12,7 @@ const JSON_NODES: u32 = 500;
 const YAML_NODES: u32 = 50;
 
 pub(super) fn measure(effort: Effort, meter: &mut dyn Meter) -> Result<Reading, BenchError> {
-    let json = dump(JSON_NODES)?;
+    let json = indented(&dump(JSON_NODES)?);
     let small: serde_json::Value = serde_json::from_slice(&dump(YAML_NODES)?).unwrap_or_default();
     let yaml = serde_saphyr::to_string(&small).unwrap_or_default().into_bytes();
     Ok(Reading { json_mb_per_s: rate(json, effort, meter)?, yaml_mb_per_s: rate(yaml, effort, meter)? })
@@ -21,6 +22,15 @@ fn dump(nodes: u32) -> Result<Vec<u8>, InputError> {
     let mut bytes = Vec::new();
     write_list(&GenerateParams { nodes, ..GenerateParams::default() }, &mut bytes)?;
     Ok(bytes)
+}
+
+/// By four spaces, as `kubectl get -o json` prints.
+fn indented(json: &[u8]) -> Vec<u8> {
+    let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    let mut bytes = Vec::new();
+    let form = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, form));
+    written.map(|()| bytes).unwrap_or_default()
 }
 
 /// Millions of bytes a second.

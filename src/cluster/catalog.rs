@@ -173,6 +173,11 @@ impl Catalog {
     pub fn shape(&self, spec: SpecIdx) -> &PodShape {
         &self.shapes[self.specs[spec].shape.at()]
     }
+    /// Labels that a pod gets from its node when it is bound (PodTopologyLabels admission); none where the version has no such thing.
+    pub fn topology_labels(&self) -> impl Iterator<Item = Sym> + use<> {
+        let (keys, copies) = ([self.known.zone, self.known.region], self.kubernetes.rules().pods_get_topology_labels);
+        keys.into_iter().filter(move |_| copies)
+    }
     /// The namespace called `name`.
     pub fn namespace(&self, name: &str) -> Option<NsIdx> {
         let sym = self.names.get(name)?;

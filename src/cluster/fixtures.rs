@@ -30,6 +30,7 @@ pub fn shape(catalog: &Catalog) -> PodShape {
         restarts_always: true,
         volumes: Vec::new(),
         has_resource_claims: false,
+        features: Vec::new(),
     }
 }
 
@@ -77,6 +78,7 @@ pub fn pod(spec: SpecIdx, name: Sym) -> PodState {
         preempted: false,
         restarts: 0,
         incarnation: 0,
+        kept_by_job: false,
         gone: false,
     }
 }
@@ -96,6 +98,7 @@ pub fn node_spec(name: Sym, allocatable: Vec<i64>) -> NodeSpec {
         volumes_in_use: Vec::new(),
         provider_id: None,
         kubelet_version: None,
+        declared_features: Vec::new(),
         created: 0,
         machine: None,
         price_micros_per_hour: None,

@@ -117,6 +117,11 @@ impl Selector {
         requirements.iter().find(|r| r.operator == Operator::In).map(|r| (r.key, r.values.as_slice()))
     }
 
+    /// Whether it says anything of a label key.
+    pub fn mentions(&self, key: Sym) -> bool {
+        matches!(self, Selector::All(requirements) if requirements.iter().any(|r| r.key == key))
+    }
+
     /// Whether it is `{}`: a selector without requirements.
     pub fn is_empty(&self) -> bool {
         matches!(self, Selector::All(r) if r.is_empty())

@@ -49,7 +49,7 @@ pub use inventory::{AutoscaledGroup, AutoscalerStatus, Inventory, OceanConfig};
 pub use labels::{Labels, NodeSelector, NodeSelectorTerm, Operator, Requirement, Selector};
 pub use node::{AttachLimit, NodeImage, NodeSpec, NodeState};
 pub use operator::Manager;
-pub use owner::{JobSpec, Owner, OwnerKind, ScaleSource};
+pub use owner::{FailureAction, JobSpec, Owner, OwnerKind, ScaleSource};
 pub use pod::{
     ClaimRef, Deletion, HostPort, Phase, PodShape, PodSpec, PodState, PodTerm, Requests, SpreadConstraint, Volume,
     WhenUnsatisfiable,

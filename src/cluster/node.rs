@@ -51,6 +51,8 @@ pub struct NodeSpec {
     pub provider_id: Option<Sym>,
     /// `status.nodeInfo.kubeletVersion`.
     pub kubelet_version: Option<Sym>,
+    /// `status.declaredFeatures`.
+    pub declared_features: Vec<Sym>,
     /// Milliseconds since the snapshot, negative for what was there.
     pub created: i64,
     /// Machine type, where known.

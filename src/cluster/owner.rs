@@ -36,6 +36,20 @@ pub enum ScaleSource {
     Unknown,
 }
 
+/// What a rule of a Job's `podFailurePolicy` does about a failed pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailureAction {
+    /// It counts against the limits, as without a policy.
+    #[default]
+    Count,
+    /// It does not count.
+    Ignore,
+    /// The Job has failed.
+    FailJob,
+    /// The pod's index has failed and is not tried again.
+    FailIndex,
+}
+
 /// What makes a Job go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSpec {
@@ -47,8 +61,14 @@ pub struct JobSpec {
     pub backoff_limit: i64,
     /// `podReplacementPolicy: Failed`: the replacement waits for a terminal phase.
     pub replace_only_failed: bool,
-    /// A `podFailurePolicy` rule ignores failures with condition DisruptionTarget.
-    pub ignores_disruption: bool,
+    /// What `podFailurePolicy` does about a pod that a disruption ended.
+    pub on_disruption: FailureAction,
+    /// `spec.backoffLimitPerIndex`.
+    pub backoff_limit_per_index: Option<i64>,
+    /// `spec.maxFailedIndexes`.
+    pub max_failed_indexes: Option<i64>,
+    /// `status.failedIndexes`.
+    pub failed_indexes: Vec<u32>,
     /// `spec.suspend`.
     pub suspended: bool,
     /// `completionMode: Indexed`.

@@ -4,6 +4,7 @@ use super::ids::*;
 use super::intern::Sym;
 use super::labels::*;
 use super::taint::Toleration;
+use super::version::Rules;
 
 /// Amounts that a pod asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,10 +29,40 @@ pub struct PodTerm {
     pub selector: Selector,
     /// In which namespaces (named ones, those under the namespace selector, or the pod's own), sorted.
     pub namespaces: Vec<NsIdx>,
+    /// Of these the ones that do not come from a namespace selector, sorted.
+    pub named_namespaces: Vec<NsIdx>,
     /// An empty namespace selector `{}`: every namespace.
     pub all_namespaces: bool,
+    /// A namespace selector that a namespace without labels satisfies, such as `DoesNotExist`.
+    pub takes_unlabelled: bool,
     /// Label key that makes the domains.
     pub topology_key: Sym,
+}
+
+impl PodTerm {
+    /// A term for pods in these namespaces, named in it.
+    pub fn new(selector: Selector, namespaces: Vec<NsIdx>, topology_key: Sym) -> PodTerm {
+        let named_namespaces = namespaces.clone();
+        PodTerm { selector, namespaces, named_namespaces, all_namespaces: false, takes_unlabelled: false, topology_key }
+    }
+
+    /// Whether a term of a pod that has its node looks in a namespace.
+    pub fn covers(&self, namespace: NsIdx) -> bool {
+        self.all_namespaces || self.namespaces.contains(&namespace)
+    }
+
+    /// Whether a term of a pod that is being scheduled looks in every namespace: since 1.34 the scheduler tries the namespace
+    /// selector on no labels at all once more, so that one which these satisfy takes them all
+    /// (`interpodaffinity/plugin.go` `mergeAffinityTermNamespacesIfNotEmpty` gets the term by value).
+    pub fn covers_all_when_scheduled(&self, rules: Rules) -> bool {
+        self.all_namespaces || (rules.namespace_selector_sees_no_labels && self.takes_unlabelled)
+    }
+
+    /// Whether a queueing hint takes a namespace for one of the term's: hints know the names in it, and try the namespace selector
+    /// on no labels (`podMatchesAllAffinityTerms`).
+    pub fn hint_covers(&self, namespace: NsIdx) -> bool {
+        self.all_namespaces || self.takes_unlabelled || self.named_namespaces.contains(&namespace)
+    }
 }
 
 /// What a spread constraint does when it cannot be met.
@@ -139,6 +170,8 @@ pub struct PodShape {
     pub restarts_always: bool,
     /// Volumes.
     pub volumes: Vec<Volume>,
+    /// Features that its node must declare (`nodedeclaredfeatures` `InferForPodScheduling`).
+    pub features: Vec<Sym>,
     /// Uses dynamic resource allocation, which is not modelled.
     pub has_resource_claims: bool,
 }
@@ -250,6 +283,8 @@ pub struct PodState {
     /// How many pods were cloned from the same spec before it: 0 for the one of the snapshot. Tells apart the luck of
     /// pods that bear one name in turn (StatefulSets).
     pub incarnation: u32,
+    /// The Job controller keeps its finalizer on it until the index has a replacement (`backoffLimitPerIndex`).
+    pub kept_by_job: bool,
     /// The object no longer exists.
     pub gone: bool,
 }

@@ -4,6 +4,7 @@ use super::budget::BudgetStatus;
 use super::catalog::Catalog;
 use super::ids::*;
 use super::intern::Sym;
+use super::labels::{Labels, Selector};
 use super::node::{NodeSpec, NodeState};
 use super::pod::{Deletion, Phase, PodState};
 use super::shared::SharedArena;
@@ -362,6 +363,7 @@ impl State {
                 preempted: false,
                 restarts: 0,
                 incarnation,
+                kept_by_job: false,
                 gone: false,
             },
         )
@@ -378,6 +380,21 @@ impl State {
             self.undo.push(Undo::Bind(pod));
         }
         self.log(Change::Pod(pod, PodChange::Bound));
+    }
+    /// Whether a selector selects a pod, which has its node's zone and region as labels once it has a node (PodTopologyLabels
+    /// admission).
+    pub fn is_selected(&self, catalog: &Catalog, selector: &Selector, pod: PodIdx) -> bool {
+        let p = &self.pods[pod];
+        let labels = &catalog.specs[p.spec].labels;
+        if let Some(node) = p.node
+            && catalog.topology_labels().any(|k| selector.mentions(k))
+        {
+            let of_node = &self.nodes[node].spec.labels;
+            let got = catalog.topology_labels().filter_map(|k| Some((k, of_node.get(k)?)));
+            let labels = Labels::new(labels.iter().chain(got));
+            return selector.matches(&labels, &catalog.names);
+        }
+        selector.matches(labels, &catalog.names)
     }
     /// Takes a pod off its node as if it were not there; within a hypothesis only.
     pub fn detach(&mut self, catalog: &Catalog, pod: PodIdx) {
@@ -425,6 +442,10 @@ impl State {
             self.pods[pod].ready_since = now;
             self.log(Change::Pod(pod, PodChange::Ready));
         }
+    }
+    /// Sets whether its Job's finalizer keeps a pod beyond its end.
+    pub fn set_kept_by_job(&mut self, pod: PodIdx, kept: bool) {
+        self.pods[pod].kept_by_job = kept;
     }
     /// Sets the deletion timestamp. A second deletion may only shorten the deadline.
     pub fn set_deleting(&mut self, pod: PodIdx, now: i64, grace_ms: i64) {

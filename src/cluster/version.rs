@@ -68,6 +68,12 @@ pub struct Rules {
     pub eviction_says_why: bool,
     /// A lost node gets its NoExecute taint one pass of the node monitor (5 s) after its condition.
     pub no_execute_a_pass_later: bool,
+    /// A namespace selector of a pod being scheduled is tried on no labels too (`PodTerm::covers_all_when_scheduled`).
+    pub namespace_selector_sees_no_labels: bool,
+    /// A volume and a claim must agree in their VolumeAttributesClass (GA).
+    pub attributes_class_counts: bool,
+    /// A pod that gets its node gets that node's zone and region as labels (PodTopologyLabelsAdmission).
+    pub pods_get_topology_labels: bool,
     /// DynamicResources is in the default profile, with this weight (0: it does not score).
     pub dynamic_resources: Option<i64>,
     /// NodeDeclaredFeatures is in the default profile.
@@ -96,6 +102,9 @@ impl KubernetesVersion {
             bound_nominee_wakes: self < V1_35,
             eviction_says_why: self >= V1_35,
             no_execute_a_pass_later: self < V1_34,
+            namespace_selector_sees_no_labels: self >= V1_34,
+            attributes_class_counts: self >= V1_34,
+            pods_get_topology_labels: self >= V1_35,
             dynamic_resources: match self {
                 v if v >= V1_35 => Some(2),
                 V1_34 => Some(0),

@@ -36,6 +36,8 @@ pub struct Pv {
     pub labels: Labels,
     /// `spec.storageClassName`, the symbol of "" if none.
     pub class: Sym,
+    /// `spec.volumeAttributesClassName`, the symbol of "" if none.
+    pub attributes_class: Sym,
     /// Capacity in bytes.
     pub capacity: i64,
     /// Access modes.
@@ -69,6 +71,8 @@ pub struct Pvc {
     pub uid: Sym,
     /// `spec.storageClassName`; None if not given, the symbol of "" if empty.
     pub class: Option<Sym>,
+    /// `spec.volumeAttributesClassName`, the symbol of "" if none.
+    pub attributes_class: Sym,
     /// Requested bytes.
     pub request: i64,
     /// Access modes.

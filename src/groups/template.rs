@@ -57,6 +57,7 @@ pub struct Templates {
     /// Range of each group's templates.
     ranges: Vec<(usize, usize)>,
     kubelet_version: Option<Sym>,
+    declared_features: Vec<Sym>,
 }
 
 impl Templates {
@@ -76,7 +77,8 @@ impl Templates {
             }
             ranges.push((start, items.len()));
         }
-        Templates { items, ranges, kubelet_version: habits.kubelet_version }
+        let Habits { kubelet_version, declared_features, .. } = habits;
+        Templates { items, ranges, kubelet_version, declared_features }
     }
     /// All of them.
     pub fn all(&self) -> &[Template] {
@@ -112,6 +114,7 @@ impl Templates {
             volumes_in_use: Vec::new(),
             provider_id: None,
             kubelet_version: self.kubelet_version,
+            declared_features: self.declared_features.clone(),
             created: 0,
             machine: Some(template.machine),
             price_micros_per_hour: template.price_micros_per_hour,
@@ -161,6 +164,8 @@ struct Habits {
     /// Common labels for operating system and architecture, where machines do not say.
     platform: Vec<(Sym, Sym)>,
     kubelet_version: Option<Sym>,
+    /// Features that the kubelet of this version declares.
+    declared_features: Vec<Sym>,
 }
 
 impl Habits {
@@ -169,7 +174,7 @@ impl Habits {
         let mut regions = FxHashMap::default();
         let mut by_type: FxHashMap<Sym, Vec<AttachLimit>> = FxHashMap::default();
         let mut least: BTreeMap<Sym, Option<i64>> = BTreeMap::new();
-        let mut kubelet_version = None;
+        let (mut kubelet_version, mut declared_features) = (None, Vec::new());
         // For each key: does its value repeat the zone, the hostname, the type, wherever it occurs?
         let mut repeats: BTreeMap<Sym, [bool; 3]> = BTreeMap::new();
         for node in view.state.live_nodes() {
@@ -180,7 +185,9 @@ impl Habits {
             if let (Some(z), Some(r)) = (zone, spec.labels.get(known.region)) {
                 regions.entry(z).or_insert(r);
             }
-            kubelet_version = kubelet_version.or(spec.kubelet_version);
+            if kubelet_version.is_none() && spec.kubelet_version.is_some() {
+                (kubelet_version, declared_features) = (spec.kubelet_version, spec.declared_features.clone());
+            }
             for (key, value) in spec.labels.iter() {
                 let now = [Some(value) == zone, value == hostname || value == spec.name, Some(value) == machine];
                 let seen = repeats.entry(key).or_insert([true; 3]);
@@ -209,6 +216,7 @@ impl Habits {
             least: least.into_iter().map(|(driver, count)| AttachLimit { driver, count }).collect(),
             platform: platform(view),
             kubelet_version,
+            declared_features,
         }
     }
 

@@ -185,12 +185,7 @@ fn host_ports_and_anti_affinity_over_hosts_take_a_node_each() {
         let (key, value) = (w.sym("app"), w.sym("db"));
         let requirement =
             Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
-        s.anti_affinity.push(PodTerm {
-            selector: Selector::All(vec![requirement]),
-            namespaces: vec![NsIdx(0)],
-            all_namespaces: false,
-            topology_key: w.catalog.known.hostname,
-        });
+        s.anti_affinity.push(PodTerm::new(Selector::All(vec![requirement]), vec![NsIdx(0)], w.catalog.known.hostname));
     });
     let c = w.build();
     // Three nodes: each has one of the ports, two of them a database beside it.

@@ -4,8 +4,8 @@ use super::ident::{Ident, Idents};
 use super::tally::Tally;
 use super::topology::{NO_DOMAIN, TopoKey, Topology};
 use crate::cluster::{
-    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Selector, SharedArena, State,
-    Sym, Toleration,
+    Idx, Interner, NodeIdx, NodeSelector, NodeState, NsIdx, Operator, PodShape, PodTerm, Rules, Selector, SharedArena,
+    State, Sym, Toleration,
 };
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -22,9 +22,9 @@ pub enum Namespaces {
 }
 
 impl Namespaces {
-    /// Those of an affinity term.
-    pub fn of(term: &PodTerm) -> Namespaces {
-        if term.all_namespaces { Namespaces::All } else { Namespaces::These(term.namespaces.clone()) }
+    /// Those of an affinity term of a pod that is being scheduled.
+    pub fn of(term: &PodTerm, rules: Rules) -> Namespaces {
+        if term.covers_all_when_scheduled(rules) { Namespaces::All } else { Namespaces::These(term.namespaces.clone()) }
     }
     fn contains(&self, namespace: NsIdx) -> bool {
         match self {
@@ -34,9 +34,9 @@ impl Namespaces {
     }
 }
 
-/// Whether an affinity term selects pods of a kind.
+/// Whether an affinity term of a pod that has its node selects pods of a kind.
 pub fn term_matches(term: &PodTerm, ident: &Ident, names: &Interner) -> bool {
-    (term.all_namespaces || term.namespaces.contains(&ident.namespace)) && term.selector.matches(&ident.labels, names)
+    term.covers(ident.namespace) && term.selector.matches(&ident.labels, names)
 }
 
 /// Which pods are counted: those that every one of the terms selects.
@@ -49,7 +49,8 @@ pub struct MatcherKey {
 }
 
 impl MatcherKey {
-    fn matches(&self, ident: &Ident, names: &Interner) -> bool {
+    /// Whether every term selects pods of a kind.
+    pub fn matches(&self, ident: &Ident, names: &Interner) -> bool {
         self.terms.iter().all(|(s, ns)| ns.contains(ident.namespace) && s.matches(&ident.labels, names))
     }
 }
@@ -228,6 +229,15 @@ impl Counts {
     /// Fewest pods in a domain that has an eligible node; 0 if there is none.
     pub fn least(&self, counter: &Counter) -> u32 {
         if counter.held < self.domains(counter) { 0 } else { counter.least_held() }
+    }
+
+    /// Pods that a matcher selects on nodes that a counter's policy admits and that lack its key.
+    pub fn beside(&self, matcher: u32, counter: u32, topology: &Topology) -> u32 {
+        let counter = &self.counters[counter as usize];
+        let eligible = &self.eligibilities[self.groups[counter.group as usize].eligibility as usize].nodes;
+        let held = self.matchers[matcher as usize].nodes.held();
+        let lacks = |node: usize| topology.domain(counter.key, NodeIdx::new(node)).is_none();
+        held.filter(|(node, _)| eligible.get(*node) == Some(&true) && lacks(*node)).map(|(_, pods)| pods).sum()
     }
 
     /// The matcher of a key; a new one counts the pods that are there.

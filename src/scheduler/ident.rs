@@ -1,9 +1,7 @@
 //! Which pods selectors cannot tell apart: same namespace, same labels under every key that some selector mentions.
 
 use crate::cluster::Idx;
-use crate::cluster::{
-    Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, PodSpec, Selector, SharedArena, SpecIdx, Sym,
-};
+use crate::cluster::{Catalog, Labels, NodeIdx, NsIdx, OwnerKind, PodShape, Selector, SharedArena, SpecIdx, Sym};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -32,6 +30,9 @@ pub struct Idents {
     keys: FxHashSet<Sym>,
     ids: Arc<FxHashMap<(NsIdx, Labels), u32>>,
     of_spec: Vec<u32>,
+    /// Of mentioned keys those that a pod gets from its node (PodTopologyLabels).
+    from_node: Vec<Sym>,
+    placed: FxHashMap<(SpecIdx, Labels), u32>,
     shapes_read: usize,
     owners_read: usize,
 }
@@ -55,8 +56,10 @@ impl Idents {
         }
         self.shapes_read = catalog.shapes.len();
         self.owners_read = catalog.owners.len();
+        self.from_node = catalog.topology_labels().filter(|k| self.keys.contains(k)).collect();
         self.keys.len() != before
     }
+
     /// All namespaces that have pods of some kind, and those before them.
     pub fn namespaces(&self) -> impl Iterator<Item = NsIdx> + use<> {
         (0..self.by_namespace.len()).map(NsIdx::new)
@@ -73,16 +76,40 @@ impl Idents {
         if let Some(known) = self.of_spec.get(spec.at()).filter(|i| **i != u32::MAX) {
             return *known;
         }
-        let id = self.intern(&catalog.specs[spec], made);
+        let of = &catalog.specs[spec];
+        let id = self.intern(of.namespace, of.labels.iter(), made);
         if self.of_spec.len() <= spec.at() {
             self.of_spec.resize(catalog.specs.len(), u32::MAX);
         }
         self.of_spec[spec.at()] = id;
         id
     }
-    fn intern(&mut self, spec: &PodSpec, made: impl FnOnce(&mut Ident)) -> u32 {
-        let labels = Labels::new(spec.labels.iter().filter(|(k, _)| self.keys.contains(k)));
-        let key = (spec.namespace, labels);
+
+    /// The kind of pods made from a spec that are on a node with these labels, some of which they have got from it.
+    pub fn of_placed(&mut self, catalog: &Catalog, spec: SpecIdx, node: &Labels, made: impl FnOnce(&mut Ident)) -> u32 {
+        let got = self.from_node.iter().filter_map(|k| Some((*k, node.get(*k)?)));
+        let got = Labels::new(got);
+        if got.is_empty() {
+            return self.of_spec(catalog, spec, made);
+        }
+        let key = (spec, got);
+        if let Some(known) = self.placed.get(&key) {
+            return *known;
+        }
+        let of = &catalog.specs[spec];
+        let id = self.intern(of.namespace, of.labels.iter().chain(key.1.iter()), made);
+        self.placed.insert(key, id);
+        id
+    }
+
+    fn intern(
+        &mut self,
+        namespace: NsIdx,
+        labels: impl Iterator<Item = (Sym, Sym)>,
+        made: impl FnOnce(&mut Ident),
+    ) -> u32 {
+        let labels = Labels::new(labels.filter(|(k, _)| self.keys.contains(k)));
+        let key = (namespace, labels);
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }

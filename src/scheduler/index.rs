@@ -214,11 +214,11 @@ impl Index {
             return;
         }
         let names = &catalog.names;
-        let counts = &self.counts;
-        let ident = self.idents.of_spec(catalog, p.spec, |ident| counts.introduce(ident, names));
         let shape = catalog.specs[p.spec].shape;
         for (placed, sign) in [(before, -1), (wanted, 1)] {
             let Some(Placed { node, live }) = placed else { continue };
+            let (counts, labels) = (&self.counts, &state.nodes[node].spec.labels);
+            let ident = self.idents.of_placed(catalog, p.spec, labels, |ident| counts.introduce(ident, names));
             let kind = &mut self.idents.all[ident as usize];
             let entry = kind.nodes.entry(node).or_default();
             entry[0] = (i64::from(entry[0]) + sign).max(0) as u32;

@@ -39,6 +39,11 @@ impl Domains {
         self.of.get(node.at()).map_or(self.len, |domain| (*domain as usize).min(self.len))
     }
 
+    /// The domain of a value, if a node was ever seen with it.
+    pub fn of_value(&self, value: Sym) -> Option<usize> {
+        self.ids.get(&value).map(|d| *d as usize)
+    }
+
     /// Every one of few domains, as bits.
     pub fn every(&self) -> u64 {
         (1 << self.len.min(FEW)) - 1

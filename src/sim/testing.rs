@@ -140,6 +140,11 @@ impl Bench {
         }
         self.now = until;
     }
+    /// The reasons of Jobs that have failed, in order.
+    pub fn failed_jobs(&self) -> Vec<String> {
+        let failed = self.events.iter().filter(|e| e.kind == crate::trace::EventKind::JobFailed);
+        failed.filter_map(|e| e.detail.as_ref()?.reason.clone()).collect()
+    }
     fn spread(&mut self) {
         loop {
             let changes = self.state.changes_since(self.cursor).to_vec();

@@ -119,6 +119,7 @@ pub fn provision(ctx: &mut Ctx<'_>, claim: PvcIdx, node: NodeIdx) {
         name,
         labels: Default::default(),
         class: c.class.unwrap_or(known.empty),
+        attributes_class: c.attributes_class,
         capacity: c.request,
         modes: AccessModes { ..c.modes },
         block: c.block,

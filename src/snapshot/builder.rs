@@ -16,6 +16,10 @@ use std::sync::Arc;
 pub(crate) struct Lookup {
     pub(crate) namespaces: FxHashMap<Sym, NsIdx>,
     pub(crate) nodes: FxHashMap<Sym, NodeIdx>,
+    /// Resources of which some node has any.
+    pub(crate) offered: FxHashSet<ResIdx>,
+    /// Zone and region of nodes, by the node's name and the label's key.
+    pub(crate) topology: FxHashMap<(Sym, Sym), Sym>,
     pub(crate) pods: FxHashMap<(NsIdx, Sym), PodIdx>,
     pub(crate) pod_uids: FxHashSet<Sym>,
     pub(crate) owners: FxHashMap<Sym, OwnerIdx>,

@@ -166,6 +166,8 @@ table! {
         "what it lacks takes no room, is not moved and is not protected, so that a plan would be wrong: plan and simulate refuse it"; "make the dump again: every kind of all namespaces (-A), without selectors, and lists to their end; --allow-partial-dump takes it as it is"
     "duplicate-object" Info Input: "an object is in the input twice";
         "the first is used"; "give each object once"
+    "extended-resource-absent" Warning NotModelled: "a pod asks for an extended resource that no node of the dump offers";
+        "such pods are placed only on nodes of groups whose machine types offer it; what a DeviceClass offers (dynamic resource allocation) is not read"; "give such groups with --groups, or check by hand that the new nodes have such devices"
     "ephemeral-claim" Warning NotModelled: "a pod has a generic ephemeral volume";
         "its claim is made again for each replacement, where that is placed; how long its volume takes to be provisioned is not simulated"; "give the workload a start delay that includes it (delays.workloads)"
     "group-fields-not-read" Info Assumed: "a vendor's description of a group has fields that are not read";

@@ -6,6 +6,9 @@ use super::wire::node as wire;
 use super::wire::{condition, storage};
 use crate::cluster::{version, *};
 
+/// Labels of nodes that pods get when they are bound.
+pub(crate) const TOPOLOGY: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
+
 /// A node read, with what is state rather than spec.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadNode {
@@ -43,6 +46,7 @@ impl Builder {
             } else if is_counted(name) {
                 let resource = self.catalog.resource(name);
                 allocatable.resize(allocatable.len().max(resource.at() + 1), 0);
+                self.lookup.offered.extend((quantity.value() > 0).then_some(resource));
                 allocatable[resource.at()] = if resource == CPU { quantity.milli_value() } else { quantity.value() };
             }
         }
@@ -53,6 +57,12 @@ impl Builder {
             self.saw(c.last_heartbeat_time.max(c.last_transition_time).map_or(0, |t| t.0));
         }
         self.saw(meta.created_ms());
+        for key in TOPOLOGY {
+            if let Some(value) = meta.labels.get(key) {
+                let of = (self.catalog.names.intern(&meta.name), self.catalog.names.intern(key));
+                self.lookup.topology.insert(of, self.catalog.names.intern(value));
+            }
+        }
         let version = &*status.node_info.kubelet_version;
         self.catalog.kubernetes_minor = self.catalog.kubernetes_minor.max(version::minor_of(version));
         ReadNode {
@@ -71,6 +81,7 @@ impl Builder {
                 volumes_in_use: status.volumes_in_use.iter().map(|v| self.catalog.names.intern(v)).collect(),
                 provider_id: self.sym_opt(node.spec.provider_id.as_deref()),
                 kubelet_version: self.sym_opt(Some(version)),
+                declared_features: status.declared_features.iter().map(|f| self.catalog.names.intern(f)).collect(),
                 created: meta.created_ms(),
                 machine: None,
                 price_micros_per_hour: None,

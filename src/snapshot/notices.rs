@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::diagnostics::kind_text;
+use super::requests::is_extended;
 use super::wire::condition;
 use super::wire::pod as wire;
 use super::wire::workload::Workload;
@@ -47,6 +48,13 @@ impl Builder {
         }
         if shape.has_resource_claims {
             notices.note("resource-claims", object, "");
+        }
+        let absent = shape.requests.amounts.iter().find(|(r, n)| *n > 0 && !self.lookup.offered.contains(r));
+        if let Some((resource, _)) = absent.filter(|_| !terminal && !self.lookup.nodes.is_empty()) {
+            let name = self.catalog.names.text(self.catalog.resources[resource.at()]).unwrap_or("?");
+            if is_extended(name) {
+                notices.note("extended-resource-absent", object, &format!("it asks for {name}"));
+            }
         }
         if shape.gated {
             notices.note("pod-gated", object, "");

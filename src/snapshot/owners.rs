@@ -401,9 +401,6 @@ fn admit<'c>(c: &Container<'c>, defaults: &[(String, Quantity)]) -> Container<'c
 
 fn job(w: &wire::Workload<'_>) -> JobSpec {
     let spec = &w.spec;
-    let ignores = |r: &wire::FailureRule<'_>| {
-        &*r.action == "Ignore" && r.on_pod_conditions.iter().any(|c| &*c.kind == "DisruptionTarget")
-    };
     let rules = spec.pod_failure_policy.as_ref().map(|p| &p.rules);
     // With a failure policy, `Failed` is the default and the only value allowed.
     let replace_only_failed = spec.pod_replacement_policy.as_deref().map_or(rules.is_some(), |p| p == "Failed");
@@ -415,9 +412,15 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
             (None, Some(_)) => None,
             (None, None) => Some(1),
         },
-        backoff_limit: spec.backoff_limit.unwrap_or(6),
+        backoff_limit: spec.backoff_limit.unwrap_or(match spec.backoff_limit_per_index {
+            None => 6,
+            Some(_) => i64::from(i32::MAX),
+        }),
+        backoff_limit_per_index: spec.backoff_limit_per_index,
+        max_failed_indexes: spec.max_failed_indexes,
+        failed_indexes: indexes(w.status.failed_indexes.as_deref().unwrap_or("")),
         replace_only_failed,
-        ignores_disruption: rules.is_some_and(|r| r.iter().any(ignores)),
+        on_disruption: rules.map_or(FailureAction::Count, |r| on_disruption(r)),
         suspended: spec.suspend,
         indexed: spec.completion_mode.as_deref() == Some("Indexed"),
         succeeded: w.status.succeeded,
@@ -431,6 +434,49 @@ fn job(w: &wire::Workload<'_>) -> JobSpec {
         cron_job: None,
         took_ms: took_ms(w),
     }
+}
+
+/// Exit codes of a container that a signal ended: SIGKILL, SIGTERM. Which of them it is nobody knows before.
+const KILLED: [i64; 2] = [137, 143];
+
+/// What the first rule that fits does about a pod that a disruption ended: its condition DisruptionTarget is True, and its
+/// container was killed (kubernetes v1.36.3 `pkg/controller/job/pod_failure_policy.go` `matchPodFailurePolicy`).
+fn on_disruption(rules: &[wire::FailureRule<'_>]) -> FailureAction {
+    let fits = |rule: &&wire::FailureRule<'_>| match &rule.on_exit_codes {
+        Some(codes) => {
+            let listed = KILLED.iter().any(|c| codes.values.contains(c));
+            match &*codes.operator {
+                "In" => listed,
+                "NotIn" => !listed,
+                _ => false,
+            }
+        }
+        None => rule
+            .on_pod_conditions
+            .iter()
+            .any(|c| &*c.kind == "DisruptionTarget" && c.status.as_deref().is_none_or(|s| s.is_empty() || s == "True")),
+    };
+    let action = |rule: &wire::FailureRule<'_>| match &*rule.action {
+        "Ignore" => Some(FailureAction::Ignore),
+        "FailJob" => Some(FailureAction::FailJob),
+        "FailIndex" => Some(FailureAction::FailIndex),
+        "Count" => Some(FailureAction::Count),
+        _ => None,
+    };
+    rules.iter().filter(fits).find_map(action).unwrap_or_default()
+}
+
+/// Indexes as a Job's status lists them: `1,3-5`.
+fn indexes(text: &str) -> Vec<u32> {
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(from), Ok(to)) = (from.parse::<u32>(), to.parse::<u32>()) {
+            // No Job has more indexes.
+            all.extend((from..=to).take(100_000));
+        }
+    }
+    all
 }
 
 /// How long a Job took that is complete and had one pod.

@@ -38,10 +38,14 @@ impl Builder {
             return None;
         }
         let mut labels = self.labels(&meta.labels);
-        if node.is_some() {
-            // Binding copies the node's topology onto the pod (PodTopologyLabels admission); a clone starts without.
-            labels.remove(self.catalog.known.zone);
-            labels.remove(self.catalog.known.region);
+        // Binding copies the node's topology onto the pod (PodTopologyLabels admission): the state knows it by the node, and a clone starts
+        // without.
+        for key in [self.catalog.known.zone, self.catalog.known.region] {
+            let of_node =
+                bound_to.and_then(|n| self.catalog.names.get(n)).and_then(|n| self.lookup.topology.get(&(n, key)));
+            if of_node.is_some_and(|of_node| labels.get(key) == Some(*of_node)) {
+                labels.remove(key);
+            }
         }
         let shaped = self.shape(&pod.spec, ns, &labels, &meta.name);
         let resized = requests::resized(&mut self.catalog, pod, &shaped.shape.requests);
@@ -188,6 +192,7 @@ impl Builder {
             preempted: preempted.is_some_and(|c| c.holds() && c.because("PreemptionByScheduler")),
             restarts: u32::try_from(statuses().fold(0, |n: i64, s| n.saturating_add(s.restart_count.max(0))))
                 .unwrap_or(u32::MAX),
+            kept_by_job: false,
             gone: false,
         }
     }

@@ -71,6 +71,11 @@ fn requests(catalog: &mut Catalog, spec: &PodSpec<'_>, status: Option<&PodStatus
     Requests { amounts, nonzero: cpu_and_memory(&nonzero) }
 }
 
+/// Whether a resource is an extended one (`v1helper.IsExtendedResourceName`): what a device plugin or a DeviceClass offers.
+pub(crate) fn is_extended(name: &str) -> bool {
+    name.contains('/') && !name.contains("kubernetes.io/")
+}
+
 /// Whether the scheduler counts a resource: the native ones, huge pages, attachable volumes and whatever has a domain
 /// (kubernetes v1.36.3 `pkg/scheduler/util` `IsScalarResourceName`). Pods are counted apart.
 pub(crate) fn is_counted(name: &str) -> bool {

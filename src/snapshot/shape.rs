@@ -52,9 +52,22 @@ impl Builder {
             grace_ms: grace_ms(spec),
             restarts_always: spec.restart_policy.as_deref().is_none_or(|p| p == "Always"),
             volumes,
+            features: self.features(spec),
             has_resource_claims: !spec.resource_claims.is_empty(),
         };
         Shaped { shape, claims, unknown_claims }
+    }
+
+    /// What a pod needs of its kubelet (component-helpers v0.36.3 `nodedeclaredfeatures/features/restartallcontainers`; the other
+    /// feature that is inferred for scheduling belongs to an alpha gate).
+    fn features(&mut self, spec: &wire::PodSpec<'_>) -> Vec<Sym> {
+        let containers = spec.containers.iter().chain(spec.init_containers.iter());
+        let restarts_all =
+            |c: &wire::Container<'_>| c.restart_policy_rules.iter().any(|r| &*r.action == "RestartAllContainers");
+        match containers.into_iter().any(restarts_all) {
+            true => vec![self.catalog.names.intern("RestartAllContainersOnContainerExits")],
+            false => Vec::new(),
+        }
     }
 
     /// Preferred node terms; the real scheduler skips those without weight or content.
@@ -84,6 +97,7 @@ impl Builder {
         let mut namespaces: Vec<NsIdx> = term.namespaces.iter().map(|n| self.namespace(n)).collect();
         let selector = term.namespace_selector.as_ref().map(|s| self.selector(Some(s)));
         let all_namespaces = selector.as_ref().is_some_and(Selector::is_empty);
+        let mut named_namespaces = namespaces.clone();
         match &selector {
             None if namespaces.is_empty() => namespaces.push(ns),
             Some(selector) if !all_namespaces => {
@@ -98,8 +112,14 @@ impl Builder {
             }
             _ => {}
         }
+        if selector.is_none() {
+            named_namespaces.clone_from(&namespaces);
+        }
         namespaces.sort_unstable();
         namespaces.dedup();
+        named_namespaces.sort_unstable();
+        named_namespaces.dedup();
+        let takes_unlabelled = selector.is_some_and(|s| s.matches(&Labels::default(), &self.catalog.names));
         let mut selector = self.merged(term.label_selector.as_ref(), &term.match_label_keys, labels);
         if let Selector::All(requirements) = &mut selector {
             for key in term.mismatch_label_keys.iter() {
@@ -110,7 +130,8 @@ impl Builder {
                 }
             }
         }
-        PodTerm { selector, namespaces, all_namespaces, topology_key: self.sym(&term.topology_key) }
+        let topology_key = self.sym(&term.topology_key);
+        PodTerm { selector, namespaces, named_namespaces, all_namespaces, takes_unlabelled, topology_key }
     }
 
     /// A selector with `matchLabelKeys` ANDed in, unless the API server did so already.
@@ -222,6 +243,10 @@ impl Builder {
             } else {
                 self.disk(v)
             });
+            // One that several monitors serve is the same disk by any of them.
+            for monitor in v.rbd.iter().flat_map(|d| d.monitors.iter()).skip(1) {
+                volumes.extend(v.rbd.as_ref().map(|d| self.rbd(d, monitor)));
+            }
         }
         (volumes, claims, unknown)
     }
@@ -235,14 +260,18 @@ impl Builder {
         } else if let Some(d) = &v.iscsi {
             ("iscsi", d.iqn.to_string(), d.read_only)
         } else if let Some(d) = &v.rbd {
-            let mut monitors: Vec<&str> = d.monitors.iter().map(|m| &**m).collect();
-            monitors.sort_unstable();
-            let pool = d.pool.as_deref().unwrap_or("rbd");
-            ("rbd", format!("{}/{pool}/{}", monitors.join(","), &*d.image), d.read_only)
+            return d.monitors.first().map_or(Volume::Other, |monitor| self.rbd(d, monitor));
         } else {
             return Volume::Other;
         };
         Volume::Disk { kind: self.sym(kind), id: self.sym(&id), read_only }
+    }
+
+    /// A Ceph image as one of its monitors serves it.
+    fn rbd(&mut self, d: &wire::Rbd<'_>, monitor: &str) -> Volume {
+        let pool = d.pool.as_deref().unwrap_or("rbd");
+        let id = self.sym(&format!("{monitor}/{pool}/{}", &*d.image));
+        Volume::Disk { kind: self.sym("rbd"), id, read_only: d.read_only }
     }
 }
 

@@ -889,3 +889,70 @@ fn objects_are_read_and_complained_of_as_serde_json_does() {
     }
     assert!(seen > 2_000, "{seen}");
 }
+
+/// P/volumerestrictions `isVolumeConflict`: one monitor in common is enough.
+#[test]
+fn a_ceph_image_is_the_same_disk_by_each_of_its_monitors() {
+    let rbd = |name: &str, monitors: &[&str]| {
+        pod(
+            name,
+            json!({"spec": {"volumes": [{"name": "v", "rbd": {"monitors": monitors, "image": "i", "pool": "p"}}]}}),
+        )
+    };
+    let mut objects = cluster();
+    objects.extend([rbd("a", &["m1", "m2"]), rbd("b", &["m2", "m3"]), rbd("c", &["m4"])]);
+    let s = read(&objects);
+    let disks = |name: &str| -> Vec<Sym> {
+        let c = &s.cluster.catalog;
+        let spec = c.specs.iter().find(|p| c.text(p.name) == name).expect("it is there");
+        let ids = c.shapes[spec.shape.at()].volumes.iter();
+        ids.filter_map(|v| if let Volume::Disk { id, .. } = v { Some(*id) } else { None }).collect()
+    };
+    let share = |a: &str, b: &str| disks(a).iter().any(|d| disks(b).contains(d));
+    assert_eq!((share("a", "b"), share("a", "c"), share("b", "c")), (true, false, false));
+}
+
+/// `matchPodFailurePolicy`: the first rule that fits decides; a condition's status is True if not given.
+#[test]
+fn rules_of_a_failure_policy_hold_in_order() {
+    use FailureAction::{Count, FailIndex, FailJob, Ignore};
+    let on = |action: &str| json!({"action": action, "onPodConditions": [{"type": "DisruptionTarget"}]});
+    let codes = |action: &str, operator: &str, values: &[i64]| json!({"action": action, "onExitCodes": {"operator": operator, "values": values}});
+    let other = json!({"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "False"}]});
+    for (rules, expected) in [
+        (vec![], Count),
+        (vec![on("Ignore")], Ignore),
+        (vec![on("FailJob"), on("Ignore")], FailJob),
+        (vec![other, on("FailIndex")], FailIndex),
+        (vec![codes("Count", "In", &[1, 137]), on("Ignore")], Count),
+        (vec![codes("FailJob", "In", &[1, 42]), on("Ignore")], Ignore),
+        (vec![codes("FailJob", "NotIn", &[0, 42]), on("Ignore")], FailJob),
+        (vec![codes("FailJob", "NotIn", &[143]), on("Ignore")], Ignore),
+    ] {
+        let mut objects = cluster();
+        objects.push(
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "shop", "uid": "j"},
+            "spec": {"podFailurePolicy": {"rules": rules}, "backoffLimitPerIndex": 2, "maxFailedIndexes": 5},
+            "status": {"failedIndexes": "0,3-5"}}),
+        );
+        let s = read(&objects);
+        let job = s.cluster.catalog.owners.iter().find_map(|o| o.job.clone()).expect("a job");
+        assert_eq!(job.on_disruption, expected, "{rules:?}");
+        assert_eq!((job.backoff_limit, job.backoff_limit_per_index), (i64::from(i32::MAX), Some(2)));
+        assert_eq!((job.max_failed_indexes, job.failed_indexes), (Some(5), vec![0, 3, 4, 5]));
+    }
+}
+
+#[test]
+fn a_resource_that_no_node_offers_is_said() {
+    let mut objects = cluster();
+    let asks = |name: &str, resource: &str| {
+        pod(
+            name,
+            json!({"spec": {"nodeName": null, "containers": [{"name": "c", "resources": {"requests": {resource: "1"}}}]},
+            "status": {"phase": "Pending"}}),
+        )
+    };
+    objects.extend([asks("a", "gpu.example/dra"), asks("b", "example.kubernetes.io/x")]);
+    assert_eq!(codes(&read(&objects)).iter().filter(|c| **c == "extended-resource-absent").count(), 1);
+}

@@ -260,6 +260,9 @@ fn a_job_that_used_up_its_failures_ends_when_it_is_moved() {
     let goes_on = with(1, Value::Null);
     assert!(text(&goes_on.finding("job-work-lost"), "message").contains("up to 6 h of work are lost"));
     assert_eq!(created(&goes_on), 1);
+    let fails = with(0, json!({"rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget"}]}]}));
+    assert!(text(&fails.finding("job-ends-for-good"), "message").contains("fails the Job when a pod is evicted"));
+    assert_eq!(created(&fails), 0, "{:#}", fails.json());
     let ignored = json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
     let ignores = with(2, ignored);
     assert!(text(&ignores.finding("job-work-lost"), "message").contains("does not count the eviction"));

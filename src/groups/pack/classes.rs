@@ -230,7 +230,7 @@ pub(crate) fn specs_conflict(catalog: &Catalog, a: SpecIdx, b: SpecIdx) -> bool 
         let other = &catalog.specs[other];
         shape.anti_affinity.iter().any(|t| {
             t.topology_key == catalog.known.hostname
-                && (t.all_namespaces || t.namespaces.contains(&other.namespace))
+                && (t.covers(other.namespace) || t.covers_all_when_scheduled(catalog.kubernetes.rules()))
                 && t.selector.matches(&other.labels, &catalog.names)
         })
     };

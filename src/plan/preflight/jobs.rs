@@ -2,7 +2,7 @@
 //! (`wait_for_jobs`), as long as the procedure waits for a node.
 
 use super::Facts;
-use crate::cluster::{Finding, OwnerIdx, Phase, PodIdx, Severity, duration_text};
+use crate::cluster::{FailureAction, Finding, JobSpec, OwnerIdx, Phase, PodIdx, Severity, duration_text};
 use crate::disruption::holder::ends_at;
 use crate::disruption::never::escapes;
 use std::collections::BTreeMap;
@@ -37,13 +37,22 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
             duration_text(run),
             facts.names(&pods)
         );
-        if job.ignores_disruption {
+        if job.on_disruption == FailureAction::Ignore {
             return Some(Finding::new(
                 Severity::Warning,
                 "job-work-lost",
                 object,
                 format!("{lost}; its podFailurePolicy does not count the eviction as a failure"),
                 "Wait until it has ended, or let it keep its progress outside of its pod.",
+            ));
+        }
+        if let Some(detail) = ends_at_once(job, &facts.names(&pods)) {
+            return Some(Finding::new(
+                Severity::Warning,
+                "job-ends-for-good",
+                object,
+                detail,
+                "Wait until it has ended, or give it a podFailurePolicy that ignores DisruptionTarget (only when it is created).",
             ));
         }
         let after = job.failed + pods.len() as i64;
@@ -75,6 +84,23 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         })
     };
     moving.into_iter().filter_map(judge).collect()
+}
+
+/// What the first eviction ends of a Job, if its rules are such: the Job, or the indexes of its pods.
+fn ends_at_once(job: &JobSpec, names: &str) -> Option<String> {
+    let index = "the indexes of its pods have failed and are not tried again once these are moved, so that the Job ends as failed";
+    match (job.on_disruption, job.backoff_limit_per_index) {
+        (FailureAction::FailJob, _) => Some(format!(
+            "a rule of its podFailurePolicy fails the Job when a pod is evicted: once one is moved the Job has failed, and nothing begins it again: {names}"
+        )),
+        (FailureAction::FailIndex, Some(_)) => {
+            Some(format!("a rule of its podFailurePolicy fails the index of a pod that is evicted: {index}: {names}"))
+        }
+        (FailureAction::Count, Some(0)) => {
+            Some(format!("its backoffLimitPerIndex is 0, and an eviction counts as a failure: {index}: {names}"))
+        }
+        _ => None,
+    }
 }
 
 /// Pods of a Job that are let finish before they are evicted.

@@ -16,12 +16,7 @@ fn selector(bed: &mut Bed, key: &str, value: &str) -> Selector {
 }
 
 fn term(bed: &mut Bed, app: &str, key: &str) -> PodTerm {
-    PodTerm {
-        selector: selector(bed, "app", app),
-        namespaces: vec![NsIdx(0)],
-        all_namespaces: false,
-        topology_key: bed.sym(key),
-    }
+    PodTerm::new(selector(bed, "app", app), vec![NsIdx(0)], bed.sym(key))
 }
 
 fn constraint(bed: &mut Bed, app: &str, key: &str, when: WhenUnsatisfiable) -> SpreadConstraint {
@@ -592,4 +587,114 @@ fn a_hint_needs_a_full_node_pods_alike_and_half_a_second() {
     assert!(!hinted(3000, "b", 0, false), "other labels");
     assert!(!hinted(3000, "a", 501, false), "too late");
     assert!(!hinted(3000, "a", 0, true), "the default profile never");
+}
+
+/// P/nodedeclaredfeatures: a pod that needs a feature of its kubelet goes only to nodes that declare it, and preemption does not help.
+#[test]
+fn a_feature_is_needed_of_the_node_since_1_36() {
+    let said = by_version(|bed| {
+        let feature = bed.sym("RestartAllContainersOnContainerExits");
+        let mut shape = bed.shape(100, 0);
+        shape.features = vec![feature];
+        let spec = bed.spec(shape, &[]);
+        bed.start();
+        bed.node("plain", 4000, &[]);
+        let able = NodeSpec { declared_features: vec![feature], ..bed.node_spec("able", 4000, &[]) };
+        bed.state.add_node(Arc::new(able), None, true, 0);
+        let pod = bed.pod(spec, 0);
+        let mut scheduler =
+            Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::of_version(bed.catalog.kubernetes));
+        decide(&mut scheduler, bed, pod).feasible
+    });
+    assert_eq!(said, [2, 2, 2, 1]);
+}
+
+/// `interpodaffinity/plugin.go` `mergeAffinityTermNamespacesIfNotEmpty`: a namespace selector that no labels satisfy too takes pods of every
+/// namespace since 1.34, as far as the pod being scheduled is concerned.
+#[test]
+fn a_negative_namespace_selector_takes_every_namespace_since_1_34() {
+    let feasible = by_version(|bed| {
+        let name = bed.sym("elsewhere");
+        let elsewhere = bed.catalog.namespaces.push(Namespace { name, labels: Labels::default(), terminating: false });
+        let mut kept_out = bed.shape(100, 0);
+        kept_out.anti_affinity = vec![PodTerm {
+            takes_unlabelled: true,
+            namespaces: vec![NsIdx(0)],
+            ..term(bed, "web", "kubernetes.io/hostname")
+        }];
+        let kept_out = bed.spec(kept_out, &[("app", "web")]);
+        let web = bed.shape(100, 0);
+        let web = bed.spec(web, &[("app", "web")]);
+        bed.catalog.specs[web].namespace = elsewhere;
+        bed.start();
+        let nodes = ["a", "b"].map(|n| bed.node(n, 4000, &[]));
+        bed.running(web, nodes[0], 0);
+        let (pod, other) = (bed.pod(kept_out, 0), bed.pod(web, 0));
+        let mut scheduler =
+            Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::of_version(bed.catalog.kubernetes));
+        let first = decide(&mut scheduler, bed, pod).feasible;
+        bed.state.bind(&bed.catalog, pod, nodes[1], 0);
+        (first, decide(&mut scheduler, bed, other).feasible)
+    });
+    assert_eq!(
+        feasible,
+        [(2, 2), (1, 2), (1, 2), (1, 2)],
+        "the term of a pod that has its node sees namespaces as they are"
+    );
+}
+
+/// PodTopologyLabels admission: a pod with a node has that node's zone as a label, whatever it was created with.
+#[test]
+fn pods_have_the_zone_of_their_node_since_1_35() {
+    let feasible = by_version(|bed| {
+        let zone = bed.catalog.known.zone;
+        let (key, value) = (zone, bed.sym("a"));
+        let in_a = Requirement { key, operator: Operator::In, values: [value].into_iter().collect(), bound: None };
+        let mut near = bed.shape(100, 0);
+        let hostname = bed.catalog.known.hostname;
+        near.affinity = vec![PodTerm::new(Selector::All(vec![in_a]), vec![NsIdx(0)], hostname)];
+        let near = bed.spec(near, &[]);
+        let any = bed.shape(100, 0);
+        let any = bed.spec(any, &[("topology.kubernetes.io/zone", "a")]);
+        bed.start();
+        let (a, b) = ("topology.kubernetes.io/zone", "topology.kubernetes.io/zone");
+        let nodes = [bed.node("a1", 4000, &[(a, "a")]), bed.node("b1", 4000, &[(b, "b")])];
+        bed.running(any, nodes[1], 0);
+        let pod = bed.pod(near, 0);
+        let mut scheduler =
+            Scheduler::new(&bed.catalog, &bed.state, SchedulerConfig::of_version(bed.catalog.kubernetes));
+        let before = decide(&mut scheduler, bed, pod).feasible;
+        bed.running(any, nodes[0], 0);
+        (before, decide(&mut scheduler, bed, pod).feasible)
+    });
+    assert_eq!(feasible, [(1, 2), (1, 2), (0, 1), (0, 1)]);
+}
+
+/// P/podtopologyspread/scoring.go: `node.Labels[key]` is "" where the key is missing, so that such nodes are of one domain with those
+/// whose label is empty, pods and all.
+#[test]
+fn nodes_without_a_zone_share_that_of_the_empty_label() {
+    let mut bed = Bed::new();
+    let shape = bed.shape(100, 0);
+    let web = bed.spec(shape, &[("app", "web")]);
+    let (name, selector) = (bed.sym("web"), Labels::new([(bed.sym("app"), bed.sym("web"))]));
+    bed.catalog.services.push(Service { namespace: NsIdx(0), name, selector: Some(selector) });
+    bed.start();
+    let zone = "topology.kubernetes.io/zone";
+    let nodes =
+        [bed.node("none", 4000, &[]), bed.node("empty", 4000, &[(zone, "")]), bed.node("b", 4000, &[(zone, "b")])];
+    bed.running(web, nodes[0], 0);
+    bed.running(web, nodes[0], 0);
+    let pod = bed.pod(web, 0);
+    let mut scheduler = scheduler_of(&bed, |_| ());
+    let decision = decide(&mut scheduler, &mut bed, pod);
+    let explained = decision.explanation.as_ref().expect("three nodes are feasible");
+    let (_, scores) = explained.plugins.iter().find(|p| p.0 == PluginId::PodTopologySpread).expect("it scores");
+    let place = |node| explained.feasible.iter().position(|n| *n == node).expect("it is feasible");
+    // The default constraints: skew 3 over hosts, 5 over zones. Two pods on the host without a zone: 2·ln 5 + 2; in the zone "", which is also
+    // that of the node without one, 2·ln 4 + 4 (there are two zones); none in b: 4 and 2.
+    let raw = [2.0 * 5_f64.ln() + 2.0, 2.0 + 2.0 * 4_f64.ln() + 4.0, 2.0 + 4.0].map(|s: f64| s.round() as i64);
+    let (least, most) = (raw.iter().min().copied().unwrap_or(0), raw.iter().max().copied().unwrap_or(0));
+    // Weight 2.
+    assert_eq!(nodes.map(|n| scores[place(n)]), raw.map(|s| 2 * (100 * (most + least - s) / most)));
 }

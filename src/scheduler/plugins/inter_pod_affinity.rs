@@ -2,7 +2,7 @@
 
 use super::pod_topology_spread::{Compiler, Scratch};
 use super::{JudgesBy, Plugin, Scoring};
-use crate::cluster::{Catalog, Idx, NodeIdx, PodShape, PodSpec, PodTerm, Rules, State};
+use crate::cluster::{Idx, NodeIdx, PodIdx, PodShape, PodTerm, Rules, State};
 use crate::scheduler::carriers::{Carriers, Role};
 use crate::scheduler::counts::{Counter, Counts, EligibilityKey, MatcherKey, Namespaces, domain_at, term_matches};
 use crate::scheduler::event::{ClusterEvent, EventKind};
@@ -40,10 +40,12 @@ pub struct Terms {
 impl Compiler<'_> {
     /// Compiles a class's terms.
     pub fn terms(&mut self, shape: &PodShape, ident: u32) -> Terms {
-        let all = |term: &PodTerm| (term.selector.clone(), Namespaces::of(term));
+        let rules = self.catalog.kubernetes.rules();
+        let all = |term: &PodTerm| (term.selector.clone(), Namespaces::of(term, rules));
         let together: Vec<_> = shape.affinity.iter().map(all).collect();
         let (kind, names) = (&self.idents.all[ident as usize], &self.catalog.names);
-        let affine_to_itself = shape.affinity.iter().all(|t| term_matches(t, kind, names));
+        let own = MatcherKey { terms: together.clone(), live_only: false };
+        let affine_to_itself = own.matches(kind, names);
         Terms {
             affine_to_itself,
             affinity: shape.affinity.iter().map(|t| self.counter(together.clone(), t)).collect(),
@@ -266,19 +268,15 @@ impl Plugin for InterPodAffinity {
     /// that has an affinity key, or any node if the pod has anti-affinity (`interpodaffinity/plugin.go`).
     fn says_queue(view: PodView<'_>, event: &ClusterEvent) -> bool {
         let PodView { catalog, state, pod, .. } = view;
-        let mine = &catalog.specs[state.pods[pod].spec];
         let shape = catalog.shape(state.pods[pod].spec);
         let rules = catalog.kubernetes.rules();
         match event {
-            ClusterEvent::PodAssigned(other) => {
-                matches_all(catalog, &shape.affinity, &catalog.specs[state.pods[*other].spec])
-            }
+            ClusterEvent::PodAssigned(other) => matches_all(view, &shape.affinity, *other),
             ClusterEvent::PodRemoved { up_to_priority: Some(_), .. } if !rules.nominees_count_in_hints => false,
             ClusterEvent::PodRemoved { pod: other, .. } => {
-                let theirs = &catalog.specs[state.pods[*other].spec];
                 let their_terms = &catalog.shape(state.pods[*other].spec).anti_affinity;
-                matches_all(catalog, &shape.anti_affinity, theirs)
-                    || (rules.end_of_repeller_wakes && matches_all(catalog, their_terms, mine))
+                matches_all(view, &shape.anti_affinity, *other)
+                    || (rules.end_of_repeller_wakes && matches_all(view, their_terms, pod))
             }
             ClusterEvent::NodeAdded(node) => {
                 has_a_key(state, &shape.affinity, *node) || !shape.anti_affinity.is_empty()
@@ -289,12 +287,10 @@ impl Plugin for InterPodAffinity {
 }
 
 /// `podMatchesAllAffinityTerms`: no terms match nothing.
-fn matches_all(catalog: &Catalog, terms: &[PodTerm], spec: &PodSpec) -> bool {
-    !terms.is_empty()
-        && terms.iter().all(|t| {
-            (t.all_namespaces || t.namespaces.contains(&spec.namespace))
-                && t.selector.matches(&spec.labels, &catalog.names)
-        })
+fn matches_all(view: PodView<'_>, terms: &[PodTerm], pod: PodIdx) -> bool {
+    let PodView { catalog, state, .. } = view;
+    let namespace = catalog.specs[state.pods[pod].spec].namespace;
+    !terms.is_empty() && terms.iter().all(|t| t.hint_covers(namespace) && state.is_selected(catalog, &t.selector, pod))
 }
 
 fn has_a_key(state: &State, terms: &[PodTerm], node: NodeIdx) -> bool {

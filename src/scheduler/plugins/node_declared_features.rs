@@ -1,12 +1,12 @@
-//! NodeDeclaredFeatures (1.36 beta): what a pod needs of a kubelet's declared features (P/nodedeclaredfeatures).
-//!
-//! Not modelled: the features that a pod spec implies are a list in the scheduler's binary; no pod of the recordings implies one.
+//! NodeDeclaredFeatures (in the default profile since 1.36): what a pod needs of the features that a kubelet declares
+//! (P/nodedeclaredfeatures).
 
-use super::Plugin;
-use crate::cluster::{KubernetesVersion, Rules};
+use super::{JudgesBy, Plugin};
+use crate::cluster::{KubernetesVersion, NodeIdx, PodShape, Rules};
 use crate::scheduler::event::{ClusterEvent, EventKind};
 use crate::scheduler::plugin::Point;
-use crate::scheduler::{PluginId, PodView};
+use crate::scheduler::sight::Sight;
+use crate::scheduler::{PluginId, PodView, Rejection};
 
 /// Its words.
 pub const REASON: &str = "node(s) didn't match Pod's required features";
@@ -19,10 +19,24 @@ impl Plugin for NodeDeclaredFeatures {
     const POINTS: &'static [Point] = &[Point::PreFilter, Point::Filter];
     const SINCE: KubernetesVersion = KubernetesVersion::V1_35;
     const NEEDS: &'static [(Point, Point)] = &[(Point::Filter, Point::PreFilter)];
+    const JUDGES_BY: JudgesBy = JudgesBy::Node;
     const EVENTS: &'static [EventKind] = &[EventKind::NodeAdded];
 
     fn default_weight(rules: Rules) -> Option<i64> {
         rules.declared_features.then_some(0)
+    }
+
+    fn applies(_sight: Sight<'_>, shape: &PodShape) -> bool {
+        !shape.features.is_empty()
+    }
+
+    fn refuses(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
+        let declared = &sight.state.nodes[node].spec.declared_features;
+        shape.features.iter().any(|f| !declared.contains(f))
+    }
+
+    fn rejection(_sight: Sight<'_>, _shape: &PodShape, _node: NodeIdx) -> Rejection {
+        Rejection::unresolvable(Self::ID, REASON)
     }
 
     /// A new node may have the features.

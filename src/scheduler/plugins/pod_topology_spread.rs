@@ -45,6 +45,16 @@ pub struct Rows {
     pub soft: Vec<Row>,
     /// Nodes that lack one of the soft keys are ignored; not so under the system's defaults.
     pub all_keys: bool,
+    /// The symbol of "", which is the value of a label that is missing.
+    empty: Option<Sym>,
+}
+
+impl Rows {
+    /// The domain that nodes without the key share with those whose label is empty (`node.Labels[key]` is "" for both); None where
+    /// there are not both.
+    fn domain_of_unlabelled(&self, domains: &Domains) -> Option<usize> {
+        domains.of_value(self.empty?).filter(|_| domains.some_lack && !self.all_keys)
+    }
 }
 
 /// What compiling constraints needs to intern its questions.
@@ -165,6 +175,7 @@ impl Compiler<'_> {
             hard: self.list(shape, ident, of(WhenUnsatisfiable::DoNotSchedule).collect(), true),
             soft: self.list(shape, ident, of(WhenUnsatisfiable::ScheduleAnyway).collect(), all_keys),
             all_keys,
+            empty: Some(self.catalog.known.empty),
         }
     }
     fn list(&mut self, shape: &PodShape, ident: u32, constraints: Vec<&SpreadConstraint>, all_keys: bool) -> Vec<Row> {
@@ -296,7 +307,8 @@ pub fn add_scores(
     };
     let domains = other.map(|row| topology.domains(row.key));
     let len = domains.map_or(0, |d| d.len);
-    if len >= FEW || host.is_some_and(|row| topology.domains(row.key).some_lack) {
+    let unlabelled = domains.and_then(|d| rows.domain_of_unlabelled(d));
+    if len >= FEW || unlabelled.is_some() || host.is_some_and(|row| topology.domains(row.key).some_lack) {
         return add_generally(rows, counts, topology, feasible, scratch, weight, totals);
     }
     // Nodes of one domain that hold as many pods are of one kind; nodes without the key come after the last domain.
@@ -434,9 +446,14 @@ pub fn score(
     let mut ready: SmallVec<[Ready<'_>; 2]> = SmallVec::new();
     for row in &rows.soft {
         let domains = topology.domains(row.key);
+        let unlabelled = rows.domain_of_unlabelled(domains);
         let size = match row.is_hostname {
             true => counted,
-            false => distinct(&domains.of, domains.len, feasible, ignored, seen),
+            false => distinct(&domains.of, domains.len, unlabelled, feasible, ignored, seen),
+        };
+        let beside = match (unlabelled, row.counter) {
+            (Some(domain), Some(counter)) => Some((domain, counts.beside(row.matcher, counter, topology))),
+            _ => None,
         };
         ready.push(Ready {
             of: &domains.of,
@@ -445,6 +462,7 @@ pub fn score(
                 None => &counts.matcher(row.matcher).nodes,
                 Some(counter) => &counts.counter(counter).counts,
             },
+            beside,
             weight: libm::log((size + 2) as f64),
             base: (row.max_skew - 1) as f64,
         });
@@ -464,6 +482,8 @@ struct Ready<'a> {
     of: &'a [u32],
     by_node: bool,
     counts: &'a Tally,
+    /// A domain, and pods that count in it beside those of its counter.
+    beside: Option<(usize, u32)>,
     weight: f64,
     base: f64,
 }
@@ -474,7 +494,8 @@ impl Ready<'_> {
     fn part(&self, node: NodeIdx) -> f64 {
         let Some(domain) = domain_at(self.of, node) else { return 0.0 };
         let at = if self.by_node { node.at() } else { domain };
-        f64::from(self.counts.get(at)) * self.weight + self.base
+        let beside = self.beside.filter(|b| b.0 == domain).map_or(0, |b| b.1);
+        f64::from(self.counts.get(at) + beside) * self.weight + self.base
     }
 }
 
@@ -484,12 +505,20 @@ fn round(sum: f64) -> i64 {
     whole + i64::from(sum - whole as f64 >= 0.5)
 }
 
-/// Number of distinct domains among the nodes that are not ignored; nodes without the key share one (`node.Labels[key]` is "").
-fn distinct(table: &[u32], domains: usize, feasible: &[NodeIdx], ignored: &[bool], seen: &mut Vec<bool>) -> usize {
+/// Number of distinct domains among the nodes that are not ignored; nodes without the key share one, which may be one of the others.
+fn distinct(
+    table: &[u32],
+    domains: usize,
+    unlabelled: Option<usize>,
+    feasible: &[NodeIdx],
+    ignored: &[bool],
+    seen: &mut Vec<bool>,
+) -> usize {
+    let unlabelled = unlabelled.unwrap_or(domains);
     if domains < 63 {
         let mut bits = 0_u64;
         for (node, ignored) in feasible.iter().zip(ignored) {
-            let domain = domain_at(table, *node).unwrap_or(domains);
+            let domain = domain_at(table, *node).unwrap_or(unlabelled);
             bits |= u64::from(!ignored) << domain;
         }
         return bits.count_ones() as usize;
@@ -497,7 +526,7 @@ fn distinct(table: &[u32], domains: usize, feasible: &[NodeIdx], ignored: &[bool
     seen.clear();
     seen.resize(domains + 1, false);
     for (node, _) in feasible.iter().zip(ignored).filter(|n| !n.1) {
-        let domain = domain_at(table, *node).unwrap_or(domains);
+        let domain = domain_at(table, *node).unwrap_or(unlabelled);
         seen[domain] = true;
     }
     seen.iter().filter(|s| **s).count()
@@ -600,7 +629,7 @@ fn hard<'c>(profile: &Profile, catalog: &'c Catalog, state: &State, pod: PodIdx)
 
 fn counted(hard: &[Cow<'_, SpreadConstraint>], catalog: &Catalog, state: &State, pod: PodIdx, other: PodIdx) -> bool {
     let (mine, theirs) = (&catalog.specs[state.pods[pod].spec], &catalog.specs[state.pods[other].spec]);
-    mine.namespace == theirs.namespace && hard.iter().any(|c| c.selector.matches(&theirs.labels, &catalog.names))
+    mine.namespace == theirs.namespace && hard.iter().any(|c| state.is_selected(catalog, &c.selector, other))
 }
 
 fn has_all_keys(hard: &[Cow<'_, SpreadConstraint>], state: &State, node: NodeIdx) -> bool {

@@ -201,6 +201,9 @@ fn volumes_for(catalog: &Catalog, state: &State, claim: PvcIdx) -> Delayed {
         let fits = volume.class == class
             && volume.capacity >= wanted.request
             && volume.block == wanted.block
+            && (volume.attributes_class == wanted.attributes_class
+                || !catalog.kubernetes.rules().attributes_class_counts
+                    && volume.attributes_class == catalog.known.empty)
             && !volume.deleting;
         if !fits {
             continue;

@@ -259,3 +259,30 @@ fn a_claim_in_use_is_worded_anew_since_1_34() {
     );
     assert!(said[1].contains("already in-use by another pod") && said[1] == said[2] && said[2] == said[3]);
 }
+
+/// `FindMatchingVolume`: a volume of another VolumeAttributesClass is none for the claim (GA in 1.34; until then one that has a class is
+/// bound to no claim).
+#[test]
+fn a_volume_of_another_attributes_class_does_not_match() {
+    let said = KubernetesVersion::ALL.map(|version| {
+        [("", ""), ("", "gold"), ("gold", ""), ("gold", "gold"), ("gold", "silver")].map(|(of_claim, of_volume)| {
+            let mut bed = Bed::new();
+            bed.catalog.kubernetes = version;
+            let class = bed.class("local", "kubernetes.io/no-provisioner", true);
+            let claim = bed.claim("c", class);
+            let (of_claim, of_volume) = (bed.sym(of_claim), bed.sym(of_volume));
+            bed.catalog.claims[claim].attributes_class = of_claim;
+            let spec = bed.spec_with(&[claim]);
+            bed.start();
+            let (a, _) = zones(&mut bed);
+            let volume = bed.volume("v", class, 10, None);
+            Arc::make_mut(&mut bed.state.volumes[volume]).attributes_class = of_volume;
+            let pod = bed.pod(spec, 0);
+            ask::<VolumeBinding>(&bed, pod, a).is_ok()
+        })
+    });
+    assert_eq!(said[0][..2], [true, false], "1.33");
+    for version in &said[1..] {
+        assert_eq!(*version, [true, false, false, true, false]);
+    }
+}

@@ -227,17 +227,16 @@ fn anti_affinity_wakes_when_the_hated_pod_goes() {
     let app = bed.sym("app");
     let web = bed.sym("web");
     let mut shape = bed.shape(100, 0);
-    shape.anti_affinity = vec![PodTerm {
-        selector: Selector::All(vec![crate::cluster::Requirement {
+    shape.anti_affinity = vec![PodTerm::new(
+        Selector::All(vec![crate::cluster::Requirement {
             key: app,
             operator: crate::cluster::Operator::In,
             values: smallvec::smallvec![web],
             bound: None,
         }]),
-        namespaces: vec![crate::cluster::NsIdx(0)],
-        all_namespaces: false,
-        topology_key: key,
-    }];
+        vec![crate::cluster::NsIdx(0)],
+        key,
+    )];
     let hater = bed.spec(shape, &[]);
     let shape = bed.shape(100, 0);
     let web = bed.spec(shape, &[("app", "web")]);
@@ -255,6 +254,35 @@ fn anti_affinity_wakes_when_the_hated_pod_goes() {
     bed.state.remove_pod(&bed.catalog, hated);
     q.observe(&bed.catalog, &bed.state, 2);
     assert_eq!(q.counts().waiting, 0);
+}
+
+/// `isSchedulableAfterPodChange` knows the namespaces that a term names, and tries its namespace selector on no labels: a selector by labels
+/// wakes nobody.
+#[test]
+fn affinity_wakes_for_named_namespaces_only() {
+    for (named, unlabelled, woken) in [(true, false, true), (false, false, false), (false, true, true)] {
+        let (mut bed, _, _, node, _) = bed();
+        let (key, app, web) = (bed.catalog.known.hostname, bed.sym("app"), bed.sym("web"));
+        let mut shape = bed.shape(100, 0);
+        let values = smallvec::smallvec![web];
+        let operator = crate::cluster::Operator::In;
+        let is_web = crate::cluster::Requirement { key: app, operator, values, bound: None };
+        let term = PodTerm::new(Selector::All(vec![is_web]), vec![crate::cluster::NsIdx(0)], key);
+        let named_namespaces = if named { term.namespaces.clone() } else { Vec::new() };
+        shape.affinity = vec![PodTerm { named_namespaces, takes_unlabelled: unlabelled, ..term }];
+        let friend = bed.spec(shape, &[]);
+        let shape = bed.shape(100, 0);
+        let web = bed.spec(shape, &[("app", "web")]);
+        bed.start();
+        assert_eq!(bed.node("n1", 1000, &[]), node);
+        let pod = bed.pod(friend, 0);
+        let mut q = Queue::new(QueueConfig::default(), &bed.catalog, &bed.state, 0);
+        q.pop(&bed.state, 0);
+        q.failed(&bed.catalog, &bed.state, pod, PluginSet::of(&[PluginId::InterPodAffinity]), 0);
+        bed.running(web, node, 1);
+        q.observe(&bed.catalog, &bed.state, 1);
+        assert_eq!(q.counts().waiting == 0, woken, "named {named}, on no labels {unlabelled}");
+    }
 }
 
 /// Random arrivals, attempts, bindings, removals and nominations: no pod is ever lost or held twice, and what is rejected is tried
@@ -344,12 +372,7 @@ fn the_end_of_a_pod_that_kept_it_out_wakes_a_pod_since_1_36() {
             bound: None,
         };
         let mut shape = bed.shape(100, 0);
-        shape.anti_affinity = vec![PodTerm {
-            selector: Selector::All(vec![requirement]),
-            namespaces: vec![crate::cluster::NsIdx(0)],
-            all_namespaces: false,
-            topology_key: key,
-        }];
+        shape.anti_affinity = vec![PodTerm::new(Selector::All(vec![requirement]), vec![crate::cluster::NsIdx(0)], key)];
         let hater = bed.spec(shape, &[]);
         let shape = bed.shape(100, 0);
         let web = bed.spec(shape, &[("app", "web")]);

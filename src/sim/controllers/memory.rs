@@ -114,7 +114,7 @@ pub fn all(catalog: &Catalog, state: &State) -> SharedArena<OwnerIdx, Memory> {
                 let active = |p: &&PodIdx| state.pods[**p].is_active();
                 memory.kept = Some(state.owned[index].iter().filter(active).count() as i64);
             }
-            memory.job = owner.job.as_ref().map(|spec| JobMemory::new(state, index, spec));
+            memory.job = owner.job.as_ref().map(|spec| JobMemory::new(catalog, state, index, spec));
             memory
         })
         .collect()

@@ -27,6 +27,7 @@ use crate::trace::observation::{WorkloadNow, workload};
 use crate::trace::{Detail, EventKind, Observation};
 use admission::{Admission, Refused};
 use client::Client;
+use job::JobEnd;
 use memory::{Memory, Status};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -65,7 +66,7 @@ pub struct Sync {
     /// When to look again without an event.
     pub again_at: Option<i64>,
     /// A Job ends as failed.
-    pub gave_up: bool,
+    pub failed: Option<JobEnd>,
 }
 
 impl Sync {
@@ -202,6 +203,9 @@ impl Controllers {
                 let (catalog, now) = (ctx.catalog, ctx.now);
                 let pods = &ctx.state.pods[pod];
                 job::note(catalog, self.memory(owner), owner, pod, pods, now);
+                if job::keeps(catalog, ctx.state, &self.memories[owner], owner, pod) {
+                    ctx.state.set_kept_by_job(pod, true);
+                }
             }
             _ => {}
         }
@@ -266,20 +270,37 @@ impl Controllers {
         if let Some(at) = sync.again_at {
             self.enqueue_at(ctx, owner, at.max(ctx.now + 1));
         }
-        if sync.gave_up {
+        if let Some(end) = sync.failed {
             let (ready, wanted) = (0, 0);
             let failed = Observation::new(ctx.now, EventKind::JobFailed);
             ctx.events.push(failed.workload(WorkloadNow { owner, ready, wanted }).detail(Detail {
-                reason: Some("BackoffLimitExceeded".to_owned()),
-                message: Some("Job has reached the specified backoff limit".to_owned()),
+                reason: Some(end.reason.to_owned()),
+                message: Some(end.message),
                 ..Detail::default()
             }));
         }
+        self.let_go(ctx, owner);
         let memory = &mut self.memories[owner];
         memory.batch = if sync.slow_start { 1 } else { BURST };
         memory.plan = VecDeque::from(sync.actions);
         self.send_batch(ctx, owner);
         self.report_status(ctx, owner);
+    }
+
+    /// A Job takes its finalizer off pods that it kept until their indexes had replacements.
+    fn let_go(&mut self, ctx: &mut Ctx<'_>, owner: OwnerIdx) {
+        if ctx.catalog.owners[owner].job.as_ref().is_none_or(|j| j.backoff_limit_per_index.is_none()) {
+            return;
+        }
+        let memory = &self.memories[owner];
+        let keeps = |p: PodIdx| job::keeps(ctx.catalog, ctx.state, memory, owner, p);
+        let owned = ctx.state.owned[owner].iter().copied();
+        let free: Vec<PodIdx> = owned.filter(|p| ctx.state.pods[*p].kept_by_job && !keeps(*p)).collect();
+        for pod in free {
+            ctx.state.set_kept_by_job(pod, false);
+            // The status is written before the finalizer goes.
+            ctx.after(2 * ctx.options.api_latency_ms, Timer::PodRemoved(pod));
+        }
     }
 
     /// Sends the next batch of an owner's calls, each when the client's limiter lets it go.

@@ -141,7 +141,10 @@ fn job(replace_only_failed: bool, ignores: bool) -> (World, OwnerIdx) {
         completions: Some(1),
         backoff_limit: 1,
         replace_only_failed,
-        ignores_disruption: ignores,
+        on_disruption: if ignores { FailureAction::Ignore } else { FailureAction::Count },
+        backoff_limit_per_index: None,
+        max_failed_indexes: None,
+        failed_indexes: Vec::new(),
         suspended: false,
         indexed: false,
         succeeded: 0,
@@ -211,6 +214,65 @@ fn a_jobs_finalizer_holds_its_pod_until_the_job_has_counted_it() {
         b.run_to(gone + 10);
         assert!(b.state.pods[PodIdx(0)].gone, "{replace_only_failed} {grace:?}");
     }
+}
+
+/// A Job of two indexes with a limit of its own each.
+fn indexed_job(limit: i64, on_disruption: FailureAction) -> (Bench, OwnerIdx) {
+    let (mut w, owner) = job(false, false);
+    let job = w.catalog.owners[owner].job.as_mut().expect("a job");
+    (job.parallelism, job.completions, job.indexed) = (2, Some(2), true);
+    (job.backoff_limit, job.backoff_limit_per_index, job.on_disruption) =
+        (i64::from(i32::MAX), Some(limit), on_disruption);
+    job.replace_only_failed = on_disruption != FailureAction::Count;
+    w.pod("app-b", "app", Some(owner), true);
+    for i in 0..2 {
+        let spec = SpecIdx::new(i);
+        w.catalog.specs[spec].ordinal = Some(i as u32);
+        w.catalog.specs[spec].shape = w.catalog.specs[SpecIdx(0)].shape;
+    }
+    (Bench::with(w, no_limit()), owner)
+}
+
+#[test]
+fn a_failed_pod_stays_until_its_index_has_another() {
+    let (mut b, owner) = indexed_job(1, FailureAction::Count);
+    b.delete(PodIdx(0));
+    b.run_to(9_400);
+    assert!(!b.state.pods[PodIdx(0)].gone && b.state.pods[PodIdx(0)].phase.is_terminal(), "its finalizer stays");
+    assert_eq!(b.active(owner), 1);
+    b.run_to(9_700);
+    assert_eq!(b.active(owner), 2, "10 s after the failure, whatever the other index does");
+    assert!(!b.state.pods[PodIdx(0)].gone);
+    b.run_to(11_000);
+    assert!(b.state.pods[PodIdx(0)].gone, "a second after its replacement came");
+    let second = b.state.owned[owner].iter().copied().find(|p| b.state.pods[*p].spec == SpecIdx(0));
+    b.delete(second.expect("the replacement"));
+    b.run_to(60_000);
+    assert_eq!(b.active(owner), 1, "its limit is 1: the index has failed, the other goes on");
+}
+
+#[test]
+fn an_index_whose_limit_is_reached_is_not_tried_again_and_holds_no_pod() {
+    for (limit, action) in [(0, FailureAction::Count), (3, FailureAction::FailIndex)] {
+        let (mut b, owner) = indexed_job(limit, action);
+        b.delete(PodIdx(0));
+        b.run_to(3_000);
+        assert!(b.state.pods[PodIdx(0)].gone, "{action:?}");
+        b.run_to(60_000);
+        assert_eq!(b.active(owner), 1, "{action:?}");
+        assert_eq!(b.failed_jobs(), Vec::<String>::new(), "{action:?}: one index goes on");
+        b.delete(PodIdx(1));
+        b.run_to(70_000);
+        assert_eq!((b.active(owner), b.failed_jobs()), (0, vec!["FailedIndexes".to_owned()]), "{action:?}");
+    }
+}
+
+#[test]
+fn a_rule_may_end_the_whole_job() {
+    let (mut b, owner) = indexed_job(3, FailureAction::FailJob);
+    b.delete(PodIdx(0));
+    b.run_to(60_000);
+    assert_eq!((b.active(owner), b.failed_jobs()), (0, vec!["PodFailurePolicy".to_owned()]));
 }
 
 #[test]

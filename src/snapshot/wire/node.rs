@@ -49,6 +49,7 @@ pub struct NodeStatus<'a> {
     #[serde(deserialize_with = "or_default")]
     pub node_info: NodeInfo<'a>,
     pub volumes_in_use: List<Text<'a>>,
+    pub declared_features: List<Text<'a>>,
 }
 
 /// `v1.ContainerImage`.

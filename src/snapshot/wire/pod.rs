@@ -88,10 +88,19 @@ pub struct Container<'a> {
     #[serde(deserialize_with = "or_default")]
     pub resources: Resources<'a>,
     pub restart_policy: Option<Text<'a>>,
+    pub restart_policy_rules: List<RestartRule<'a>>,
     pub ports: List<Port<'a>>,
     pub lifecycle: Option<Lifecycle<'a>>,
     pub readiness_probe: Option<Probe>,
     pub startup_probe: Option<Probe>,
+}
+
+/// `v1.ContainerRestartRule`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RestartRule<'a> {
+    #[serde(borrow)]
+    pub action: Text<'a>,
 }
 
 /// `lifecycle` of a container.

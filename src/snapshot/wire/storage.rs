@@ -32,6 +32,7 @@ pub struct PhaseOnly<'a> {
 pub struct VolumeSpec<'a> {
     #[serde(borrow)]
     pub storage_class_name: Option<Text<'a>>,
+    pub volume_attributes_class_name: Option<Text<'a>>,
     pub capacity: ResourceList<'a>,
     pub access_modes: List<Text<'a>>,
     pub volume_mode: Option<Text<'a>>,
@@ -114,6 +115,7 @@ pub struct Claim<'a> {
 pub struct ClaimSpec<'a> {
     #[serde(borrow)]
     pub storage_class_name: Option<Text<'a>>,
+    pub volume_attributes_class_name: Option<Text<'a>>,
     pub volume_name: Option<Text<'a>>,
     pub access_modes: List<Text<'a>>,
     pub volume_mode: Option<Text<'a>>,

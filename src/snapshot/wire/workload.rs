@@ -34,6 +34,8 @@ pub struct WorkloadSpec<'a> {
     pub parallelism: Option<i64>,
     pub completions: Option<i64>,
     pub backoff_limit: Option<i64>,
+    pub backoff_limit_per_index: Option<i64>,
+    pub max_failed_indexes: Option<i64>,
     pub pod_replacement_policy: Option<Text<'a>>,
     pub pod_failure_policy: Option<FailurePolicy<'a>>,
     #[serde(deserialize_with = "or_default")]
@@ -83,7 +85,26 @@ pub struct FailurePolicy<'a> {
 pub struct FailureRule<'a> {
     #[serde(borrow)]
     pub action: Text<'a>,
-    pub on_pod_conditions: List<Condition<'a>>,
+    pub on_exit_codes: Option<ExitCodes<'a>>,
+    pub on_pod_conditions: List<ConditionPattern<'a>>,
+}
+
+/// `onPodConditions` of a rule: a condition's type, and its status, `True` if not given.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConditionPattern<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    pub status: Option<Text<'a>>,
+}
+
+/// `onExitCodes` of a rule.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExitCodes<'a> {
+    #[serde(borrow)]
+    pub operator: Text<'a>,
+    pub values: List<i64>,
 }
 
 /// Its status, as far as it is read.
@@ -100,6 +121,7 @@ pub struct WorkloadStatus<'a> {
     pub desired_number_scheduled: Option<i64>,
     pub start_time: Option<Time>,
     pub completion_time: Option<Time>,
+    pub failed_indexes: Option<Text<'a>>,
     #[serde(deserialize_with = "or_default")]
     pub succeeded: i64,
     #[serde(deserialize_with = "or_default")]
