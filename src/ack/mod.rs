@@ -5,6 +5,7 @@
 //! the vendor's own commands show, or a dump shows ([`Known`]); no two of them may contradict each other. Each of the [`rules`] judges them.
 
 mod dump;
+pub mod execution;
 pub mod facts;
 mod gather;
 pub mod known;

@@ -486,7 +486,16 @@ fn the_documentation_lists_every_rule_and_reason() {
     let text = std::fs::read_to_string(PATH).expect("docs/ack.md");
     let reasons: String = simulate::REASONS.iter().map(|(code, what)| format!("| `{code}` | {what} |\n")).collect();
     let mut wanted = text.clone();
-    for (name, table) in [("rules", markdown()), ("reasons", format!("| code | |\n|---|---|\n{reasons}"))] {
+    let table = |first: &str, rows: &[(&str, &str)]| {
+        let rows: String = rows.iter().map(|(code, what)| format!("| `{code}` | {what} |\n")).collect();
+        format!("| {first} | |\n|---|---|\n{rows}")
+    };
+    for (name, table) in [
+        ("rules", markdown()),
+        ("reasons", format!("| code | |\n|---|---|\n{reasons}")),
+        ("reasons of executions", table("code", execution::REASONS)),
+        ("limits of executions", table("wait", execution::LIMITS)),
+    ] {
         let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
         let (before, rest) = wanted.split_once(&from).expect("the mark before");
         let (_, after) = rest.split_once(&to).expect("the mark after");

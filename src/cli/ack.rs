@@ -29,6 +29,7 @@ Examples:
   nodeferry ack preflight dump --facts facts.yaml --output-of cluster.json --output-of slb.json
   nodeferry ack plan dump --facts facts.yaml --plan ack-plan.json
   nodeferry ack simulate dump --outage 1m..1h
+  nodeferry ack execute ack-plan.json --journal migration
 
 docs/ack.md walks from the dump to the report.")]
 pub struct AckArgs {
@@ -46,6 +47,9 @@ pub enum AckCommand {
     Plan(AckPlanArgs),
     /// Simulate it: how long the API server is away, when all is quiet again, which workloads suffer, and by what.
     Simulate(AckSimulateArgs),
+    /// Carry it out: drain the masters, wait for the console or begin it, watch the API server go and come back, prove that nothing is lost, delete the masters.
+    #[cfg(feature = "live")]
+    Execute(Box<super::ack_execute::AckExecuteArgs>),
 }
 
 /// Where facts come from.
@@ -171,6 +175,8 @@ pub fn ack(args: AckArgs) -> Result<i32> {
         AckCommand::Preflight(args) => preflight(&args),
         AckCommand::Plan(args) => plan(&args),
         AckCommand::Simulate(args) => simulate(&args),
+        #[cfg(feature = "live")]
+        AckCommand::Execute(args) => super::ack_execute::execute(&args),
     }
 }
 

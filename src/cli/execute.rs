@@ -25,9 +25,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Exit status of an execution that ended before its end and can be resumed.
-const RESUMABLE: i32 = 5;
+pub(super) const RESUMABLE: i32 = 5;
 /// Exit status of a plan that is not carried out.
-const REFUSED: i32 = 2;
+pub(super) const REFUSED: i32 = 2;
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 
@@ -99,7 +99,7 @@ pub struct ResumeArgs {
 }
 
 /// Something for people, on standard error.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
@@ -140,7 +140,7 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let background = proof::background(&proven.recorded);
         drop(proven);
-        let run = Run { client, journal, metrics, output: args.output };
+        let run = Run { client, journal, metrics, output: args.output, resumed_by: None };
         run.carry_out(began, background, None, counts).await
     })
 }
@@ -172,13 +172,13 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
         say(&format!("execution {} goes on; journal in {}", began.execution, args.dir.display()));
         let background = proof::background(&recorded);
         drop(recorded);
-        let run = Run { client, journal, metrics, output: args.output };
+        let run = Run { client, journal, metrics, output: args.output, resumed_by: None };
         run.carry_out(began, background, Some(resumed), counts).await
     })
 }
 
 /// The cluster of an execution that goes on, if it is the same and we may go on in it.
-async fn look(client: &Client, began: &Began) -> Result<Recorded, Refusal> {
+pub(super) async fn look(client: &Client, began: &Began) -> Result<Recorded, Refusal> {
     proof::same_cluster(client, Some(&began.cluster)).await?;
     proof::permitted(client, &permissions::execute(Deeds::of(&began.plan), LEASE_NAMESPACE)).await?;
     Ok(record::record(client, &Redaction::default(), &mut |_| ()).await?)
@@ -216,7 +216,7 @@ fn asked(plan: &Plan, client: &Client, proven: &Proven) -> Result<bool> {
     Ok(line.trim() == "yes")
 }
 
-fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
+pub(super) fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
     let unix_ms = unix_ms();
     let plan_sha256 = hex(&Sha256::digest(bytes));
     Began {
@@ -232,7 +232,7 @@ fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
 }
 
 /// `nodeferry-20261121-165000-3fa9`: when, and four digits that tell apart what began in the same second.
-fn execution_name(unix_ms: i64, plan_sha256: &str) -> String {
+pub(super) fn execution_name(unix_ms: i64, plan_sha256: &str) -> String {
     let text = crate::snapshot::time::format_rfc3339(unix_ms, 0);
     let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     let seed = format!("{unix_ms} {} {plan_sha256}", std::process::id());
@@ -241,15 +241,17 @@ fn execution_name(unix_ms: i64, plan_sha256: &str) -> String {
 }
 
 /// An execution's process.
-struct Run {
-    client: Client,
-    journal: JournalWriter,
-    metrics: Option<MetricsServer>,
-    output: Output,
+pub(super) struct Run {
+    pub(super) client: Client,
+    pub(super) journal: JournalWriter,
+    pub(super) metrics: Option<MetricsServer>,
+    pub(super) output: Output,
+    /// The directory that goes on with it, where that is not the journal's.
+    pub(super) resumed_by: Option<PathBuf>,
 }
 
 /// Serves the metrics, where they are asked for.
-async fn serve(address: Option<&str>, counts: &Counts) -> Result<Option<MetricsServer>> {
+pub(super) async fn serve(address: Option<&str>, counts: &Counts) -> Result<Option<MetricsServer>> {
     let Some(address) = address else { return Ok(None) };
     let server = MetricsServer::start(address, counts.clone()).await;
     let server = server.with_context(|| {
@@ -260,7 +262,7 @@ async fn serve(address: Option<&str>, counts: &Counts) -> Result<Option<MetricsS
 }
 
 impl Run {
-    async fn carry_out(
+    pub(super) async fn carry_out(
         mut self,
         began: Began,
         background: Vec<serde_json::Value>,
@@ -276,7 +278,12 @@ impl Run {
         let mut session = Session::new(setup);
         let end = drive(&mut session, &self.client, clock, &mut self.journal, &mut teller).await;
         teller.finish().await;
-        let dir = self.journal.dir().path().to_owned();
+        let dir = match (self.resumed_by, &end) {
+            // Of a part, the whole says how it ended.
+            (Some(_), Ok(End::Finished(outcome, _))) => return Ok(outcome.exit_status()),
+            (Some(whole), _) => whole,
+            (None, _) => self.journal.dir().path().to_owned(),
+        };
         match end {
             Ok(end) => Ok(ended(&end, &dir)),
             Err(e) => {

@@ -1,6 +1,8 @@
 //! How it is ASKED: clap types, resolved into a request, one call, and what it prints.
 
 mod ack;
+#[cfg(feature = "live")]
+pub mod ack_execute;
 pub mod args;
 mod bench;
 pub mod cluster_args;
@@ -91,7 +93,25 @@ fn is_broken_pipe(e: &anyhow::Error) -> bool {
     e.chain().any(|c| c.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
 }
 
+/// What is asked of the journal of a migration of a control plane; None for any other.
+#[cfg(feature = "live")]
+fn of_control_plane(command: &Command) -> Option<Result<i32>> {
+    use crate::execution::ack_dir::AckDir;
+    Some(match command {
+        Command::Status(args) => ack_execute::status(args, &AckDir::found(&args.journal.dir)?),
+        Command::History(args) => ack_execute::history(args, &AckDir::found(args.journal.as_deref()?)?),
+        Command::Stop(args) => ack_execute::stop(args, &AckDir::found(&args.journal.dir)?),
+        Command::Report(args) => ack_execute::report(args, &AckDir::found(&args.journal)?),
+        Command::Resume(args) => ack_execute::resume(args, &AckDir::found(&args.dir)?),
+        _ => return None,
+    })
+}
+
 fn dispatch(command: Command) -> Result<i32> {
+    #[cfg(feature = "live")]
+    if let Some(done) = of_control_plane(&command) {
+        return done;
+    }
     match command {
         Command::Discover(args) => discover_nodes(args),
         Command::Plan(args) => plan::plan(*args),

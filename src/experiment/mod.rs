@@ -57,7 +57,7 @@ mod summary;
 
 pub use figures::{BatchFigures, RunFigures};
 pub use inject::{Inject, InjectError};
-pub use replicate::{ReplicateError, replicate, replicate_sites, replication_seed, site_seed};
+pub use replicate::{ReplicateError, each, replicate, replicate_sites, replication_seed, site_seed};
 pub use simulation::{Simulation, SitesResult};
 pub use sink::Sink;
 pub use site::{At, Life, SiteEvent, SiteIdx};

@@ -46,6 +46,24 @@ pub fn site_seed(seed: u64, site: SiteIdx) -> u64 {
     }
 }
 
+/// Calls a function for each number below `n` on a pool of threads (0: as many as there are cores), and returns what it gives in the order of the
+/// numbers: the same for any number of threads.
+///
+/// # Errors
+/// The first error in that order that is met, or threads that cannot be started.
+pub fn each<T: Send, E: Send + From<ReplicateError>>(
+    n: u32,
+    threads: usize,
+    one: impl Fn(u32) -> Result<T, E> + Sync + Send,
+) -> Result<Vec<T>, E> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })?;
+    let all: Vec<Result<T, E>> = pool.install(|| (0..n).into_par_iter().map(one).collect());
+    all.into_iter().collect()
+}
+
 /// [`replicate_sites`] of the first cluster, or the only one.
 ///
 /// # Errors

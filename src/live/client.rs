@@ -21,6 +21,20 @@ pub struct Target {
     pub context: Option<String>,
 }
 
+/// What one look at an API server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It is ready.
+    Ready,
+    /// It answers, and does not know us.
+    Refuses(String),
+    /// It does not answer, or not as one that is ready; why.
+    Away(String),
+}
+
+/// What we call ourselves.
+const AGENT: &str = concat!("nodeferry/", env!("CARGO_PKG_VERSION"));
+
 /// Why there is no client; without credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -155,6 +169,28 @@ impl Client {
             attempt += 1;
             tokio::time::sleep(asked.map_or(wait, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))).await;
             wait = (wait * 2).min(Duration::from_secs(8));
+        }
+    }
+
+    /// Whether the API server is there: one look at `/readyz`, which must be answered within so long.
+    pub async fn probe(&self, within: Duration) -> Probe {
+        let request = http::Request::builder().uri("/readyz").header(USER_AGENT, AGENT).body(Body::empty());
+        let Ok(request) = request else { return Probe::Away("the request cannot be made".to_owned()) };
+        let look = async {
+            let answer = self.inner.send(request).await.map_err(|e| secrets::of_client(&e))?;
+            let (head, body) = answer.into_parts();
+            let text = bounded(body, 4_096).await.map_err(|e| secrets::of_client(&e))?.unwrap_or_default();
+            Ok::<_, String>((head.status.as_u16(), text))
+        };
+        match tokio::time::timeout(within, look).await {
+            Ok(Ok((200, text))) if text.trim_ascii() == b"ok" => Probe::Ready,
+            Ok(Ok((200, _))) => Probe::Away("something else answers in its place (200, and not `ok`)".to_owned()),
+            Ok(Ok((status @ (401 | 403), _))) => Probe::Refuses(format!(
+                "it answers {status}: our credentials are not, or not any more, those of a user"
+            )),
+            Ok(Ok((status, _))) => Probe::Away(format!("it answers {status}")),
+            Ok(Err(why)) => Probe::Away(why),
+            Err(_) => Probe::Away(format!("no answer within {} s", within.as_secs_f64())),
         }
     }
 
@@ -308,7 +344,7 @@ fn request(exchange: &Exchange) -> Result<http::Request<Body>, String> {
         .method(exchange.method.text())
         .uri(&exchange.path)
         .header(ACCEPT, "application/json")
-        .header(USER_AGENT, concat!("nodeferry/", env!("CARGO_PKG_VERSION")));
+        .header(USER_AGENT, AGENT);
     let built = match &exchange.body {
         Some(body) => builder.header(CONTENT_TYPE, content).body(Body::from(body.to_string().into_bytes())),
         None => builder.body(Body::empty()),

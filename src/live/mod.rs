@@ -3,6 +3,7 @@
 //! No decision is taken here. A [`crate::session::Session`] says what is to be sent, written down and waited for; this room does it and
 //! hands back what came of it. It is the only room with a wall clock besides `cli`.
 
+pub mod ack;
 pub mod client;
 pub mod clock;
 pub mod driver;

@@ -1,6 +1,6 @@
 //! What each command must be allowed to do: asked of the API server before anything is touched, and shipped as ClusterRoles.
 //!
-//! One list for both: `deploy/clusterrole-record.yaml` and `deploy/clusterrole-execute.yaml` are held to it by a test.
+//! One list for both: `deploy/clusterrole-record.yaml`, `deploy/clusterrole-execute.yaml` and `deploy/clusterrole-ack.yaml` are held to it by a test.
 
 use super::client::{Client, ConnectError};
 use super::events;
@@ -13,6 +13,9 @@ use crate::session::{Exchange, Method, Resource};
 use crate::snapshot::group;
 use serde_json::json;
 use std::collections::BTreeSet;
+
+/// Namespace of the kubelets' Leases.
+pub const NODE_LEASES: &str = "kube-node-lease";
 
 /// One thing that must be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +130,20 @@ pub fn execute(deeds: Deeds, lease_namespace: &str) -> Permissions {
     set
 }
 
+/// What `ack execute` must be allowed to do besides.
+pub fn ack() -> Permissions {
+    let mut set = Permissions::new();
+    allow(&mut set, &NODES, "", &["get", "delete"], None);
+    set
+}
+
+/// What it would like beside that: the Leases of the masters' kubelets.
+pub fn ack_beside() -> Permissions {
+    let mut set = Permissions::new();
+    allow(&mut set, &LEASES, "", &["get"], Some(NODE_LEASES));
+    set
+}
+
 /// What `execute` would like beside that: Events on nodes, and whatever `record` reads.
 pub fn execute_beside() -> Permissions {
     let mut set = record();
@@ -223,6 +240,8 @@ mod tests {
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-record.yaml")), wanted(record()));
         let all = execute(Deeds::ALL, super::super::LEASE_NAMESPACE).into_iter().chain(execute_beside());
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-execute.yaml")), wanted(all));
+        let ack = ack().into_iter().chain(ack_beside());
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-ack.yaml")), wanted(ack));
     }
 
     #[test]

@@ -70,6 +70,73 @@ async fn wait(mut child: Child, limit: Duration) -> Response {
     }
 }
 
+/// What a program printed, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// Exit status; None if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// The end of standard error.
+    pub stderr: String,
+}
+
+/// At most so much of a program's standard output is read.
+const MOST: u64 = 16 << 20;
+
+/// Runs a program for what it prints on standard output. It gets no input; when its time is up it is killed with all that it has started.
+///
+/// # Errors
+/// It cannot be started, or was killed when its time was up; None in the second case.
+pub async fn printed(program: &Program) -> Result<Printed, Option<String>> {
+    let Some((name, arguments)) = program.argv.split_first() else {
+        return Err(Some("its command is empty".to_owned()));
+    };
+    let mut command = Command::new(name);
+    command
+        .args(arguments)
+        .envs(program.env.iter().map(|(k, v)| (k, v)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = command.spawn().map_err(|e| Some(format!("{name} cannot be started: {e}")))?;
+    let group = child.id();
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let all = async {
+        let mut stdout = Vec::new();
+        let read = async {
+            if let Some(out) = out {
+                let _ = out.take(MOST).read_to_end(&mut stdout).await;
+            }
+        };
+        let mut tail = Tail::default();
+        let listen = async {
+            let mut err = err;
+            while err.is_some() {
+                if !tail.push(&self::read(&mut err).await) {
+                    err = None;
+                }
+            }
+        };
+        let (status, ()) = tokio::join!(child.wait(), async {
+            let _ = tokio::join!(read, listen);
+        });
+        (status, String::from_utf8_lossy(&stdout).into_owned(), tail.text())
+    };
+    let limit = Duration::from_millis(u64::try_from(program.timeout_ms).unwrap_or(0));
+    match tokio::time::timeout(limit, all).await {
+        Ok((Ok(status), stdout, stderr)) => Ok(Printed { code: status.code(), stdout, stderr }),
+        Ok((Err(e), ..)) => Err(Some(format!("its end could not be awaited: {e}"))),
+        Err(_) => {
+            kill(group);
+            Err(None)
+        }
+    }
+}
+
 #[cfg(unix)]
 fn kill(group: Option<u32>) {
     let pid = group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw);

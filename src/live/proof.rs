@@ -119,6 +119,14 @@ pub async fn permitted(client: &Client, wanted: &permissions::Permissions) -> Re
     )))
 }
 
+/// Refuses if we may not delete nodes, as the masters are at the end of a migration of their control plane.
+///
+/// # Errors
+/// The permission is missing.
+pub async fn may_delete_nodes(client: &Client) -> Result<(), Refusal> {
+    permitted(client, &permissions::ack()).await
+}
+
 /// Refuses while another execution holds the Lease. The session takes it for good; this only says it early.
 async fn nobody_else(client: &Client) -> Result<(), Refusal> {
     let exchange = Exchange::get(LEASES.object(LEASE_NAMESPACE, LEASE));

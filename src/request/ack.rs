@@ -2,10 +2,13 @@
 
 use super::input::{self, InputError};
 use super::plan::{PlanError, Request, batches_of, experiment_of};
+use super::resimulate::{self, Laid};
 use super::scenario::{AckScenario, Scenario};
 use crate::ack::simulate::{self, AckResult, AckSimOptions, Ground, OutageRange, RunError};
 use crate::ack::{FactsError, Known, Preflight, PreflightOptions, drain_all, masters};
 use crate::cluster::{Cluster, View};
+use crate::plan::Plan;
+use crate::snapshot::Source;
 
 /// Why it cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -103,4 +106,28 @@ impl AckRequest {
         };
         Ok(simulate::simulate(&ground, progress)?)
     }
+}
+
+/// What is predicted of the outage from the state of a cluster whose masters are drained, by the plan of their drain.
+///
+/// # Errors
+/// The plan was not simulated, or does not fit the cluster; or a bug of ours.
+pub fn predict(drain: &Plan, sources: &[Source], options: &AckSimOptions) -> Result<AckResult, String> {
+    let loaded = resimulate::read(drain, sources)?;
+    let Laid { mut request, batches, .. } = resimulate::lay(drain, loaded)?;
+    // Somebody who stops the plan's simulation does not stop its execution.
+    request.sim.stop_at_ms = None;
+    let (seed, replications, require_percent) = (request.seed, request.replications, request.require_percent);
+    request.nodes.names = drain.intent.batches.iter().flatten().map(|n| n.name.clone()).collect();
+    let experiment = experiment_of(request).map_err(|e| e.to_string())?;
+    let ground = Ground {
+        experiment: &experiment,
+        masters: batches.into_iter().flatten().collect(),
+        options,
+        seed,
+        replications,
+        require_percent,
+        lengths: None,
+    };
+    simulate::simulate(&ground, &|| ()).map_err(|e| e.to_string())
 }

@@ -302,6 +302,9 @@ impl Scenario {
         }
         problems
             .extend(scenario.ack.iter().flat_map(|a| a.simulation.problems()).map(|p| format!("ack.simulation.{p}")));
+        if scenario.ack.is_none() && scenario.expect.ack.is_some() {
+            problems.push("expect.ack is for a scenario with `ack` (facts, simulation), and there is none: what it expects would not be checked".into());
+        }
         if scenario.replications == Some(0) {
             problems.push("replications is 0; expected at least 1".into());
         }

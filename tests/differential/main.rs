@@ -91,6 +91,8 @@ enum Kind {
     Losses,
     /// The control plane swapped under a running cluster.
     Ack,
+    /// The same, killed at each stage, failed at each step, with losses, and with what came back not being what went away; only if asked for.
+    AckLong,
     /// The API server away for 20 s and for 60 s, and what becomes of the nodes; only if asked for, for it wants a quiet machine.
     Outages,
     /// The same for six minutes; only if asked for.
@@ -108,6 +110,7 @@ impl Kind {
             Kind::Executions => "executions",
             Kind::Losses => "losses",
             Kind::Ack => "ack",
+            Kind::AckLong => "ack-long",
             Kind::Outages => "outages",
             Kind::LongOutage => "long-outage",
         }
@@ -118,7 +121,7 @@ impl Kind {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
             Kind::Evictions => Some("evictions"),
-            Kind::Executions | Kind::Losses | Kind::Ack | Kind::Outages | Kind::LongOutage => None,
+            Kind::Executions | Kind::Losses | Kind::Ack | Kind::AckLong | Kind::Outages | Kind::LongOutage => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -130,6 +133,7 @@ impl Kind {
             Kind::Executions => executions::check(binary, seed, directory),
             Kind::Losses => losses::check(binary, seed, directory),
             Kind::Ack => ack::check(binary, seed, directory),
+            Kind::AckLong => ack::check_long(binary, seed, directory),
             Kind::Outages => outages::check(binary, seed, directory, &outages::SHORT),
             Kind::LongOutage => outages::check(binary, seed, directory, &outages::LONG),
         }

@@ -272,3 +272,66 @@ fn a_scenario_is_preflighted_and_simulated_like_a_dump() {
     let ran = nodeferry(&dir, &["ack", "simulate", quickstart]);
     assert!(ran.status == 2 && ran.stderr.contains("has no `ack`"), "{}", ran.stderr);
 }
+
+/// A plan with a rule open that is unknown, and where it stands.
+fn open_plan(dir: &Dir) -> String {
+    let facts = dir.file("open.yaml", &FACTS.replace(", allow_listed: true", ""));
+    let plan = dir.path("open.json");
+    let dump = dump(dir);
+    let ran = nodeferry(dir, &["ack", "plan", &dump, "--facts", &facts, "--replications", "1", "--plan", &plan]);
+    assert_eq!(ran.status, 4, "{}{}", ran.stdout, ran.stderr);
+    plan
+}
+
+#[test]
+fn what_cannot_be_carried_out_is_refused_before_anything_is_asked() {
+    let dir = Dir::new();
+    let plan = open_plan(&dir);
+    let ran = |arguments: &[&str]| {
+        let ran = nodeferry(&dir, &[&["ack", "execute"], arguments].concat());
+        assert_eq!(ran.status, 2, "{}{}", ran.stdout, ran.stderr);
+        ran.stderr
+    };
+    let refused = ran(&[&plan, "--yes"]);
+    assert!(refused.contains("ack-allow-list:") && refused.contains("--accept RULE"), "{refused}");
+    assert!(ran(&[&plan, "--accept", "ack-bucket"]).contains("no such rule is open in the plan (ack-allow-list)"));
+    assert!(ran(&[&plan, "--begin", "a 'b"]).contains("--begin: `a 'b` has a ' that is not closed"));
+    assert!(ran(&[&plan, "--poll", ""]).contains("--poll: the command is empty"));
+    assert!(ran(&[&plan, "--gate-limit", "soon"]).contains("--gate-limit soon"));
+    let simulation = dir.file("simulation.json", r#"{"draws": 4000000000}"#);
+    assert!(ran(&[&plan, "--simulation", &simulation]).contains("draws is 4000000000; expected at most 1000000"));
+    let journal = dir.path("journal");
+    std::fs::create_dir(&journal).expect("a directory");
+    std::fs::write(Path::new(&journal).join("ack.jsonl"), "nonsense\n").expect("a file");
+    let damaged = ran(&[&plan, "--accept", "ack-allow-list", "--journal", &journal]);
+    assert!(damaged.contains("ack.jsonl: line 1"), "{damaged}");
+    for command in ["status", "history", "report", "resume", "stop"] {
+        let ran = nodeferry(&dir, &[command, &journal]);
+        assert!(ran.status == 2 && ran.stderr.contains("ack.jsonl: line 1"), "{command}: {}", ran.stderr);
+    }
+    let other = dir.file("other.json", r#"{"ack_plan_version": 99}"#);
+    assert!(ran(&[&other]).contains("ack_plan_version is 99"));
+    let drain = dir.file("drain.json", "{}");
+    assert!(ran(&[&drain]).contains("this is no plan of nodeferry ack plan"));
+    // Nobody answers there.
+    let kubeconfig = dir.file(
+        "kubeconfig",
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n\
+         clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}]\nusers: [{name: u, user: {token: t0k3n}}]\n",
+    );
+    let away = ran(&[&plan, "--accept", "ack-allow-list", "--yes", "--kubeconfig", &kubeconfig]);
+    assert!(away.contains("the plan does not know which cluster it is for") && !away.contains("t0k3n"), "{away}");
+}
+
+#[test]
+fn what_a_scenario_expects_of_a_swap_that_it_has_not_is_an_error() {
+    let dir = Dir::new();
+    let text = "scenario: t\nstory: s\ncluster: {generate: {nodes: 2}}\nexpect: {outcome: COMPLETED, ack: {outage_ms: {min: 1}}}\n";
+    let ran = nodeferry(&dir, &["test", &dir.file("s.yaml", text)]);
+    assert!(
+        ran.status == 2 && ran.stderr.contains("expect.ack is for a scenario with `ack`"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+}

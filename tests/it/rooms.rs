@@ -28,11 +28,11 @@ const ROOMS: &str = "
     request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
-    execution:  plan report runner session snapshot trace typed
+    execution:  ack plan report runner session snapshot trace typed
     compare:    cluster execution intent plan report runner sim trace
     verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace typed
     bench:      cluster experiment request runner scheduler snapshot
-    live:       cluster execution intent plan request runner session sim snapshot trace
+    live:       ack cluster execution intent plan request runner session sim snapshot trace
     cli:        ack bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace typed verify
 ";
 

@@ -73,6 +73,29 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+/// Whether a text is of both patterns.
+fn overlap(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // What is left of each from here on may be of both: from the end to the beginning.
+    let mut after = vec![false; b.len() + 1];
+    for i in (0..=a.len()).rev() {
+        let mut here = vec![false; b.len() + 1];
+        for j in (0..=b.len()).rev() {
+            here[j] = match (a.get(i), b.get(j)) {
+                (None, None) => true,
+                (Some('*'), _) if after[j] => true,
+                (_, Some('*')) if here[j + 1] => true,
+                (Some('*'), Some(_)) => here[j + 1],
+                (Some(_), Some('*')) => after[j],
+                (Some(x), Some(y)) => (*x == '?' || *y == '?' || x == y) && after[j + 1],
+                _ => false,
+            };
+        }
+        after = here;
+    }
+    after[0]
+}
+
 fn any(list: Option<&OneOrMany>, is: impl Fn(&str) -> bool) -> bool {
     list.is_some_and(|l| l.all().iter().any(|text| is(text)))
 }
@@ -98,18 +121,18 @@ enum Allowed {
     Denied,
     /// No statement allows it.
     No,
-    /// One allows it under a condition, or for one region or account only, or one denies it under a condition, or one says what is not understood
-    /// here (`NotAction`): it is not known whether that holds.
+    /// One allows it under a condition, or for one region or account only, or one denies it under a condition or for some names only, or one says what
+    /// is not understood here (`NotAction`): it is not known whether that holds.
     Perhaps,
     /// One allows it.
     Yes,
 }
 
-fn allowed(document: &PolicyDocument, action: &str, bucket: &str) -> Allowed {
+fn allowed(document: &PolicyDocument, action: &str, bucket: &str, cluster: Option<&str>) -> Allowed {
     let action = action.to_lowercase();
     let (mut best, mut doubted) = (Allowed::No, false);
-    // Every name of the snapshot's object begins so.
-    let object = format!("{bucket}/etcd_");
+    // The name of the snapshot's object: `etcd_<cluster id>_<timestamp>`.
+    let object = format!("{bucket}/etcd_{}_*", cluster.unwrap_or("*"));
     for s in &document.statements {
         let denies = s.effect.eq_ignore_ascii_case("deny");
         if !s.other.is_empty() {
@@ -126,12 +149,12 @@ fn allowed(document: &PolicyDocument, action: &str, bucket: &str) -> Allowed {
             any(s.resource.as_ref(), |r| parts(r).is_some_and(|(region, account, object)| is(region, account, object)))
         };
         if denies {
-            if on(&|_, _, o| matches(o, &object) || matches(o, &format!("{bucket}/*"))) {
-                if s.condition.is_none() {
-                    return Allowed::Denied;
-                }
-                doubted = true;
+            let all = on(&|_, _, o| matches(o, &object));
+            if all && s.condition.is_none() {
+                return Allowed::Denied;
             }
+            // One of some of its possible names only may hit it.
+            doubted |= on(&|_, _, o| overlap(o, &object));
             continue;
         }
         if !s.effect.eq_ignore_ascii_case("allow") {
@@ -176,7 +199,7 @@ fn judge(g: &Ground<'_>) -> Judgement {
     let Some(document) = &ram.document else {
         return fix(Judgement::not_stated("ram.document"), None);
     };
-    let each = ACTIONS.map(|action| (action, allowed(document, action, bucket)));
+    let each = ACTIONS.map(|action| (action, allowed(document, action, bucket, g.facts().cluster.id.as_deref())));
     let worst = each.iter().map(|(_, a)| *a).min().unwrap_or(Allowed::No);
     let which: Vec<&str> = each.iter().filter(|(_, a)| *a == worst).map(|(action, _)| *action).collect();
     let which = which.join(" and ");
@@ -185,7 +208,7 @@ fn judge(g: &Ground<'_>) -> Judgement {
             .stated_by(known, &["ram", "document"]),
         Allowed::Perhaps => fix(
             Judgement::unknown(format!(
-                "it allows or denies {which} on objects of {bucket} under a condition, or only for one region or account, or by NotAction or NotResource"
+                "it allows or denies {which} on objects of {bucket} under a condition, for some names, or only for one region or account, or by NotAction or NotResource"
             )),
             Some(document),
         ),
@@ -229,7 +252,7 @@ mod tests {
                 r#"{{"Version":"1","Statement":[{{"Effect":"{effect}","Action":"{action}","Resource":["{resource}"]{more}}}]}}"#
             ))
         };
-        let of = |d: &PolicyDocument| allowed(d, "oss:PutObject", "move");
+        let of = |d: &PolicyDocument| allowed(d, "oss:PutObject", "move", Some("c8a1"));
         assert_eq!(of(&with("Allow", "oss:PutObject", "acs:oss:*:*:move/*", "")), Allowed::Yes);
         assert_eq!(of(&with("Allow", "oss:*", "*", "")), Allowed::Yes);
         assert_eq!(of(&with("Allow", "oss:putobject", "acs:oss:*:*:*", "")), Allowed::Yes);
@@ -254,5 +277,40 @@ mod tests {
         assert_eq!(of(&denied), Allowed::Denied, "a Deny goes before every Allow");
         denied.statements.remove(0);
         assert_eq!(of(&denied), Allowed::Yes);
+        // A Deny of some names: of the snapshot's, of some of its possible ones, of others.
+        for (names, is) in [
+            ("move/etcd_c8a1*", Allowed::Denied),
+            ("move/etcd_c8a1_*", Allowed::Denied),
+            ("move/*_*", Allowed::Denied),
+            ("mov?/etcd*", Allowed::Denied),
+            ("move/etcd_c8a1_2026*", Allowed::Perhaps),
+            ("move/*.db", Allowed::Perhaps),
+            ("move/etcd_c9*", Allowed::Yes),
+            ("move/backups/*", Allowed::Yes),
+            ("moved/*", Allowed::Yes),
+        ] {
+            let narrow = with_statement(&with("Deny", "oss:*", &format!("acs:oss:*:*:{names}"), ""), "move");
+            assert_eq!(of(&narrow), is, "{names}");
+        }
+        let narrow = with_statement(&with("Deny", "oss:*", "acs:oss:*:*:move/etcd_c8a1*", ""), "move");
+        assert_eq!(allowed(&narrow, "oss:PutObject", "move", None), Allowed::Perhaps, "the cluster's id is not known");
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_text_is_of_both() {
+        for (a, b, is) in [
+            ("a*", "*b", true),
+            ("a*", "b*", false),
+            ("*", "", true),
+            ("a?c", "*bc", true),
+            ("a?c", "*b", false),
+            ("ab", "ab", true),
+            ("ab*cd", "ab", false),
+            ("**", "?", true),
+            ("", "", true),
+            ("", "?", false),
+        ] {
+            assert_eq!((overlap(a, b), overlap(b, a)), (is, is), "{a} {b}");
+        }
     }
 }

@@ -13,7 +13,7 @@ pub use run::{AckRun, Hit, RunError, Rush};
 pub use timeline::{CutOverFailure, REASONS, StepRun};
 
 use crate::cluster::NodeIdx;
-use crate::experiment::{Experiment, replication_seed};
+use crate::experiment::{Experiment, each, replication_seed};
 use crate::plan::verdict::{Percentiles, RunsVerdict};
 use crate::plan::{RunRow, Spread};
 use crate::report::format::{count, duration};
@@ -96,16 +96,15 @@ pub struct AckFailure {
 /// A bug of ours.
 pub fn simulate(ground: &Ground<'_>, progress: &(dyn Fn() + Sync)) -> Result<AckResult, RunError> {
     let options = ground.options;
-    let mut runs = Vec::new();
-    let mut exposed = None;
-    for nth in 0..ground.replications.max(1) {
+    let both = each(ground.replications.max(1), 0, |nth| {
         let seed = replication_seed(ground.seed, nth);
-        let (one, at_risk) = run::run(ground.experiment, &ground.masters, options, nth, seed)?;
-        // Who runs where when the outage begins hardly differs between runs: that of the first is taken.
-        exposed.get_or_insert(at_risk);
-        runs.push(one);
+        let one = run::run(ground.experiment, &ground.masters, options, nth, seed)?;
         progress();
-    }
+        Ok::<_, RunError>(one)
+    })?;
+    // Who runs where when the outage begins hardly differs between runs: that of the first is taken.
+    let exposed = both.first().map(|(_, exposed)| exposed.clone());
+    let runs: Vec<AckRun> = both.into_iter().map(|(run, _)| run).collect();
     let rows: Vec<RunRow> = runs.iter().map(row).collect();
     let verdict = RunsVerdict::of(&rows, ground.require_percent);
     let shown = runs.get(verdict.shown.run as usize).or(runs.first()).cloned().ok_or(RunError::NoSite)?;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// No time of the simulation is longer, milliseconds: a year, as the horizon of a migration.
 pub(super) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+/// Failures are not drawn more often: the shares have a millionth's grain.
+const MOST_DRAWS: u32 = 1_000_000;
 
 /// Parameters of the simulated cut-over. Nothing is published of how long its steps take, only when each is given up: all delays are ours (C).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +41,7 @@ pub struct AckSimOptions {
     pub watch_ms: i64,
     /// What fails by itself in the meantime.
     pub failures: FailureRates,
-    /// How many times failures are drawn for the risk of each workload (C). Default 10,000.
+    /// How many times failures are drawn for the risk of each workload (C), at most 1,000,000. Default 10,000.
     pub draws: u32,
     /// Steps that go wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -120,6 +122,9 @@ impl AckSimOptions {
             } else if value > LONGEST_MS {
                 problems.push(format!("{name} is {value}; expected at most {LONGEST_MS}, which is a year"));
             }
+        }
+        if self.draws > MOST_DRAWS {
+            problems.push(format!("draws is {}; expected at most {MOST_DRAWS}", self.draws));
         }
         let delays = [
             ("sleep", &self.sleep),

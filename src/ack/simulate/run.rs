@@ -5,7 +5,9 @@ use super::risk::{Exposed, Failing};
 use super::timeline::{CutOverFailure, StepRun, Timeline};
 use crate::cluster::draw::Draws;
 use crate::cluster::{NodeIdx, OwnerIdx, View};
-use crate::experiment::{At, Experiment, Inject, InjectError, Life, Simulation, Sink, SiteIdx, SiteRun};
+use crate::experiment::{
+    At, Experiment, Inject, InjectError, Life, ReplicateError, Simulation, Sink, SiteIdx, SiteRun,
+};
 use crate::runner::Outcome;
 use crate::sim::Fault;
 use crate::sim::faults::Component;
@@ -117,6 +119,9 @@ pub enum RunError {
     /// Something could not be injected.
     #[error("a bug of nodeferry: the outage could not be simulated: {0}")]
     Inject(#[from] InjectError),
+    /// Threads.
+    #[error(transparent)]
+    Threads(#[from] ReplicateError),
     /// The experiment has no cluster.
     #[error("a bug of nodeferry: the experiment has no cluster")]
     NoSite,

@@ -89,7 +89,7 @@ pub enum JournalDirError {
 }
 
 /// Names the operation and the path of what failed.
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalDirError {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalDirError {
     move |source| JournalDirError::Io { what, path: path.to_owned(), source }
 }
 
@@ -163,7 +163,7 @@ impl JournalDir {
 }
 
 /// Makes a directory's entries safe: a file that was made or renamed in it is there after a crash.
-fn sync_dir(path: &Path) -> Result<(), JournalDirError> {
+pub(super) fn sync_dir(path: &Path) -> Result<(), JournalDirError> {
     File::open(path).and_then(|d| d.sync_all()).map_err(failed("make safe the directory", path))
 }
 

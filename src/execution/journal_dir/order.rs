@@ -120,7 +120,7 @@ impl JournalDir {
         Ok(files.filter_map(|file| read(&file).ok().flatten().map(|order| Asked { file, order })).collect())
     }
     /// To end now was asked of the process before, which has ended one way or another.
-    pub(super) fn forget_interruptions(&self) -> Result<(), JournalDirError> {
+    pub(in crate::execution) fn forget_interruptions(&self) -> Result<(), JournalDirError> {
         let asked = self.standing()?;
         asked.iter().filter(|a| matches!(a.order, Order::Interrupt { .. })).try_for_each(|a| self.taken(a))
     }

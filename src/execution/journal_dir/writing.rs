@@ -72,7 +72,7 @@ impl JournalDir {
         Ok((JournalWriter { dir: self.clone(), file, writer, broken: None, _lock: lock }, journal))
     }
     /// Takes the lock and says in it who has it.
-    fn lock(&self) -> Result<File, JournalDirError> {
+    pub(in crate::execution) fn lock(&self) -> Result<File, JournalDirError> {
         let path = self.path().join(LOCK);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(failed("open", &path))?;

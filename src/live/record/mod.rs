@@ -8,6 +8,7 @@ pub mod observed;
 
 use super::client::{Client, ConnectError};
 use crate::live::redact::Redaction;
+use crate::session::Resource;
 use crate::snapshot::{Source, group};
 use kinds::RECORDED;
 use list::{Listed, list};
@@ -60,6 +61,20 @@ pub async fn record(
     }
     customs::record(client, &mut recorded, redaction, tell).await?;
     Ok(recorded)
+}
+
+/// Lists all objects of one kind, with their `apiVersion` and `kind`.
+///
+/// # Errors
+/// As [`record`]; and a kind that is not served, or that we may not list.
+pub async fn all_of(client: &Client, resource: &Resource) -> Result<Vec<Value>, ConnectError> {
+    match list(client, &resource.collection(), resource.api_version, resource.kind).await? {
+        Listed::Objects(objects, _) => Ok(objects),
+        Listed::LeftOut(why) => {
+            let what = format!("cannot list {}", kind_text(resource.api_version, resource.kind));
+            Err(ConnectError::Request { what, why })
+        }
+    }
 }
 
 fn kind_text(api_version: &str, kind: &str) -> String {

@@ -1,10 +1,12 @@
 //! Two control planes behind one address, as in a migration that swaps the control plane: the second goes on with the objects of the first.
 
 use super::client::Client;
-use super::controlplane::ControlPlane;
+use super::controlplane::{Component, ControlPlane};
 use anyhow::{Context, Result, ensure};
+use std::fs::File;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the second control plane keeps its objects in etcd: the vendor puts the cluster's id there.
@@ -72,16 +74,20 @@ pub struct Handover {
     forwarder: Forwarder,
     /// The control plane that hands over.
     pub first: ControlPlane,
+    /// Controllers and scheduler of the second, ended before it.
+    beside: Vec<Component>,
     second: Option<ControlPlane>,
+    /// A kubeconfig of whoever serves at the common address.
+    pub kubeconfig: PathBuf,
     /// A client with all rights, of whoever serves at the common address.
     pub client: Client,
 }
 
 impl Handover {
-    /// Starts the first control plane and the address in front of it.
-    pub fn start(binary: &Path, directory: &Path) -> Result<Handover> {
+    /// Starts the first control plane, with these further arguments of `controlplane up`, and the address in front of it.
+    pub fn start(binary: &Path, directory: &Path, arguments: &[&str]) -> Result<Handover> {
         std::fs::create_dir_all(directory)?;
-        let first = ControlPlane::start(binary, &[])?;
+        let first = ControlPlane::start(binary, arguments)?;
         let forwarder = Forwarder::start()?;
         let server = first.client.address()?;
         let kubeconfig = directory.join("handover.kubeconfig");
@@ -96,7 +102,9 @@ impl Handover {
             directory: directory.to_owned(),
             forwarder,
             first,
+            beside: Vec::new(),
             second: None,
+            kubeconfig,
             client,
         })
     }
@@ -114,18 +122,52 @@ impl Handover {
         Ok(())
     }
 
-    /// Saves what the first control plane has, and starts the second with it. It is not behind the address yet.
-    pub fn restore(&mut self) -> Result<()> {
-        let file = self.directory.join("etcd.snapshot");
+    /// Saves what the first control plane has.
+    pub fn save(&self, name: &str) -> Result<PathBuf> {
+        let file = self.directory.join(name);
         let saved = self.first.command("etcd-snapshot").arg(self.first.directory()).arg(&file).output()?;
         ensure!(saved.status.success(), "etcd-snapshot: {}", String::from_utf8_lossy(&saved.stderr));
+        Ok(file)
+    }
+
+    /// Starts the second control plane with what was saved, or with nothing; its controllers and scheduler are not started yet, and it is not behind the
+    /// address yet.
+    pub fn restore(&mut self, saved: Option<&Path>) -> Result<()> {
         let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
-        let flags = [
-            flag("etcd-snapshot", &file),
+        let mut flags = vec![
             flag("etcd-prefix", Path::new(PREFIX)),
             flag("credentials-of", self.first.directory()),
+            "--without=kube-controller-manager".to_owned(),
+            "--without=kube-scheduler".to_owned(),
         ];
-        self.second = Some(ControlPlane::start(&self.binary, &flags.each_ref().map(String::as_str))?);
+        flags.extend(saved.map(|file| flag("etcd-snapshot", file)));
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        self.second = Some(ControlPlane::start(&self.binary, &flags)?);
+        Ok(())
+    }
+
+    /// Starts controllers and scheduler of the second control plane.
+    pub fn wake_controllers(&mut self) -> Result<()> {
+        let second = self.second.as_ref().context("no second control plane was started")?;
+        let at = |name: &str| second.directory().join(name).display().to_string();
+        let mut controllers = second.component("kube-controller-manager");
+        controllers.args([
+            format!("--kubeconfig={}", at("controller-manager.kubeconfig")),
+            "--leader-elect=false".to_owned(),
+            "--use-service-account-credentials".to_owned(),
+            format!("--service-account-private-key-file={}", at("service-account.key")),
+            format!("--root-ca-file={}", at("ca.crt")),
+            format!("--flex-volume-plugin-dir={}", at("flexvolume")),
+            "--kube-api-qps=500".to_owned(),
+            "--kube-api-burst=1000".to_owned(),
+            "--secure-port=0".to_owned(),
+        ]);
+        let mut scheduler = second.component("kube-scheduler");
+        scheduler.args([format!("--config={}", at("scheduler.yaml")), "--secure-port=0".to_owned()]);
+        for (name, mut command) in [("controllers", controllers), ("scheduler", scheduler)] {
+            let log = File::create(self.directory.join(format!("{name}.log")))?;
+            self.beside.push(Component(command.stdout(Stdio::null()).stderr(log).spawn()?));
+        }
         Ok(())
     }
 

@@ -85,10 +85,15 @@ impl Kubelets {
     /// A node's kubelet dies: it renews its lease a last time, and no pod of it starts or ends any more.
     pub fn silence(&self, client: &Client, node: &str) -> Result<()> {
         client.merge(&format!("{LEASES}/{node}"), &lease(node))?.ok()?;
+        self.die(node);
+        Ok(())
+    }
+
+    /// The same at once, without a last word.
+    pub fn die(&self, node: &str) {
         if let Ok(mut silent) = self.silent.lock() {
             silent.insert(node.to_owned());
         }
-        Ok(())
     }
 }
 

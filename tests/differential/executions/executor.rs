@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The release build, where `scripts/test` has made one: it leaves more of a small machine to the control plane.
@@ -25,7 +25,7 @@ pub struct Executor {
     /// Whom the cluster takes it for.
     pub kubeconfig: PathBuf,
     environment: Vec<(&'static str, String)>,
-    started: Rc<Cell<u32>>,
+    started: Arc<AtomicU32>,
 }
 
 /// What a command said and how it ended.
@@ -109,7 +109,7 @@ impl Executor {
     /// An executor with files of its own.
     pub fn new(directory: PathBuf, kubeconfig: &Path) -> Result<Executor> {
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), environment: Vec::new(), started: Rc::default() })
+        Ok(Executor { directory, kubeconfig: kubeconfig.to_owned(), environment: Vec::new(), started: Arc::default() })
     }
     /// The same with these environment variables too; KUBECONFIG among them is taken instead of its own.
     pub fn within(&self, environment: Vec<(&'static str, String)>) -> Executor {
@@ -126,8 +126,7 @@ impl Executor {
     }
     /// Starts a command of nodeferry.
     pub fn start(&self, arguments: &[&str]) -> Result<Running> {
-        let n = self.started.get();
-        self.started.set(n + 1);
+        let n = self.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{n:02}-{}", arguments.first().copied().unwrap_or_default());
         let (stdout, stderr) = (self.file(&format!("{name}.out")), self.file(&format!("{name}.err")));
         let child = Command::new(nodeferry())

@@ -6,7 +6,7 @@
 mod cases;
 pub mod cluster;
 mod cordons;
-mod executor;
+pub mod executor;
 mod identity;
 mod judge;
 mod karpenter;
@@ -15,7 +15,7 @@ pub mod machines;
 mod reach;
 mod rogue;
 mod watch;
-mod world;
+pub mod world;
 
 use crate::Compared;
 use anyhow::{Context, Result, anyhow};

@@ -244,7 +244,7 @@ pub const PACE: (u32, u32) = (10, 1);
 const OVERLOAD: f64 = 3.0;
 
 /// How many processes want to run, if that is far more than can.
-fn overload() -> Option<f64> {
+pub fn overload() -> Option<f64> {
     let load: f64 = std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()?;
     let processors = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
     (load > OVERLOAD * processors).then_some(load)

@@ -1,0 +1,193 @@
+//! The migration of a control plane CARRIED OUT from the drained masters on: the gate, the outage that is watched, the proof, the deletions.
+//!
+//! Before the cut-over nothing is done that cannot be left as it is; after it nothing is restarted or taken back. Each wait has a limit.
+
+mod stages;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use super::client::Client;
+use super::clock::Clock;
+use super::driver::Signals;
+use crate::ack::execution::{Entry, Record, Stage, State, TaskState};
+use crate::execution::ack_dir::{AckDirError, AckWriter};
+use crate::runner::Outcome;
+use std::collections::BTreeMap;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant};
+
+/// Somebody who hears what is written into the journal, after it was written.
+pub trait Observer {
+    /// An entry, and what it says to people.
+    fn entry(&mut self, entry: &Entry, words: Option<&str>);
+    /// Something that is not in the journal: for people, at once.
+    fn say(&mut self, text: &str);
+}
+
+/// Why it goes no further.
+pub(super) enum Halt {
+    /// A stop was asked for, and nothing has been begun.
+    Stop,
+    /// The process leaves; it can be resumed.
+    Leave { why: String, remedy: String, limit: Option<&'static str> },
+    /// It is over.
+    Over { outcome: Outcome, reason: Option<&'static str>, message: String, remedy: String },
+    /// The journal cannot be kept.
+    Journal(AckDirError),
+}
+
+impl From<AckDirError> for Halt {
+    fn from(e: AckDirError) -> Halt {
+        Halt::Journal(e)
+    }
+}
+
+/// How a process leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is over.
+    Ended(Outcome),
+    /// It can be resumed.
+    Interrupted,
+}
+
+/// Carries a migration on from where its journal stands, to its end or to where it must leave. The masters are drained already.
+///
+/// # Errors
+/// The journal cannot be kept, or signals cannot be awaited.
+pub async fn carry(
+    client: &Client,
+    journal: &mut AckWriter,
+    state: State,
+    clock: Clock,
+    observer: &mut dyn Observer,
+) -> Result<End, CarryError> {
+    let signals = Signals::new().map_err(CarryError::Signals)?;
+    let mut carrier = Carrier {
+        client,
+        journal,
+        state,
+        clock,
+        observer,
+        signals,
+        interrupts: 0,
+        orders: Instant::now(),
+        asking: None,
+        ask_next: Instant::now(),
+        ask_problem: String::new(),
+        saw_back: false,
+        noted: false,
+        renewals: BTreeMap::new(),
+    };
+    let end = match carrier.run().await {
+        Ok(()) => End::Ended(Outcome::Completed),
+        Err(Halt::Stop) => {
+            let way_back = carrier.state.way_back();
+            carrier.write(Record::StopAsked)?;
+            carrier.write(Record::Ended {
+                outcome: Outcome::Stopped,
+                reason: None,
+                message: "stopped as asked before the migration was begun; the masters stay cordoned".to_owned(),
+                remedy: way_back,
+            })?;
+            End::Ended(Outcome::Stopped)
+        }
+        Err(Halt::Leave { why, remedy, limit }) => {
+            carrier.write(Record::Interrupted { why, remedy, limit: limit.map(str::to_owned) })?;
+            End::Interrupted
+        }
+        Err(Halt::Over { outcome, reason, message, remedy }) => {
+            carrier.write(Record::Ended { outcome, reason: reason.map(str::to_owned), message, remedy })?;
+            End::Ended(outcome)
+        }
+        Err(Halt::Journal(e)) => return Err(e.into()),
+    };
+    Ok(end)
+}
+
+/// Why a migration cannot be carried on. Its journal is as safe as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    /// The journal.
+    #[error("the journal cannot be kept, so nothing more is done: {0}")]
+    Journal(#[from] AckDirError),
+    /// Signals.
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A process at work.
+struct Carrier<'a> {
+    client: &'a Client,
+    journal: &'a mut AckWriter,
+    state: State,
+    clock: Clock,
+    observer: &'a mut dyn Observer,
+    signals: Signals,
+    /// Times that Ctrl-C was pressed.
+    interrupts: u32,
+    /// When orders were last looked for.
+    orders: Instant,
+    /// The task is being asked for.
+    asking: Option<JoinHandle<Result<TaskState, String>>>,
+    /// When it is asked for next.
+    ask_next: Instant,
+    /// Why it could not be asked for, as it was said last.
+    ask_problem: String,
+    /// This process saw the API server come back, and has watched since.
+    saw_back: bool,
+    /// This process has noted what there is.
+    noted: bool,
+    /// Of each master, when its Lease was renewed last, and how many renewals were seen since the API server is back.
+    renewals: BTreeMap<String, (String, u32)>,
+}
+
+impl Carrier<'_> {
+    async fn run(&mut self) -> Result<(), Halt> {
+        loop {
+            match self.state.stage {
+                // The drain has a session of its own.
+                Stage::Drain | Stage::Ended => return Ok(()),
+                Stage::Inventory => self.inventory().await?,
+                Stage::Gate => self.gate().await?,
+                Stage::Away => self.away().await?,
+                Stage::Prove => self.prove().await?,
+                Stage::Settle => self.settle().await?,
+                Stage::Delete => self.delete().await?,
+            }
+        }
+    }
+
+    /// Writes an entry down, makes it safe, and says it.
+    fn write(&mut self, record: Record) -> Result<(), AckDirError> {
+        let entry = Entry { seq: self.state.next_seq, t_ms: self.now(), record };
+        self.journal.append(&entry)?;
+        let words = entry.record.words(&self.state);
+        self.observer.entry(&entry, words.as_deref());
+        self.state.add(&entry);
+        Ok(())
+    }
+
+    fn put(&mut self, record: Record) -> Result<(), Halt> {
+        Ok(self.write(record)?)
+    }
+
+    fn note(&mut self, text: impl Into<String>) -> Result<(), Halt> {
+        self.put(Record::Note { text: text.into() })
+    }
+
+    /// Milliseconds since the execution began; never before what is written.
+    fn now(&self) -> i64 {
+        self.clock.now().max(self.state.t_ms)
+    }
+}
+
+/// From one look at the API server to the next.
+const PROBE: Duration = Duration::from_millis(250);
+/// A look must be answered within so long.
+const PROBE_WITHIN: Duration = Duration::from_secs(3);
+/// From one look at the cluster to the next.
+const LOOK: Duration = Duration::from_secs(1);
+/// From one question about the task to the next.
+const ASK: Duration = Duration::from_secs(5);
