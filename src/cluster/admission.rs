@@ -31,6 +31,8 @@ pub struct Webhook {
     pub creates: bool,
     /// It is asked before a pod is evicted.
     pub evicts: bool,
+    /// The dump has a pod that is its backend, ready or not. Where it has none nobody knows who answers, and the simulation takes it to refuse nothing.
+    pub has_backends: bool,
 }
 
 /// A pod about whose creation or eviction a webhook may be asked.

@@ -89,6 +89,11 @@ impl Delay {
         }
     }
 
+    /// What 95 of 100 draws do not exceed, in milliseconds.
+    pub fn p95(&self) -> i64 {
+        self.sample(u64::MAX / 100 * 95)
+    }
+
     /// The same distribution with every time multiplied by `numerator / denominator`, rounded down.
     pub fn times(&self, numerator: u32, denominator: u32) -> Delay {
         let scaled = |ms: i64| {

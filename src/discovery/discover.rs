@@ -314,7 +314,7 @@ fn judge(
         };
         node.migration = Some(Migration { status, reasons });
     }
-    let facts = Facts { view, old: &old, options, templates: packer.templates(), budgets };
+    let facts = Facts { view, old: &old, options, templates: packer.templates(), budgets, given_run: &|_| None };
     prerequisites::judge(&facts)
 }
 

@@ -37,8 +37,17 @@ pub fn answers(view: View<'_>, hook: &Webhook, pod: PodIdx) -> bool {
     p.ready && p.is_active() && hook.is_backend(spec.namespace, &spec.labels)
 }
 
+/// What refuses a pod before it is stored, with why in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreationRefused {
+    /// A fail-closed webhook of which no backend is ready.
+    Webhook(String),
+    /// A quota without room for it.
+    Quota(String),
+}
+
 /// Why no pod of an owner can be created now, as far as the cluster shows it.
-pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<String> {
+pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<CreationRefused> {
     let inventory = &view.catalog.inventory;
     if inventory.webhooks.is_empty() && inventory.quotas.is_empty() {
         return None;
@@ -48,25 +57,30 @@ pub fn creation_refused(view: View<'_>, owner: OwnerIdx) -> Option<String> {
     // Replacements are made as the pods that there were; the template counts only where there were none.
     let is_template = |s: &SpecIdx| specs[*s].name == view.catalog.known.empty;
     let spec = specs.indices().filter(of_owner).min_by_key(is_template)?;
-    let silent = |hook: &&Webhook| {
-        is_asked_of_creation(view, hook, spec) == Some(true) && !view.state.live_pods().any(|p| answers(view, hook, p))
-    };
+    let silent = |hook: &&Webhook| is_asked_of_creation(view, hook, spec) == Some(true) && is_silent(view, hook);
     if let Some(hook) = inventory.webhooks.iter().find(silent) {
-        return Some(format!(
+        return Some(CreationRefused::Webhook(format!(
             "webhook {} of {} refuses it, for no backend of its Service {} is ready",
             hook.name, hook.config, hook.service
-        ));
+        )));
     }
     let (charges, used) = (inventory.quota_charges.get(&spec)?, used(view));
-    charges.iter().find_map(|(place, more)| {
+    let exceeded = charges.iter().find_map(|(place, more)| {
         let quota = &inventory.quotas[*place as usize];
         quota.exceeded(view.catalog.text(quota.name), &used[*place as usize], more)
-    })
+    });
+    exceeded.map(CreationRefused::Quota)
+}
+
+/// Whether none of a webhook's backends is ready. One whose backends the dump does not show refuses nothing in the simulation, so that it is no
+/// cause of anything.
+pub fn is_silent(view: View<'_>, hook: &Webhook) -> bool {
+    hook.has_backends && !view.state.live_pods().any(|p| answers(view, hook, p))
 }
 
 /// The webhooks that refuse the evictions that they are asked about now, as far as the cluster shows it.
 pub fn silent_of_evictions<'a>(view: View<'a>) -> Vec<&'a Webhook> {
-    let silent = |hook: &&Webhook| hook.evicts && !view.state.live_pods().any(|p| answers(view, hook, p));
+    let silent = |hook: &&Webhook| hook.evicts && is_silent(view, hook);
     view.catalog.inventory.webhooks.iter().filter(silent).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::cluster::{Amount, BudgetIdx, Demand, Phase, PodIdx, Selector, View};
 pub fn never(view: View<'_>, budget: BudgetIdx) -> Option<(String, String)> {
     let (spec, status) = (&view.catalog.budgets[budget], &view.state.budgets[budget]);
     if let Selector::Invalid(why) = &spec.selector {
-        return Some((format!("its selector is invalid: {why}"), "Mend the selector.".into()));
+        return Some((format!("its selector is invalid: {why}"), "Correct the selector.".into()));
     }
     if let Some(why) = &status.sync_failed {
         return Some((
@@ -19,27 +19,43 @@ pub fn never(view: View<'_>, budget: BudgetIdx) -> Option<(String, String)> {
         ));
     }
     let expected = status.expected;
-    let raise =
-        |n: i64| format!("Raise the replicas above {n}, or allow a disruption (maxUnavailable 1), or force budgets.");
+    // What is not ready uses up the allowance: one disruption more must be possible beside it.
+    let unready = (expected - status.healthy).max(0);
+    let enough = 1 + unready;
+    let beside = match unready {
+        0 => String::new(),
+        1 => " (1 of its pods is not ready, which uses up one)".to_owned(),
+        n => format!(" ({n} of its pods are not ready, which use up as many)"),
+    };
+    let allow = format!("allow a disruption (maxUnavailable {enough}{beside})");
     match spec.demand {
         None => Some(("it has neither minAvailable nor maxUnavailable".into(), "Give it one of the two.".into())),
         Some(Demand::MaxUnavailable(Amount::Count(n))) if n <= 0 => Some((
             format!("maxUnavailable is {n}"),
-            "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into(),
+            format!("Set maxUnavailable to {enough}{beside} for the time of the migration, or force budgets."),
         )),
         Some(Demand::MaxUnavailable(Amount::Percent(p))) if p <= 0 => Some((
             format!("maxUnavailable is {p} %"),
-            "Set maxUnavailable to 1 for the time of the migration, or force budgets.".into(),
+            format!("Set maxUnavailable to {enough}{beside} for the time of the migration, or force budgets."),
         )),
         Some(Demand::MinAvailable(Amount::Percent(p))) if p >= 100 => Some((
             format!("minAvailable is {p} %"),
-            "Lower minAvailable, or use maxUnavailable 1, or force budgets.".into(),
+            format!("Lower minAvailable, or use maxUnavailable {enough}{beside}, or force budgets."),
         )),
-        Some(Demand::MinAvailable(Amount::Count(n))) if expected > 0 && n >= expected => {
-            Some((format!("minAvailable is {n} of {expected} pods"), raise(n)))
-        }
+        Some(Demand::MinAvailable(Amount::Count(n))) if expected > 0 && n >= expected => Some((
+            format!("minAvailable is {n} of {expected} pods"),
+            format!("Raise the replicas above {}, or {allow}, or force budgets.", n + unready),
+        )),
         Some(Demand::MinAvailable(Amount::Percent(p))) if expected > 0 && (p * expected + 99) / 100 >= expected => {
-            Some((format!("minAvailable {p} % of {expected} pods is all of them"), raise(expected)))
+            // The demand grows with the replicas.
+            let is_enough = |replicas: &i64| replicas - unready > (p * replicas + 99) / 100;
+            let raised = (expected + 1..expected + 1_000).find(is_enough);
+            let raise = raised.map_or(String::new(), |n| format!("Raise the replicas to {n}, or "));
+            let allow = if raise.is_empty() { allow.replacen('a', "A", 1) } else { allow };
+            Some((
+                format!("minAvailable {p} % of {expected} pods is all of them"),
+                format!("{raise}{allow}, or force budgets."),
+            ))
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use super::moves::{Moves, stays_with_node};
 use crate::cluster::{BudgetIdx, Idx, NodeIdx, OwnerIdx, OwnerKind, PodIdx, View};
 use crate::runner::Outcome;
 use crate::trace::observation::WorkloadNow;
-use crate::trace::workloads::{Tracker, workload_of};
+use crate::trace::workloads::{NODE_LOST, Tracker, workload_of};
 use crate::trace::{Detail, EventKind, HarmCount, NodeRole, Observation};
 use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
@@ -275,7 +275,8 @@ impl RunFold {
             },
             (EventKind::JobFailed, Some(now), ..) => w.job_failed(&now.owner),
             (EventKind::JobPodLost, Some(now), ..) => {
-                w.job_pod_lost(&now.owner, detail.and_then(|d| d.lost_ms).unwrap_or(0));
+                let with_node = detail.is_some_and(|d| d.reason.as_deref() == Some(NODE_LOST));
+                w.job_pod_lost(&now.owner, detail.and_then(|d| d.lost_ms).unwrap_or(0), with_node);
             }
             (EventKind::BudgetChanged, _, Some(budget), _) => {
                 let Some(d) = detail else { return };

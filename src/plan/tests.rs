@@ -12,7 +12,8 @@ use crate::runner::testing::World;
 fn codes(w: &World, old: &[u32], options: &Options) -> Vec<(String, String)> {
     let old: Vec<NodeIdx> = old.iter().map(|n| NodeIdx(*n)).collect();
     let (templates, budgets) = (Templates::new(w.view()), BudgetIndex::new(&w.catalog));
-    let facts = Facts { view: w.view(), old: &old, options, templates: &templates, budgets: &budgets };
+    let facts =
+        Facts { view: w.view(), old: &old, options, templates: &templates, budgets: &budgets, given_run: &|_| None };
     preflight(&facts).into_iter().map(|f| (f.code, f.object)).collect()
 }
 
@@ -45,7 +46,14 @@ fn a_budget_over_several_workloads_names_them() {
     let old = [NodeIdx(0)];
     let (templates, budgets) = (Templates::new(w.view()), BudgetIndex::new(&w.catalog));
     let options = Options::default();
-    let facts = Facts { view: w.view(), old: &old, options: &options, templates: &templates, budgets: &budgets };
+    let facts = Facts {
+        view: w.view(),
+        old: &old,
+        options: &options,
+        templates: &templates,
+        budgets: &budgets,
+        given_run: &|_| None,
+    };
     let found = preflight(&facts).into_iter().find(|f| f.code == "budget-never-met").expect("a finding");
     let named = "(of Deployment/default/a, Deployment/default/b, which the budget counts together)";
     assert!(found.message.contains(named), "{}", found.message);

@@ -193,6 +193,7 @@ pub fn forecast(
         options: &intent.options,
         templates: packer.templates(),
         budgets: &site.budgets,
+        given_run: &|pod| site.delays.given_run(view.catalog, view.state, pod).cloned(),
     };
     findings.extend(preflight(&facts));
     let (prerequisites, unmet) = prerequisites::judge(&facts);

@@ -188,8 +188,21 @@ impl Cx<'_> {
         self.arrived_nodes().into_iter().for_each(|(demand, _)| got[demand] += 1);
         got
     }
+    /// Whether a node that has an old node's name is another machine, which came after the old one's was given back. Names return: on AWS a node is
+    /// named by its private address. A machine that was reimaged for us, or whose provider says the same id, is the old one still.
+    pub fn is_another_machine(&self, old: N, node: NodeIdx) -> bool {
+        let o = &self.common.nodes[old.at()];
+        if o.fate != Fate::Retired || !o.reimaged.is_empty() {
+            return false;
+        }
+        let id = |i: NodeIdx| self.view.state.nodes[i].spec.provider_id;
+        let before = self.tables.nodes[old.at()].filter(|i| *i != node).and_then(id);
+        matches!((before, id(node)), (Some(a), Some(b)) if a != b)
+    }
+
     /// New nodes that are Ready, each with its demand: a node counts for the first demand that its group, machine and zone match
-    /// and that still wants one. Demands that name a machine are served first. What has an old node's name is no new node.
+    /// and that still wants one. Demands that name a machine are served first. What has an old node's name is no new node, unless its machine is
+    /// another that came after the old one was given back.
     pub fn arrived_nodes(&self) -> Vec<(usize, NodeIdx)> {
         let mut got = vec![0u32; self.common.demands.len()];
         let mut nodes = Vec::new();
@@ -205,7 +218,10 @@ impl Cx<'_> {
         for i in s.live_nodes() {
             let n = &s.nodes[i];
             let Some(g) = n.group else { continue };
-            let is_old = self.tables.node_of.contains_key(&i) || self.tables.has_name_of_old(self.view, i);
+            let is_old = match self.tables.old_of_name(self.view, i) {
+                Some(old) => !self.is_another_machine(old, i),
+                None => self.tables.node_of.contains_key(&i),
+            };
             if !n.ready || is_old || self.tables.known.contains(&i) {
                 continue;
             }

@@ -142,7 +142,7 @@ impl Cx<'_> {
     fn follow_name(&mut self, n: N) {
         let Some(other) = self.tables.namesake(self.view, n) else { return };
         // We asked for it: the machine comes back under its name.
-        if !self.common.nodes[n.at()].reimaged.is_empty() {
+        if !self.common.nodes[n.at()].reimaged.is_empty() || self.is_another_machine(n, other) {
             return;
         }
         let uid = self.view.state.name(self.view.catalog, self.view.state.nodes[other].spec.uid).to_owned();

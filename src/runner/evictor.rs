@@ -6,7 +6,7 @@ use super::context::Cx;
 use super::interface::{Announcement, Answer, Ms};
 use super::jobs;
 use super::refs::{N, P};
-use crate::cluster::{OwnerKind, PodIdx, View};
+use crate::cluster::{Budget, OwnerKind, PodIdx, View};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -303,7 +303,7 @@ impl Evictor {
                 continue;
             }
             let held = matches!(e.step, Step::Planned | Step::Asked | Step::Held) && e.code != 0;
-            refused |= held && (e.code == 429 || (e.code == 500 && !e.why.contains("failed calling webhook")));
+            refused |= held && (e.code == 429 || (e.code == 500 && is_under_several(cx, P(k as u32))));
             let why = match (held, e.step) {
                 (true, _) => e.why.as_str(),
                 (false, Step::Going) => "is still terminating",
@@ -313,4 +313,14 @@ impl Evictor {
         }
         (lines, refused)
     }
+}
+
+/// Whether a pod is under more than one budget, which the eviction API answers with 500: it is the budgets that hold it then. What else gives
+/// that code (a webhook that does not answer) is no budget's doing.
+fn is_under_several(cx: &Cx<'_>, pod: P) -> bool {
+    let Some(pod) = cx.pod(pod) else { return false };
+    let c = cx.view.catalog;
+    let spec = &c.specs[cx.view.state.pods[pod].spec];
+    let covers = |b: &&Budget| b.namespace == spec.namespace && b.selector.matches(&spec.labels, &c.names);
+    c.budgets.iter().filter(covers).nth(1).is_some()
 }

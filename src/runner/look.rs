@@ -70,7 +70,7 @@ pub(crate) fn look(cx: &Cx<'_>, n: N) -> Found {
 pub(crate) fn look_itself(cx: &Cx<'_>, n: N) -> Found {
     let Some(node) = cx.node(n) else {
         return match cx.namesake(n) {
-            Some(other) if takes_pods(cx.view, other) => Found::RegisteredAgain,
+            Some(other) if takes_pods(cx.view, other) && !cx.is_another_machine(n, other) => Found::RegisteredAgain,
             _ => Found::Gone,
         };
     };

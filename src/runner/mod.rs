@@ -938,6 +938,15 @@ fn rule(options: &Options, now: Ms) -> whole::Rule {
     whole::Rule { available, now }
 }
 
+/// What to do about machines that were asked for, that nobody refused, and that are not Ready in time.
+pub(crate) fn late_machines(option: &str, limit: Ms) -> String {
+    format!(
+        "Raise {option} above the {} that it is if machines may take longer to be Ready; if they do not come at all, see at the provider why (capacity, \
+         quota, the group's maximum).",
+        crate::cluster::duration_text(limit)
+    )
+}
+
 /// `a, b, c and 4 more`.
 pub(crate) fn names(mut names: Vec<String>) -> String {
     const NAMED: usize = 5;

@@ -130,10 +130,11 @@ impl Tables {
         self.node_of.insert(node, n);
         Arc::make_mut(&mut self.by_name).insert(view.state.node_name(view.catalog, node).to_owned(), n);
     }
-    /// Whether a node has the name of one in the lists.
-    pub fn has_name_of_old(&self, view: View<'_>, node: NodeIdx) -> bool {
-        self.by_name.contains_key(view.state.node_name(view.catalog, node))
+    /// The node of the lists whose name a node has.
+    pub fn old_of_name(&self, view: View<'_>, node: NodeIdx) -> Option<N> {
+        self.by_name.get(view.state.node_name(view.catalog, node)).copied()
     }
+
     /// The node that bears an old node's name now and is another, if there is one.
     pub fn namesake(&self, view: View<'_>, n: N) -> Option<NodeIdx> {
         self.namesakes.get(&n).copied().filter(|i| !view.state.nodes[*i].gone)

@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub slots: usize,
     /// A reimaged node keeps its Node object.
     pub reimages_under_its_uid: bool,
+    /// New machines have the names of nodes that are gone, where there are any, as with private addresses that are given out again.
+    pub names_return: bool,
     /// Refuses uncordoning.
     pub no_uncordon: bool,
     /// When it refuses to cordon these nodes (`*`: all others), from and until.
@@ -136,6 +138,7 @@ impl World {
             stuck: BTreeSet::new(),
             slots: 100,
             reimages_under_its_uid: false,
+            names_return: false,
             no_uncordon: false,
             no_cordon: BTreeMap::new(),
             blind: (0, 0),
@@ -314,8 +317,17 @@ impl World {
                 (vec![ObjId::Pod(p)], None)
             }
             Due::NodeComes { group, name } => {
-                let name = self.state.make_name(&name);
-                let n = self.state.add_node(Arc::new(node_spec(name, name)), Some(group), true, self.now);
+                let uid = self.state.make_name(&name);
+                let mut spec = node_spec(uid, uid);
+                let is_free = |n: &NodeIdx| self.state.live_nodes().all(|m| self.text(m) != self.text(*n));
+                let gone = self.state.nodes.indices().filter(|n| self.state.nodes[*n].gone).find(is_free);
+                if let Some(gone) = gone.filter(|_| self.names_return) {
+                    spec = node_spec(self.state.nodes[gone].spec.name, uid);
+                    if self.state.nodes[gone].spec.provider_id.is_some() {
+                        spec.provider_id = Some(self.state.make_name(&format!("aws:///eu-west-1a/i-{name}")));
+                    }
+                }
+                let n = self.state.add_node(Arc::new(spec), Some(group), true, self.now);
                 (vec![ObjId::Node(n)], None)
             }
             Due::NodeGoes(n) => {

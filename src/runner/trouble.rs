@@ -1,7 +1,7 @@
 //! Why a workload is not fully ready: each trouble has its own cause and its own remedy.
 
-use crate::cluster::{OwnerIdx, OwnerKind, PodIdx, PvIdx, View, duration_text};
-use crate::disruption::admission::creation_refused;
+use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, PvIdx, View, duration_text};
+use crate::disruption::admission::{CreationRefused, creation_refused};
 use crate::disruption::holder::why_broken;
 
 /// What keeps a pod, or its workload, from being ready.
@@ -9,6 +9,8 @@ use crate::disruption::holder::why_broken;
 pub(crate) enum Trouble {
     /// No node takes it.
     Unschedulable,
+    /// No node takes it, for a volume of it can be used on none that takes pods.
+    VolumePlace,
     /// It is on its node, and a volume of it is attached to another.
     Volume,
     /// It is broken, as its predecessor was.
@@ -21,6 +23,10 @@ pub(crate) enum Trouble {
     Ordered,
     /// The pod whose name it takes is still there.
     Terminating,
+    /// A fail-closed webhook without a backend lets nobody create it.
+    Webhook,
+    /// A quota has no room for it.
+    Quota,
     /// Its controller has not created it.
     NotCreated,
 }
@@ -31,6 +37,10 @@ impl Trouble {
         match self {
             Trouble::Unschedulable => {
                 "Make room for the named pods, or lift the constraint that keeps them from the new nodes."
+            }
+            Trouble::VolumePlace => {
+                "Bring a node to where the named volume can be used, or move its data to a volume that other nodes can use; a volume on a disk of its node \
+                 goes with that node."
             }
             Trouble::Volume => {
                 "Let the pods that share the named volume run on one node (required pod affinity, or one replica with strategy Recreate), or use a \
@@ -51,9 +61,13 @@ impl Trouble {
                 "Give the named pods time to stop: raise the limits of the drain and of the wait after it (kubectl_drain.timeout_ms and settle_timeout_ms, \
                  surge.node_timeout_ms, ocean.draining_timeout_ms and pods_timeout_ms), or shorten their preStop hooks and grace."
             }
+            Trouble::Webhook => {
+                "Bring a backend of the named webhook's Service back, or set its failurePolicy to Ignore (or delete the named configuration) until one is \
+                 ready."
+            }
+            Trouble::Quota => "Raise the named ResourceQuota for the time of the migration.",
             Trouble::NotCreated => {
-                "See why the controller creates no pod (kubectl describe): a quota, an admission webhook without a backend, or a controller that does \
-                 not run."
+                "See why the controller creates no pod (kubectl describe, its events): a quota, an admission webhook, or a controller that does not run."
             }
         }
     }
@@ -65,7 +79,12 @@ pub(crate) fn of_pod(view: View<'_>, pod: PodIdx) -> (Trouble, String) {
     let (p, name) = (&s.pods[pod], s.pod_text(c, pod));
     let Some(node) = p.node else {
         let what = if p.unschedulable { "is unschedulable" } else { "is not scheduled" };
-        return (Trouble::Unschedulable, format!("pod {name} {what}"));
+        return match volume_without_node(view, pod) {
+            Some(volume) => {
+                (Trouble::VolumePlace, format!("pod {name} {what}: {volume} can be used on no node that takes pods"))
+            }
+            None => (Trouble::Unschedulable, format!("pod {name} {what}")),
+        };
     };
     let on = s.node_name(c, node);
     if let Some((volume, text)) = missing_volume(view, pod) {
@@ -106,10 +125,32 @@ pub(crate) fn of_missing(view: View<'_>, owner: OwnerIdx) -> (Trouble, String) {
             (Trouble::Ordered, format!("pod {name} is not ready, and OrderedReady creates none behind it"))
         }
         None => {
-            let why = creation_refused(view, owner).map_or(String::new(), |why| format!(": {why}"));
-            (Trouble::NotCreated, format!("its replacement does not exist yet{why}"))
+            let missing = "its replacement does not exist yet";
+            match creation_refused(view, owner) {
+                Some(CreationRefused::Webhook(why)) => (Trouble::Webhook, format!("{missing}: {why}")),
+                Some(CreationRefused::Quota(why)) => (Trouble::Quota, format!("{missing}: {why}")),
+                None => (Trouble::NotCreated, missing.to_owned()),
+            }
         }
     }
+}
+
+/// A volume of a pod without a node that can be used on none of the nodes that take pods, with its claim.
+fn volume_without_node(view: View<'_>, pod: PodIdx) -> Option<String> {
+    let (c, s) = (view.catalog, view.state);
+    let claims = c.specs[s.pods[pod].spec].claims.iter().filter_map(|r| r.claim);
+    let takes_pods = |n: &NodeIdx| s.nodes[*n].ready && !s.nodes[*n].unschedulable;
+    claims.filter_map(|claim| Some((claim, s.claims[claim].volume?))).find_map(|(claim, volume)| {
+        let place = s.volumes[volume].node_affinity.as_ref()?;
+        let can_use = |n: NodeIdx| place.matches(&s.nodes[n].spec.labels, s.nodes[n].spec.name, &c.names);
+        if s.live_nodes().filter(takes_pods).any(can_use) {
+            return None;
+        }
+        let owner = &c.claims[claim];
+        let namespace = c.text(c.namespaces[owner.namespace].name);
+        let name = s.name(c, s.volumes[volume].name);
+        Some(format!("volume {name} (claim {namespace}/{})", c.text(owner.name)))
+    })
 }
 
 /// The volume that a bound pod waits for, and who has it.

@@ -376,12 +376,16 @@ impl Delays {
     /// Started → finished of a pod of a Job, in milliseconds: longer than it has run for `ran_ms` already, which is the least. None if nobody knows.
     pub fn run_ms(&self, catalog: &Catalog, state: &State, draws: &Draws, pod: PodIdx, ran_ms: i64) -> Option<i64> {
         let owner = catalog.specs[state.pods[pod].spec].owner.filter(|o| catalog.owners[*o].is_job())?;
-        let global = self.options.run.as_ref().or_else(|| self.run_of.get(&owner));
-        let delay = self.rule(catalog, state, pod, |w| w.run.as_ref()).or(global)?;
+        let delay = self.given_run(catalog, state, pod).or_else(|| self.run_of.get(&owner))?;
         let key = state.pod_text(catalog, pod);
         // What is drawn is believed only where the pod can still have it.
         let drawn = (0..TRIES).map(|n| delay.sample(draws.u64(&key, "run", n))).find(|ms| *ms > ran_ms);
         Some(drawn.unwrap_or(ran_ms).max(0))
+    }
+
+    /// The run time that `delays.workloads` or `delays.run` gives the pod of a Job, if one of them does.
+    pub fn given_run(&self, catalog: &Catalog, state: &State, pod: PodIdx) -> Option<&Delay> {
+        self.rule(catalog, state, pod, |w| w.run.as_ref()).or(self.options.run.as_ref())
     }
 
     /// Launch requested → (Node object appears, Ready), in milliseconds; `key` names the machine.

@@ -15,7 +15,7 @@ use super::scale::{CustomKinds, Definition};
 use super::source::Source;
 use super::volumes::ReadClaim;
 use super::wire::{Bare, Named, node, pod, policy, storage, workload};
-use super::{RecordedBudget, RecordedNode, Snapshot, complaint, witness};
+use super::{RecordedBudget, RecordedNode, Snapshot, complaint, webhooks, witness};
 use crate::cluster::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -183,9 +183,14 @@ impl<'a> Decoder<'a> {
                 }
                 _ => String::new(),
             };
+            let named = match (&*name.name, &*ns) {
+                ("", "") => "without a name".to_owned(),
+                ("", ns) => format!("without a name in namespace {}", ns.trim_end_matches('/')),
+                (name, ns) => format!("{ns}{name}"),
+            };
             ReadError::Field {
                 file: file.clone(),
-                item: format!("{} ({} {ns}{}{line})", item.place, &*item.kind, &*name.name),
+                item: format!("{} ({} {named}{line})", item.place, &*item.kind),
                 path: if path == "." { "the object".into() } else { path },
                 problem,
             }
@@ -405,6 +410,9 @@ fn assemble(mut b: Builder, read: Read, sha256: String, taken_unix_ms: Option<i6
         status.disrupted.sort_unstable();
         state.set_budget(index, status);
     }
+    let mut webhooks = std::mem::take(&mut b.catalog.inventory.webhooks);
+    webhooks::note_backends(&mut webhooks, &b.catalog, &state);
+    b.catalog.inventory.webhooks = webhooks;
     // What the status of a quota counts beside the pods that there are.
     let used = crate::cluster::admission::used(View { catalog: &b.catalog, state: &state });
     for (quota, used) in b.catalog.inventory.quotas.iter_mut().zip(used) {

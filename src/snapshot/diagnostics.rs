@@ -140,6 +140,8 @@ table! {
         "no pod that it is asked about is created any more"; "keep a ready backend on a node that stays, or exclude its own namespace"
     "webhook-of-evictions" Warning Preflight: "all backends of a fail-closed webhook of evictions are moved";
         "while none of them is ready evictions that it is asked about are refused (500), which ends a drain of kubectl's at once"; "keep a ready backend on a node that stays"
+    "webhook-without-backend" Error Preflight: "no backend of a fail-closed webhook is ready";
+        "pods and evictions that it is asked about are refused until one is, which is a warning where its backends are not broken"; "bring a backend back first, or set failurePolicy to Ignore until one is ready"
     "autoscaled-pools" Warning Prerequisite: "cluster-autoscaler scales the pool of a selected node";
         "it adds and removes nodes while Ocean does, which is not simulated"; "switch the pools to manual scaling before the migration"
     "autoscaled-pools-unknown" Info Prerequisite: "the dump does not show which pools are scaled automatically";

@@ -442,6 +442,9 @@ impl<'a> Reader<'_, 'a> {
             return self
                 .odd(place, &format!("it is a Status, the API server's answer to a request that failed{answer}"));
         }
+        if &*kind == "Table" && api_version.starts_with("meta.k8s.io/") {
+            return self.odd(place, "it is a Table, which the API server makes for people; ask for application/json, as kubectl get -o json does");
+        }
         self.contents.items.push(Item { source: self.origin.source, place, raw, api_version, kind });
         Ok(())
     }

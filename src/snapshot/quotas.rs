@@ -6,6 +6,7 @@ use super::wire::pod::{Affinity, Container, PodSpec, Resources};
 use super::wire::policy::{QuotaSpec, ResourceQuota, ScopeRequirement};
 use super::wire::scalar::{List, Map};
 use crate::cluster::*;
+use std::collections::BTreeSet;
 
 /// Most that a quota is taken to allow, or to be used for: sums with what pods ask for stay within 64 bits.
 const MOST: i64 = 1 << 60;
@@ -109,9 +110,19 @@ fn is_cross_namespace(affinity: &Affinity<'_>) -> bool {
     affinity.pod_terms().any(|t| !t.namespaces.is_empty() || t.namespace_selector.is_some())
 }
 
-/// The limits of a pod: summed up as its requests are, with the containers' limits in their place.
+/// The limits of a pod: summed up as its requests are, with the containers' limits in their place. Its overhead is added to what is limited only
+/// (kubernetes v1.36.3 `component-helpers/resource` `PodLimits`).
 fn limits(catalog: &mut Catalog, given: &PodSpec<'_>) -> Requests {
+    let containers = given.containers.iter().chain(given.init_containers.iter()).map(|c| &c.resources);
+    let limited: BTreeSet<&str> = containers
+        .chain(given.resources.as_ref())
+        .flat_map(|r| r.limits.iter())
+        .filter(|(_, limit)| limit.milli_value() > 0)
+        .map(|(name, _)| &**name)
+        .collect();
+    let overhead = given.overhead.iter().filter(|(name, _)| limited.contains(&**name));
     let spec = PodSpec {
+        overhead: Map(overhead.cloned().collect()),
         containers: List(given.containers.iter().map(by_limits).collect()),
         init_containers: List(given.init_containers.iter().map(by_limits).collect()),
         resources: given.resources.as_ref().map(limits_of),

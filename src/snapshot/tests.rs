@@ -524,6 +524,18 @@ fn broken_input_names_the_place_and_what_was_expected() {
         (list(bad_cpu), "file-0: items[0] (Pod shop/p, from line 1): spec.containers[0].resources.requests.cpu: expected a quantity"),
         (format!("\n\n{bad_cpu}"), "file-0: document 1 (Pod shop/p, from line 3): spec.containers[0]"),
         (list(r#"{"apiVersion": "v1", "metadata": {}}"#), "items[0] is no Kubernetes object: kind is missing"),
+        (
+            list(r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": ""}, "status": {"allocatable": {"cpu": "x"}}}"#),
+            "file-0: items[0] (Node without a name, from line 1): status.allocatable.cpu: expected a quantity",
+        ),
+        (
+            list(r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop"}, "status": {"phase": 1}}"#),
+            "items[0] (Pod without a name in namespace shop, from line 1): status.phase: expected a string",
+        ),
+        (
+            r#"{"apiVersion": "meta.k8s.io/v1", "kind": "Table", "columnDefinitions": [], "rows": []}"#.to_owned(),
+            "it is a Table, which the API server makes for people",
+        ),
         ("{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [".into(),
             "file-0 is no valid JSON: it ends on line 1 in the middle of a value; the file is cut off: make the dump again"),
         ("apiVersion: v1\nkind: [unclosed".into(), "file-0 is no valid YAML: it ends on line 2 within a list"),

@@ -44,7 +44,19 @@ impl Builder {
             conditions: hook.match_conditions.iter().map(|c| Condition::read(&c.expression)).collect(),
             creates,
             evicts,
+            has_backends: false,
         })
+    }
+}
+
+/// Notes which webhooks have backends among the pods of the dump.
+pub(super) fn note_backends(webhooks: &mut [Webhook], catalog: &Catalog, state: &State) {
+    for hook in webhooks {
+        let is_backend = |p: &PodState| {
+            let spec = &catalog.specs[p.spec];
+            p.is_active() && hook.is_backend(spec.namespace, &spec.labels)
+        };
+        hook.has_backends = state.live_pods().any(|p| is_backend(&state.pods[p]));
     }
 }
 

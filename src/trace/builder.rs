@@ -12,7 +12,7 @@ use super::harm::HarmCount;
 use super::lineage::{Loss, OwnerLineage};
 use super::metrics::{Arrival, BatchRow, BudgetPoint, BudgetSeries, Departure, Metrics, NodeRow, PodRow};
 use super::waits;
-use super::workloads::Tracker;
+use super::workloads::{NODE_LOST, Tracker};
 
 /// `pod_terminated` reasons of pods that ended by themselves: nothing was disrupted.
 const ENDED_BY_ITSELF: [&str; 3] = ["Completed", "Succeeded", "ScaledDown"];
@@ -236,7 +236,9 @@ impl MetricsBuilder {
                 EventKind::PodForced => w.forced(owner),
                 EventKind::EvictionAccepted if e.reason.is_some() => w.forced(owner),
                 EventKind::JobFailed => w.job_failed(owner),
-                EventKind::JobPodLost => w.job_pod_lost(owner, e.lost_ms.unwrap_or(0)),
+                EventKind::JobPodLost => {
+                    w.job_pod_lost(owner, e.lost_ms.unwrap_or(0), e.reason.as_deref() == Some(NODE_LOST))
+                }
                 _ => {}
             },
             (None, Some(pod)) => match e.event {

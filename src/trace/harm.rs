@@ -49,6 +49,9 @@ pub struct WorkloadRow {
     pub restarted: u64,
     /// How long these had run in all, milliseconds.
     pub lost_ms: u64,
+    /// Those of them whose node was lost: nobody evicted them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_with_node: u64,
     /// A bare pod that is gone, and that an option or the procedure ordered so.
     pub ordered: bool,
     /// Ready pods over time.
@@ -79,6 +82,7 @@ impl WorkloadRow {
             job_failed: track.job_failed,
             restarted: track.lost.0,
             lost_ms: track.lost.1,
+            lost_with_node: track.lost_with_node,
             ordered: false,
             points: track.points,
         }
@@ -105,6 +109,11 @@ impl WorkloadRow {
     pub fn is_touched(&self) -> bool {
         self.ready_least < self.ready_start || self.broken || !self.preempted.is_empty() || self.restarted > 0
     }
+}
+
+/// Whether a count says nothing.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What kind of harm was done.
@@ -264,14 +273,17 @@ fn harm_of(r: &WorkloadRow) -> Vec<Harm> {
             "the Job has ended as failed: more pods failed than its backoffLimit allows".into(),
         );
     }
-    // A Job's pods that end by themselves leave their budget below its demand for a moment: nobody broke it.
-    let ended_by_itself = r.job && r.preempted.is_empty() && r.forced == 0;
+    // A Job's pods that end by themselves leave their budget below its demand for a moment: nobody broke it. Those whose node is lost do not.
+    let ended_by_itself = r.job && r.lost_with_node == 0 && r.preempted.is_empty() && r.forced == 0;
     if r.below_budget_ms > 0 && !ended_by_itself {
         let preempted = !r.preempted.is_empty();
         let ordered = !preempted && r.forced > 0;
         let why = match (preempted, ordered) {
             (true, _) => format!(": {by}"),
             (false, true) => format!(": {} of its pods were deleted past their budgets, as ordered", r.forced),
+            (false, false) if r.lost_with_node > 0 => {
+                format!(": {} of its pods were lost with their node", r.lost_with_node)
+            }
             (false, false) => String::new(),
         };
         let text = format!(

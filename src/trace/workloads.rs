@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+/// Why a Job's pod has to begin again (`reason` of `job_pod_lost`): its node is gone, or not Ready. Nobody evicted it.
+pub const NODE_LOST: &str = "NodeLost";
+
 /// A pod that counts as a ready replica: ready, and neither ended nor being deleted.
 fn is_ready(state: &State, pod: PodIdx) -> bool {
     let p = &state.pods[pod];
@@ -185,8 +188,10 @@ impl ReadyCounts {
         };
         (goes && p.phase == Phase::Running).then(|| {
             let lost_ms = Some(u64::try_from(now - p.started).unwrap_or(0));
+            let node = p.node.map(|n| &view.state.nodes[n]);
+            let reason = node.is_some_and(|n| n.gone || !n.ready).then(|| NODE_LOST.to_owned());
             let seen = Observation::new(now, EventKind::JobPodLost).pod(pod).node(p.node).workload(self.now(w));
-            seen.detail(Detail { lost_ms, ..Detail::default() })
+            seen.detail(Detail { lost_ms, reason, ..Detail::default() })
         })
     }
 
@@ -239,6 +244,8 @@ pub struct Track {
     pub job_failed: bool,
     /// Pods of a Job that had to begin again, and how long they had run in all.
     pub lost: (u64, u64),
+    /// Those of them whose node was lost.
+    pub lost_with_node: u64,
     /// Its ready pods over time, where they are kept.
     pub points: Vec<ReadyPoint>,
 }
@@ -435,10 +442,11 @@ impl<W: Hash + Eq + Clone, B: Hash + Eq + Clone> Tracker<W, B> {
         }
     }
 
-    /// A pod of a Job has to begin again.
-    pub fn job_pod_lost(&mut self, key: &W, lost_ms: u64) {
+    /// A pod of a Job has to begin again; its node was lost, or somebody made it leave.
+    pub fn job_pod_lost(&mut self, key: &W, lost_ms: u64, with_node: bool) {
         if let Some(t) = self.track(key) {
             t.lost = (t.lost.0 + 1, t.lost.1 + lost_ms);
+            t.lost_with_node += u64::from(with_node);
         }
     }
 

@@ -3,6 +3,23 @@
 use crate::cli::{Dir, Ran, nodeferry};
 use serde_json::{Value, json};
 
+crate::findings::effects! {
+    a_broken_pod_does_not_heal_by_being_moved: "pod-cannot-start" "crash-looping" "pod-unready-for-long" "budget-held-by-broken-pods";
+    a_pod_that_is_unready_for_a_short_time_or_with_its_node_heals: "pod-not-ready";
+    a_declared_stop_is_as_long_as_its_hook_sleeps_and_a_limit_that_it_reaches_is_named: "grace-reaches-limit";
+    a_budget_over_a_job_holds_until_the_job_ends: "budget-over-job";
+    a_job_that_used_up_its_failures_ends_when_it_is_moved: "job-ends-for-good" "job-work-lost";
+    an_operators_budget_is_its_own_and_the_outcome_uncertain: "budget-of-operator";
+    a_webhook_whose_only_backend_is_moved_lets_no_pod_be_created: "webhook-deadlock";
+    a_volume_that_two_pods_share_has_its_own_cause_and_remedy: "volume-shared";
+    what_stands_behind_a_broken_ordinal_does_not_come_back: "ordered-ready-blocked";
+    what_is_said_of_finalizers_and_terminating_pods_is_what_the_run_does: "pod-terminating-on-lost-node";
+    data_and_images_that_the_new_node_lacks_are_said: "host-path-left-behind" "empty-dir-lost" "architecture-differs";
+    a_quota_without_room_lets_the_replacement_wait_until_the_pod_has_ended: "quota-without-room" "resource-quota";
+    a_webhook_of_evictions_without_a_backend_refuses_them: "webhook-of-evictions" "webhook-conditions-unknown";
+    a_job_that_outlasts_the_drain_keeps_its_node: "job-waited-for";
+}
+
 /// The moment of the dumps, and moments before it.
 pub(crate) const NOW: &str = "2026-05-05T12:00:00Z";
 pub(crate) const LONG_AGO: &str = "2026-05-01T08:00:00Z";
@@ -88,11 +105,16 @@ impl Planned {
     pub(crate) fn finding(&self, code: &str) -> Value {
         let json = self.json();
         let found = json["findings"].as_array().and_then(|l| l.iter().find(|f| f["code"] == code).cloned());
+        found.as_ref().into_iter().for_each(|_| crate::findings::saw(code));
         found.unwrap_or_else(|| panic!("no {code} in {json:#}"))
     }
 
     pub(crate) fn has(&self, code: &str) -> bool {
-        self.json()["findings"].as_array().is_some_and(|l| l.iter().any(|f| f["code"] == code))
+        let is_there = self.json()["findings"].as_array().is_some_and(|l| l.iter().any(|f| f["code"] == code));
+        if is_there {
+            crate::findings::saw(code);
+        }
+        is_there
     }
 
     pub(crate) fn outcome(&self) -> String {
@@ -115,7 +137,6 @@ pub(crate) fn text(finding: &Value, field: &str) -> String {
     finding[field].as_str().unwrap_or_default().to_owned()
 }
 
-#[test]
 fn a_broken_pod_does_not_heal_by_being_moved() {
     for (phase, reason, code) in [
         ("Pending", Some("ImagePullBackOff"), "pod-cannot-start"),
@@ -144,7 +165,6 @@ fn a_broken_pod_does_not_heal_by_being_moved() {
     }
 }
 
-#[test]
 fn a_pod_that_is_unready_for_a_short_time_or_with_its_node_heals() {
     let mut young = pod("mesh-a", "old-1", "apps/v1", "ReplicaSet", "mesh");
     unready(&mut young, "Running", "2026-05-05T11:58:00Z", None);
@@ -165,7 +185,6 @@ fn a_pod_that_is_unready_for_a_short_time_or_with_its_node_heals() {
     assert_eq!(p.pods("pod_ready").len(), 1, "{:#}", p.json());
 }
 
-#[test]
 fn a_declared_stop_is_as_long_as_its_hook_sleeps_and_a_limit_that_it_reaches_is_named() {
     let stops = |grace: i64, hook: Value, more: &[&str]| {
         let mut only = pod("gate-a", "old-1", "apps/v1", "ReplicaSet", "gate");
@@ -199,7 +218,6 @@ fn a_declared_stop_is_as_long_as_its_hook_sleeps_and_a_limit_that_it_reaches_is_
     assert!(p.blockers().contains("Raise kubectl_drain.timeout_ms"), "{}", p.blockers());
 }
 
-#[test]
 fn a_budget_over_a_job_holds_until_the_job_ends() {
     let with = |deadline: Option<i64>, demand: Value, status: [i64; 3]| {
         let mut job =
@@ -236,7 +254,6 @@ fn a_budget_over_a_job_holds_until_the_job_ends() {
     assert!(!p.blockers().contains("force"), "{}", p.blockers());
 }
 
-#[test]
 fn a_job_that_used_up_its_failures_ends_when_it_is_moved() {
     let with = |failed: i64, policy: Value| {
         let mut job = owner("batch/v1", "Job", "load", json!({"parallelism": 1, "completions": 1, "backoffLimit": 2}));
@@ -269,7 +286,6 @@ fn a_job_that_used_up_its_failures_ends_when_it_is_moved() {
     assert_eq!(created(&ignores), 1);
 }
 
-#[test]
 fn an_operators_budget_is_its_own_and_the_outcome_uncertain() {
     let with = |budget_meta: Value, api: &str, kind: &str| {
         let mut b = budget("db", json!({"minAvailable": 1}), [1, 1, 1]);
@@ -332,7 +348,6 @@ fn operators_are_known_by_labels_of_held_pods_and_jobs_are_judged_apart() {
     assert!(waits.contains("team/load-x") && !waits.contains("team/web-a"), "{waits}");
 }
 
-#[test]
 fn a_webhook_whose_only_backend_is_moved_lets_no_pod_be_created() {
     let hook = |selector: Value, policy: &str| {
         json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "guard"},
@@ -360,7 +375,7 @@ fn a_webhook_whose_only_backend_is_moved_lets_no_pod_be_created() {
     assert!(text(&finding, "message").contains("not even their own replacements"), "{finding}");
     assert!(p.pods("pod_created").is_empty(), "nothing is created any more: {:?}", p.pods("pod_created"));
     assert_eq!(p.outcome(), "FAILED", "{:#}", p.json());
-    assert!(p.blockers().contains("admission webhook without a backend"), "{}", p.blockers());
+    assert!(p.blockers().contains("Bring a backend of the named webhook's Service back"), "{}", p.blockers());
     let elsewhere =
         json!({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["team"]}]});
     for (selector, policy) in [(elsewhere, "Fail"), (json!({}), "Ignore")] {
@@ -395,7 +410,6 @@ fn a_rollout_under_way_is_said() {
     assert!(!with("DaemonSet", 1, daemons(2), json!({"updateStrategy": {"type": "OnDelete"}})));
 }
 
-#[test]
 fn a_volume_that_two_pods_share_has_its_own_cause_and_remedy() {
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "team", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
         "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "pv-data", "resources": {"requests": {"storage": "1Gi"}}}, "status": {"phase": "Bound"}});
@@ -436,7 +450,6 @@ fn a_volume_that_two_pods_share_has_its_own_cause_and_remedy() {
     );
 }
 
-#[test]
 fn what_stands_behind_a_broken_ordinal_does_not_come_back() {
     let set = owner("apps/v1", "StatefulSet", "ring", json!({"replicas": 2, "serviceName": "ring"}));
     let mut first = pod("ring-0", "new-1", "apps/v1", "StatefulSet", "ring");
@@ -453,7 +466,6 @@ fn what_stands_behind_a_broken_ordinal_does_not_come_back() {
     );
 }
 
-#[test]
 fn what_is_said_of_finalizers_and_terminating_pods_is_what_the_run_does() {
     let mut held = pod("lb-a", "old-1", "apps/v1", "ReplicaSet", "lb");
     held["metadata"]["finalizers"] = json!(["cloud.example.com/address"]);
@@ -479,7 +491,6 @@ fn what_is_said_of_finalizers_and_terminating_pods_is_what_the_run_does() {
     assert!(p.blockers().contains("Delete the object of node old-1"), "{}", p.blockers());
 }
 
-#[test]
 fn data_and_images_that_the_new_node_lacks_are_said() {
     let mut local = pod("box-a", "old-1", "apps/v1", "ReplicaSet", "box");
     local["spec"]["volumes"] = json!([{"name": "d", "hostPath": {"path": "/data/box"}}, {"name": "t", "hostPath": {"path": "/etc/localtime"}}, {"name": "e", "emptyDir": {}}]);
@@ -520,7 +531,6 @@ fn under_quota(quota: Value, change: impl Fn(&mut Value)) -> Planned {
     plan(&objects, &[])
 }
 
-#[test]
 fn a_quota_without_room_lets_the_replacement_wait_until_the_pod_has_ended() {
     let p = under_quota(quota(json!({"pods": "1"}), json!({"pods": "1"}), json!({})), |_| {});
     let message = text(&p.finding("quota-without-room"), "message");
@@ -611,7 +621,6 @@ fn webhook(rules: Value, more: Value) -> [Value; 3] {
     ]
 }
 
-#[test]
 fn a_webhook_of_evictions_without_a_backend_refuses_them() {
     let rules = |resource: &str| json!([{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": [resource]}]);
     let with = |resource: &str, more: Value| {
@@ -731,7 +740,6 @@ fn jobs_are_let_finish_before_their_pods_are_evicted() {
     assert!(evicted(&p).contains(&"team/report-9-x".to_owned()));
 }
 
-#[test]
 fn a_job_that_outlasts_the_drain_keeps_its_node() {
     for (procedure, limit) in [
         (vec!["--wait-for-jobs"], "kubectl_drain.timeout_ms"),
@@ -751,6 +759,45 @@ fn a_job_that_outlasts_the_drain_keeps_its_node() {
     let p = with_job(&[], Some(300), &["--wait-for-jobs"]);
     assert_eq!(p.finding("job-waited-for")["severity"], "info");
     assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
+}
+
+#[test]
+fn a_run_time_that_is_given_is_the_one_of_the_finding_and_of_the_run() {
+    let dir = Dir::new();
+    let with = |run: &str, earlier: &[i64]| {
+        let delays = dir.file("delays.yaml", &format!("run: {run}\n"));
+        with_job(earlier, None, &["--wait-for-jobs", "--delays", &delays])
+    };
+    // Of five minutes two are over. What the CronJob's earlier Jobs took does not count beside it.
+    let p = with("{constant: {ms: 300000}}", &[59]);
+    let finding = p.finding("job-waited-for");
+    assert_eq!((finding["severity"].as_str(), p.outcome().as_str()), (Some("info"), "COMPLETED"), "{finding}");
+    assert!(
+        text(&finding, "message").contains("about 3 min after the dump, by the run time that is given"),
+        "{finding}"
+    );
+    let p = with("{constant: {ms: 3600000}}", &[5]);
+    let finding = p.finding("job-waited-for");
+    assert_eq!(finding["severity"], "warning");
+    assert!(text(&finding, "message").contains("about 58 min after the dump"), "{finding}");
+    assert_ne!(p.outcome(), "COMPLETED", "{:#}", p.json());
+}
+
+#[test]
+fn a_quota_of_limits_counts_the_overhead_of_what_is_limited() {
+    let refused = |memory: &str, limited: bool| {
+        let p =
+            under_quota(quota(json!({"limits.memory": memory}), json!({"limits.memory": "560Mi"}), json!({})), |p| {
+                p["spec"]["overhead"] = json!({"memory": "60Mi", "cpu": "100m"});
+                if limited {
+                    p["spec"]["containers"][0]["resources"]["limits"] = json!({"memory": "500Mi"});
+                }
+            });
+        p.trace.iter().any(|e| e["event"] == "pod_creation_refused")
+    };
+    // 500Mi and 60Mi beside as much: 1120Mi.
+    assert!(refused("1119Mi", true) && !refused("1120Mi", true));
+    assert!(!refused("561Mi", false), "overhead alone is no limit");
 }
 
 #[test]

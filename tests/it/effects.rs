@@ -1,10 +1,28 @@
 //! What a finding says it does to the run, the run does: each finding's effect, seen in the trace.
 //!
-//! Those whose inputs need more of a story have it in `dump_knows`, `reading`, `ocean` and others; `every_finding_is_tested` looks after all of them.
+//! Those whose inputs need more of a story have it in `dump_knows` and `findings`, whose `every_code_has_a_check` looks after all of them.
 
 use crate::dump_knows::{LONG_AGO, NOW, Planned, budget, node, nodes, owner, plan, pod, replica_set, unready};
 use serde_json::{Value, json};
-use std::path::Path;
+
+crate::findings::effects! {
+    evictions_under_budgets_that_cannot_be_computed_are_refused: "budget-invalid" "budget-sync-failed" "budget-stale";
+    an_exhausted_budget_lets_go_once_its_pods_are_healthy: "budget-exhausted-now";
+    kubectl_refuses_nodes_with_pods_of_daemon_sets_that_are_missing: "no-daemonsets-in-dump" "daemonset-missing";
+    nothing_is_placed_on_nodes_that_are_closed_or_full: "node-cordoned" "node-not-ready" "node-overcommitted";
+    pods_of_an_old_node_that_is_not_ready_stay_terminating: "old-node-not-ready";
+    in_a_namespace_that_is_being_deleted_evictions_are_refused_and_nothing_is_created: "namespace-terminating";
+    pods_that_are_gated_or_terminating_are_as_their_findings_say: "pod-gated" "pod-terminating-overdue" "pod-terminating-with-finalizer" "pod-finalizer" "pod-terminating";
+    volumes_of_which_the_dump_shows_nothing_tie_no_pod: "no-claims-in-dump" "no-volumes-in-dump" "no-csinodes-in-dump" "no-attachments-in-dump" "claim-missing" "no-storage-classes-in-dump" "claim-finalizer";
+    a_generic_ephemeral_volume_is_made_again_for_the_replacement: "ephemeral-claim";
+    what_has_no_owner_in_the_dump_is_replaced_or_not_as_its_finding_says: "no-jobs-in-dump" "owner-custom" "no-api-definitions-in-dump" "stand-alone-pod-lost";
+    what_is_not_modelled_changes_nothing_in_the_run: "horizontal-autoscaler" "vertical-autoscaler" "limit-range" "storage-capacity" "resource-claims" "duplicate-object" "node-windows";
+    pods_that_start_restart_or_are_resized_are_as_their_findings_say: "init-container-waits" "pods-restarting" "pod-resize-pending";
+    kinds_that_are_missing_are_as_their_findings_say: "no-budgets-in-dump" "no-services-in-dump" "no-namespaces-in-dump" "no-pods-in-dump" "kubernetes-version-assumed" "no-priority-classes-in-dump";
+    a_webhook_whose_backends_all_move_refuses_pods_while_none_is_ready: "webhook-backends-move" "webhook";
+    what_ocean_asks_for_and_the_dump_does_not_show_is_taken_for_granted: "infrastructure-unknown" "cluster-autoscaler-unknown" "karpenter-unknown" "ocean-cluster-unknown" "ocean-controller-unknown" "other-infrastructure";
+    least_counts_of_values_are_not_looked_at: "min-values-not-modelled";
+}
 
 fn web(on: &str) -> Value {
     pod("web-a", on, "apps/v1", "ReplicaSet", "web")
@@ -25,22 +43,22 @@ fn plain(more: impl IntoIterator<Item = Value>) -> Planned {
 }
 
 impl Planned {
-    fn says(&self, code: &str) -> &Planned {
+    pub(crate) fn says(&self, code: &str) -> &Planned {
         assert!(self.has(code), "no {code}: {}{}", self.ran.stderr, self.json());
         self
     }
 
-    fn count(&self, event: &str) -> usize {
+    pub(crate) fn count(&self, event: &str) -> usize {
         self.trace.iter().filter(|e| e["event"] == event && e["initial"] != true).count()
     }
 
-    fn bound_to(&self) -> Vec<String> {
+    pub(crate) fn bound_to(&self) -> Vec<String> {
         let bound = self.trace.iter().filter(|e| e["event"] == "pod_bound" && e["initial"] != true);
         bound.map(|e| e["node"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// The pod was moved, and what replaces it is ready.
-    fn moved(&self) -> &Planned {
+    pub(crate) fn moved(&self) -> &Planned {
         assert_eq!(
             (self.outcome().as_str(), self.count("eviction_accepted"), self.count("pod_ready")),
             ("COMPLETED", 1, 1),
@@ -51,7 +69,6 @@ impl Planned {
     }
 }
 
-#[test]
 fn evictions_under_budgets_that_cannot_be_computed_are_refused() {
     let mut odd = budget("web", json!({"minAvailable": 1}), [0, 0, 0]);
     odd["spec"]["selector"] = json!({"matchExpressions": [{"key": "app", "operator": "Near", "values": ["web"]}]});
@@ -69,7 +86,6 @@ fn evictions_under_budgets_that_cannot_be_computed_are_refused() {
     assert!(p.says("budget-stale").count("eviction_refused") > 0, "{:#}", p.json());
 }
 
-#[test]
 fn an_exhausted_budget_lets_go_once_its_pods_are_healthy() {
     let mut young = pod("web-b", "new-1", "apps/v1", "ReplicaSet", "web");
     unready(&mut young, "Running", "2026-05-05T11:59:58Z", None);
@@ -81,7 +97,6 @@ fn an_exhausted_budget_lets_go_once_its_pods_are_healthy() {
     assert!(p.count("eviction_refused") > 0 && p.count("eviction_accepted") == 1, "{:#}", p.json());
 }
 
-#[test]
 fn kubectl_refuses_nodes_with_pods_of_daemon_sets_that_are_missing() {
     let mut objects = nodes();
     objects.push(pod("agent-a", "old-1", "apps/v1", "DaemonSet", "agent"));
@@ -90,7 +105,6 @@ fn kubectl_refuses_nodes_with_pods_of_daemon_sets_that_are_missing() {
     assert_eq!(p.count("eviction_accepted"), 0);
 }
 
-#[test]
 fn nothing_is_placed_on_nodes_that_are_closed_or_full() {
     let closed = |change: fn(&mut Value), code: &str| {
         let mut objects = nodes();
@@ -113,7 +127,6 @@ fn nothing_is_placed_on_nodes_that_are_closed_or_full() {
     assert_eq!(p.says("node-overcommitted").moved().bound_to(), ["new-2"]);
 }
 
-#[test]
 fn pods_of_an_old_node_that_is_not_ready_stay_terminating() {
     let mut objects = nodes();
     objects[0]["status"]["conditions"][0]["status"] = json!("Unknown");
@@ -123,7 +136,6 @@ fn pods_of_an_old_node_that_is_not_ready_stay_terminating() {
     assert_eq!((p.count("eviction_accepted"), p.count("pod_terminated"), p.count("drain_failed")), (1, 0, 1));
 }
 
-#[test]
 fn in_a_namespace_that_is_being_deleted_evictions_are_refused_and_nothing_is_created() {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "deletionTimestamp": NOW}, "status": {"phase": "Terminating"}});
     let p = plain([namespace]);
@@ -131,7 +143,6 @@ fn in_a_namespace_that_is_being_deleted_evictions_are_refused_and_nothing_is_cre
     assert!(p.count("eviction_refused") > 0 && p.count("pod_created") == 0 && p.count("eviction_accepted") == 0);
 }
 
-#[test]
 fn pods_that_are_gated_or_terminating_are_as_their_findings_say() {
     let p = with(
         |pod| {
@@ -151,6 +162,19 @@ fn pods_that_are_gated_or_terminating_are_as_their_findings_say() {
     assert!(
         p.says("pod-terminating-overdue").outcome() == "COMPLETED" && ended.is_some_and(|t| t < 100),
         "it ends at once: {ended:?}"
+    );
+    // One whose deadline is to come goes then at the latest; nobody evicts it once more.
+    let p = with(
+        |pod| {
+            pod["metadata"]["deletionTimestamp"] = json!("2026-05-05T12:00:20Z");
+            pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
+        },
+        [],
+    );
+    let ended = p.trace.iter().find(|e| e["event"] == "pod_terminated").and_then(|e| e["t_ms"].as_i64());
+    assert!(
+        p.says("pod-terminating").outcome() == "COMPLETED" && ended.is_some_and(|t| t <= 21_000),
+        "at its deadline: {ended:?}"
     );
     let held = |pod: &mut Value| {
         going(pod);
@@ -180,7 +204,6 @@ fn volume(zone: &str) -> Value {
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "In", "values": [zone]}]}]}}}})
 }
 
-#[test]
 fn volumes_of_which_the_dump_shows_nothing_tie_no_pod() {
     let bound = || claim("data", json!({"accessModes": ["ReadWriteMany"], "volumeName": "pv-data"}), "Bound");
     with(mounts, []).says("no-claims-in-dump").moved();
@@ -204,7 +227,6 @@ fn volumes_of_which_the_dump_shows_nothing_tie_no_pod() {
     with(mounts, [kept, volume("new")]).says("claim-finalizer").moved();
 }
 
-#[test]
 fn a_generic_ephemeral_volume_is_made_again_for_the_replacement() {
     let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"}, "provisioner": "example.com", "volumeBindingMode": "WaitForFirstConsumer"});
     let template = json!({"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}});
@@ -222,7 +244,6 @@ fn a_generic_ephemeral_volume_is_made_again_for_the_replacement() {
     with(change, [class, own, volume]).says("ephemeral-claim").moved();
 }
 
-#[test]
 fn what_has_no_owner_in_the_dump_is_replaced_or_not_as_its_finding_says() {
     let of = |api: &str, kind: &str| {
         let mut objects = nodes();
@@ -241,7 +262,6 @@ fn what_has_no_owner_in_the_dump_is_replaced_or_not_as_its_finding_says() {
     assert_eq!((p.says("stand-alone-pod-lost").count("eviction_accepted"), p.count("pod_created")), (1, 0));
 }
 
-#[test]
 fn what_is_not_modelled_changes_nothing_in_the_run() {
     let named = |api: &str, kind: &str, spec: Value| json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x", "namespace": "team"}, "spec": spec});
     for (object, code) in [
@@ -271,7 +291,6 @@ fn what_is_not_modelled_changes_nothing_in_the_run() {
     plan(&windows, &[]).says("node-windows").moved();
 }
 
-#[test]
 fn pods_that_start_restart_or_are_resized_are_as_their_findings_say() {
     let soon = "2026-05-05T11:59:59Z";
     let mut starting = pod("new-a", "new-1", "apps/v1", "ReplicaSet", "new");
@@ -288,7 +307,8 @@ fn pods_that_start_restart_or_are_resized_are_as_their_findings_say() {
     };
     let p = with(slow, [starting, replica_set("new", 1)]);
     let ready = p.trace.iter().any(|e| e["event"] == "pod_ready" && e["pod"] == "team/new-a");
-    assert!(ready, "{:#}", p.says("init-container-waits").json());
+    p.says("init-container-waits");
+    assert!(ready, "{:#}", p.json());
     let restarted = |pod: &mut Value| {
         pod["status"]["containerStatuses"] =
             json!([{"name": "main", "restartCount": 5, "ready": true, "state": {"running": {"startedAt": LONG_AGO}}}]);
@@ -319,7 +339,6 @@ fn pods_that_start_restart_or_are_resized_are_as_their_findings_say() {
     assert_eq!(p.says("pod-resize-pending").moved().bound_to(), ["new-2"]);
 }
 
-#[test]
 fn kinds_that_are_missing_are_as_their_findings_say() {
     let p = plain([]);
     p.says("no-budgets-in-dump").says("no-services-in-dump").says("no-namespaces-in-dump").moved();
@@ -340,7 +359,6 @@ fn kinds_that_are_missing_are_as_their_findings_say() {
     plan(&objects, &[]).says("no-priority-classes-in-dump").moved();
 }
 
-#[test]
 fn a_webhook_whose_backends_all_move_refuses_pods_while_none_is_ready() {
     let hook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "guard"}, "webhooks": [{
         "name": "guard.example.com", "clientConfig": {"service": {"namespace": "team", "name": "guard"}},
@@ -364,7 +382,6 @@ fn a_webhook_whose_backends_all_move_refuses_pods_while_none_is_ready() {
     assert_eq!(p.outcome(), "COMPLETED", "{:#}", p.json());
 }
 
-#[test]
 fn what_ocean_asks_for_and_the_dump_does_not_show_is_taken_for_granted() {
     let dir = crate::cli::Dir::new();
     let groups = json!({"machine_types": [{"name": "m", "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20"}}],
@@ -397,43 +414,8 @@ fn what_ocean_asks_for_and_the_dump_does_not_show_is_taken_for_granted() {
     assert!(ran.json()["findings"].to_string().contains("autoscaler-assumed"), "{}", ran.stdout);
 }
 
-#[test]
 fn least_counts_of_values_are_not_looked_at() {
     let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "fresh"}, "spec": {"template": {"spec": {"requirements": [
         {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m5.large"], "minValues": 5}]}}}});
     plain([pool]).says("min-values-not-modelled").moved();
-}
-
-/// Every finding that the registry knows is named by a test, which so looks at what it says.
-#[test]
-fn every_finding_is_tested() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let registry = std::fs::read_to_string(root.join("src/snapshot/diagnostics.rs")).expect("the registry");
-    let mut tests = String::new();
-    gather(&root.join("tests/it"), &mut tests, false);
-    gather(&root.join("scenarios"), &mut tests, false);
-    gather(&root.join("src"), &mut tests, true);
-    let codes = registry.lines().filter_map(|l| {
-        let (code, rest) = l.strip_prefix("    \"")?.split_once('"')?;
-        ["Info", "Warning", "Error"].iter().any(|s| rest.starts_with(&format!(" {s} "))).then_some(code)
-    });
-    let untested: Vec<&str> = codes.filter(|code| !tests.contains(*code)).collect();
-    assert!(untested.is_empty(), "no test names these findings: {untested:?}");
-}
-
-/// The texts of a directory's tests: all of it, or what stands under `cfg(test)`.
-fn gather(dir: &Path, texts: &mut String, units: bool) {
-    for entry in std::fs::read_dir(dir).expect("a directory").map(|e| e.expect("an entry").path()) {
-        if entry.is_dir() {
-            gather(&entry, texts, units);
-            continue;
-        }
-        let text = std::fs::read_to_string(&entry).unwrap_or_default();
-        let is_tests = entry.components().any(|c| c.as_os_str().to_string_lossy().contains("tests"));
-        match text.find("#[cfg(test)]") {
-            _ if !units || is_tests => texts.push_str(&text),
-            Some(at) => texts.push_str(&text[at..]),
-            None => {}
-        }
-    }
 }

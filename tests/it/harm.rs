@@ -398,6 +398,41 @@ fn a_failure_by_an_assumed_maximum_says_so_first() {
     assert!(p.forecast.rests_on[0].contains("it is full"), "{:?}", p.forecast.rests_on);
 }
 
+/// A Job of two pods under a budget on new nodes, of which one is lost, or one pod ends by itself.
+#[test]
+fn a_budget_of_a_job_is_broken_when_its_node_is_lost_and_not_when_its_pods_end() {
+    let with = |sim: Value| {
+        let nodes = vec![node("old-1", "old", 4000), node("new-1", "new", 4000), node("new-2", "new", 4000)];
+        // The pod that moves takes a quarter of an hour to be ready: time enough to see what becomes of the Job.
+        let web = Pods { kind: "ReplicaSet", name: "web", cpu: 100, priority: 0, nodes: &["old-1"], ready: 1 };
+        let load = Pods { kind: "Job", name: "load", cpu: 100, priority: 0, nodes: &["new-1", "new-2"], ready: 2 };
+        let mut job = workload(&load);
+        job[0]["spec"]["backoffLimit"] = json!(6);
+        let more = json!({"options": {"kubectl_drain": {"settle_timeout_ms": 1_800_000}}, "sim": sim});
+        planned(&scenario(vec![nodes, workload(&web), job, vec![budget("load", 2, 2)]], more))
+    };
+    let slow = json!([{"owner": "ReplicaSet/d/web", "start": {"constant": {"ms": 900_000}}}]);
+    let p = with(
+        json!({"delays": {"workloads": slow}, "faults": [{"fault": "node_loss", "node": "new-2", "at_ms": 10_000}]}),
+    );
+    let harm = p.forecast.harm.iter().find(|h| h.kind == HarmKind::BudgetBroken).expect("it is below its budget");
+    assert!(
+        harm.workload == "Job/d/load" && harm.message.ends_with(": 1 of its pods were lost with their node"),
+        "{harm:?}"
+    );
+    assert!(!harm.grave, "the migration did not do it");
+    assert_eq!(row(&p.metrics, "Job/d/load").lost_with_node, 1);
+    assert_eq!(
+        Metrics::from_events(p.events().collect::<Vec<_>>()).workloads,
+        p.metrics.workloads,
+        "a saved trace has it all"
+    );
+    let mut list = slow.as_array().expect("a list").clone();
+    list.push(json!({"owner": "Job/d/load", "run": {"constant": {"ms": 60_000}}}));
+    let p = with(json!({"delays": {"workloads": list}}));
+    assert!(!kinds(&p, "Job/d/load").contains(&HarmKind::BudgetBroken), "{:?}", p.forecast.harm);
+}
+
 /// Availability of one workload, counted by the test from the pods' own events.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Own {

@@ -10,6 +10,7 @@ mod dump_knows;
 mod effects;
 mod engine;
 mod ensemble;
+mod findings;
 mod groups;
 mod harm;
 mod journal;

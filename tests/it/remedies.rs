@@ -229,3 +229,79 @@ fn the_assumption_that_decides_is_named() {
     );
     assert!(plan(&dir, &limited, &["-o", "json"]).json().get("uncertainty").is_none());
 }
+
+/// Two nodes: the pod of the first takes long to start in some runs, that of the second is held by a budget in all that come so far.
+#[test]
+fn each_way_of_giving_up_is_looked_at() {
+    use crate::dump_knows::{budget, nodes, pod, replica_set};
+    let mut objects = nodes();
+    objects.extend([pod("slow-a", "old-1", "apps/v1", "ReplicaSet", "slow"), replica_set("slow", 1)]);
+    objects.extend([pod("db-a", "old-2", "apps/v1", "ReplicaSet", "db"), replica_set("db", 1)]);
+    objects.push(budget("db", serde_json::json!({"maxUnavailable": 0}), [1, 1, 1]));
+    let scenario = serde_json::json!({
+        "scenario": "two causes", "cluster": {"objects": objects}, "nodes": {"selector": "pool=old"}, "autoscaler": {"kind": "none"},
+        "options": {"batch_size": 1, "cordon": "all-first", "batcher": "listed", "listed_batches": [["old-1"], ["old-2"]]},
+        "sim": {"delays": {"start": {"constant": {"ms": 5000}}, "workloads": [{"owner": "ReplicaSet/team/slow", "start": {"uniform": {"min_ms": 0, "max_ms": 900_000}}}]}},
+    });
+    let dir = Dir::new();
+    let file = dir.file("s.json", &scenario.to_string());
+    let result = run(&dir, &["plan", &file, "--replications", "12", "-o", "json"]).json();
+    let runs = |ending: &str| {
+        let all = result["verdict"]["endings"].as_array().expect("endings");
+        all.iter().find(|e| e["ending"] == ending).and_then(|e| e["runs"].as_u64()).unwrap_or(0)
+    };
+    let (failed, in_part) = (runs("FAILED"), runs("PARTLY_COMPLETED"));
+    assert!(failed > 0 && in_part > 0 && failed + in_part == 12, "{}", result["verdict"]["endings"]);
+    let found = result["remedies"].as_array().cloned().unwrap_or_default();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let patch = r#"kubectl patch poddisruptionbudget db -n team --type merge -p '{"spec":{"maxUnavailable":1}}'"#;
+    assert_eq!(commands(&found[0]), [patch]);
+    assert_eq!(found[0]["completed"], in_part, "it helps those runs, and no others");
+}
+
+/// What a finding says to set, set: then it is gone and the migration completes; with one less it is not.
+#[test]
+fn what_the_finding_of_a_budget_says_to_do_is_enough_and_no_more_than_that() {
+    use crate::dump_knows::{LONG_AGO, budget, nodes, plan, pod, replica_set, text, unready};
+    use serde_json::json;
+    let with = |pods: usize, broken: bool, demand: Value| {
+        let desired = match &demand {
+            d if d.get("maxUnavailable").is_some() => pods as i64 - d["maxUnavailable"].as_i64().expect("a count"),
+            d => match d["minAvailable"].as_str() {
+                Some(percent) => {
+                    (percent.trim_end_matches('%').parse::<i64>().expect("percent") * pods as i64 + 99) / 100
+                }
+                None => d["minAvailable"].as_i64().expect("a count"),
+            },
+        };
+        let mut objects = nodes();
+        objects.push(replica_set("db", pods as i64));
+        for i in 0..pods {
+            let mut own =
+                pod(&format!("db-{i}"), if i == 0 { "old-1" } else { "new-1" }, "apps/v1", "ReplicaSet", "db");
+            if broken && i + 1 == pods {
+                unready(&mut own, "Running", LONG_AGO, Some("CrashLoopBackOff"));
+            }
+            objects.push(own);
+        }
+        let healthy = pods as i64 - i64::from(broken);
+        objects.push(budget("db", demand, [pods as i64, desired, healthy]));
+        let p = plan(&objects, &[]);
+        (p.outcome() == "COMPLETED", p.has("budget-never-met").then(|| text(&p.finding("budget-never-met"), "remedy")))
+    };
+    let (completes, remedy) = with(2, true, json!({"maxUnavailable": 0}));
+    let remedy = remedy.expect("a remedy");
+    assert!(
+        !completes && remedy.starts_with("Set maxUnavailable to 2 (1 of its pods is not ready, which uses up one)"),
+        "{remedy}"
+    );
+    assert!(with(2, true, json!({"maxUnavailable": 2})).0 && !with(2, true, json!({"maxUnavailable": 1})).0);
+    let (_, remedy) = with(1, false, json!({"minAvailable": "60%"}));
+    let remedy = remedy.expect("a remedy");
+    assert!(remedy.starts_with("Raise the replicas to 3, or allow a disruption (maxUnavailable 1)"), "{remedy}");
+    assert!(with(3, false, json!({"minAvailable": "60%"})).0 && !with(2, false, json!({"minAvailable": "60%"})).0);
+    let (_, remedy) = with(2, true, json!({"minAvailable": 2}));
+    let remedy = remedy.expect("a remedy");
+    assert!(remedy.starts_with("Raise the replicas above 3, or allow a disruption (maxUnavailable 2"), "{remedy}");
+    assert!(with(4, true, json!({"minAvailable": 2})).0 && !with(3, true, json!({"minAvailable": 2})).0);
+}

@@ -31,7 +31,7 @@ pub mod vng_match;
 pub mod volume_zone;
 pub mod webhook;
 
-use crate::cluster::{Finding, GroupIdx, NodeIdx, OwnerIdx, PodIdx, View};
+use crate::cluster::{Delay, Finding, GroupIdx, NodeIdx, OwnerIdx, PodIdx, View};
 use crate::disruption::BudgetIndex;
 use crate::groups::Templates;
 use crate::groups::matching::moving_pods;
@@ -55,6 +55,8 @@ pub struct Facts<'a> {
     pub templates: &'a Templates,
     /// Which budgets cover which pods.
     pub budgets: &'a BudgetIndex,
+    /// The run time that is given for the pod of a Job (`delays.run`, `delays.workloads`); None where it is measured or not known.
+    pub given_run: &'a dyn Fn(PodIdx) -> Option<Delay>,
 }
 
 impl<'a> Facts<'a> {

@@ -2,12 +2,12 @@
 
 use super::Facts;
 use super::hosts::homeless;
-use crate::cluster::{Finding, Severity};
+use crate::cluster::{Finding, PodIdx, Severity};
 use rustc_hash::FxHashMap;
 
 /// See the module.
 pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    report(facts, false, "pod-no-host", |facts, text| {
+    report(facts, false, "pod-no-host", |facts, _, text| {
         let nearest = text;
         (
             match facts.only_oceans() {
@@ -27,7 +27,7 @@ pub(super) fn report(
     facts: &Facts<'_>,
     by_volume: bool,
     code: &str,
-    words: impl Fn(&Facts<'_>, &str) -> (String, String),
+    words: impl Fn(&Facts<'_>, PodIdx, &str) -> (String, String),
 ) -> Vec<Finding> {
     let found: Vec<_> = homeless(facts).into_iter().filter(|(_, h)| h.by_volume == by_volume).collect();
     let why: FxHashMap<_, _> = found.iter().map(|(p, h)| (*p, h)).collect();
@@ -35,7 +35,7 @@ pub(super) fn report(
         .by_workload(found.iter().map(|f| f.0))
         .into_iter()
         .map(|(object, pods)| {
-            let (message, remedy) = words(facts, &why[&pods[0]].text(facts));
+            let (message, remedy) = words(facts, pods[0], &why[&pods[0]].text(facts));
             Finding::new(Severity::Error, code, object, format!("{message}: {}", facts.names(&pods)), remedy)
         })
         .collect()

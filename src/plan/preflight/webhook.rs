@@ -2,7 +2,8 @@
 
 use super::Facts;
 use crate::cluster::{Finding, NodeIdx, PodIdx, Severity, Webhook};
-use crate::disruption::admission::{answers, is_asked_of_creation, is_asked_of_eviction};
+use crate::disruption::admission::{answers, is_asked_of_creation, is_asked_of_eviction, is_silent};
+use crate::disruption::holder::why_broken;
 use std::collections::BTreeSet;
 
 /// See the module.
@@ -17,7 +18,10 @@ fn judge(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -
     let backends = s.live_pods().filter(is_backend).count();
     let leave: Vec<(NodeIdx, PodIdx)> =
         moving.iter().flat_map(|(n, pods)| pods.iter().filter(|p| is_backend(p)).map(|p| (*n, *p))).collect();
-    if backends == 0 || leave.len() < backends {
+    if backends == 0 {
+        return silent(facts, moving, hook).into_iter().collect();
+    }
+    if leave.len() < backends {
         return Vec::new();
     }
     let nodes: BTreeSet<NodeIdx> = leave.iter().map(|l| l.0).collect();
@@ -58,4 +62,36 @@ fn judge(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -
         add(Severity::Warning, "webhook-of-evictions", then, REMEDY);
     }
     findings
+}
+
+/// A webhook of which no backend is ready now: what it is asked about is refused until one is.
+fn silent(facts: &Facts<'_>, moving: &[(NodeIdx, Vec<PodIdx>)], hook: &Webhook) -> Option<Finding> {
+    let view = facts.view;
+    let asked = |p: &PodIdx| {
+        is_asked_of_creation(view, hook, view.state.pods[*p].spec) == Some(true)
+            || is_asked_of_eviction(view, hook, *p) == Some(true)
+    };
+    if !is_silent(view, hook) || !moving.iter().flat_map(|m| &m.1).any(asked) {
+        return None;
+    }
+    let is_backend = |p: &PodIdx| {
+        let pod = &view.state.pods[*p];
+        let spec = &view.catalog.specs[pod.spec];
+        pod.is_active() && hook.is_backend(spec.namespace, &spec.labels)
+    };
+    let backends: Vec<PodIdx> = view.state.live_pods().filter(is_backend).collect();
+    let broken = backends.iter().all(|p| why_broken(view, *p).is_some());
+    let until = if broken { "which stays so: they are broken" } else { "until one of them is" };
+    Some(Finding::new(
+        if broken { Severity::Error } else { Severity::Warning },
+        "webhook-without-backend",
+        hook.config.clone(),
+        format!(
+            "its webhook {} has failurePolicy Fail, and no backend of its Service {} is ready ({}): pods and evictions that it is asked about are refused, {until}",
+            hook.name,
+            hook.service,
+            facts.names(&backends)
+        ),
+        "Bring a backend back first, or set failurePolicy to Ignore (or delete the configuration) until one is ready.",
+    ))
 }

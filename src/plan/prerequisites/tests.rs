@@ -108,7 +108,14 @@ impl Bed {
             view.state.live_nodes().filter(|n| view.state.node_name(view.catalog, *n).starts_with('n')).collect();
         let packer = GroupPacker::new(view, &self.options);
         let budgets = BudgetIndex::new(view.catalog);
-        let facts = Facts { view, old: &old, options: &self.options, templates: packer.templates(), budgets: &budgets };
+        let facts = Facts {
+            view,
+            old: &old,
+            options: &self.options,
+            templates: packer.templates(),
+            budgets: &budgets,
+            given_run: &|_| None,
+        };
         let (judged, findings) = judge(&facts);
         for f in &findings {
             let known = diagnostic(&f.code).unwrap_or_else(|| panic!("{} is not in the registry", f.code));
@@ -141,7 +148,14 @@ fn other_procedures_have_no_prerequisites() {
     let view = View { catalog: &cluster.catalog, state: &cluster.state };
     let packer = GroupPacker::new(view, &bed.options);
     let budgets = BudgetIndex::new(view.catalog);
-    let facts = Facts { view, old: &[], options: &bed.options, templates: packer.templates(), budgets: &budgets };
+    let facts = Facts {
+        view,
+        old: &[],
+        options: &bed.options,
+        templates: packer.templates(),
+        budgets: &budgets,
+        given_run: &|_| None,
+    };
     assert_eq!(judge(&facts), (Vec::new(), Vec::new()));
 }
 

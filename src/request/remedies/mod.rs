@@ -19,7 +19,9 @@ use crate::trace::Metrics;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Edits that are tried at most, each with one run.
+/// Endings of which one run each is looked at, the most frequent first: each reason of giving up has blockers of its own.
+const ENDINGS: usize = 3;
+/// Edits that are tried for each at most, each with one run.
 const TRIED: usize = 10;
 /// Remedies that are offered at most, each simulated as often as the prediction itself.
 const OFFERED: usize = 3;
@@ -79,38 +81,78 @@ impl Ground<'_> {
 
 /// Remedies that make more runs complete, those first that make the most.
 pub(super) fn tried(ground: &Ground<'_>) -> Result<Vec<TriedRemedy>, PlanError> {
-    let base = &ground.simulated.verdict;
-    let gives_up = |e: RunEnding| matches!(e, RunEnding::Failed | RunEnding::PartlyCompleted);
-    let worst = base.endings.iter().find(|e| e.runs > 0 && gives_up(e.ending));
-    let row = worst.and_then(|e| row_of(ground, e.ending));
-    let Some(row) = row else { return Ok(Vec::new()) };
-    let list = if row.run == base.shown.run {
-        candidates(ground, &Failing { row, metrics: ground.metrics, state: &ground.simulated.shown.state })
-    } else {
-        let run = ground.ensemble.traced(row.run)?;
-        let catalog = &ground.ensemble.experiment.site().catalog;
-        let (metrics, state): (Metrics, &State) = (metrics_of(catalog, &run, base), &run.state);
-        candidates(ground, &Failing { row, metrics: &metrics, state })
-    };
-    let mut helpful: Vec<Vec<Candidate>> = alone(ground, row.run, &list)?;
-    if helpful.is_empty() {
-        helpful.extend(together(ground, row.run, &list)?);
+    let mut sets: Vec<Vec<Candidate>> = Vec::new();
+    // Of each ending the first that helps: where each has a cause of its own, they may have to be made together.
+    let mut firsts: Vec<Candidate> = Vec::new();
+    for row in examined(ground) {
+        let list = listed(ground, row)?;
+        let mut helpful = alone(ground, row.run, &list)?;
+        if helpful.is_empty() {
+            helpful.extend(together(ground, row.run, &list)?);
+        }
+        for edit in helpful.first().into_iter().flatten() {
+            if firsts.iter().all(|f| f.blocker != edit.blocker) {
+                firsts.push(edit.clone());
+            }
+        }
+        let is_new = |edits: &Vec<Candidate>, sets: &[Vec<Candidate>]| sets.iter().all(|s| texts(s) != texts(edits));
+        for edits in helpful {
+            if is_new(&edits, &sets) {
+                sets.push(edits);
+            }
+        }
     }
     let mut remedies = Vec::new();
-    for edits in helpful {
-        remedies.extend(offered(ground, &edits)?);
+    for edits in &sets {
+        remedies.extend(offered(ground, edits)?);
     }
+    let all = |r: &TriedRemedy| r.completed == r.runs;
+    if firsts.len() > 1 && !remedies.iter().any(all) && sets.iter().all(|s| texts(s) != texts(&firsts)) {
+        let best = remedies.iter().map(|r| r.completed).max().unwrap_or(0);
+        remedies.extend(offered(ground, &firsts)?.filter(|r| r.completed > best));
+    }
+    // Of those that help as much, the one that was found first.
     remedies.sort_by_key(|r| std::cmp::Reverse(r.completed));
+    remedies.truncate(OFFERED);
     Ok(remedies)
 }
 
-/// The run whose blockers are lifted: the one that is shown, if it ended so, else the first that did.
-fn row_of<'g>(ground: &'g Ground<'_>, ending: RunEnding) -> Option<&'g RunRow> {
-    let (shown, rows) = (&ground.simulated.verdict.shown, &ground.simulated.rows);
-    match shown.ending == ending {
-        true => rows.iter().find(|r| r.run == shown.run),
-        false => rows.iter().find(|r| r.ending() == ending),
+/// What a set of edits says to do.
+fn texts(edits: &[Candidate]) -> Vec<&str> {
+    edits.iter().map(|c| c.edit.text.as_str()).collect()
+}
+
+/// A run of each ending and reason by which runs give up, the most frequent first: of the run that is shown its own, else the first.
+fn examined<'g>(ground: &'g Ground<'_>) -> Vec<&'g RunRow> {
+    let (base, rows) = (&ground.simulated.verdict, &ground.simulated.rows);
+    let gives_up = |e: RunEnding| matches!(e, RunEnding::Failed | RunEnding::PartlyCompleted);
+    let mut found: Vec<(u32, &RunRow)> = Vec::new();
+    for ending in base.endings.iter().filter(|e| e.runs > 0 && gives_up(e.ending)) {
+        if ending.reasons.is_empty() {
+            found.extend(rows.iter().find(|r| r.ending() == ending.ending).map(|row| (ending.runs, row)));
+        }
+        for reason in &ending.reasons {
+            let is_so =
+                |r: &&RunRow| r.ending() == ending.ending && r.reason.as_deref() == Some(reason.reason.as_str());
+            let shown = rows.iter().find(|r| r.run == base.shown.run).filter(is_so);
+            found.extend(shown.or_else(|| rows.iter().find(is_so)).map(|row| (reason.runs, row)));
+        }
     }
+    found.sort_by_key(|(runs, _)| std::cmp::Reverse(*runs));
+    found.into_iter().take(ENDINGS).map(|(_, row)| row).collect()
+}
+
+/// The edits that may help a run that gives up.
+fn listed(ground: &Ground<'_>, row: &RunRow) -> Result<Vec<Candidate>, PlanError> {
+    let base = &ground.simulated.verdict;
+    if row.run == base.shown.run {
+        let shown = Failing { row, metrics: ground.metrics, state: &ground.simulated.shown.state };
+        return Ok(candidates(ground, &shown));
+    }
+    let run = ground.ensemble.traced(row.run)?;
+    let catalog = &ground.ensemble.experiment.site().catalog;
+    let (metrics, state): (Metrics, &State) = (metrics_of(catalog, &run, base), &run.state);
+    Ok(candidates(ground, &Failing { row, metrics: &metrics, state }))
 }
 
 /// Edits of which each alone lets the failing run complete; of a blocker the first.

@@ -21,11 +21,11 @@ use super::context::Cx;
 use super::evictor::Evictor;
 use super::interface::{Announcement, Answer, CallId, Ms};
 use super::look::{Found, Looks, some};
-use super::names;
 use super::outcome::Reason;
 use super::refs::N;
 use super::retire::{Left, Retire};
 use super::stand::Doing;
+use super::{late_machines, names};
 use crate::cluster::{NodeIdx, PodIdx};
 use crate::groups::matching::moving_pods;
 use crate::intent::options::{AwaitedPods, OceanCloud, ProcedureKind};
@@ -475,7 +475,16 @@ impl Ocean {
                     self.drain(cx);
                 } else if self.is_late(cx) {
                     let cause = self.missing(cx);
-                    return Some(Some(Self::abort(cx, Reason::NoNewNodes, cause)));
+                    let refused = !self.trouble.is_empty() || cx.common.demands.iter().any(|d| !d.trouble.is_empty());
+                    let end = Self::abort(cx, Reason::NoNewNodes, cause);
+                    return Some(Some(match end {
+                        End::Abort { exit, failure } if !refused => {
+                            let limit = cx.options.ocean.new_nodes_timeout_ms;
+                            let remedy = late_machines("ocean.new_nodes_timeout_ms", limit);
+                            End::Abort { exit, failure: failure.with_remedy(remedy) }
+                        }
+                        end => end,
+                    }));
                 } else {
                     return None;
                 }

@@ -6,6 +6,7 @@ use crate::intent::options::{SurgeParameters, SurgePreset};
 use crate::runner::common::Fate;
 use crate::runner::context::Cx;
 use crate::runner::interface::Ms;
+use crate::runner::late_machines;
 use crate::runner::outcome::{Failure, Reason};
 use crate::runner::refs::N;
 use serde::{Deserialize, Serialize};
@@ -288,7 +289,11 @@ impl Surge {
             });
             let group = &cx.common.demands[self.pools[i].demand as usize].group;
             let cause = format!("group {group}: {arrived} of {asked} new nodes are Ready{trouble}");
-            return Some(cx.failure(Reason::NoNewNodes, cause));
+            let failure = cx.failure(Reason::NoNewNodes, cause);
+            return Some(match trouble.is_empty() {
+                true => failure.with_remedy(late_machines("surge.new_nodes_timeout_ms", self.new_nodes_timeout)),
+                false => failure,
+            });
         }
         None
     }

@@ -79,6 +79,32 @@ fn peak(w: &World) -> usize {
         .unwrap_or(0) as usize
 }
 
+#[test]
+fn a_new_machine_with_the_name_of_one_that_was_given_back_is_a_new_node() {
+    for preset in [SurgePreset::Gke, SurgePreset::Eks] {
+        let mut w = World::new(3, 0, &[("web", &[0, 1, 2])]);
+        w.names_return = true;
+        w.provider_ids(|n| Some(format!("aws:///eu-west-1a/i-old-{n}")));
+        let mut o = options(preset);
+        // Each new machine comes after an old one went, so that it finds a name.
+        if preset == SurgePreset::Gke {
+            (o.surge.max_surge, o.surge.max_unavailable) = (Some(BatchSize::Nodes(0)), Some(BatchSize::Nodes(1)));
+        }
+        assert_eq!(run(&mut w, &[0, 1, 2], o), COMPLETED, "{}", w.log.join("\n"));
+        assert_eq!(count(&w, "RegisteredAgain"), 0);
+        assert!(nodes(&w).iter().any(|n| n.starts_with("old-")), "a name returned: {:?}", nodes(&w));
+    }
+}
+
+#[test]
+fn a_machine_of_which_no_id_is_known_is_the_old_one_by_its_name() {
+    let mut w = World::new(3, 0, &[("web", &[0, 1, 2])]);
+    w.names_return = true;
+    let mut o = options(SurgePreset::Gke);
+    (o.surge.max_surge, o.surge.max_unavailable) = (Some(BatchSize::Nodes(0)), Some(BatchSize::Nodes(1)));
+    assert_ne!(run(&mut w, &[0, 1, 2], o).0, Outcome::Completed);
+}
+
 // --- GKE ---
 
 #[test]

@@ -30,15 +30,13 @@ pub(in crate::sim) struct Refused {
 /// What admission asks before a pod is created or evicted.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sim) struct Admission {
-    /// The webhooks that had a ready backend when the dump was made. One that had none let nobody create a pod then either, or its backends are
-    /// elsewhere.
+    /// The webhooks whose backends the dump shows (`Webhook::has_backends`).
     gates: Vec<Gate>,
     quotas: Quotas,
 }
 
 impl Admission {
     pub fn new(catalog: &Catalog, state: &State) -> Admission {
-        let view = View { catalog, state };
         let gate = |(webhook, hook): (usize, &Webhook)| {
             let backends = || catalog.specs.entries().filter(|(_, s)| hook.is_backend(s.namespace, &s.labels));
             let mut owners: Vec<OwnerIdx> = backends().filter_map(|(_, s)| s.owner).collect();
@@ -50,7 +48,7 @@ impl Admission {
             };
             Gate { webhook, owners, bare: state.live_pods().filter(bare).collect() }
         };
-        let gates = catalog.inventory.webhooks.iter().enumerate().map(gate).filter(|g| g.answers(view)).collect();
+        let gates = catalog.inventory.webhooks.iter().enumerate().filter(|(_, h)| h.has_backends).map(gate).collect();
         Admission { gates, quotas: Quotas::new(catalog, state) }
     }
 
