@@ -98,6 +98,7 @@ effects! {
     what_of_a_group_is_not_read_or_applied_allows_more: "group-fields-not-read" "machine-filters-not-modelled" "group-requirement-not-applied" "group-requirement-not-read";
     what_of_a_group_is_not_known_allows_less: "group-not-read" "group-value-unknown" "group-without-machines" "machine-size-unknown";
     a_rollout_under_way_does_not_go_on: "rollout-under-way";
+    a_resource_that_no_node_offers_comes_with_a_group_that_does: "extended-resource-absent";
     a_webhook_without_a_backend_refuses_pods_from_the_start: "webhook-without-backend";
 }
 
@@ -591,6 +592,21 @@ fn a_webhook_without_a_backend_refuses_pods_from_the_start() {
     let p = with("2026-05-05T11:59:58Z", None);
     assert_eq!(p.finding("webhook-without-backend")["severity"], "warning");
     assert!(p.count("pod_creation_refused") > 0 && p.outcome() == "COMPLETED", "{:#}", p.json());
+}
+
+fn a_resource_that_no_node_offers_comes_with_a_group_that_does() {
+    let mut objects = plain();
+    objects[4]["spec"]["containers"][0]["resources"] =
+        json!({"requests": {"cpu": "100m", "example.com/fpga": "1"}, "limits": {"example.com/fpga": "1"}});
+    let p = drain(&objects, &["--autoscaler", "reactive"]);
+    assert_eq!((p.says("extended-resource-absent").count("eviction_accepted"), p.bound_to()), (1, vec![]));
+    assert!(p.count("pod_unschedulable") > 0 && p.outcome() == "FAILED", "{:#}", p.json());
+    let dir = Dir::new();
+    let groups = json!({"machine_types": [{"name": "f", "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "20", "example.com/fpga": "1"}}],
+        "groups": [{"name": "fresh", "machine_types": [{"name": "f"}], "max_count": 3}]});
+    let file = dir.file("groups.json", &groups.to_string());
+    let p = drain(&objects, &["--autoscaler", "reactive", "--groups", &file]);
+    assert_eq!((p.outcome().as_str(), p.launched().len(), p.bound_to().len()), ("COMPLETED", 1, 1), "{:#}", p.json());
 }
 
 fn a_rollout_under_way_does_not_go_on() {
