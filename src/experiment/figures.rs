@@ -9,6 +9,7 @@ use crate::trace::{Detail, EventKind, HarmCount, NodeRole, Observation};
 use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// The figures of one run. Times are milliseconds since the migration's start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,8 +177,8 @@ impl RunFold {
         if !self.ended {
             self.out.duration_ms = o.t_ms;
         }
-        let none = Detail::default();
-        let detail = o.detail.as_deref().unwrap_or(&none);
+        static NONE: LazyLock<Detail> = LazyLock::new(Detail::default);
+        let detail = o.detail.as_deref().unwrap_or_else(|| &NONE);
         match (o.kind, o.node, o.pod) {
             (EventKind::MigrationFinished, ..) => {
                 self.ended = true;

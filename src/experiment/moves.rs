@@ -3,7 +3,8 @@
 use crate::cluster::{Idx, NsIdx, OwnerKind, PodIdx, Sym, View};
 use crate::trace::lineage::{Loss, OwnerLineage};
 use crate::trace::observation::workload;
-use rustc_hash::{FxHashMap, FxHashSet};
+use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashMap;
 
 /// A pod that ended by itself is in nobody's line.
 const NOBODY: usize = usize::MAX;
@@ -14,12 +15,12 @@ type Workload = (Sym, NsIdx, Sym);
 /// How often the pods of each line were moved.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moves {
-    /// Pods that left or were to leave: how often they and those before them were moved.
-    moves: FxHashMap<usize, u32>,
-    /// Whose place a pod took.
-    before: FxHashMap<usize, usize>,
+    /// By pod: how often it and those before it were moved, and one more; 0 for one that neither left nor was to leave.
+    moves: Vec<u32>,
+    /// By pod: whose place it took, and one more; 0 if nobody's.
+    before: Vec<u32>,
     /// Pods whose leaving is known.
-    lost: FxHashSet<usize>,
+    lost: FixedBitSet,
     lineages: FxHashMap<Workload, OwnerLineage<PodIdx>>,
 }
 
@@ -33,17 +34,30 @@ impl Moves {
     pub fn moved(&mut self, pod: PodIdx) -> u32 {
         let moves = self.line(pod.at());
         *moves += 1;
-        *moves
+        *moves - 1
     }
 
+    /// How often the line of a pod was moved, and one more.
     fn line(&mut self, pod: usize) -> &mut u32 {
-        let before = self.before.get(&pod).and_then(|b| self.moves.get(b)).copied().unwrap_or(0);
-        self.moves.entry(pod).or_insert(before)
+        let known = |list: &[u32], at: usize| list.get(at).copied().and_then(|n| n.checked_sub(1));
+        let before = known(&self.before, pod).and_then(|b| known(&self.moves, b as usize)).unwrap_or(0);
+        if self.moves.len() <= pod {
+            self.moves.resize(pod + 1, 0);
+        }
+        let moves = &mut self.moves[pod];
+        if *moves == 0 {
+            *moves = before + 1;
+        }
+        moves
     }
 
     /// A pod is leaving; by itself if nobody made it.
     pub fn lost(&mut self, pod: PodIdx, by_itself: bool, view: View<'_>) {
-        if stays_with_node(view, pod) || !self.lost.insert(pod.at()) {
+        if stays_with_node(view, pod) {
+            return;
+        }
+        self.lost.grow(pod.at() + 1);
+        if self.lost.put(pod.at()) {
             return;
         }
         let Some(workload) = workload_of(view, pod) else { return };
@@ -70,7 +84,10 @@ impl Moves {
 
     fn join(&mut self, before: usize, pod: usize) {
         if before != NOBODY {
-            self.before.insert(pod, before);
+            if self.before.len() <= pod {
+                self.before.resize(pod + 1, 0);
+            }
+            self.before[pod] = before as u32 + 1;
         }
     }
 }

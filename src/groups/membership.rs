@@ -4,7 +4,8 @@
 //! launch specification) that it launched from (MIGRATIONS §5).
 
 use super::labels::{POOL_LABELS, VNG_LABELS};
-use crate::cluster::{GroupIdx, GroupOrigin, NodeGroup, NodeIdx, View};
+use crate::cluster::{GroupIdx, GroupOrigin, Labels, NodeGroup, NodeIdx, Sym, View};
+use smallvec::SmallVec;
 
 /// The label of every node that Ocean launched; its value is the life cycle, `spot` or `od`.
 pub const LIFECYCLE_LABEL: &str = "spotinst.io/node-lifecycle";
@@ -68,15 +69,24 @@ pub fn counts_as_oceans(view: View<'_>, node: NodeIdx) -> bool {
 /// if one of its labels or its name is what the nodes' pool label says (C). A virtual node group is never left: its nodes are Ocean's already.
 pub fn left_groups(view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
     let mut left: Vec<GroupIdx> = Vec::new();
+    // Nodes of one pool say the same of their group.
+    let keys: Vec<Sym> = POOL_LABELS.iter().filter_map(|(key, _)| view.catalog.names.get(key)).collect();
+    let mut asked: Vec<(GroupIdx, SmallVec<[Option<Sym>; 8]>)> = Vec::new();
     for node in old {
         let Some(index) = view.state.nodes[*node].group else { continue };
         if left.contains(&index) {
             continue;
         }
+        let labels = &view.state.nodes[*node].spec.labels;
+        let pool = (index, keys.iter().map(|k| labels.get(*k)).collect());
+        if asked.contains(&pool) {
+            continue;
+        }
+        asked.push(pool);
         let is_left = view.catalog.groups.get(index).is_some_and(|g| match g.origin {
             GroupOrigin::Inferred | GroupOrigin::Karpenter => true,
             GroupOrigin::OceanAws | GroupOrigin::OceanAzure => false,
-            GroupOrigin::Own => is_pool_of(view, g, *node),
+            GroupOrigin::Own => is_pool_of(g, &keys, labels),
         });
         if is_left {
             left.push(index);
@@ -87,10 +97,9 @@ pub fn left_groups(view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
 }
 
 /// Whether a group is the pool that a node's labels name.
-fn is_pool_of(view: View<'_>, group: &NodeGroup, node: NodeIdx) -> bool {
-    let labels = &view.state.nodes[node].spec.labels;
-    let keys = POOL_LABELS.iter().filter_map(|(key, _)| view.catalog.names.get(key));
-    keys.filter_map(|k| labels.get(k).map(|v| (k, v)))
+fn is_pool_of(group: &NodeGroup, keys: &[Sym], labels: &Labels) -> bool {
+    keys.iter()
+        .filter_map(|k| labels.get(*k).map(|v| (*k, v)))
         .any(|(k, v)| group.labels.get(k) == Some(v) || group.id == v || group.name == v)
 }
 

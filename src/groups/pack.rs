@@ -7,6 +7,7 @@
 pub(crate) mod bins;
 pub(crate) mod classes;
 pub(crate) mod fill;
+mod tree;
 
 use super::eligible::Refusal;
 use super::headroom;

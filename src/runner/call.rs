@@ -11,6 +11,7 @@ use crate::intent::NodeId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// An object by what outlives a view, and where the view at hand had it: a hint, which need not be there.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub struct Named<I, X> {
 impl<I, X> From<I> for Named<I, X> {
     fn from(id: I) -> Self {
         Named { id, at: None }
+    }
+}
+
+impl From<PodId> for PodRef {
+    fn from(id: PodId) -> Self {
+        PodRef::from(Arc::new(id))
     }
 }
 
@@ -47,8 +54,8 @@ impl<I: fmt::Debug, X: fmt::Debug> fmt::Debug for Named<I, X> {
 
 /// A node by name and uid.
 pub type NodeRef = Named<NodeId, NodeIdx>;
-/// A pod by namespace, name and uid.
-pub type PodRef = Named<PodId, PodIdx>;
+/// A pod by namespace, name and uid, which the calls about it share.
+pub type PodRef = Named<Arc<PodId>, PodIdx>;
 /// A node group by its id.
 pub type GroupRef = Named<String, GroupIdx>;
 
@@ -69,7 +76,7 @@ impl NodeRef {
 impl PodRef {
     /// A pod of a view.
     pub fn of(view: View<'_>, pod: PodIdx) -> PodRef {
-        Named { id: PodId::of(view, pod), at: Some(pod) }
+        Named { id: Arc::new(PodId::of(view, pod)), at: Some(pod) }
     }
 
     /// Where a view has the pod, be it gone; None if it never had it.

@@ -217,7 +217,7 @@ pub(crate) struct Common {
     /// Of each batch, where its nodes start in `nodes`; one more at the end.
     pub starts: Vec<u32>,
     /// Pods of the batch under way.
-    pub pod_ids: SharedArena<usize, PodId>,
+    pub pod_ids: SharedArena<usize, Arc<PodId>>,
     /// Owners of the batch under way.
     pub marks: SharedArena<usize, OwnerMark>,
     pub reports: Vec<BatchReport>,

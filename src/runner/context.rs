@@ -56,7 +56,7 @@ impl Cx<'_> {
             return *p;
         }
         let p = P(self.common.pod_ids.len() as u32);
-        self.common.pod_ids.push(PodId::of(self.view, pod));
+        self.common.pod_ids.push(Arc::new(PodId::of(self.view, pod)));
         self.tables.pods.push(Some(pod));
         self.tables.pod_of.insert(pod, p);
         p

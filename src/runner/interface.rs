@@ -370,13 +370,17 @@ pub trait Packer: Send + Sync {
     /// What to launch so that `pods` find room once the nodes `leaving` take no more pods. `old` are all old nodes of
     /// the migration, which are no home for a pod that moves; the free room of other nodes may be used.
     fn pack(&self, view: crate::cluster::View<'_>, pods: &[PodIdx], old: &[NodeIdx]) -> Packing;
-    /// The group that would make a node like this one, where `old` are all old nodes of the migration: None for the default group; the error
+    /// The groups that give no new nodes in a migration of these old nodes.
+    fn closed(&self, _: crate::cluster::View<'_>, _old: &[NodeIdx]) -> Vec<GroupIdx> {
+        Vec::new()
+    }
+    /// The group that would make a node like this one, where `closed` are those that give none: None for the default group; the error
     /// is the nearest and what differs.
     fn match_node(
         &self,
         view: crate::cluster::View<'_>,
         node: NodeIdx,
-        old: &[NodeIdx],
+        closed: &[GroupIdx],
     ) -> Result<Option<GroupIdx>, String>;
 }
 
@@ -388,7 +392,7 @@ impl Packer for NoLaunches {
     fn pack(&self, _: crate::cluster::View<'_>, _: &[PodIdx], _: &[NodeIdx]) -> Packing {
         Packing::default()
     }
-    fn match_node(&self, _: crate::cluster::View<'_>, _: NodeIdx, _: &[NodeIdx]) -> Result<Option<GroupIdx>, String> {
+    fn match_node(&self, _: crate::cluster::View<'_>, _: NodeIdx, _: &[GroupIdx]) -> Result<Option<GroupIdx>, String> {
         Ok(None)
     }
 }

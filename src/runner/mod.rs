@@ -445,7 +445,8 @@ impl Runner {
             self.tables.known = view.state.live_nodes().collect();
             c.demands.clear();
         }
-        (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes, rule(&self.intent.options, now));
+        let before = std::mem::take(&mut self.tables.owners);
+        (self.tables.owners, c.marks) = whole::Counts::mark(view, &nodes, rule(&self.intent.options, now), before);
         let mut state = ProcedureState::new(procedure);
         self.with(now, view, out, |cx| state.get().begin(cx));
         self.progress.procedure = Some(state);
@@ -882,7 +883,10 @@ impl Runner {
     fn call(&self, view: View<'_>, ask: Ask) -> Option<Call> {
         let there = |n: N| self.tables.nodes[n.at()].filter(|i| !view.state.nodes[*i].gone);
         let node = |n: N| Some(NodeRef::of(view, there(n)?));
-        let pod = |p: refs::P| Some(PodRef::of(view, self.tables.pods.get(p.at()).copied().flatten()?));
+        let pod = |p: refs::P| {
+            let at = self.tables.pods.get(p.at()).copied().flatten()?;
+            Some(PodRef { id: self.progress.common.pod_ids.get(p.at())?.clone(), at: Some(at) })
+        };
         let group = |i: u32| GroupRef::from(self.progress.common.groups[i as usize].clone()).in_view(view);
         Some(match ask {
             Ask::Cordon(n) | Ask::CordonAgain(n) => Call::Cordon { node: node(n)? },

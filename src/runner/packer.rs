@@ -135,9 +135,11 @@ impl Packer for GroupPacker {
                 .collect(),
         }
     }
-    fn match_node(&self, view: View<'_>, node: NodeIdx, old: &[NodeIdx]) -> Result<Option<GroupIdx>, String> {
-        let left = self.closed.groups(view, old);
-        match Matcher::new(view, &self.templates, self.by_pods, &left).find(node) {
+    fn closed(&self, view: View<'_>, old: &[NodeIdx]) -> Vec<GroupIdx> {
+        self.closed.groups(view, old)
+    }
+    fn match_node(&self, view: View<'_>, node: NodeIdx, closed: &[GroupIdx]) -> Result<Option<GroupIdx>, String> {
+        match Matcher::new(view, &self.templates, self.by_pods, closed).find(node) {
             GroupMatch::Default => Ok(None),
             GroupMatch::Group(group) => Ok(Some(group)),
             GroupMatch::None { nearest: None } => Err("there is no node group".into()),

@@ -81,7 +81,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Resolves lists of identities by uid.
-    pub fn resolve(view: View<'_>, nodes: &[NodeId], pods: &SharedArena<usize, PodId>) -> Tables {
+    pub fn resolve(view: View<'_>, nodes: &[NodeId], pods: &SharedArena<usize, Arc<PodId>>) -> Tables {
         let mut t = Tables::default();
         let (c, s) = (view.catalog, view.state);
         // Of a uid that occurs twice (never in a real cluster) the one that exists wins.

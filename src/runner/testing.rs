@@ -610,7 +610,7 @@ impl Packer for Fives {
         let launches = vec![Launch { group: GroupIdx(0), machine: None, zone: None, count }];
         Packing { launches: if count > 0 { launches } else { Vec::new() }, unplaceable: Vec::new() }
     }
-    fn match_node(&self, _: View<'_>, _: NodeIdx, _: &[NodeIdx]) -> Result<Option<GroupIdx>, String> {
+    fn match_node(&self, _: View<'_>, _: NodeIdx, _: &[GroupIdx]) -> Result<Option<GroupIdx>, String> {
         Ok(Some(GroupIdx(0)))
     }
 }

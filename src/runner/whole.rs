@@ -2,10 +2,11 @@
 //! or as it wants now if that is less.
 
 use super::trouble::{self, Trouble};
-use crate::cluster::{NodeIdx, OwnerIdx, OwnerKind, PodIdx, SharedArena, View};
+use crate::cluster::{Idx, NodeIdx, OwnerIdx, OwnerKind, PodIdx, SharedArena, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// An owner that a batch touches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +51,60 @@ pub(crate) struct Counts {
     maturing: BTreeSet<(i64, PodIdx)>,
     /// By place in the list of marks.
     owners: Vec<Option<OwnerIdx>>,
-    place: FxHashMap<OwnerIdx, usize>,
+    place: Places,
+    tops: Tops,
     ready: Vec<u32>,
     ready_pods: FxHashSet<PodIdx>,
     behind: Vec<bool>,
     behind_count: usize,
+}
+
+/// The topmost owner of each owner, worked out once for all batches.
+#[derive(Clone, Debug, Default)]
+struct Tops(Arc<[OwnerIdx]>);
+
+impl Tops {
+    /// Of the owners of a view, which may be more than when it was worked out.
+    fn read(self, view: View<'_>) -> Tops {
+        let owners = &view.catalog.owners;
+        if self.0.len() == owners.len() {
+            return self;
+        }
+        Tops(owners.indices().map(|o| view.catalog.top_owner(o)).collect())
+    }
+
+    fn of(&self, view: View<'_>, owner: OwnerIdx) -> OwnerIdx {
+        self.0.get(owner.at()).copied().unwrap_or_else(|| view.catalog.top_owner(owner))
+    }
+}
+
+/// Where topmost owners stand in the list of marks.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    /// By owner.
+    of: Vec<u32>,
+    len: usize,
+}
+
+impl Places {
+    const NONE: u32 = u32::MAX;
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn get(&self, owner: OwnerIdx) -> Option<usize> {
+        self.of.get(owner.at()).filter(|place| **place != Places::NONE).map(|place| *place as usize)
+    }
+
+    /// An owner that has a place already gets another.
+    fn insert(&mut self, owner: OwnerIdx, place: usize) {
+        if self.of.len() <= owner.at() {
+            self.of.resize(owner.at() + 1, Places::NONE);
+        }
+        self.len += usize::from(self.of[owner.at()] == Places::NONE);
+        self.of[owner.at()] = place as u32;
+    }
 }
 
 /// The topmost owner of a pod whose readiness a batch is answerable for; DaemonSets' and nodes' own pods go with the node.
@@ -66,13 +116,20 @@ fn top(view: View<'_>, pod: PodIdx) -> Option<OwnerIdx> {
 
 impl Counts {
     /// Marks the owners of all pods on `nodes`, as ready as they are now.
-    pub fn mark(view: View<'_>, nodes: &[NodeIdx], rule: Rule) -> (Counts, SharedArena<usize, OwnerMark>) {
+    ///
+    /// `before` are those of the batch before, if there was one.
+    pub fn mark(
+        view: View<'_>,
+        nodes: &[NodeIdx],
+        rule: Rule,
+        before: Counts,
+    ) -> (Counts, SharedArena<usize, OwnerMark>) {
         let mut owners: Vec<OwnerIdx> =
             nodes.iter().flat_map(|n| view.state.nodes[*n].pods.iter()).filter_map(|p| top(view, *p)).collect();
         owners.sort();
         owners.dedup();
         let names: Vec<String> = owners.iter().map(|o| view.catalog.owner_text(*o)).collect();
-        let mut counts = Counts::over(view, owners.into_iter().map(Some).collect(), rule);
+        let mut counts = Counts::over(view, owners.into_iter().map(Some).collect(), rule, before.tops);
         let marks: SharedArena<usize, OwnerMark> = names
             .into_iter()
             .zip(&counts.ready)
@@ -92,21 +149,24 @@ impl Counts {
             .map(|o| (view.catalog.owner_text(o), o))
             .filter(|(t, _)| wanted.contains(t.as_str()))
             .collect();
-        let mut counts = Counts::over(view, marks.iter().map(|m| by_name.get(&m.owner).copied()).collect(), rule);
+        let owners = marks.iter().map(|m| by_name.get(&m.owner).copied()).collect();
+        let mut counts = Counts::over(view, owners, rule, Tops::default());
         counts.judge_all(view, marks);
         counts
     }
-    fn over(view: View<'_>, owners: Vec<Option<OwnerIdx>>, rule: Rule) -> Counts {
+    fn over(view: View<'_>, owners: Vec<Option<OwnerIdx>>, rule: Rule, tops: Tops) -> Counts {
         let (ready, behind) = (vec![0; owners.len()], vec![false; owners.len()]);
-        let mut c = Counts { rule, ready, behind, ..Counts::default() };
-        c.place = owners.iter().enumerate().filter_map(|(i, o)| o.map(|o| (o, i))).collect();
+        let mut c = Counts { rule, ready, behind, tops: tops.read(view), ..Counts::default() };
+        for (i, owner) in owners.iter().enumerate() {
+            owner.iter().for_each(|o| c.place.insert(*o, i));
+        }
         c.owners = owners;
         if c.place.is_empty() {
             return c;
         }
         // By owner, not by pod: a batch touches few of a large cluster's owners.
         for owner in view.catalog.owners.indices() {
-            let Some(i) = c.place.get(&view.catalog.top_owner(owner)).copied() else { continue };
+            let Some(i) = c.place.get(c.tops.of(view, owner)) else { continue };
             for pod in &view.state.owned[owner] {
                 match rule.counts_from(view, *pod) {
                     Some(from) if from > rule.now => _ = c.maturing.insert((from, *pod)),
@@ -155,7 +215,9 @@ impl Counts {
         if self.place.is_empty() {
             return;
         }
-        let Some(i) = top(view, pod).and_then(|t| self.place.get(&t).copied()) else { return };
+        // Only topmost owners whose readiness counts have a place.
+        let owner = view.catalog.specs[view.state.pods[pod].spec].owner;
+        let Some(i) = owner.and_then(|o| self.place.get(self.tops.of(view, o))) else { return };
         let from = self.rule.counts_from(view, pod);
         if let Some(later) = from.filter(|from| *from > self.rule.now) {
             self.maturing.insert((later, pod));
@@ -175,7 +237,7 @@ impl Counts {
         owners.sort();
         owners.dedup();
         for owner in owners {
-            if !self.place.contains_key(&owner) {
+            if self.place.get(owner).is_none() {
                 self.mark_one(view, marks, owner, |_| false, false);
             }
         }
@@ -190,7 +252,8 @@ impl Counts {
         preempted: bool,
     ) {
         let (mut ready, mut at_start) = (0, 0);
-        for below in view.catalog.owners.indices().filter(|o| view.catalog.top_owner(*o) == owner) {
+        let tops = self.tops.clone();
+        for below in view.catalog.owners.indices().filter(|o| tops.of(view, *o) == owner) {
             for p in &view.state.owned[below] {
                 let from = self.rule.counts_from(view, *p);
                 let counts = from.is_some_and(|from| from <= self.rule.now);
@@ -235,7 +298,7 @@ impl Counts {
         if !gone_for_others(pod) {
             return;
         }
-        let Some(owner) = top(view, pod).filter(|o| !self.place.contains_key(o)) else { return };
+        let Some(owner) = top(view, pod).filter(|o| self.place.get(*o).is_none()) else { return };
         self.mark_one(view, marks, owner, gone_for_others, true);
         if view.state.pods[pod].gone {
             let last = marks.len() - 1;
@@ -245,7 +308,7 @@ impl Counts {
     }
     /// An owner's replica count changed.
     pub fn owner_changed(&mut self, view: View<'_>, marks: &SharedArena<usize, OwnerMark>, owner: OwnerIdx) {
-        if let Some(i) = self.place.get(&view.catalog.top_owner(owner)).copied() {
+        if let Some(i) = self.place.get(self.tops.of(view, owner)) {
             self.judge(view, marks, i);
         }
     }

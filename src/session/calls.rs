@@ -377,7 +377,7 @@ impl Call {
                             t.mirror.bury(PODS, &pod.namespace, &pod.name, &pod.uid);
                         }
                         t.mirror.apply(PODS, object);
-                        Next::Found(pod.id.clone())
+                        Next::Found(PodId::clone(&pod.id))
                     }
                 },
                 Answered::Absent => {

@@ -42,7 +42,9 @@ impl Scheduling {
     /// Takes in what changed.
     pub fn observe(&mut self, catalog: &Catalog, state: &State, now: i64) {
         self.queue.observe(catalog, state, now);
-        self.scheduler.sync(catalog, state);
+        if self.scheduler.cursor() != state.cursor() {
+            self.scheduler.sync(catalog, state);
+        }
     }
     /// When a waiting pod may be tried again; None while nothing changes by itself.
     pub fn next_wakeup(&self) -> Option<i64> {

@@ -166,11 +166,9 @@ impl World {
 
     /// Hands every new change to every actor until there is none.
     fn spread_changes(&mut self) {
-        while self.site.has_changes() {
-            for change in self.site.take_changes() {
-                self.api.on_change(change);
-                self.site.spread(change);
-            }
+        while let Some(change) = self.site.next_change() {
+            self.api.on_change(change);
+            self.site.spread(change);
         }
         self.site.changes_are_spread();
     }

@@ -1,6 +1,7 @@
 //! Room on nodes that exist or are being launched.
 
 use super::classes::specs_conflict;
+use super::tree::LeastTree;
 use super::{Packer, take, times};
 use crate::cluster::*;
 use crate::groups::builtin::is_system_taint;
@@ -35,12 +36,23 @@ pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
     }
     let mut free: Vec<Vec<i64>> = nodes.iter().map(|n| packer.classes.dims.existing(view, *n)).collect();
     let mut guests: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    // Less than no room is what a node has: a pod fits where that is no more than less what it asks for.
+    let less = |free: &[i64]| -> Vec<i64> { free.iter().map(|have| -have).collect() };
+    let rows: Vec<Vec<i64>> = free.iter().map(|free| less(free)).collect();
+    let mut room = LeastTree::new(free[0].len(), rows.iter().map(Vec::as_slice));
+    let mut limits = vec![i64::MAX; free[0].len()];
     for class in 0..packer.classes.len() {
-        for (i, node) in nodes.iter().enumerate() {
+        limits.fill(i64::MAX);
+        packer.classes.demand(class).iter().for_each(|(dim, amount)| limits[*dim] = -amount);
+        let mut from = 0;
+        loop {
             let waiting = packer.classes.remaining(class);
             if waiting == 0 {
                 break;
             }
+            let Some(i) = room.next(from, &limits) else { break };
+            from = i + 1;
+            let node = &nodes[i];
             let mut fits = times(&free[i], packer.classes.demand(class)).min(waiting);
             if fits == 0 || !accepts(packer, class, *node) {
                 continue;
@@ -48,6 +60,7 @@ pub(crate) fn use_existing(packer: &mut Packer<'_>) -> u32 {
             fits = fits.min(by_conflicts(packer, class, *node, &guests[i]));
             if fits > 0 {
                 take(&mut free[i], packer.classes.demand(class), fits);
+                room.set(i, less(&free[i]));
                 guests[i].push(class);
                 packer.classes.place(class, fits);
                 placed += fits;

@@ -1,5 +1,6 @@
 //! Pods that ask for the same, and what they ask for.
 
+use super::tree::LeastTree;
 use super::{PackOptions, order_groups};
 use crate::cluster::*;
 use crate::groups::eligible::{self, Refusal, ports_conflict};
@@ -8,6 +9,7 @@ use crate::groups::volumes::VolumeNeeds;
 use fixedbitset::FixedBitSet;
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 /// Amounts by dimension: resources, then pod slots, then CSI drivers with limits. All positive.
 pub(crate) type Demand = Vec<(usize, i64)>;
@@ -110,6 +112,8 @@ pub(crate) struct Classes {
     /// Most that any template offers, by dimension; the yardstick of size.
     pub yard: Vec<i64>,
     items: Vec<Class>,
+    /// What a pod of each class that still waits asks for.
+    waiting: LeastTree,
 }
 
 impl Classes {
@@ -124,7 +128,13 @@ impl Classes {
             .collect();
         // Largest first; equals in the order of their first pods.
         items.sort_by_cached_key(|c| (std::cmp::Reverse(size(&c.demand, &yard)), c.pods.first().copied()));
-        let mut classes = Classes { dims, yard, items };
+        let width = yard.len();
+        let mut asked = vec![0; width * items.len()];
+        for (row, class) in asked.chunks_exact_mut(width).zip(&items) {
+            class.demand.iter().for_each(|(dim, amount)| row[*dim] = *amount);
+        }
+        let waiting = LeastTree::new(width, asked.chunks_exact(width));
+        let mut classes = Classes { dims, yard, items, waiting };
         classes.find_conflicts(view);
         classes
     }
@@ -156,6 +166,15 @@ impl Classes {
     }
     pub fn place(&mut self, class: usize, count: u32) {
         self.items[class].next += count as usize;
+        if self.remaining(class) == 0 {
+            self.waiting.remove(class);
+        }
+    }
+    /// The next class from `from` on that waits and of which a pod fits into what is free.
+    pub fn next_fitting(&self, from: usize, free: &[i64]) -> Option<usize> {
+        // What is overcommitted concerns only those that ask for it.
+        let limits: SmallVec<[i64; 8]> = free.iter().map(|have| (*have).max(0)).collect();
+        self.waiting.next(from, &limits)
     }
     pub fn allows(&self, class: usize, template: usize) -> bool {
         self.items[class].allowed.contains(template)

@@ -21,9 +21,10 @@ impl Fill {
 
 /// Opens nodes until every class has its place or no group takes it.
 pub(crate) fn open_nodes(packer: &mut Packer<'_>) {
+    let mut sent = Sent::default();
     for seed in 0..packer.classes.len() {
         while packer.classes.remaining(seed) > 0 {
-            if !open_for(packer, seed) {
+            if !open_for(packer, &mut sent, seed) {
                 break;
             }
         }
@@ -39,15 +40,14 @@ pub(crate) fn fill(packer: &Packer<'_>, template: usize, seed: Option<(usize, &[
     let group = packer.templates.all()[template].group;
     let sent = seed.filter(|_| packer.options.choice == Choice::Ocean).map(|s| s.1);
     let seed = seed.map(|s| s.0);
-    let slots = packer.classes.dims.slots();
-    for class in seed.into_iter().chain(seed.map_or(0, |s| s + 1)..packer.classes.len()) {
-        if free[slots] <= 0 {
-            break;
-        }
-        let waiting = packer.classes.remaining(class);
-        if waiting == 0 || !packer.classes.allows(class, template) {
+    // The seed is the first of those that wait; what fits no more is passed over.
+    let mut from = seed.unwrap_or(0);
+    while let Some(class) = packer.classes.next_fitting(from, &free) {
+        from = class + 1;
+        if !packer.classes.allows(class, template) {
             continue;
         }
+        let waiting = packer.classes.remaining(class);
         let mut fits = times(&free, packer.classes.demand(class)).min(waiting);
         if fits == 0 || (Some(class) != seed && sent.is_some_and(|s| s[class] != Some(group))) {
             continue;
@@ -80,13 +80,31 @@ fn first_group(packer: &Packer<'_>, open: &FixedBitSet, class: usize) -> Option<
     packer.classes.order(class).iter().copied().find(can)
 }
 
+/// Where each class would be sent, as long as the same templates may be launched.
+#[derive(Default)]
+struct Sent {
+    open: FixedBitSet,
+    groups: Vec<Option<GroupIdx>>,
+}
+
+impl Sent {
+    /// By class, under Ocean's order of groups.
+    fn now(&mut self, packer: &Packer<'_>, open: &FixedBitSet) -> &[Option<GroupIdx>] {
+        if self.groups.len() != packer.classes.len() || self.open != *open {
+            self.open.clone_from(open);
+            self.groups = (0..packer.classes.len()).map(|c| first_group(packer, open, c)).collect();
+        }
+        &self.groups
+    }
+}
+
 /// Templates of a group that take a class and may be launched.
 fn candidates(packer: &Packer<'_>, open: &FixedBitSet, class: usize, group: GroupIdx) -> Vec<usize> {
     packer.templates.range(group).filter(|t| open.contains(*t) && packer.classes.allows(class, *t)).collect()
 }
 
 /// Opens nodes for the seed: one kind, as often as its fill repeats. False if no group takes it.
-fn open_for(packer: &mut Packer<'_>, seed: usize) -> bool {
+fn open_for(packer: &mut Packer<'_>, sent: &mut Sent, seed: usize) -> bool {
     let open = open_templates(packer);
     let Some(first) = first_group(packer, &open, seed) else { return false };
     let mut choices = candidates(packer, &open, seed, first);
@@ -96,13 +114,11 @@ fn open_for(packer: &mut Packer<'_>, seed: usize) -> bool {
         let rivals = packer.classes.order(seed).iter().copied().filter(|g| *g != first && weight(*g) == weight(first));
         choices.extend(rivals.flat_map(|g| candidates(packer, &open, seed, g)).collect::<Vec<usize>>());
     }
-    let sent: Vec<Option<GroupIdx>> = match packer.options.choice {
-        Choice::Ocean => {
-            (0..packer.classes.len()).map(|c| (c >= seed).then(|| first_group(packer, &open, c)).flatten()).collect()
-        }
-        Choice::Cheapest | Choice::LeastWaste => Vec::new(),
+    let sent: &[Option<GroupIdx>] = match packer.options.choice {
+        Choice::Ocean => sent.now(packer, &open),
+        Choice::Cheapest | Choice::LeastWaste => &[],
     };
-    let fills: Vec<(usize, Fill)> = choices.iter().map(|t| (*t, fill(packer, *t, Some((seed, &sent))))).collect();
+    let fills: Vec<(usize, Fill)> = choices.iter().map(|t| (*t, fill(packer, *t, Some((seed, sent))))).collect();
     let priced = packer.options.choice != Choice::LeastWaste
         && fills.iter().all(|(t, _)| packer.templates.all()[*t].price_micros_per_hour.is_some());
     let Some(best) = fills.iter().map(|(t, f)| score(packer, priced, *t, f)).min() else { return false };

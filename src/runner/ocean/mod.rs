@@ -128,6 +128,10 @@ impl Ocean {
     }
     /// Lets go of nodes that are left to a person.
     fn drop_left(&mut self, cx: &mut Cx<'_>) {
+        // Asked at each input.
+        if cx.tables.lefts == 0 {
+            return;
+        }
         for n in self.nodes.iter().copied().filter(|n| cx.is_left(*n)).collect::<Vec<_>>() {
             self.evictor.cancel(cx, Some(n));
             self.looks.forget(n);

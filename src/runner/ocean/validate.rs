@@ -1,7 +1,7 @@
 //! What Ocean looks at before it starts: the controller, and each selected node (MIGRATIONS §1, batch algorithm, 1).
 
 use super::controller;
-use crate::cluster::{NodeIdx, PodIdx, View};
+use crate::cluster::{GroupIdx, NodeIdx, PodIdx, View};
 use crate::disruption::holder::{Holder, holder};
 use crate::disruption::{BudgetIndex, holds, never};
 use crate::groups::Templates;
@@ -74,7 +74,8 @@ pub struct Validation<'a> {
     view: View<'a>,
     options: &'a Options,
     packer: &'a dyn Packer,
-    old: &'a [NodeIdx],
+    /// Groups that give no new nodes.
+    closed: Vec<GroupIdx>,
     budgets: BudgetIndex,
     /// What groups can make; empty where no rule asks.
     templates: Templates,
@@ -84,11 +85,12 @@ pub struct Validation<'a> {
 
 impl<'a> Validation<'a> {
     /// Of the nodes `old` that are to be migrated together.
-    pub fn new(view: View<'a>, options: &'a Options, packer: &'a dyn Packer, old: &'a [NodeIdx]) -> Validation<'a> {
+    pub fn new(view: View<'a>, options: &'a Options, packer: &'a dyn Packer, old: &[NodeIdx]) -> Validation<'a> {
         let nowhere = homeless(view, packer, old);
         let spot = options.procedure.ocean() == Some(OceanCloud::Azure) && spot::may_matter(view);
         let templates = if spot || !nowhere.is_empty() { Templates::new(view) } else { Templates::default() };
-        Validation { view, options, packer, old, budgets: BudgetIndex::new(view.catalog), templates, nowhere }
+        let closed = packer.closed(view, old);
+        Validation { view, options, packer, closed, budgets: BudgetIndex::new(view.catalog), templates, nowhere }
     }
 
     /// Whether it is for its volumes alone that a pod has no place.
@@ -102,7 +104,7 @@ impl<'a> Validation<'a> {
     /// Why a node does not pass, the first of them first; empty if it does.
     pub fn obstacles(&self, node: NodeIdx) -> Vec<Obstacle> {
         let mut found = Vec::new();
-        if let Err(why) = self.packer.match_node(self.view, node, self.old) {
+        if let Err(why) = self.packer.match_node(self.view, node, &self.closed) {
             let text = format!("no Virtual Node Group matches it: {why}");
             found.push(Obstacle { fate: Fate::Invalid, code: "no-matching-group", text });
         }

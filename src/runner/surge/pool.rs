@@ -152,10 +152,13 @@ impl Surge {
     /// group is not known.
     fn origin(cx: &Cx<'_>, n: N, node: NodeIdx) -> Result<(GroupIdx, Option<MachineIdx>), String> {
         let state = &cx.view.state.nodes[node];
-        let matched = cx.packer.match_node(cx.view, node, &[]);
-        let Some(g) = state.group.or(matched.clone().ok().flatten()) else {
-            let why = matched.err().map_or(String::new(), |w| format!(": {w}"));
-            return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
+        let matched = || cx.packer.match_node(cx.view, node, &cx.packer.closed(cx.view, &[]));
+        let g = match state.group.map_or_else(matched, |group| Ok(Some(group))) {
+            Ok(Some(group)) => group,
+            other => {
+                let why = other.err().map_or(String::new(), |w| format!(": {w}"));
+                return Err(format!("node {} belongs to no known group{why}", cx.node_name(n)));
+            }
         };
         let machine = state.spec.machine.filter(|m| cx.view.catalog.groups[g].machines.contains(m));
         Ok((g, machine))

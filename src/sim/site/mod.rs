@@ -3,6 +3,7 @@
 mod seen;
 mod spec;
 
+use seen::Changed;
 pub use spec::SiteSpec;
 
 use super::autoscaler::{self, Autoscaler};
@@ -21,7 +22,7 @@ use super::scheduling::Scheduling;
 use super::volumes::Volumes;
 use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, Change, GroupIdx, MachineIdx, NodeIdx, PodChange, PodIdx, State, Sym, View, Webhook};
-use crate::runner::{NodeRef, ObjId};
+use crate::runner::NodeRef;
 use crate::trace::workloads::ReadyCounts;
 use crate::trace::{Detail, EventKind, Observation, witness};
 use rustc_hash::FxHashMap;
@@ -77,8 +78,7 @@ pub struct Site {
     /// What happened since somebody took it.
     pub(in crate::sim) observations: Vec<Observation>,
     /// Objects that are not as they were since somebody took them, in the order of their first change.
-    pub(in crate::sim) changed: Vec<ObjId>,
-    pub(in crate::sim) changed_seen: BTreeSet<(u8, u32)>,
+    pub(in crate::sim) changed: Changed,
     /// The batch under way, and the batch of each old node that has one: the trace names them.
     pub(in crate::sim) batch: Option<u32>,
     pub(in crate::sim) batch_of: BTreeMap<NodeIdx, u32>,
@@ -111,8 +111,7 @@ impl Site {
             cursor: state.cursor(),
             ready: ReadyCounts::new(View { catalog: &catalog, state: &state }),
             observations: Vec::new(),
-            changed: Vec::new(),
-            changed_seen: BTreeSet::new(),
+            changed: Changed::default(),
             batch: None,
             batch_of: BTreeMap::new(),
             parked: Vec::new(),
@@ -380,16 +379,23 @@ impl Site {
 
     // --- changes ---
 
-    /// The changes since the actors read last; empty once all are spread.
-    pub fn take_changes(&mut self) -> Vec<Change> {
-        let changes = happened(self.state.changes_since(self.cursor));
-        self.cursor = self.state.cursor();
-        changes
-    }
-
-    /// Whether there are changes that the actors have not read.
-    pub fn has_changes(&self) -> bool {
-        self.cursor != self.state.cursor()
+    /// The next change that the actors have not read; none once all are spread. What lies between a hypothesis and its rollback did not happen.
+    pub fn next_change(&mut self) -> Option<Change> {
+        loop {
+            let unread = self.state.changes_since(self.cursor);
+            let change = *unread.first()?;
+            self.cursor += 1;
+            match change {
+                Change::Supposed => {
+                    let end = unread.iter().position(|c| matches!(c, Change::RolledBack | Change::Kept));
+                    if let Some(end) = end.filter(|end| unread[*end] == Change::RolledBack) {
+                        self.cursor += end as u64;
+                    }
+                }
+                Change::RolledBack | Change::Kept => {}
+                change => return Some(change),
+            }
+        }
     }
 
     /// Hands a change to every actor, in a fixed order.
@@ -496,19 +502,4 @@ impl Site {
             n => format!("{n} pods are pending: {}{}", named.join(", "), if n > 5 { ", …" } else { "" }),
         }
     }
-}
-
-/// The changes that happened: those between a hypothesis and its rollback did not.
-fn happened(changes: &[Change]) -> Vec<Change> {
-    let mut kept = Vec::with_capacity(changes.len());
-    let mut supposed = None;
-    for change in changes {
-        match change {
-            Change::Supposed => supposed = Some(kept.len()),
-            Change::RolledBack => kept.truncate(supposed.take().unwrap_or(kept.len())),
-            Change::Kept => supposed = None,
-            other => kept.push(*other),
-        }
-    }
-    kept
 }

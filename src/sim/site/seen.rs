@@ -4,23 +4,59 @@ use super::Site;
 use crate::cluster::{Change, NodeChange, PodChange, View};
 use crate::runner::ObjId;
 use crate::trace::witness;
+use rustc_hash::FxHashSet;
+
+/// So many objects are compared one by one.
+const FEW: usize = 16;
+
+/// Objects that are not as they were since somebody took them, each once, in the order of their first change.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sim) struct Changed {
+    objects: Vec<ObjId>,
+    /// The same objects once they are many, else none.
+    many: FxHashSet<ObjId>,
+}
+
+impl Changed {
+    fn note(&mut self, object: ObjId) {
+        let is_new = match self.objects.len() {
+            n if n < FEW => !self.objects.contains(&object),
+            n => {
+                if n == FEW {
+                    self.many.extend(&self.objects);
+                }
+                self.many.insert(object)
+            }
+        };
+        if is_new {
+            self.objects.push(object);
+        }
+    }
+
+    /// Takes them out.
+    pub(in crate::sim) fn take(&mut self) -> Vec<ObjId> {
+        self.many = FxHashSet::default();
+        std::mem::take(&mut self.objects)
+    }
+
+    /// Whether there is none.
+    pub(in crate::sim) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
 
 impl Site {
     /// Reports a change to the trace and to the runner.
     pub(super) fn observe(&mut self, change: Change) {
         let now = self.now;
-        let (key, object) = match change {
-            Change::Pod(p, _) => ((0, p.0), Some(ObjId::Pod(p))),
-            Change::Node(n, _) => ((1, n.0), Some(ObjId::Node(n))),
-            Change::Owner(o) => ((2, o.0), Some(ObjId::Owner(o))),
-            Change::Budget(b) => ((3, b.0), Some(ObjId::Budget(b))),
-            _ => ((9, 0), None),
+        let object = match change {
+            Change::Pod(p, _) => Some(ObjId::Pod(p)),
+            Change::Node(n, _) => Some(ObjId::Node(n)),
+            Change::Owner(o) => Some(ObjId::Owner(o)),
+            Change::Budget(b) => Some(ObjId::Budget(b)),
+            _ => None,
         };
-        if let Some(object) = object
-            && self.changed_seen.insert(key)
-        {
-            self.changed.push(object);
-        }
+        object.into_iter().for_each(|object| self.changed.note(object));
         let seen = match change {
             // Reported by who does it: a binding when it reaches the API server, the others with their reasons.
             Change::Pod(_, PodChange::Bound | PodChange::Unschedulable) | Change::Node(_, NodeChange::Added) => None,

@@ -39,8 +39,7 @@ impl World {
     /// Tells the runner what changed, or that its time has come.
     pub(super) fn call_runner(&mut self) -> bool {
         if !self.site.changed.is_empty() {
-            let changed = std::mem::take(&mut self.site.changed);
-            self.site.changed_seen.clear();
+            let changed = self.site.changed.take();
             self.feed(Input::Changed(&changed));
             return true;
         }
