@@ -361,6 +361,6 @@ fn write_facts(path: &Path, overwrite: bool, known: &Known) -> Result<()> {
         bail!("{} exists; give another name with --write-facts, or --overwrite to replace it", path.display());
     }
     std::fs::write(path, skeleton(known)).with_context(|| format!("cannot write the facts to {}", path.display()))?;
-    let _ = writeln!(anstream::stderr(), "facts: written to {}; fill in what is null", path.display());
+    let _ = writeln!(super::terminal::err(), "facts: written to {}; fill in what is null", path.display());
     Ok(())
 }

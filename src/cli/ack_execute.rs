@@ -258,7 +258,7 @@ fn asked(plan: &AckPlan, client: &Client, proven: &Proven, begins: bool) -> Resu
     } else {
         "wait until the console begins the migration"
     };
-    let mut err = anstream::stderr();
+    let mut err = super::terminal::err();
     write!(
         err,
         "Drain {} masters of context {} (predicted: {}), {how}, and delete the masters when all is as before. After the cut-over there is no way back.\nType yes to begin: ",

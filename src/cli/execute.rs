@@ -100,7 +100,7 @@ pub struct ResumeArgs {
 
 /// Something for people, on standard error.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(super::terminal::err(), "{text}");
 }
 
 /// Runs `execute`.
@@ -125,8 +125,11 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         let client = Client::connect(&args.target.target()).await?;
         let limits = Limits { max_drift: args.max_drift, accept_forecast: args.accept_forecast };
         let proven = proof::prove(&client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?;
+        for danger in plan.intent.options.dangers() {
+            say(&format!("this plan {danger}"));
+        }
         if args.dry_run {
-            return dry_run(&proven, args.output);
+            return dry_run(&plan, &proven, args.output);
         }
         if !args.yes && !asked(&plan, &client, &proven)? {
             say("Nothing was done.");
@@ -184,10 +187,11 @@ pub(super) async fn look(client: &Client, began: &Began) -> Result<Recorded, Ref
     Ok(record::record(client, &Redaction::default(), &mut |_| ()).await?)
 }
 
-fn dry_run(proven: &Proven, output: Output) -> Result<i32> {
+fn dry_run(plan: &Plan, proven: &Proven, output: Output) -> Result<i32> {
     match output {
         Output::Json => print(&crate::typed::pretty(&serde_json::json!({
             "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
+            "dangers": plan.intent.options.dangers(), "programs": plan.intent.options.programs(),
         }))?)?,
         Output::Table => say("The plan fits. Nothing was done (--dry-run)."),
     }
@@ -208,7 +212,7 @@ fn asked(plan: &Plan, client: &Client, proven: &Proven) -> Result<bool> {
         if plan.intent.options.terminates() { ", and end their machines" } else { "" },
         proof::predicted_text(&proven.forecast),
     );
-    let mut err = anstream::stderr();
+    let mut err = super::terminal::err();
     write!(err, "{what}")?;
     err.flush()?;
     let mut line = String::new();

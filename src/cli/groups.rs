@@ -32,7 +32,7 @@ pub(super) fn write(args: &DiscoverArgs, cluster: &Cluster) -> Result<()> {
     };
     let id = ocean_id(&values_of(&args.input.groups)?, cluster);
     let missing = missing_groups(cluster, &nodes, cloud, id.as_deref());
-    let mut err = anstream::stderr();
+    let mut err = super::terminal::err();
     if missing.bodies.is_empty() {
         let _ = writeln!(err, "every node matches a virtual node group: {} is not written", path.display());
         return Ok(());

@@ -169,7 +169,7 @@ pub(super) fn show_history(args: &HistoryArgs) -> Result<i32> {
         }
     }
     if let Some(torn) = &journal.torn {
-        writeln!(anstream::stderr(), "note: {torn}")?;
+        writeln!(super::terminal::err(), "note: {torn}")?;
     }
     Ok(0)
 }
@@ -196,7 +196,7 @@ fn list_executions(args: &HistoryArgs) -> Result<i32> {
         Output::Table => print(&found.text(width()))?,
     }
     for problem in &found.problems {
-        writeln!(anstream::stderr(), "note: not listed: {problem}")?;
+        writeln!(super::terminal::err(), "note: not listed: {problem}")?;
     }
     Ok(0)
 }

@@ -21,6 +21,7 @@ mod rehearse;
 pub mod runs;
 #[cfg(feature = "live")]
 mod teller;
+mod terminal;
 mod time;
 mod value_file;
 
@@ -60,7 +61,7 @@ pub fn run() -> i32 {
         Ok(status) => status,
         Err(e) if is_broken_pipe(&e) => 0,
         Err(e) => {
-            let _ = writeln!(anstream::stderr(), "error: {}", message(&e));
+            let _ = writeln!(terminal::err(), "error: {}", message(&e));
             BAD_INPUT
         }
     }
@@ -169,7 +170,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn print(text: &str) -> Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = terminal::out();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
         out.write_all(b"\n")?;

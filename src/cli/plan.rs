@@ -118,7 +118,7 @@ fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result
         std::fs::write(path, text).with_context(|| format!("cannot write the request to {}", path.display()))?;
     }
     for note in request.notes.iter().chain(stop_notes.iter().flatten()) {
-        let _ = writeln!(anstream::stderr(), "request: {note}");
+        let _ = writeln!(super::terminal::err(), "request: {note}");
     }
     Ok(())
 }
@@ -150,10 +150,10 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
     request.require_percent = args.require.unwrap_or(request.require_percent);
     (request.uncertain, request.remedies) = (args.beside.uncertain, !args.beside.no_remedies);
     for line in drift.iter().take(10) {
-        let _ = writeln!(anstream::stderr(), "drift since the plan was made: {line}");
+        let _ = writeln!(super::terminal::err(), "drift since the plan was made: {line}");
     }
     if drift.len() > 10 {
-        let _ = writeln!(anstream::stderr(), "drift since the plan was made: … and {} more", drift.len() - 10);
+        let _ = writeln!(super::terminal::err(), "drift since the plan was made: … and {} more", drift.len() - 10);
     }
     let intent = saved.intent.clone();
     let planned = with_progress(request.replications, |tick| forecast(request, intent, batches, tick))?;
@@ -294,7 +294,7 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
     if let Some(dir) = report {
         let findings: Vec<FindingRow> = planned.forecast.findings.iter().map(finding_row).collect();
         let written = write_metrics(&planned.metrics, &findings, &planned.runs, dir)?;
-        let _ = writeln!(anstream::stderr(), "report: {} files in {}", written.len(), dir.display());
+        let _ = writeln!(super::terminal::err(), "report: {} files in {}", written.len(), dir.display());
     }
     Ok(())
 }

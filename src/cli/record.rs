@@ -55,7 +55,7 @@ pub(super) fn record(args: RecordArgs) -> Result<i32> {
             let observed = follow(&client, &recorded, &redaction, ms, &args.out).await?;
             let delays = crate::typed::pretty(&observed.delays())?;
             match args.out == Path::new("-") {
-                true => writeln!(anstream::stderr(), "{delays}")?,
+                true => writeln!(super::terminal::err(), "{delays}")?,
                 false => print(&delays)?,
             }
         }
@@ -82,7 +82,7 @@ fn summarise(recorded: &Recorded, out: &Path) {
     for (kind, n) in recorded.counts() {
         text.push_str(&format!(" {n} {kind},"));
     }
-    let mut err = anstream::stderr();
+    let mut err = super::terminal::err();
     let _ = writeln!(err, "{}", text.trim_end_matches(','));
     for left in &recorded.left_out {
         let _ = writeln!(err, "left out: {}: {}", left.kind, left.why);
@@ -109,7 +109,7 @@ async fn follow(client: &Client, recorded: &Recorded, redaction: &Redaction, ms:
     let path = if out == Path::new("-") { PathBuf::from("cluster.changes.jsonl") } else { beside(out) };
     let at = || format!("cannot write {}", path.display());
     let mut sink = PackedFile::create(&path, is_gzip(&path)).with_context(at)?;
-    let mut err = anstream::stderr();
+    let mut err = super::terminal::err();
     let _ = writeln!(
         err,
         "watching pods and nodes for {}: {}",

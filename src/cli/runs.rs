@@ -87,7 +87,7 @@ pub fn report(args: ReportArgs) -> Result<i32> {
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             written += 1;
         }
-        let _ = writeln!(anstream::stderr(), "report: {written} files in {}", dir.display());
+        let _ = writeln!(super::terminal::err(), "report: {written} files in {}", dir.display());
     }
     if let Some(path) = &args.trace {
         let file =

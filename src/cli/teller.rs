@@ -47,8 +47,8 @@ impl Teller {
 
     fn line(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => drop(writeln!(anstream::stderr(), "{text}")),
+            Some(bar) => bar.println(super::terminal::visible(text)),
+            None => drop(writeln!(super::terminal::err(), "{text}")),
         }
     }
 
@@ -66,7 +66,7 @@ impl Teller {
         match &entry.record {
             Record::Happened(event) => self.event(event),
             Record::Note { text } => Some(text.clone()),
-            Record::Approved { batch, by } => Some(format!("batch {} is approved by {by}", batch + 1)),
+            Record::Approved { batch, by } => Some(format!("batch {} is approved by {by}", batch.saturating_add(1))),
             Record::StopAsked(_) => Some("a stop was asked for".into()),
             _ => None,
         }

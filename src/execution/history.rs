@@ -111,7 +111,9 @@ impl Teller {
             Record::Happened(e) => ("happened", event(e), !e.initial && e.event != EventKind::BudgetChanged),
             Record::Printed { text, .. } => ("printed", format!("| {text}"), true),
             Record::Note { text } => ("note", text.clone(), true),
-            Record::Approved { batch, by } => ("approved", format!("batch {} may start, says {by}", batch + 1), true),
+            Record::Approved { batch, by } => {
+                ("approved", format!("batch {} may start, says {by}", batch.saturating_add(1)), true)
+            }
             Record::StopAsked(mode) => {
                 let drained = match mode.terminate_drained {
                     Some(true) => "; drained nodes are to be given back",

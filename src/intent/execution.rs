@@ -74,6 +74,9 @@ pub enum Reimage {
     },
 }
 
+/// Longer than any span of an execution: 30 days. What is added to a moment must stay one.
+pub(super) const LONGEST_MS: i64 = 30 * 86_400_000;
+
 const fn ten_seconds() -> i64 {
     10_000
 }
@@ -119,8 +122,8 @@ impl ExecutionOptions {
             if command.first().is_none_or(String::is_empty) {
                 problems.push(format!("{place}.command is empty; expected a program and its arguments"));
             }
-            for (name, ms) in times.iter().filter(|t| t.1 <= 0) {
-                problems.push(format!("{place}.{name} is {ms}; expected a time above 0"));
+            for (name, ms) in times.iter().filter(|t| !(1..=LONGEST_MS).contains(&t.1)) {
+                problems.push(format!("{place}.{name} is {ms}; expected a time above 0 and of at most 30 days"));
             }
         };
         for (group, p) in &self.provision {

@@ -1,5 +1,6 @@
 //! What must be so before a batch may start: a span of time, a check that succeeds, a person's approval.
 
+use super::execution::LONGEST_MS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,12 +86,16 @@ impl Gates {
                 problems.push("options.gates.check.command is empty; expected a program and its arguments".into());
             }
             let times = [("every_ms", check.every_ms), ("timeout_ms", check.timeout_ms), ("limit_ms", check.limit_ms)];
-            for (name, ms) in times.into_iter().filter(|t| t.1 <= 0) {
-                problems.push(format!("options.gates.check.{name} is {ms}; expected a time above 0"));
+            for (name, ms) in times.into_iter().filter(|t| !(1..=LONGEST_MS).contains(&t.1)) {
+                problems.push(format!(
+                    "options.gates.check.{name} is {ms}; expected a time above 0 and of at most 30 days"
+                ));
             }
         }
-        if let Some(ms) = self.approval.and_then(|a| a.limit_ms).filter(|ms| *ms <= 0) {
-            problems.push(format!("options.gates.approval.limit_ms is {ms}; expected a time above 0, or none"));
+        if let Some(ms) = self.approval.and_then(|a| a.limit_ms).filter(|ms| !(1..=LONGEST_MS).contains(ms)) {
+            problems.push(format!(
+                "options.gates.approval.limit_ms is {ms}; expected a time above 0 and of at most 30 days, or none"
+            ));
         }
         problems
     }

@@ -184,10 +184,24 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
     // A Vec takes all bytes and every row has the header's length, so neither can fail.
     _ = writer.write_record(header);
     for row in rows {
-        _ = writer.write_record(row);
+        _ = writer.write_record(row.into_iter().map(cell));
     }
     let bytes = writer.into_inner().unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// A cell that spreadsheets take for text: one that would begin a formula gets an apostrophe in front, and control characters are written
+/// out but for the end of a line. Numbers stay as they are.
+fn cell(value: String) -> String {
+    let obeyed = |c: char| c.is_control() && c != '\n';
+    let value = match value.contains(obeyed) {
+        true => value.chars().flat_map(|c| if obeyed(c) { c.escape_default().collect() } else { vec![c] }).collect(),
+        false => value,
+    };
+    match value.starts_with(['=', '+', '-', '@']) && value.parse::<f64>().is_err() {
+        true => format!("'{value}"),
+        false => value,
+    }
 }
 
 fn opt(value: Option<impl ToString>) -> String {

@@ -863,3 +863,41 @@ fn a_node_whose_budget_waits_for_a_job_or_an_operator_passes_oceans_validation()
         assert!(!p.has("budget-never-met"), "{kind}");
     }
 }
+
+/// Names are somebody else's: neither the terminal nor a picture nor a spreadsheet is given anything to obey.
+#[test]
+fn names_with_control_characters_and_formulas_are_only_shown() {
+    let evil = "=cmd|'/c x'!A1\u{1b}[2J\u{9b}31m\u{7}";
+    let mut objects = nodes();
+    let mut worker = pod(evil, "old-1", "apps/v1", "ReplicaSet", "web");
+    worker["metadata"]["labels"]["app"] = json!("web");
+    let mut held = budget("web", json!({"minAvailable": 1}), [1, 1, 1]);
+    held["metadata"]["name"] = json!(evil);
+    objects.extend([worker, replica_set("web", 1), held]);
+    let dir = Dir::new();
+    let dump = dir.file("dump.json", &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
+    let report = dir.path("report");
+    let obeyed = |text: &str| text.contains(|c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r');
+    for output in ["table", "json"] {
+        let ran = nodeferry(&dir, &["plan", &dump, "-l", "pool=old", "--report", &report, "-o", output]);
+        assert!(!obeyed(&ran.stdout) && !obeyed(&ran.stderr), "{output}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("\\u001b[2J"), "{output}: it is shown: {}", ran.stdout);
+    }
+    let mut seen = 0;
+    for file in std::fs::read_dir(&report).expect("a report") {
+        let path = file.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        if !matches!(extension, "svg" | "csv") {
+            continue;
+        }
+        assert!(!obeyed(&text), "{}", path.display());
+        assert!(
+            extension != "csv" || !text.lines().flat_map(|l| l.split(',')).any(|c| c.starts_with(['=', '@'])),
+            "{}",
+            path.display()
+        );
+        seen += usize::from(text.contains("cmd"));
+    }
+    assert!(seen > 0, "the name stands in some file");
+}

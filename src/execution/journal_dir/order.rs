@@ -43,7 +43,7 @@ impl Order {
             Order::Stop { terminate_drained: Some(true) } => "an orderly stop, drained nodes to be given back".into(),
             Order::Stop { terminate_drained: Some(false) } => "an orderly stop, drained nodes to be kept".into(),
             Order::Interrupt { .. } => "to end now".into(),
-            Order::Approve { batch, by } => format!("batch {} may start, says {by}", batch + 1),
+            Order::Approve { batch, by } => format!("batch {} may start, says {by}", batch.saturating_add(1)),
         }
     }
     /// What a session hears of it.

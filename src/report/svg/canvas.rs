@@ -85,7 +85,8 @@ pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&mut Canvas<'_>
     draw(&mut canvas);
     _ = canvas.svg.present(); // into a String: nothing can fail
     drop(canvas);
-    text
+    // A name may hold what XML forbids, be it escaped or not.
+    text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }
 
 /// The picture being drawn. Nothing here can fail: it is written to a `String`.
