@@ -386,9 +386,9 @@ impl State {
     pub fn is_selected(&self, catalog: &Catalog, selector: &Selector, pod: PodIdx) -> bool {
         let p = &self.pods[pod];
         let labels = &catalog.specs[p.spec].labels;
-        if let Some(node) = p.node
-            && catalog.topology_labels().any(|k| selector.mentions(k))
-        {
+        // Few selectors mention them: nothing else is asked before that.
+        let mentioned = selector.mentions(catalog.known.zone) || selector.mentions(catalog.known.region);
+        if let (true, Some(node)) = (mentioned, p.node) {
             let of_node = &self.nodes[node].spec.labels;
             let got = catalog.topology_labels().filter_map(|k| Some((k, of_node.get(k)?)));
             let labels = Labels::new(labels.iter().chain(got));

@@ -288,9 +288,12 @@ impl Plugin for InterPodAffinity {
 
 /// `podMatchesAllAffinityTerms`: no terms match nothing.
 fn matches_all(view: PodView<'_>, terms: &[PodTerm], pod: PodIdx) -> bool {
+    if terms.is_empty() {
+        return false;
+    }
     let PodView { catalog, state, .. } = view;
     let namespace = catalog.specs[state.pods[pod].spec].namespace;
-    !terms.is_empty() && terms.iter().all(|t| t.hint_covers(namespace) && state.is_selected(catalog, &t.selector, pod))
+    terms.iter().all(|t| t.hint_covers(namespace) && state.is_selected(catalog, &t.selector, pod))
 }
 
 fn has_a_key(state: &State, terms: &[PodTerm], node: NodeIdx) -> bool {

@@ -31,8 +31,10 @@ impl Plugin for NodeDeclaredFeatures {
     }
 
     fn refuses(sight: Sight<'_>, shape: &PodShape, node: NodeIdx) -> bool {
-        let declared = &sight.state.nodes[node].spec.declared_features;
-        shape.features.iter().any(|f| !declared.contains(f))
+        !shape.features.is_empty() && {
+            let declared = &sight.state.nodes[node].spec.declared_features;
+            shape.features.iter().any(|f| !declared.contains(f))
+        }
     }
 
     fn rejection(_sight: Sight<'_>, _shape: &PodShape, _node: NodeIdx) -> Rejection {

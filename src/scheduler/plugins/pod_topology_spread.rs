@@ -53,7 +53,10 @@ impl Rows {
     /// The domain that nodes without the key share with those whose label is empty (`node.Labels[key]` is "" for both); None where
     /// there are not both.
     fn domain_of_unlabelled(&self, domains: &Domains) -> Option<usize> {
-        domains.of_value(self.empty?).filter(|_| domains.some_lack && !self.all_keys)
+        if !domains.some_lack || self.all_keys {
+            return None;
+        }
+        domains.of_value(self.empty?)
     }
 }
 
