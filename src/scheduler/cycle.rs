@@ -21,7 +21,7 @@ use super::sight::{Resolved, Sight};
 use super::statics::{NodeSet, ReachOf};
 use super::tie::preorder_first;
 use super::topology::Open;
-use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, SpecIdx, State};
+use crate::cluster::{Catalog, Idx, NodeIdx, PodIdx, PodShape, SpecIdx, State};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -358,7 +358,8 @@ impl Scheduler {
         let touched = self.index.touched_since(failed.touches?)?;
         let sight = self.sight(catalog, state, class.profile);
         let own = class.has_volumes || !self.index.nominated.is_empty() || state.pods[pod].nominated.is_some();
-        if own || sight.config.batching != Batching::Off || !asks_others_last(&sight.config.filter) {
+        if own || sight.config.batching != Batching::Off || !asks_others_last(sight, &catalog.shapes[class.shape.at()])
+        {
             return None;
         }
         let (spread, affinity) = self.cross_node(class);
@@ -976,10 +977,12 @@ fn walk(
     looked
 }
 
-/// Whether a node that is refused for itself stays so, and in the same words, whatever the pods on other nodes.
-fn asks_others_last(filter: &[PluginId]) -> bool {
+/// Whether a node that is refused for itself stays so, and in the same words, whatever the pods on other nodes. Plugins that refuse such pods
+/// nothing do not count, wherever they stand.
+fn asks_others_last(sight: Sight<'_>, shape: &PodShape) -> bool {
+    let filter = &sight.config.filter;
     let first = filter.iter().position(|p| CROSS_NODE.contains(*p)).unwrap_or(filter.len());
-    !filter[first..].iter().any(|p| OF_THE_NODE.contains(*p))
+    !filter[first..].iter().any(|p| OF_THE_NODE.contains(*p) && plugins::applies(*p, sight, shape))
 }
 
 fn chosen(node: NodeIdx, feasible: usize, evaluated: usize) -> Decision {
