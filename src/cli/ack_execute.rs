@@ -1,14 +1,17 @@
 //! `nodeferry ack execute`: the migration of a control plane carried out on a live cluster, and its journal shown.
 
-use super::execute::{REFUSED, RESUMABLE, ResumeArgs, Run, began, execution_name, look, say};
+use super::execute::{
+    CarryArgs, REFUSED, RESUMABLE, ResumeArgs, Run, began, dry_run, execution_name, is_confirmed, look, say,
+    say_dangers,
+};
 use super::journal::{HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
 use super::runs::ReportArgs;
 use super::time::parse_time;
 use super::value_file::value_of_file;
-use super::{TargetArgs, print, runtime, width};
+use super::{print, runtime, width};
 use crate::ack::AckPlan;
-use crate::ack::execution::{Began, Entry, JOURNAL_VERSION, Limits, Record, Stage, State, split};
+use crate::ack::execution::{Began, Entry, JOURNAL_VERSION, Limits, Record, Stage, State, split, time};
 use crate::ack::simulate::AckSimOptions;
 use crate::execution::ack_dir::{AckDir, AckWriter, history as history_of};
 use crate::execution::journal_dir::Order;
@@ -23,7 +26,6 @@ use crate::snapshot::hex;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
-use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// `ack execute`.
@@ -48,18 +50,9 @@ pub struct AckExecuteArgs {
     /// The plan, as `nodeferry ack plan --plan F` wrote it.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Which cluster.
+    /// How it is carried out.
     #[command(flatten)]
-    pub target: TargetArgs,
-    /// Prove that the plan fits, and stop there.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Directory of the journal; named after the execution, in the working directory, if not given.
-    #[arg(long, value_name = "DIR")]
-    pub journal: Option<PathBuf>,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub yes: bool,
+    pub carry: CarryArgs,
     /// A rule that is open in the plan and is accepted; once for each. It is noted in the journal.
     #[arg(long, value_name = "RULE")]
     pub accept: Vec<String>,
@@ -72,12 +65,6 @@ pub struct AckExecuteArgs {
     /// Parameters of the cut-over for the prediction (YAML or JSON; `nodeferry schema ack-simulation`).
     #[arg(long, value_name = "FILE")]
     pub simulation: Option<PathBuf>,
-    /// So many nodes, workloads, budgets and groups may have changed since the plan was made.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub max_drift: usize,
-    /// Accept new errors, and a prediction of the drain that is worse than the plan's.
-    #[arg(long)]
-    pub accept_forecast: bool,
     /// How long to wait for the migration to be begun. 24h by default.
     #[arg(long, value_name = "TIME")]
     pub gate_limit: Option<String>,
@@ -90,9 +77,6 @@ pub struct AckExecuteArgs {
     /// All is quiet when nothing has changed for so long. 15s by default.
     #[arg(long, value_name = "TIME")]
     pub quiet_for: Option<String>,
-    /// How to print: for people on standard error, or a JSON object a line on standard output.
-    #[arg(long, short, value_enum, default_value = "table")]
-    pub output: Output,
 }
 
 /// Runs `ack execute`.
@@ -111,20 +95,23 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
     let (begin, poll) = (command("--begin", args.begin.as_ref())?, command("--poll", args.poll.as_ref())?);
     let (limits, simulation) = (limits(args, &plan)?, simulation(args)?);
     // Said before the proof, which takes a while, and not after it.
-    if let Some(dir) = &args.journal {
+    let carry = &args.carry;
+    if let Some(dir) = &carry.journal {
         AckDir::at(dir).vacant()?;
     }
     open_rules(&plan, &args.accept)?;
     runtime()?.block_on(async {
-        let client = Client::connect(&args.target.target()).await?;
-        let proof_limits = ProofLimits { max_drift: args.max_drift, accept_forecast: args.accept_forecast };
-        let proven = proof::prove(&client, &plan.drain, proof_limits, &mut |step| say(&format!("ok: {step}"))).await?;
+        let client = Client::connect(&carry.target.target()).await?;
+        let proven =
+            proof::prove(&client, &plan.drain, carry.limits(), &mut |step| say(&format!("ok: {step}"))).await?;
         proof::may_delete_nodes(&client).await?;
         say("ok: we may delete the masters afterwards");
-        if args.dry_run {
-            return dry_run(&proven, args.output);
+        let options = &plan.drain.intent.options;
+        say_dangers(options);
+        if carry.dry_run {
+            return dry_run(options, &proven, carry.output);
         }
-        if !args.yes && !asked(&plan, &client, &proven, !begin.is_empty())? {
+        if !carry.yes && !is_confirmed(&question(&plan, &client, &proven, !begin.is_empty()))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
@@ -145,10 +132,10 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
             simulation,
             plan,
         };
-        let dir = AckDir::at(args.journal.clone().unwrap_or_else(|| PathBuf::from(&began.execution)));
+        let dir = AckDir::at(carry.journal_of(&began.execution));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
-        let mut process = Process { client, journal, state: State::new(began.clone()), output: args.output };
+        let mut process = Process { client, journal, state: State::new(began.clone()), output: carry.output };
         process.write(Record::Began(Box::new(began)))?;
         process.carry_on(Some((proven, bytes))).await
     })
@@ -238,38 +225,18 @@ fn open_rules(plan: &AckPlan, accepted: &[String]) -> Result<()> {
     )
 }
 
-fn dry_run(proven: &Proven, output: Output) -> Result<i32> {
-    match output {
-        Output::Json => print(&crate::typed::pretty(&serde_json::json!({
-            "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
-        }))?)?,
-        Output::Table => say("The plan fits. Nothing was done (--dry-run)."),
-    }
-    Ok(0)
-}
-
-/// Asks for a yes on the terminal.
-fn asked(plan: &AckPlan, client: &Client, proven: &Proven, begins: bool) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask for a yes; say --yes if you mean it");
-    }
+fn question(plan: &AckPlan, client: &Client, proven: &Proven, begins: bool) -> String {
     let how = if begins {
         "begin the migration by the command of --begin"
     } else {
         "wait until the console begins the migration"
     };
-    let mut err = super::terminal::err();
-    write!(
-        err,
-        "Drain {} masters of context {} (predicted: {}), {how}, and delete the masters when all is as before. After the cut-over there is no way back.\nType yes to begin: ",
+    format!(
+        "Drain {} masters of context {} (predicted: {}), {how}, and delete the masters when all is as before. After the cut-over there is no way back.",
         plan.masters.len(),
         client.context(),
         proof::predicted_text(&proven.forecast),
-    )?;
-    err.flush()?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim() == "yes")
+    )
 }
 
 /// A process at work.
@@ -291,8 +258,7 @@ impl Observer for Shown {
                 let _ = serde_json::to_string(entry).map(|line| print(&line));
             }
             (Output::Table, Some(words)) => {
-                let at = crate::trace::time::words(u64::try_from(entry.t_ms).unwrap_or(0));
-                say(&format!("{at:>9}  {words}"));
+                say(&format!("{:>9}  {words}", time(entry.t_ms)));
             }
             (Output::Table, None) => {}
         }

@@ -4,6 +4,7 @@ use super::output::Output;
 use super::teller::Teller;
 use super::{TargetArgs, print, runtime};
 use crate::execution::journal_dir::{JournalDir, JournalWriter};
+use crate::intent::Options;
 use crate::live::clock::{Clock, unix_ms};
 use crate::live::driver::drive;
 use crate::live::events::NodeEvents;
@@ -49,6 +50,17 @@ pub struct ExecuteArgs {
     /// The plan, as `nodeferry plan --plan F` wrote it.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// How it is carried out.
+    #[command(flatten)]
+    pub carry: CarryArgs,
+    /// Serve Prometheus metrics at this address (127.0.0.1:9100, :0 for any port).
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+}
+
+/// How a plan is carried out, whatever it is a plan of.
+#[derive(Debug, Args)]
+pub struct CarryArgs {
     /// Which cluster.
     #[command(flatten)]
     pub target: TargetArgs,
@@ -64,12 +76,9 @@ pub struct ExecuteArgs {
     /// So many nodes, workloads, budgets and groups may have changed since the plan was made.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_drift: usize,
-    /// Bear new errors, and a prediction that is worse than the plan's.
+    /// Accept new errors, and a prediction that is worse than the plan's.
     #[arg(long)]
     pub accept_forecast: bool,
-    /// Serve Prometheus metrics at this address (127.0.0.1:9100, :0 for any port).
-    #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<String>,
     /// How to print: for people on standard error, or a JSON object a line on standard output.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
@@ -103,6 +112,17 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(super::terminal::err(), "{text}");
 }
 
+impl CarryArgs {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { max_drift: self.max_drift, accept_forecast: self.accept_forecast }
+    }
+
+    /// Where the journal of an execution is kept.
+    pub(super) fn journal_of(&self, execution: &str) -> PathBuf {
+        self.journal.clone().unwrap_or_else(|| PathBuf::from(execution))
+    }
+}
+
 /// Runs `execute`.
 pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
     let at = args.plan.display().to_string();
@@ -114,7 +134,8 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         bail!("{at}: {}", problems.join("; "));
     }
     // Said before the proof, which takes a while, and not after it.
-    if let Some(dir) = &args.journal {
+    let carry = &args.carry;
+    if let Some(dir) = &carry.journal {
         JournalDir::at(dir).vacant()?;
     }
     let procedure = plan.intent.options.procedure;
@@ -122,28 +143,26 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         say(&format!("note: {}", ocean_imitated::notice(procedure)));
     }
     runtime()?.block_on(async {
-        let client = Client::connect(&args.target.target()).await?;
-        let limits = Limits { max_drift: args.max_drift, accept_forecast: args.accept_forecast };
+        let client = Client::connect(&carry.target.target()).await?;
+        let limits = carry.limits();
         let proven = proof::prove(&client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?;
-        for danger in plan.intent.options.dangers() {
-            say(&format!("this plan {danger}"));
+        say_dangers(&plan.intent.options);
+        if carry.dry_run {
+            return dry_run(&plan.intent.options, &proven, carry.output);
         }
-        if args.dry_run {
-            return dry_run(&plan, &proven, args.output);
-        }
-        if !args.yes && !asked(&plan, &client, &proven)? {
+        if !carry.yes && !is_confirmed(&question(&plan, &client, &proven))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
         let began = began(plan, &client, &proven, &bytes);
         let counts = Counts::of(&began.plan.intent);
         let metrics = serve(args.metrics.as_deref(), &counts).await?;
-        let dir = JournalDir::at(args.journal.clone().unwrap_or_else(|| PathBuf::from(&began.execution)));
+        let dir = JournalDir::at(carry.journal_of(&began.execution));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let background = proof::background(&proven.recorded);
         drop(proven);
-        let run = Run { client, journal, metrics, output: args.output, resumed_by: None };
+        let run = Run { client, journal, metrics, output: carry.output, resumed_by: None };
         run.carry_out(began, background, None, counts).await
     })
 }
@@ -187,11 +206,18 @@ pub(super) async fn look(client: &Client, began: &Began) -> Result<Recorded, Ref
     Ok(record::record(client, &Redaction::default(), &mut |_| ()).await?)
 }
 
-fn dry_run(plan: &Plan, proven: &Proven, output: Output) -> Result<i32> {
+/// Says what a plan does past what protects workloads, and which programs it runs here.
+pub(super) fn say_dangers(options: &Options) {
+    for danger in options.dangers() {
+        say(&format!("this plan {danger}"));
+    }
+}
+
+pub(super) fn dry_run(options: &Options, proven: &Proven, output: Output) -> Result<i32> {
     match output {
         Output::Json => print(&crate::typed::pretty(&serde_json::json!({
             "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
-            "dangers": plan.intent.options.dangers(), "programs": plan.intent.options.programs(),
+            "dangers": options.dangers(), "programs": options.programs(),
         }))?)?,
         Output::Table => say("The plan fits. Nothing was done (--dry-run)."),
     }
@@ -199,25 +225,29 @@ fn dry_run(plan: &Plan, proven: &Proven, output: Output) -> Result<i32> {
 }
 
 /// Asks for a yes on the terminal.
-fn asked(plan: &Plan, client: &Client, proven: &Proven) -> Result<bool> {
+pub(super) fn is_confirmed(what: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("there is no terminal to ask for a yes; say --yes if you mean it");
     }
+    let mut err = super::terminal::err();
+    write!(err, "{what}\nType yes to begin: ")?;
+    err.flush()?;
+    drop(err);
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == "yes")
+}
+
+fn question(plan: &Plan, client: &Client, proven: &Proven) -> String {
     let nodes: usize = plan.intent.batches.iter().map(Vec::len).sum();
-    let what = format!(
-        "Empty {nodes} nodes of context {} in {} batches with procedure {}{}; predicted: {}.\nType yes to begin: ",
+    format!(
+        "Empty {nodes} nodes of context {} in {} batches with procedure {}{}; predicted: {}.",
         client.context(),
         plan.intent.batches.len(),
         plan.intent.options.procedure.name(),
         if plan.intent.options.terminates() { ", and end their machines" } else { "" },
         proof::predicted_text(&proven.forecast),
-    );
-    let mut err = super::terminal::err();
-    write!(err, "{what}")?;
-    err.flush()?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim() == "yes")
+    )
 }
 
 pub(super) fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
