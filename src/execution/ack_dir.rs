@@ -4,7 +4,7 @@
 //! `requests/` are as in every journal's directory.
 
 use super::journal_dir::{Asked, JournalDir, JournalDirError, Order, failed, sync_dir};
-use crate::ack::execution::{AckReport, Entry, Inventory, Record, State, read, write};
+use crate::ack::execution::{AckReport, Entry, Inventory, Record, State, read, time, write};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -246,7 +246,7 @@ pub fn history(entries: &[Entry]) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in entries {
         if let Some(words) = entry.record.words(&state) {
-            lines.push(format!("{:>9}  {words}", crate::trace::time::words(u64::try_from(entry.t_ms).unwrap_or(0))));
+            lines.push(format!("{:>9}  {words}", time(entry.t_ms)));
         }
         state.add(entry);
     }

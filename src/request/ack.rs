@@ -6,7 +6,7 @@ use super::resimulate::{self, Laid};
 use super::scenario::{AckScenario, Scenario};
 use crate::ack::simulate::{self, AckResult, AckSimOptions, Ground, OutageRange, RunError};
 use crate::ack::{FactsError, Known, Preflight, PreflightOptions, drain_all, masters};
-use crate::cluster::{Cluster, View};
+use crate::cluster::{Cluster, NodeIdx, View};
 use crate::plan::Plan;
 use crate::snapshot::Source;
 
@@ -92,20 +92,30 @@ impl AckRequest {
         progress: &(dyn Fn() + Sync),
     ) -> Result<AckResult, AckError> {
         let (batches, _) = batches_of(&self.drain)?;
-        let (seed, replications, require_percent) =
-            (self.drain.seed, self.drain.replications, self.drain.require_percent);
-        let experiment = experiment_of(self.drain)?;
-        let ground = Ground {
-            experiment: &experiment,
-            masters: batches.into_iter().flatten().collect(),
-            options,
-            seed,
-            replications,
-            require_percent,
-            lengths,
-        };
-        Ok(simulate::simulate(&ground, progress)?)
+        simulated(self.drain, batches, options, lengths, progress)
     }
+}
+
+/// Simulates the drain of the masters and what follows it.
+fn simulated(
+    drain: Request,
+    batches: Vec<Vec<NodeIdx>>,
+    options: &AckSimOptions,
+    lengths: Option<OutageRange>,
+    progress: &(dyn Fn() + Sync),
+) -> Result<AckResult, AckError> {
+    let (seed, replications, require_percent) = (drain.seed, drain.replications, drain.require_percent);
+    let experiment = experiment_of(drain)?;
+    let ground = Ground {
+        experiment: &experiment,
+        masters: batches.into_iter().flatten().collect(),
+        options,
+        seed,
+        replications,
+        require_percent,
+        lengths,
+    };
+    Ok(simulate::simulate(&ground, progress)?)
 }
 
 /// What is predicted of the outage from the state of a cluster whose masters are drained, by the plan of their drain.
@@ -117,17 +127,6 @@ pub fn predict(drain: &Plan, sources: &[Source], options: &AckSimOptions) -> Res
     let Laid { mut request, batches, .. } = resimulate::lay(drain, loaded)?;
     // Somebody who stops the plan's simulation does not stop its execution.
     request.sim.stop_at_ms = None;
-    let (seed, replications, require_percent) = (request.seed, request.replications, request.require_percent);
     request.nodes.names = drain.intent.batches.iter().flatten().map(|n| n.name.clone()).collect();
-    let experiment = experiment_of(request).map_err(|e| e.to_string())?;
-    let ground = Ground {
-        experiment: &experiment,
-        masters: batches.into_iter().flatten().collect(),
-        options,
-        seed,
-        replications,
-        require_percent,
-        lengths: None,
-    };
-    simulate::simulate(&ground, &|| ()).map_err(|e| e.to_string())
+    simulated(request, batches, options, None, &|| ()).map_err(|e| e.to_string())
 }

@@ -19,6 +19,7 @@ pub use inventory::{Inventory, InventoryError};
 pub use record::{Began, Entry, JOURNAL_VERSION, JournalProblem, Limits, Predicted, Record, read, write};
 pub use report::{AckReport, Compared};
 pub use standing::{Look, NodeStands, fingerprint, not_drained};
+pub(crate) use state::time;
 pub use state::{Begun, Ended, Stage, State};
 pub use task::{TaskState, task_id};
 pub use words::{Context, split, substitute};

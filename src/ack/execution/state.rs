@@ -407,6 +407,6 @@ fn masters(n: usize) -> String {
 }
 
 /// A duration in words; a negative one is none.
-pub(super) fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     crate::report::format::duration(u64::try_from(ms).unwrap_or(0))
 }

@@ -6,7 +6,7 @@ use super::super::program;
 use super::super::record::{self, all_of};
 use super::{Carrier, Halt, LOOK, PROBE, PROBE_WITHIN};
 use crate::ack::execution::{
-    Begun, Comparison, Inventory, Look, NodeStands, Predicted, Record, fingerprint, not_drained, task_id,
+    Begun, Comparison, Inventory, Look, NodeStands, Predicted, Record, fingerprint, not_drained, task_id, time,
 };
 use crate::execution::ack_dir::AckDirError;
 use crate::live::redact::Redaction;
@@ -590,10 +590,6 @@ impl Carrier<'_> {
             self.pause(LOOK).await?;
         }
     }
-}
-
-fn time(ms: i64) -> String {
-    crate::trace::time::words(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Some lines as one text.
