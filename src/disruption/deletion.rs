@@ -53,10 +53,17 @@ pub fn is_tracked(catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
     !p.phase.is_terminal() && owner.is_some_and(|o| o.job.is_some() && !o.missing)
 }
 
-/// Whether a finalizer holds the object after its containers have stopped; the Job controller's own does so for a moment
-/// only ([`is_tracked`]).
+/// Whether a finalizer holds the object after its containers have stopped. The Job controller's own does so for a moment only
+/// ([`is_tracked`]), but where it keeps a pod until its index has a replacement.
 pub fn has_blocking_finalizer(catalog: &Catalog, state: &State, pod: PodIdx) -> bool {
-    catalog.specs[state.pods[pod].spec].finalizers.iter().any(|f| catalog.text(*f) != TRACKING)
+    !blocking_finalizers(catalog, state, pod).is_empty()
+}
+
+/// The finalizers that do so, by name.
+pub fn blocking_finalizers<'c>(catalog: &'c Catalog, state: &State, pod: PodIdx) -> Vec<&'c str> {
+    let p = &state.pods[pod];
+    let own = catalog.specs[p.spec].finalizers.iter().map(|f| catalog.text(*f)).filter(|f| *f != TRACKING);
+    own.chain(p.kept_by_job.then_some(TRACKING)).collect()
 }
 
 #[cfg(test)]

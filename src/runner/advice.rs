@@ -5,7 +5,7 @@ use super::jobs;
 use crate::cluster::{BudgetIdx, NodeIdx, OwnerKind, PodIdx, View, duration_text};
 use crate::disruption::BudgetIndex;
 use crate::disruption::admission::{is_asked_of_eviction, silent_of_evictions};
-use crate::disruption::deletion::has_blocking_finalizer;
+use crate::disruption::deletion::{blocking_finalizers, has_blocking_finalizer};
 use crate::disruption::holder::{Holder, broken_text, holder, parts};
 use crate::disruption::never::escapes;
 use crate::intent::Options;
@@ -84,7 +84,7 @@ fn terminating(view: View<'_>, options: &Options, node: NodeIdx, pods: &[PodIdx]
         );
     }
     if let Some(held) = going.iter().copied().find(|p| has_blocking_finalizer(c, s, *p)) {
-        let names: Vec<&str> = c.specs[s.pods[held].spec].finalizers.iter().map(|f| c.text(*f)).collect();
+        let names = blocking_finalizers(c, s, held);
         return advice.add(
             format!("pod {} is kept by its finalizers ({})", s.pod_text(c, held), names.join(", ")),
             "Make sure that the controllers run that take off the named finalizers.".to_owned(),

@@ -283,10 +283,9 @@ impl Kubelet {
     fn removed(&mut self, ctx: &mut Ctx<'_>, pod: PodIdx) {
         let at_once = ctx.state.pods[pod].deleting.is_some_and(|d| d.deadline <= d.asked);
         let asked = !ctx.state.pods[pod].gone && (at_once || self.reached(ctx, pod));
-        // A Job's finalizer may go before the containers have stopped, or stay behind them.
-        let p = &ctx.state.pods[pod];
-        let stays = p.kept_by_job || !(at_once || p.phase.is_terminal());
-        if asked && !stays && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
+        // A Job's finalizer may go before the containers have stopped.
+        let has_stopped = at_once || ctx.state.pods[pod].phase.is_terminal();
+        if asked && has_stopped && !has_blocking_finalizer(ctx.catalog, ctx.state, pod) {
             ctx.state.remove_pod(ctx.catalog, pod);
         }
     }
