@@ -46,6 +46,11 @@ pub fn site_seed(seed: u64, site: SiteIdx) -> u64 {
     }
 }
 
+fn pool(threads: usize) -> Result<rayon::ThreadPool, ReplicateError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })
+}
+
 /// Calls a function for each number below `n` on a pool of threads (0: as many as there are cores), and returns what it gives in the order of the
 /// numbers: the same for any number of threads.
 ///
@@ -56,10 +61,7 @@ pub fn each<T: Send, E: Send + From<ReplicateError>>(
     threads: usize,
     one: impl Fn(u32) -> Result<T, E> + Sync + Send,
 ) -> Result<Vec<T>, E> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })?;
+    let pool = pool(threads)?;
     let all: Vec<Result<T, E>> = pool.install(|| (0..n).into_par_iter().map(one).collect());
     all.into_iter().collect()
 }
@@ -101,9 +103,6 @@ pub fn replicate_sites(
         progress();
         Ok(SitesSummary::of(seed, nth, &run))
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| ReplicateError::Threads { threads, why: e.to_string() })?;
-    pool.install(|| replications.into_par_iter().map(one).try_reduce(SitesSummary::default, |a, b| Ok(a.merge(b)?)))
+    pool(threads)?
+        .install(|| replications.into_par_iter().map(one).try_reduce(SitesSummary::default, |a, b| Ok(a.merge(b)?)))
 }

@@ -56,8 +56,11 @@ impl Idents {
         }
         self.shapes_read = catalog.shapes.len();
         self.owners_read = catalog.owners.len();
-        self.from_node = catalog.topology_labels().filter(|k| self.keys.contains(k)).collect();
-        self.keys.len() != before
+        let has_new = self.keys.len() != before;
+        if has_new {
+            self.from_node = catalog.topology_labels().filter(|k| self.keys.contains(k)).collect();
+        }
+        has_new
     }
 
     /// All namespaces that have pods of some kind, and those before them.

@@ -40,11 +40,12 @@ impl Builder {
         let mut labels = self.labels(&meta.labels);
         // Binding copies the node's topology onto the pod (PodTopologyLabels admission): the state knows it by the node, and a clone starts
         // without.
-        for key in [self.catalog.known.zone, self.catalog.known.region] {
-            let of_node =
-                bound_to.and_then(|n| self.catalog.names.get(n)).and_then(|n| self.lookup.topology.get(&(n, key)));
-            if of_node.is_some_and(|of_node| labels.get(key) == Some(*of_node)) {
-                labels.remove(key);
+        if let Some(on) = bound_to.and_then(|n| self.catalog.names.get(n)) {
+            for key in [self.catalog.known.zone, self.catalog.known.region] {
+                let of_node = self.lookup.topology.get(&(on, key));
+                if of_node.is_some() && labels.get(key) == of_node.copied() {
+                    labels.remove(key);
+                }
             }
         }
         let shaped = self.shape(&pod.spec, ns, &labels, &meta.name);
