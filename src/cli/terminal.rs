@@ -1,5 +1,6 @@
 //! What is written to people's terminals: names and messages are somebody else's, and a terminal obeys what is in them.
 
+use crate::report::format::written_out;
 use std::borrow::Cow;
 use std::io::{self, Write};
 
@@ -34,18 +35,7 @@ impl<W: Write> Write for Visible<W> {
 
 /// A text with its control characters written out.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match obeyed(c) {
-            true => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
+    written_out(text, |c| c != '\n' && c != '\t')
 }
 
 #[cfg(test)]
@@ -55,7 +45,7 @@ mod tests {
     #[test]
     fn a_terminal_is_given_nothing_to_obey() {
         let name = "web\u{1b}[2J\u{9b}31m\u{7f}\r\n\tend";
-        assert_eq!(visible(name), "web\\u001b[2J\\u009b31m\\u007f\\u000d\n\tend");
+        assert_eq!(visible(name), "web\\u001b[2J\\u009b31m\\u007f\\r\n\tend");
         assert!(matches!(visible("plain – text\n"), Cow::Borrowed(_)));
         let mut written = Visible(Vec::new());
         write!(written, "{name} {}", serde_json::json!({"name": name})).expect("it is memory");

@@ -1,7 +1,7 @@
 //! How an execution stands, from its journal alone: what is done, what is under way, what it waits for.
 
 use super::journal_dir::{JournalDir, JournalDirError, Order};
-use crate::report::format::{count, duration, thousands};
+use crate::report::format::{count, duration, thousands, written_out};
 use crate::report::table::{Align, Table};
 use crate::runner::phase::Phase;
 use crate::runner::{BatchReport, CallId, Failure, Fate, Ms, Outcome, Progress, Reason, StopMode, WaitFor};
@@ -601,14 +601,7 @@ fn more(all: usize, noun: &str) -> String {
 
 /// Text of somebody else's on one line, and nothing in it that a terminal would obey.
 pub(super) fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
-        match c.is_control() {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out
+    written_out(text.trim_end(), |_| true).into_owned()
 }
 
 #[cfg(test)]

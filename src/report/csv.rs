@@ -22,6 +22,7 @@ use crate::trace::metrics::{BatchRow, BySide, CapacityPoint, NodeRow, PodRow};
 use crate::trace::{Metrics, WaitFor, WorkloadRow};
 
 use super::FindingRow;
+use super::format::written_out;
 
 /// Columns of `batches.csv`.
 pub const BATCHES: &[&str] = &[
@@ -193,11 +194,7 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
 /// A cell that spreadsheets take for text: one that would begin a formula gets an apostrophe in front, and control characters are written
 /// out but for the end of a line. Numbers stay as they are.
 fn cell(value: String) -> String {
-    let obeyed = |c: char| c.is_control() && c != '\n';
-    let value = match value.contains(obeyed) {
-        true => value.chars().flat_map(|c| if obeyed(c) { c.escape_default().collect() } else { vec![c] }).collect(),
-        false => value,
-    };
+    let value = written_out(&value, |c| c != '\n').into_owned();
     match value.starts_with(['=', '+', '-', '@']) && value.parse::<f64>().is_err() {
         true => format!("'{value}"),
         false => value,

@@ -1,6 +1,7 @@
 //! How quantities are worded for people; exact figures belong into CSV and JSON.
 
 pub use crate::trace::time::words as duration;
+use std::borrow::Cow;
 
 /// `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
@@ -74,6 +75,26 @@ pub fn shorten(text: &str, chars: usize) -> String {
     let tail = (chars - 1) / 2;
     let head = chars - 1 - tail;
     all[..head].iter().chain(['…'].iter()).chain(&all[all.len() - tail..]).collect()
+}
+
+/// Text of somebody else's with those control characters written out that `obeys` says a reader would obey: as JSON writes them, so that
+/// text within JSON stays what it is.
+pub fn written_out(text: &str, obeys: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && obeys(c);
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !obeyed(c) => shown.push(c),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn as_people_read_it() {
     for wanted in [
         "shop-1: nobody carries it out (its process was killed); batch 1 of 2 is under way\n",
         "  stop      asked for; nodes that are drained are given back\n",
-        "  asked     batch 2 may start, says ada\\u{1b}[2J; not taken up yet\n",
+        "  asked     batch 2 may start, says ada\\u001b[2J; not taken up yet\n",
         "  go on     nodeferry resume here\n",
         "under way\n",
         "in progress",
