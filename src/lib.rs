@@ -14,6 +14,7 @@ pub mod intent;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod plan;
+pub mod private_file;
 pub mod rehearsal;
 pub mod report;
 pub mod request;

@@ -10,6 +10,7 @@ use crate::ack::simulate::{AckSimOptions, OutageRange};
 use crate::ack::{self, AckPlan, Known, Preflight, PreflightOptions, skeleton};
 use crate::cluster::{View, version};
 use crate::plan::verdict::default_runs;
+use crate::private_file;
 use crate::report::summary;
 use crate::request::ack::AckRequest;
 use crate::request::control_plane::ControlPlane;
@@ -257,7 +258,7 @@ fn plan(args: &AckPlanArgs) -> Result<i32> {
     let plan = AckPlan::new(&known, view, preflight, planned.plan)?;
     if let Some(path) = &args.plan {
         let text = serde_json::to_string_pretty(&plan)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
+        private_file::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
     }
     match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&plan)?)?,
@@ -360,7 +361,8 @@ fn write_facts(path: &Path, overwrite: bool, known: &Known) -> Result<()> {
     if !overwrite && path.exists() {
         bail!("{} exists; give another name with --write-facts, or --overwrite to replace it", path.display());
     }
-    std::fs::write(path, skeleton(known)).with_context(|| format!("cannot write the facts to {}", path.display()))?;
+    private_file::write(path, skeleton(known))
+        .with_context(|| format!("cannot write the facts to {}", path.display()))?;
     let _ = writeln!(super::terminal::err(), "facts: written to {}; fill in what is null", path.display());
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Files that commands write: gzip where the name says so, and never half of one under its name.
 
+use crate::private_file;
 use anyhow::{Context, Result};
 use flate2::write::GzEncoder;
 use std::fs::File;
@@ -44,7 +45,7 @@ pub(super) enum PackedFile {
 
 impl PackedFile {
     pub(super) fn create(path: &Path, gzip: bool) -> std::io::Result<PackedFile> {
-        let file = BufWriter::new(File::create(path)?);
+        let file = BufWriter::new(private_file::create(path)?);
         Ok(match gzip {
             // No time and no name in its head: the same content gives the same bytes.
             true => PackedFile::Packed(flate2::GzBuilder::new().write(file, flate2::Compression::default())),

@@ -14,6 +14,7 @@ use crate::intent::options::UnscheduledAtStart;
 use crate::intent::select::NodeChoice;
 use crate::plan::Plan;
 use crate::plan::verdict::default_runs;
+use crate::private_file;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input::{self, Input};
@@ -82,7 +83,7 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
     write_files(&planned, args.trace.as_deref(), args.report.as_deref())?;
     if let Some(path) = &args.plan {
         let text = crate::typed::pretty(&planned.plan)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
+        private_file::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
     }
     // A body on standard output is not mixed with anything.
     if !stdout(&args.emit_request) {
@@ -115,7 +116,7 @@ fn emit_request(request: &Request, path: &Path, comment: Option<&str>) -> Result
     if path == Path::new("-") {
         print(&text)?;
     } else {
-        std::fs::write(path, text).with_context(|| format!("cannot write the request to {}", path.display()))?;
+        private_file::write(path, text).with_context(|| format!("cannot write the request to {}", path.display()))?;
     }
     for note in request.notes.iter().chain(stop_notes.iter().flatten()) {
         let _ = writeln!(super::terminal::err(), "request: {note}");
@@ -287,7 +288,7 @@ fn write_files(planned: &Planned, trace: Option<&Path>, report: Option<&Path>) -
             write_jsonl(planned.events(), BufWriter::new(std::io::stdout().lock()))?;
         } else {
             let file =
-                std::fs::File::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
+                private_file::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
             write_jsonl(planned.events(), BufWriter::new(file))?;
         }
     }

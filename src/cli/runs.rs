@@ -7,6 +7,7 @@ use crate::compare::actual::{actual, show};
 use crate::compare::calibrate::{delay_options, yaml};
 use crate::compare::diff::diff;
 use crate::execution::run_file::{Document, Run, read_document, read_run};
+use crate::private_file;
 use crate::report::{FindingRow, write_metrics};
 use crate::trace::{Metrics, SeenDelays};
 use anyhow::{Context, Result, anyhow, bail};
@@ -84,14 +85,14 @@ pub fn report(args: ReportArgs) -> Result<i32> {
         let mut written = write_metrics(&Metrics::from_events(&run.events), &findings(&run), &[], dir)?.len();
         for (name, text) in show::csv_files(&actual) {
             let path = dir.join(name);
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            private_file::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             written += 1;
         }
         let _ = writeln!(super::terminal::err(), "report: {written} files in {}", dir.display());
     }
     if let Some(path) = &args.trace {
         let file =
-            std::fs::File::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
+            private_file::create(path).with_context(|| format!("cannot write the trace to {}", path.display()))?;
         crate::trace::recorder::write_jsonl(&run.events, std::io::BufWriter::new(file))?;
     }
     match args.output {

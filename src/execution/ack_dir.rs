@@ -5,7 +5,8 @@
 
 use super::journal_dir::{Asked, JournalDir, JournalDirError, Order, failed, sync_dir};
 use crate::ack::execution::{AckReport, Entry, Inventory, Record, State, read, time, write};
-use std::fs::{File, OpenOptions};
+use crate::private_file;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,11 @@ impl AckDir {
         self.path().join(JOURNAL)
     }
 
+    /// Where the programs that run are recorded.
+    pub fn programs(&self) -> PathBuf {
+        self.dir.programs()
+    }
+
     /// The directory of the drain's journal.
     pub fn drain(&self) -> JournalDir {
         JournalDir::at(self.path().join(DRAIN))
@@ -89,7 +95,7 @@ impl AckDir {
     /// There is none, or it is damaged.
     pub fn read(&self) -> Result<Vec<Entry>, AckDirError> {
         let path = self.journal();
-        match std::fs::read(&path) {
+        match private_file::must_be_regular(&path).and_then(|()| std::fs::read(&path)) {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 Err(JournalDirError::Missing { dir: self.path().to_owned() }.into())
             }
@@ -120,7 +126,7 @@ impl AckDir {
     pub fn create(&self) -> Result<AckWriter, AckDirError> {
         self.vacant()?;
         let path = self.path();
-        std::fs::create_dir_all(path).map_err(failed("make the directory", path))?;
+        private_file::create_dir_all(path).map_err(failed("make the directory", path))?;
         let (writer, entries) = self.open(true)?;
         if entries.is_empty() { Ok(writer) } else { Err(JournalDirError::Exists { dir: path.to_owned() }.into()) }
     }
@@ -139,8 +145,9 @@ impl AckDir {
     fn open(&self, create: bool) -> Result<(AckWriter, Vec<Entry>), AckDirError> {
         let lock = self.dir.lock()?;
         let path = self.journal();
-        let open = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
+        let open = private_file::options().read(true).write(true).create(create).truncate(false).open(&path);
         let mut file = open.map_err(failed("open", &path))?;
+        private_file::must_be_regular(&path).map_err(failed("open", &path))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read", &path))?;
         let (entries, kept) = self.parse(&bytes)?;
@@ -231,7 +238,7 @@ impl AckWriter {
         let (path, part) = (self.dir.path().join(INVENTORY), self.dir.path().join("inventory.part"));
         let text = serde_json::to_vec(inventory)
             .map_err(|e| AckDirError::Damaged { path: path.clone(), why: e.to_string() })?;
-        let mut file = File::create(&part).map_err(failed("make", &part))?;
+        let mut file = private_file::create(&part).map_err(failed("make", &part))?;
         let written = file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, &path));
         written.map_err(failed("write", &path))?;
         Ok(sync_dir(self.dir.path())?)

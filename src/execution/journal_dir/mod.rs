@@ -10,6 +10,7 @@ mod writing;
 pub use order::{Asked, Order};
 pub use writing::JournalWriter;
 
+use crate::private_file;
 use crate::session::journal::{self, Journal, JournalError};
 use std::fs::{File, TryLockError};
 use std::io;
@@ -22,6 +23,8 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 /// Name of the directory of what was asked.
 const REQUESTS: &str = "requests";
+/// Name of the directory of records of the programs that run.
+const PROGRAMS: &str = "programs";
 
 /// So often the lock is looked at before it is believed: a child of its last holder has it for the moment in which it
 /// is not yet its own program.
@@ -115,6 +118,11 @@ impl JournalDir {
         self.path.join(REQUESTS)
     }
 
+    /// Where the programs that run are recorded.
+    pub fn programs(&self) -> PathBuf {
+        self.path.join(PROGRAMS)
+    }
+
     /// What the journal holds now. Another process may be writing it: a line that it has not written to its end is then
     /// a torn one.
     ///
@@ -122,7 +130,7 @@ impl JournalDir {
     /// Says if there is none, or where and why it is damaged.
     pub fn read(&self) -> Result<Journal, JournalDirError> {
         let path = self.file();
-        let bytes = match std::fs::read(&path) {
+        let bytes = match private_file::must_be_regular(&path).and_then(|()| std::fs::read(&path)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(JournalDirError::Missing { dir: self.path.clone() });
             }

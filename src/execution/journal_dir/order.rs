@@ -1,10 +1,10 @@
 //! What people ask of the running process from another terminal: one small file each, put there whole.
 
 use super::{JournalDir, JournalDirError, failed, sync_dir};
+use crate::private_file;
 use crate::runner::StopMode;
 use crate::session::Input;
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -72,10 +72,10 @@ impl JournalDir {
     /// If the file system refuses.
     pub fn ask(&self, order: &Order) -> Result<Asked, JournalDirError> {
         let dir = self.requests();
-        std::fs::create_dir_all(&dir).map_err(failed("make the directory", &dir))?;
+        private_file::create_dir_all(&dir).map_err(failed("make the directory", &dir))?;
         let text = serde_json::to_string(order).map_err(|e| failed("write an order into", &dir)(e.into()))? + "\n";
         let (part, file) = reserve(&dir)?;
-        let mut open = OpenOptions::new().write(true).open(&part).map_err(failed("open", &part))?;
+        let mut open = private_file::options().write(true).open(&part).map_err(failed("open", &part))?;
         let written = open.write_all(text.as_bytes()).and_then(|()| open.sync_all());
         written.and_then(|()| std::fs::rename(&part, &file)).map_err(failed("write", &file))?;
         sync_dir(&dir)?;
@@ -152,7 +152,7 @@ fn reserve(dir: &Path) -> Result<(PathBuf, PathBuf), JournalDirError> {
     let last = files(dir)?.iter().filter_map(number).max().unwrap_or(0);
     for n in last + 1..=last + MOST {
         let (part, file) = (dir.join(format!("{n:06}.part")), dir.join(format!("{n:06}.json")));
-        match OpenOptions::new().write(true).create_new(true).open(&part) {
+        match private_file::options().write(true).create_new(true).open(&part) {
             // Its owner may have put it in place between our look and now.
             Ok(_) if file.exists() => std::fs::remove_file(&part).map_err(failed("remove", &part))?,
             Ok(_) => return Ok((part, file)),

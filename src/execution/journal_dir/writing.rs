@@ -1,8 +1,9 @@
 //! The one process that writes a journal.
 
 use super::{JournalDir, JournalDirError, LOCK, PAUSE, failed, sync_dir};
+use crate::private_file;
 use crate::session::journal::{Entry, Journal, Writer};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -40,14 +41,14 @@ impl JournalDir {
     /// If there is a journal with an entry, another process has the lock, or the file system refuses.
     pub fn create(&self) -> Result<JournalWriter, JournalDirError> {
         let path = self.path();
-        std::fs::create_dir_all(path).map_err(failed("make the directory", path))?;
+        private_file::create_dir_all(path).map_err(failed("make the directory", path))?;
         let lock = self.lock()?;
         let file = self.open_file(true)?;
         let (journal, file) = self.mend(file)?;
         if !journal.entries.is_empty() {
             return Err(JournalDirError::Exists { dir: path.to_owned() });
         }
-        std::fs::create_dir_all(self.requests()).map_err(failed("make the directory", &self.requests()))?;
+        private_file::create_dir_all(&self.requests()).map_err(failed("make the directory", &self.requests()))?;
         sync_dir(path)?;
         if let Ok(Some(parent)) = std::path::absolute(path).map(|p| p.parent().map(Path::to_owned)) {
             sync_dir(&parent)?;
@@ -65,7 +66,7 @@ impl JournalDir {
         let lock = self.lock()?;
         let file = self.open_file(false)?;
         let (journal, file) = self.mend(file)?;
-        std::fs::create_dir_all(self.requests()).map_err(failed("make the directory", &self.requests()))?;
+        private_file::create_dir_all(&self.requests()).map_err(failed("make the directory", &self.requests()))?;
         sync_dir(self.path())?;
         self.forget_interruptions()?;
         let writer = journal.writer.clone();
@@ -74,7 +75,7 @@ impl JournalDir {
     /// Takes the lock and says in it who has it.
     pub(in crate::execution) fn lock(&self) -> Result<File, JournalDirError> {
         let path = self.path().join(LOCK);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let open = private_file::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(failed("open", &path))?;
         let mut tries = 1;
         while let Err(e) = file.try_lock() {
@@ -93,8 +94,10 @@ impl JournalDir {
     }
     fn open_file(&self, create: bool) -> Result<File, JournalDirError> {
         let path = self.file();
-        let options = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
-        options.map_err(failed("open", &path))
+        let open = private_file::options().read(true).write(true).create(create).truncate(false).open(&path);
+        let file = open.map_err(failed("open", &path))?;
+        private_file::must_be_regular(&path).map_err(failed("open", &path))?;
+        Ok(file)
     }
     /// Reads the file under the lock, cuts what is torn, and stands at its end. What is kept is made safe: a process
     /// that was killed may have left it in memory only.
