@@ -9,6 +9,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Duration;
+
+/// So many connections are served at once.
+const MOST_CONNECTIONS: usize = 32;
+/// A connection that says nothing, or does not take its answer, is closed after so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where no connection can be accepted, it is tried again after so long.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What has been counted so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,9 +138,20 @@ impl MetricsServer {
         let counts = Arc::new(Mutex::new(counts));
         let shared = counts.clone();
         let task = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
+            let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+            loop {
+                let Ok((socket, _)) = listener.accept().await else {
+                    // No descriptor is free, or the like: that passes, and to ask at once would take all time.
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                // Who only holds a connection open must not take the descriptors of the execution: what is too much is closed.
+                let Ok(permit) = free.clone().try_acquire_owned() else { continue };
                 let text = shared.lock().map(|c| c.text()).unwrap_or_default();
-                tokio::spawn(answer(socket, text));
+                tokio::spawn(async move {
+                    answer(socket, text).await;
+                    drop(permit);
+                });
             }
         });
         Ok(MetricsServer { counts, task, address })
@@ -157,15 +177,19 @@ impl Drop for MetricsServer {
 async fn answer(mut socket: TcpStream, text: String) {
     let mut request = [0u8; 2048];
     let read = socket.read(&mut request);
-    let Ok(Ok(n)) = tokio::time::timeout(std::time::Duration::from_secs(5), read).await else { return };
+    let Ok(Ok(n)) = tokio::time::timeout(PATIENCE, read).await else { return };
     let found = request[..n].starts_with(b"GET /metrics ") || request[..n].starts_with(b"GET / ");
     let (status, body) = if found { ("200 OK", text) } else { ("404 Not Found", "see /metrics\n".to_owned()) };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    let _ = socket.write_all(format!("{head}{body}").as_bytes()).await;
-    let _ = socket.shutdown().await;
+    let text = format!("{head}{body}");
+    let written = async {
+        let _ = socket.write_all(text.as_bytes()).await;
+        let _ = socket.shutdown().await;
+    };
+    let _ = tokio::time::timeout(PATIENCE, written).await;
 }
 
 #[cfg(test)]
