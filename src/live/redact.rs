@@ -1,5 +1,6 @@
 //! What is left out of a dump before it is written: what the reader needs not, and what whoever records wants to keep to himself.
 
+use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -24,13 +25,15 @@ pub struct Redaction {
     addresses: bool,
     /// Values of these labels are replaced, the same by the same, wherever they are selected by, too.
     labels: BTreeSet<String>,
+    /// What is hashed with each name that is replaced: nobody can find a name by hashing those that he guesses, nor hold one file against another.
+    salt: [u8; 32],
 }
 
 impl FromStr for Redaction {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Redaction, String> {
-        let mut redaction = Redaction::default();
+        let mut redaction = Redaction { salt: salt()?, ..Redaction::default() };
         for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
             match word.split_once('=') {
                 None if word == "images" => redaction.images = true,
@@ -110,7 +113,7 @@ impl Redaction {
             }
         }
         if self.images {
-            images(fields);
+            self.images(fields);
         }
         if !self.labels.is_empty() {
             self.label_values(fields);
@@ -128,37 +131,45 @@ impl Redaction {
         for name in LABEL_MAPS {
             let Some(map) = fields.get_mut(*name).and_then(Value::as_object_mut) else { continue };
             for (_, value) in map.iter_mut().filter(|(k, _)| self.labels.contains(*k)) {
-                replace(value, "v");
+                self.replace(value, "v");
             }
         }
         // An expression of a selector: key, operator, values.
         let concerned = fields.get("key").and_then(Value::as_str).is_some_and(|k| self.labels.contains(k));
         if let (true, Some(values)) = (concerned, fields.get_mut("values").and_then(Value::as_array_mut)) {
-            values.iter_mut().for_each(|v| replace(v, "v"));
+            values.iter_mut().for_each(|v| self.replace(v, "v"));
+        }
+    }
+
+    /// Replaces a text by one that says nothing and is the same for the same, in this file.
+    fn replace(&self, value: &mut Value, prefix: &str) {
+        if let Some(text) = value.as_str() {
+            let hash = Sha256::new().chain_update(self.salt).chain_update(text.as_bytes()).finalize();
+            let digits: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
+            *value = Value::String(format!("{prefix}-{digits}"));
+        }
+    }
+
+    /// `image` of containers and their statuses, and `names` of a node's images.
+    fn images(&self, fields: &mut Map<String, Value>) {
+        if let Some(image) = fields.get_mut("image").filter(|i| i.is_string()) {
+            self.replace(image, "image");
+        }
+        fields.remove("imageID");
+        for list in fields.get_mut("images").and_then(Value::as_array_mut).into_iter().flatten() {
+            for name in list.get_mut("names").and_then(Value::as_array_mut).into_iter().flatten() {
+                self.replace(name, "image");
+            }
         }
     }
 }
 
-/// Replaces a text by one that tells nothing and is the same for the same.
-fn replace(value: &mut Value, prefix: &str) {
-    if let Some(text) = value.as_str() {
-        let hash = Sha256::digest(text.as_bytes());
-        let digits: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
-        *value = Value::String(format!("{prefix}-{digits}"));
-    }
-}
-
-/// `image` of containers and their statuses, and `names` of a node's images.
-fn images(fields: &mut Map<String, Value>) {
-    if let Some(image) = fields.get_mut("image").filter(|i| i.is_string()) {
-        replace(image, "image");
-    }
-    fields.remove("imageID");
-    for list in fields.get_mut("images").and_then(Value::as_array_mut).into_iter().flatten() {
-        for name in list.get_mut("names").and_then(Value::as_array_mut).into_iter().flatten() {
-            replace(name, "image");
-        }
-    }
+/// Bytes that nobody can guess.
+fn salt() -> Result<[u8; 32], String> {
+    let mut salt = [0; 32];
+    let filled = SystemRandom::new().fill(&mut salt);
+    filled.map_err(|_| "the system gives no random numbers, without which redacted names can be guessed".to_owned())?;
+    Ok(salt)
 }
 
 fn without_schemas(definition: &mut Value) {
@@ -244,14 +255,20 @@ mod tests {
 
     #[test]
     fn images_are_the_same_on_pods_and_nodes() {
-        let pod = redacted("images,commands", deployment());
-        let node = redacted(
-            "images",
-            json!({"kind": "Node", "status": {"images": [{"names": ["registry/app:1"], "sizeBytes": 5}]}}),
-        );
+        let redaction: Redaction = "images,commands".parse().expect("known words");
+        let mut pod = deployment();
+        let mut node = json!({"kind": "Node", "status": {"images": [{"names": ["registry/app:1"], "sizeBytes": 5}]}});
+        redaction.apply(&mut pod);
+        redaction.apply(&mut node);
         let container = &pod["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["image"], node["status"]["images"][0]["names"][0]);
         assert_eq!(container.get("command").or(container.get("livenessProbe")), None);
+    }
+
+    #[test]
+    fn names_of_one_file_are_not_those_of_another() {
+        let image = |object: Value| object["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+        assert_ne!(image(redacted("images", deployment())), image(redacted("images", deployment())));
     }
 
     #[test]
