@@ -1,6 +1,6 @@
 //! What each command must be allowed to do: asked of the API server before anything is touched, and shipped as ClusterRoles.
 //!
-//! One list for both: `deploy/clusterrole-record.yaml`, `deploy/clusterrole-execute.yaml` and `deploy/clusterrole-ack.yaml` are held to it by a test.
+//! One list for both: the files `deploy/clusterrole-*.yaml` are held to it by a test.
 
 use super::client::{Client, ConnectError};
 use super::events;
@@ -9,7 +9,7 @@ use crate::intent::execution::Retirement;
 use crate::intent::procedure::Access;
 use crate::plan::Plan;
 use crate::session::api::{FOLLOWED, LEASES, NODE_CLAIMS, NODES, PODS};
-use crate::session::{Exchange, Method, Resource};
+use crate::session::{Exchange, LEASE, Method, Resource};
 use crate::snapshot::group;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -28,6 +28,8 @@ pub struct Permission {
     pub verb: &'static str,
     /// In this namespace only; None for the whole cluster.
     pub namespace: Option<String>,
+    /// On the object of this name only; None for all.
+    pub name: Option<&'static str>,
 }
 
 impl std::fmt::Display for Permission {
@@ -35,6 +37,9 @@ impl std::fmt::Display for Permission {
         write!(f, "{} {}", self.verb, self.resource)?;
         if !self.group.is_empty() {
             write!(f, ".{}", self.group)?;
+        }
+        if let Some(name) = self.name {
+            write!(f, " {name}")?;
         }
         match &self.namespace {
             Some(namespace) => write!(f, " in namespace {namespace}"),
@@ -59,6 +64,7 @@ fn allow(
             resource: format!("{}{subresource}", resource.plural),
             verb,
             namespace: namespace.map(str::to_owned),
+            name: None,
         });
     }
 }
@@ -87,6 +93,9 @@ pub struct Deeds {
 }
 
 impl Deeds {
+    /// What every execution does: it evicts within budgets, and ends no machine.
+    pub const LEAST: Deeds =
+        Deeds { procedure: &[Access::PatchNodes, Access::EvictPods], deletes_nodes: false, deletes_claims: false };
     /// All that any plan may do.
     pub const ALL: Deeds = Deeds { procedure: Access::ALL, deletes_nodes: true, deletes_claims: true };
 
@@ -101,6 +110,11 @@ impl Deeds {
             deletes_claims: retires(|r| matches!(r, Retirement::Nodeclaim)),
         }
     }
+}
+
+/// What `plan` reads of a live cluster.
+pub fn plan() -> Permissions {
+    record().into_iter().filter(|p| p.verb == "list").collect()
 }
 
 /// What `execute` and `resume` must be allowed to do.
@@ -120,7 +134,16 @@ pub fn execute(deeds: Deeds, lease_namespace: &str) -> Permissions {
             Access::DeletePods => allow(&mut set, &PODS, "", &["delete"], None),
         }
     }
-    allow(&mut set, &LEASES, "", &["get", "create", "update", "delete"], Some(lease_namespace));
+    // By its name, for its namespace holds the Leases by which the scheduler and the controller manager elect their leaders. To create an object cannot
+    // be allowed by name: nobody knows it before it is there.
+    allow(&mut set, &LEASES, "", &["create"], Some(lease_namespace));
+    set.extend(["get", "update", "delete"].map(|verb| Permission {
+        group: group(LEASES.api_version),
+        resource: LEASES.plural.to_owned(),
+        verb,
+        namespace: Some(lease_namespace.to_owned()),
+        name: Some(LEASE),
+    }));
     if deeds.deletes_nodes {
         allow(&mut set, &NODES, "", &["delete"], None);
     }
@@ -152,6 +175,7 @@ pub fn execute_beside() -> Permissions {
         resource: "events".into(),
         verb: "create",
         namespace: Some(events::NAMESPACE.into()),
+        name: None,
     });
     set
 }
@@ -183,7 +207,7 @@ fn review(permission: &Permission) -> Exchange {
     let (resource, subresource) = permission.resource.split_once('/').unwrap_or((&permission.resource, ""));
     let attributes = json!({
         "group": permission.group, "resource": resource, "subresource": subresource, "verb": permission.verb,
-        "namespace": permission.namespace.as_deref().unwrap_or_default(),
+        "namespace": permission.namespace.as_deref().unwrap_or_default(), "name": permission.name.unwrap_or_default(),
     });
     Exchange {
         method: Method::Post,
@@ -201,8 +225,11 @@ mod tests {
     use crate::live::testing::{Server, ok, runtime};
     use serde_json::Value;
 
+    /// Group, resource, verb, namespace, name.
+    type Allowed = (String, String, String, Option<String>, Option<String>);
+
     /// What the roles of a file allow, by the bindings' scope: a Role's rules count in its namespace.
-    fn allowed(yaml: &str) -> BTreeSet<(String, String, String, Option<String>)> {
+    fn allowed(yaml: &str) -> BTreeSet<Allowed> {
         let mut set = BTreeSet::new();
         for document in yaml.split("\n---\n") {
             let value: Value = serde_saphyr::from_str(document).expect("YAML");
@@ -215,6 +242,7 @@ mod tests {
                 v.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(str::to_owned)).collect()
             };
             for rule in value["rules"].as_array().expect("rules") {
+                let name = texts(&rule["resourceNames"]).pop();
                 for group in texts(&rule["apiGroups"]) {
                     for resource in texts(&rule["resources"]) {
                         for verb in texts(&rule["verbs"]) {
@@ -222,7 +250,7 @@ mod tests {
                                 ![&group, &resource, &verb].iter().any(|t| *t == "*"),
                                 "least privilege has no stars"
                             );
-                            set.insert((group.clone(), resource.clone(), verb, namespace.clone()));
+                            set.insert((group.clone(), resource.clone(), verb, namespace.clone(), name.clone()));
                         }
                     }
                 }
@@ -231,15 +259,24 @@ mod tests {
         set
     }
 
-    fn wanted(permissions: impl IntoIterator<Item = Permission>) -> BTreeSet<(String, String, String, Option<String>)> {
-        permissions.into_iter().map(|p| (p.group.to_owned(), p.resource, p.verb.to_owned(), p.namespace)).collect()
+    fn wanted(permissions: impl IntoIterator<Item = Permission>) -> BTreeSet<Allowed> {
+        let one =
+            |p: Permission| (p.group.to_owned(), p.resource, p.verb.to_owned(), p.namespace, p.name.map(str::to_owned));
+        permissions.into_iter().map(one).collect()
     }
 
     #[test]
     fn the_shipped_roles_allow_what_is_asked_for_and_nothing_more() {
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-record.yaml")), wanted(record()));
-        let all = execute(Deeds::ALL, super::super::LEASE_NAMESPACE).into_iter().chain(execute_beside());
-        assert_eq!(allowed(include_str!("../../deploy/clusterrole-execute.yaml")), wanted(all));
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-plan.yaml")), wanted(plan()));
+        let of = |deeds| execute(deeds, super::super::LEASE_NAMESPACE);
+        let least: Permissions = of(Deeds::LEAST).into_iter().chain(execute_beside()).collect();
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-execute.yaml")), wanted(least.clone()));
+        let beyond = |deeds| wanted(of(deeds).into_iter().filter(|p| !least.contains(p)));
+        let retiring = Deeds { deletes_nodes: true, deletes_claims: true, ..Deeds::LEAST };
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-retire.yaml")), beyond(retiring));
+        let deleting = Deeds { procedure: Access::ALL, ..Deeds::LEAST };
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-delete-pods.yaml")), beyond(deleting));
         let ack = ack().into_iter().chain(ack_beside());
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-ack.yaml")), wanted(ack));
     }
@@ -258,6 +295,6 @@ mod tests {
             missing(&client, &execute(deeds, "ops")).await.expect("answers")
         });
         let said: Vec<String> = said.iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["create pods/eviction", "update leases.coordination.k8s.io in namespace ops"]);
+        assert_eq!(said, ["create pods/eviction", "update leases.coordination.k8s.io nodeferry in namespace ops"]);
     }
 }

@@ -115,7 +115,8 @@ pub async fn permitted(client: &Client, wanted: &permissions::Permissions) -> Re
     }
     let list: String = missing.iter().map(|p| format!("\n  {p}")).collect();
     Err(check(format!(
-        "we lack permissions that the execution needs:{list}\nthe ClusterRole in deploy/clusterrole-execute.yaml grants them (docs/execute.md)"
+        "we lack permissions that the execution needs:{list}\nthe roles in deploy/ grant them: clusterrole-execute.yaml, and clusterrole-retire.yaml and clusterrole-delete-pods.yaml for plans that end machines or \
+         delete pods (docs/execute.md, \"Permissions\")"
     )))
 }
 
