@@ -1,9 +1,7 @@
 //! `nodeferry ack execute`: the migration of a control plane carried out on a live cluster, and its journal shown.
 
-use super::execute::{
-    CarryArgs, REFUSED, RESUMABLE, ResumeArgs, Run, began, dry_run, execution_name, is_confirmed, look, say,
-    say_dangers,
-};
+use super::confirm::Confirmation;
+use super::execute::{CarryArgs, REFUSED, RESUMABLE, ResumeArgs, Run, began, execution_name, look, programs, say};
 use super::journal::{HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
 use super::runs::ReportArgs;
@@ -22,10 +20,8 @@ use crate::live::metrics::Counts;
 use crate::live::proof::{self, Limits as ProofLimits, Proven, Refusal};
 use crate::runner::Outcome;
 use crate::session::journal::fold;
-use crate::snapshot::hex;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// `ack execute`.
@@ -96,6 +92,9 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
     let (limits, simulation) = (limits(args, &plan)?, simulation(args)?);
     // Said before the proof, which takes a while, and not after it.
     let carry = &args.carry;
+    let options = plan.drain.intent.options.clone();
+    let confirmation = Confirmation::of(&options, &bytes, carry);
+    confirmation.check(carry)?;
     if let Some(dir) = &carry.journal {
         AckDir::at(dir).vacant()?;
     }
@@ -106,17 +105,17 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
             proof::prove(&client, &plan.drain, carry.limits(), &mut |step| say(&format!("ok: {step}"))).await?;
         proof::may_delete_nodes(&client).await?;
         say("ok: we may delete the masters afterwards");
-        let options = &plan.drain.intent.options;
-        say_dangers(options);
+        let confirmation = confirmation.with(&proven);
+        confirmation.say();
         if carry.dry_run {
-            return dry_run(options, &proven, carry.output);
+            return confirmation.dry_run(&proven, carry.output);
         }
-        if !carry.yes && !is_confirmed(&question(&plan, &client, &proven, !begin.is_empty()))? {
+        if !confirmation.is_given(carry, &question(&plan, &client, &proven, !begin.is_empty()))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
         let unix_ms = unix_ms();
-        let plan_sha256 = hex(&Sha256::digest(&bytes));
+        let plan_sha256 = confirmation.sha256.clone();
         let began = Began {
             ack_journal_version: JOURNAL_VERSION,
             nodeferry: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,6 +124,7 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
             context: client.context().to_owned(),
             unix_ms,
             plan_sha256,
+            pass_env: carry.pass_env.clone(),
             begin,
             poll,
             accepted: args.accept.clone(),
@@ -137,7 +137,7 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let mut process = Process { client, journal, state: State::new(began.clone()), output: carry.output };
         process.write(Record::Began(Box::new(began)))?;
-        process.carry_on(Some((proven, bytes))).await
+        process.carry_on(Some(proven)).await
     })
 }
 
@@ -285,7 +285,7 @@ impl Process {
     }
 
     /// Carries it on from where it stands. `proven` is at hand when it begins.
-    async fn carry_on(mut self, proven: Option<(Proven, Vec<u8>)>) -> Result<i32> {
+    async fn carry_on(mut self, proven: Option<Proven>) -> Result<i32> {
         if self.state.stage == Stage::Drain
             && let Some(status) = self.drain(proven).await?
         {
@@ -294,7 +294,8 @@ impl Process {
         let clock = self.clock();
         let dir = self.journal.dir().path().to_owned();
         let mut shown = Shown(self.output);
-        let end = carry(&self.client, &mut self.journal, self.state, clock, &mut shown).await;
+        let programs = programs(&self.journal.dir().programs(), &self.state.began.pass_env).await?;
+        let end = carry(&self.client, &programs, &mut self.journal, self.state, clock, &mut shown).await;
         match end {
             Ok(End::Ended(outcome)) => {
                 say(&format!(
@@ -313,7 +314,7 @@ impl Process {
     }
 
     /// Drains the masters, with a session and a journal of its own. An exit status if it goes no further.
-    async fn drain(&mut self, proven: Option<(Proven, Vec<u8>)>) -> Result<Option<i32>> {
+    async fn drain(&mut self, proven: Option<Proven>) -> Result<Option<i32>> {
         let dir = self.journal.dir().drain();
         let begun = dir.vacant().is_err();
         if self.state.drain_ms.0.is_none() {
@@ -342,18 +343,16 @@ impl Process {
             (journal, began, Some(resumed), proof::background(&recorded), counts)
         } else {
             let plan = self.state.began.plan.drain.clone();
-            let (proven, bytes) = match proven {
+            let proven = match proven {
                 Some(proven) => proven,
                 // The process before ended before the drain had a journal: the plan is held against the cluster once more.
                 None => {
                     let limits = ProofLimits { max_drift: 0, accept_forecast: false };
-                    (
-                        proof::prove(&self.client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?,
-                        Vec::new(),
-                    )
+                    proof::prove(&self.client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?
                 }
             };
-            let began = began(plan, &self.client, &proven, &bytes);
+            let of = &self.state.began;
+            let began = began(plan, &self.client, &proven, &of.plan_sha256, of.pass_env.clone());
             let counts = Counts::of(&began.plan.intent);
             (dir.create()?, began, None, proof::background(&proven.recorded), counts)
         };

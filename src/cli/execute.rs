@@ -1,15 +1,16 @@
 //! `execute` and `resume`: a plan carried out on a live cluster.
 
+use super::confirm::Confirmation;
 use super::output::Output;
 use super::teller::Teller;
-use super::{TargetArgs, print, runtime};
+use super::{TargetArgs, runtime};
 use crate::execution::journal_dir::{JournalDir, JournalWriter};
-use crate::intent::Options;
 use crate::live::clock::{Clock, unix_ms};
 use crate::live::driver::drive;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};
 use crate::live::permissions::{self, Deeds};
+use crate::live::program::Programs;
 use crate::live::proof::{self, Limits, Proven, Refusal};
 use crate::live::record::{self, Recorded};
 use crate::live::redact::Redaction;
@@ -22,7 +23,7 @@ use crate::snapshot::hex;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Exit status of an execution that ended before its end and can be resumed.
@@ -70,9 +71,14 @@ pub struct CarryArgs {
     /// Directory of the journal; named after the execution, in the working directory, if not given.
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub yes: bool,
+    /// Do not ask. Where nobody is at the terminal, a plan that runs programs, loses pods or ends machines needs the beginning of the SHA-256 of its
+    /// file, which `--dry-run` shows.
+    #[arg(long, short, value_name = "SHA256", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub yes: Option<String>,
+    /// A variable of the environment that programs get besides PATH, HOME, LANG, KUBECONFIG and the like; once for each, or the beginning of some
+    /// (AWS_*). A resumed execution hands on the same.
+    #[arg(long, value_name = "NAME", value_parser = super::confirm::variable)]
+    pub pass_env: Vec<String>,
     /// So many nodes, workloads, budgets and groups may have changed since the plan was made.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_drift: usize,
@@ -135,6 +141,9 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
     }
     // Said before the proof, which takes a while, and not after it.
     let carry = &args.carry;
+    let options = plan.intent.options.clone();
+    let confirmation = Confirmation::of(&options, &bytes, carry);
+    confirmation.check(carry)?;
     if let Some(dir) = &carry.journal {
         JournalDir::at(dir).vacant()?;
     }
@@ -146,15 +155,16 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         let client = Client::connect(&carry.target.target()).await?;
         let limits = carry.limits();
         let proven = proof::prove(&client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?;
-        say_dangers(&plan.intent.options);
+        let confirmation = confirmation.with(&proven);
+        confirmation.say();
         if carry.dry_run {
-            return dry_run(&plan.intent.options, &proven, carry.output);
+            return confirmation.dry_run(&proven, carry.output);
         }
-        if !carry.yes && !is_confirmed(&question(&plan, &client, &proven))? {
+        if !confirmation.is_given(carry, &question(&plan, &client, &proven))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
-        let began = began(plan, &client, &proven, &bytes);
+        let began = began(plan, &client, &proven, &confirmation.sha256, carry.pass_env.clone());
         let counts = Counts::of(&began.plan.intent);
         let metrics = serve(args.metrics.as_deref(), &counts).await?;
         let dir = JournalDir::at(carry.journal_of(&began.execution));
@@ -206,38 +216,6 @@ pub(super) async fn look(client: &Client, began: &Began) -> Result<Recorded, Ref
     Ok(record::record(client, &Redaction::default(), &mut |_| ()).await?)
 }
 
-/// Says what a plan does past what protects workloads, and which programs it runs here.
-pub(super) fn say_dangers(options: &Options) {
-    for danger in options.dangers() {
-        say(&format!("this plan {danger}"));
-    }
-}
-
-pub(super) fn dry_run(options: &Options, proven: &Proven, output: Output) -> Result<i32> {
-    match output {
-        Output::Json => print(&crate::typed::pretty(&serde_json::json!({
-            "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
-            "dangers": options.dangers(), "programs": options.programs(),
-        }))?)?,
-        Output::Table => say("The plan fits. Nothing was done (--dry-run)."),
-    }
-    Ok(0)
-}
-
-/// Asks for a yes on the terminal.
-pub(super) fn is_confirmed(what: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask for a yes; say --yes if you mean it");
-    }
-    let mut err = super::terminal::err();
-    write!(err, "{what}\nType yes to begin: ")?;
-    err.flush()?;
-    drop(err);
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim() == "yes")
-}
-
 fn question(plan: &Plan, client: &Client, proven: &Proven) -> String {
     let nodes: usize = plan.intent.batches.iter().map(Vec::len).sum();
     format!(
@@ -250,9 +228,9 @@ fn question(plan: &Plan, client: &Client, proven: &Proven) -> String {
     )
 }
 
-pub(super) fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) -> Began {
+pub(super) fn began(plan: Plan, client: &Client, proven: &Proven, sha256: &str, pass_env: Vec<String>) -> Began {
     let unix_ms = unix_ms();
-    let plan_sha256 = hex(&Sha256::digest(bytes));
+    let plan_sha256 = sha256.to_owned();
     Began {
         journal_version: JOURNAL_VERSION,
         nodeferry: env!("CARGO_PKG_VERSION").into(),
@@ -261,6 +239,7 @@ pub(super) fn began(plan: Plan, client: &Client, proven: &Proven, bytes: &[u8]) 
         context: client.context().to_owned(),
         unix_ms,
         plan_sha256,
+        pass_env,
         plan,
     }
 }
@@ -295,6 +274,17 @@ pub(super) async fn serve(address: Option<&str>, counts: &Counts) -> Result<Opti
     Ok(Some(server))
 }
 
+/// What runs the programs of an execution; what an earlier process of it has left running is ended.
+pub(super) async fn programs(dir: &Path, pass_env: &[String]) -> Result<Programs> {
+    // The file that we are, even if another version has been installed meanwhile.
+    let own = Path::new("/proc/self/exe");
+    let starter = if own.exists() { own.to_owned() } else { std::env::current_exe()? };
+    let programs = Programs::recorded(pass_env, dir, starter)
+        .with_context(|| format!("cannot make the directory {}", dir.display()))?;
+    programs.end_left_over().await.iter().for_each(|what| say(what));
+    Ok(programs)
+}
+
 impl Run {
     pub(super) async fn carry_out(
         mut self,
@@ -304,13 +294,14 @@ impl Run {
         counts: Counts,
     ) -> Result<i32> {
         let intent = &began.plan.intent;
+        let programs = programs(&self.journal.dir().programs(), &began.pass_env).await?;
         let uids = intent.batches.iter().flatten().map(|n| (n.name.clone(), n.uid.clone())).collect();
         let events = NodeEvents::new(self.client.clone(), &began.execution, uids);
         let mut teller = Teller::new(self.output, counts, events, self.metrics.take());
         let clock = Clock::since(began.unix_ms, resumed.as_ref().map_or(0, |r| r.t_ms));
         let setup = Setup { began, background, namespace: LEASE_NAMESPACE.into(), resumed, page: PAGE };
         let mut session = Session::new(setup);
-        let end = drive(&mut session, &self.client, clock, &mut self.journal, &mut teller).await;
+        let end = drive(&mut session, &self.client, &programs, clock, &mut self.journal, &mut teller).await;
         teller.finish().await;
         let dir = match (self.resumed_by, &end) {
             // Of a part, the whole says how it ended.

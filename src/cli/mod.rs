@@ -7,6 +7,8 @@ pub mod args;
 mod bench;
 pub mod cluster_args;
 #[cfg(feature = "live")]
+mod confirm;
+#[cfg(feature = "live")]
 pub mod execute;
 mod file;
 mod groups;
@@ -50,7 +52,12 @@ const DIFFERS: i32 = 1;
 
 /// Runs what the command line asks and returns the exit status.
 pub fn run() -> i32 {
-    let cli = match parse(std::env::args_os().collect()) {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    #[cfg(feature = "live")]
+    if let Some(status) = crate::live::program::started_program(&arguments) {
+        return status;
+    }
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(e) => {
             let _ = e.print();

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::clock::Clock;
-use super::program;
+use super::program::Programs;
 use crate::execution::journal_dir::{JournalDirError, JournalWriter};
 use crate::runner::StopMode;
 use crate::session::{End, Entry, Input, Output, Request, RequestId, Session};
@@ -42,12 +42,13 @@ pub enum DriveError {
 pub async fn drive(
     session: &mut Session,
     client: &Client,
+    programs: &Programs,
     clock: Clock,
     journal: &mut JournalWriter,
     observer: &mut dyn Observer,
 ) -> Result<End, DriveError> {
     let (send, mut inputs) = mpsc::unbounded_channel();
-    let mut driver = Driver { session, client, clock, journal, observer, open: BTreeMap::new(), send };
+    let mut driver = Driver { session, client, programs, clock, journal, observer, open: BTreeMap::new(), send };
     let mut signals = Signals::new().map_err(DriveError::Signals)?;
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -84,6 +85,7 @@ enum Open {
 struct Driver<'a> {
     session: &'a mut Session,
     client: &'a Client,
+    programs: &'a Programs,
     clock: Clock,
     journal: &'a mut JournalWriter,
     observer: &'a mut dyn Observer,
@@ -141,10 +143,13 @@ impl Driver<'_> {
                 let response = client.perform(&exchange).await;
                 let _ = send.send(Input::Response(id, response));
             })),
-            Request::Run(program) => Open::Once(tokio::spawn(async move {
-                let response = program::run(&program).await;
-                let _ = send.send(Input::Response(id, response));
-            })),
+            Request::Run(program) => {
+                let programs = self.programs.clone();
+                Open::Once(tokio::spawn(async move {
+                    let response = programs.run(&program).await;
+                    let _ = send.send(Input::Response(id, response));
+                }))
+            }
             Request::Watch { resource, resource_version } => Open::Watch(tokio::spawn(async move {
                 let hand_on = |event| drop(send.send(Input::Watch(id, event)));
                 client.watch(&resource, &resource_version, hand_on).await;
@@ -194,7 +199,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Lets what was sent last (the Lease's release) arrive.
+    /// Lets what was sent last (the Lease's release) arrive, and ends the programs that still run.
     async fn finish(&mut self) {
         let mut last = Vec::new();
         for (_, open) in std::mem::take(&mut self.open) {
@@ -206,7 +211,12 @@ impl Driver<'_> {
         let aborts: Vec<_> = last.iter().map(JoinHandle::abort_handle).collect();
         if tokio::time::timeout(LAST, futures::future::join_all(last)).await.is_err() {
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
+            // They must have been dropped before it can be waited for what they have asked to end.
+            while aborts.iter().any(|a| !a.is_finished()) {
+                tokio::task::yield_now().await;
+            }
         }
+        self.programs.finish().await;
     }
 }
 
@@ -293,6 +303,7 @@ mod tests {
             context: "test".into(),
             unix_ms: crate::live::clock::unix_ms(),
             plan_sha256: String::new(),
+            pass_env: Vec::new(),
             plan: Plan::new(intent, Baseline::default()),
         };
         Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
@@ -313,7 +324,8 @@ mod tests {
         let end = runtime().block_on(async {
             let server = Server::answering(answer).await;
             let client = Client::plain(&server.url, Duration::from_secs(5));
-            drive(&mut Session::new(setup), &client, clock, &mut journal, &mut heard)
+            let programs = Programs::unrecorded(&[]);
+            drive(&mut Session::new(setup), &client, &programs, clock, &mut journal, &mut heard)
                 .await
                 .expect("a journal that is kept")
         });

@@ -189,6 +189,7 @@ fn stage(mut request: Request, intent: Intent, objects: Vec<Value>) -> Result<St
         context: "simulated".into(),
         unix_ms: request.cluster.catalog.taken_unix_ms,
         plan_sha256: String::new(),
+        pass_env: Vec::new(),
         plan: Plan::new(intent, baseline),
     };
     let mut stage = Stage {

@@ -24,6 +24,7 @@ pub(crate) fn began(plan: Plan) -> Began {
         context: "kind-shop".into(),
         unix_ms: 1_795_229_856_000,
         plan_sha256: "00".repeat(32),
+        pass_env: Vec::new(),
         plan,
     }
 }

@@ -16,6 +16,8 @@ mod harm;
 mod journal;
 mod ocean;
 mod ocean_states;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod programs;
 mod properties;
 mod reading;
 mod readme;

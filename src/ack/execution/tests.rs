@@ -240,6 +240,7 @@ fn began() -> Began {
         context: "test".into(),
         unix_ms: 1_795_258_200_000,
         plan_sha256: String::new(),
+        pass_env: Vec::new(),
         begin: Vec::new(),
         poll: Vec::new(),
         accepted: Vec::new(),

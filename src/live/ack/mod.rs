@@ -10,6 +10,7 @@ mod waiting;
 use super::client::Client;
 use super::clock::Clock;
 use super::driver::Signals;
+use super::program::Programs;
 use crate::ack::execution::{Entry, Record, Stage, State, TaskState};
 use crate::execution::ack_dir::{AckDirError, AckWriter};
 use crate::runner::Outcome;
@@ -58,6 +59,7 @@ pub enum End {
 /// The journal cannot be kept, or signals cannot be awaited.
 pub async fn carry(
     client: &Client,
+    programs: &Programs,
     journal: &mut AckWriter,
     state: State,
     clock: Clock,
@@ -66,6 +68,7 @@ pub async fn carry(
     let signals = Signals::new().map_err(CarryError::Signals)?;
     let mut carrier = Carrier {
         client,
+        programs,
         journal,
         state,
         clock,
@@ -80,7 +83,14 @@ pub async fn carry(
         noted: false,
         renewals: BTreeMap::new(),
     };
-    let end = match carrier.run().await {
+    let ran = carrier.run().await;
+    if let Some(task) = carrier.asking.take() {
+        task.abort();
+        // It must have been dropped before it can be waited for what it has asked to end.
+        let _ = task.await;
+    }
+    programs.finish().await;
+    let end = match ran {
         Ok(()) => End::Ended(Outcome::Completed),
         Err(Halt::Stop) => {
             let way_back = carrier.state.way_back();
@@ -120,6 +130,7 @@ pub enum CarryError {
 /// A process at work.
 struct Carrier<'a> {
     client: &'a Client,
+    programs: &'a Programs,
     journal: &'a mut AckWriter,
     state: State,
     clock: Clock,

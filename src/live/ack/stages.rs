@@ -2,7 +2,6 @@
 
 use super::super::client::Probe;
 use super::super::permissions::NODE_LEASES;
-use super::super::program;
 use super::super::record::{self, all_of};
 use super::{Carrier, Halt, LOOK, PROBE, PROBE_WITHIN};
 use crate::ack::execution::{
@@ -233,7 +232,8 @@ impl Carrier<'_> {
         }
         self.put(Record::BeginAnnounced)?;
         let program = self.program(&words, BEGIN_WITHIN_MS);
-        let printed = self.until_it_ends(async move { program::printed(&program).await }).await?;
+        let programs = self.programs.clone();
+        let printed = self.until_it_ends(async move { programs.printed(&program).await }).await?;
         let failed = match printed {
             Ok(printed) if printed.code == Some(0) => {
                 let (task_id, problem) = match task_id(&printed.stdout) {

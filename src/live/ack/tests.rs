@@ -5,6 +5,7 @@ use crate::ack::execution::Inventory;
 use crate::ack::execution::tests::entries;
 use crate::execution::ack_dir::AckDir;
 use crate::live::clock::unix_ms;
+use crate::live::program::Programs;
 use crate::live::testing::{Server, ok, runtime, status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -76,7 +77,9 @@ fn carried(
     let (end, asked) = runtime().block_on(async {
         let server = Server::answering(answer).await;
         let client = Client::plain(&server.url, Duration::from_secs(5));
-        let end = carry(&client, &mut journal, state, clock, &mut heard).await.expect("a journal that is kept");
+        let programs = Programs::unrecorded(&[]);
+        let end =
+            carry(&client, &programs, &mut journal, state, clock, &mut heard).await.expect("a journal that is kept");
         (end, server.requests())
     });
     let state = State::fold(&dir.read().expect("entries")).expect("a state");

@@ -1,7 +1,7 @@
 //! What goes on beside every wait: signals, orders from other terminals, and the vendor's task.
 
 use super::super::driver::Signal;
-use super::super::program;
+use super::super::program::Programs;
 use super::{ASK, Carrier, Halt};
 use crate::ack::execution::{Begun, Record, Stage, TaskState, substitute};
 use crate::execution::journal_dir::Order;
@@ -163,7 +163,8 @@ impl Carrier<'_> {
             Some(task) => self.asking = Some(task),
             None if Instant::now() >= self.ask_next => {
                 let program = self.program(&self.state.began.poll.clone(), ASK_WITHIN_MS);
-                self.asking = Some(tokio::spawn(async move { ask(&program).await }));
+                let programs = self.programs.clone();
+                self.asking = Some(tokio::spawn(async move { ask(&programs, &program).await }));
             }
             None => {}
         }
@@ -172,8 +173,8 @@ impl Carrier<'_> {
 }
 
 /// Runs the command of `--poll`. Nothing of what it prints is kept but the task's state: keys show in its outputs.
-async fn ask(program: &Program) -> Result<TaskState, String> {
-    match program::printed(program).await {
+async fn ask(programs: &Programs, program: &Program) -> Result<TaskState, String> {
+    match programs.printed(program).await {
         Ok(printed) if printed.code == Some(0) => TaskState::parse(&printed.stdout),
         Ok(printed) => Err(match printed.code {
             Some(code) => format!("the command ended with exit status {code}"),

@@ -117,6 +117,9 @@ pub struct Began {
     pub unix_ms: i64,
     /// SHA-256 of the plan's file, hexadecimal.
     pub plan_sha256: String,
+    /// Names of variables that programs get of the environment, besides those that each gets (`--pass-env`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pass_env: Vec<String>,
     /// The plan.
     pub plan: Plan,
 }

@@ -20,6 +20,7 @@ pub(crate) fn began(world: &World, batches: &[&[usize]], options: Options) -> Be
         context: "kind-shop \u{2014} “blue”".into(),
         unix_ms: 1_795_229_856_000,
         plan_sha256: "00".repeat(32),
+        pass_env: Vec::new(),
         plan: Plan::new((*intent).clone(), Baseline::default()),
     }
 }

@@ -130,7 +130,7 @@ impl Executor {
         let name = format!("{n:02}-{}", arguments.first().copied().unwrap_or_default());
         let (stdout, stderr) = (self.file(&format!("{name}.out")), self.file(&format!("{name}.err")));
         let child = Command::new(nodeferry())
-            .args(arguments)
+            .args(self.confirmed(arguments)?)
             .current_dir(&self.directory)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.directory)
@@ -141,6 +141,21 @@ impl Executor {
             .spawn()?;
         Ok(Running { child, stdout, stderr })
     }
+
+    /// `--yes` with the hash of the plan that is carried out: nobody is at a terminal.
+    fn confirmed(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let plan = arguments.iter().find(|a| a.ends_with("plan.json"));
+        let one = |argument: &&str| match (*argument, plan) {
+            ("--yes", Some(plan)) => {
+                let digest = Sha256::digest(std::fs::read(self.file(plan))?);
+                let digits: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+                Ok(format!("--yes={digits}"))
+            }
+            _ => Ok((*argument).to_owned()),
+        };
+        arguments.iter().map(one).collect()
+    }
+
     /// Runs a command of nodeferry to its end.
     pub fn run(&self, arguments: &[&str]) -> Result<Ended> {
         self.start(arguments)?.wait().with_context(|| format!("nodeferry {}", arguments.join(" ")))

@@ -1,0 +1,155 @@
+//! What somebody confirms before a plan is carried out: on one screen all that it does past what protects workloads, the programs that it runs
+//! here and the pods that are lost by it.
+
+use super::execute::{CarryArgs, say};
+use super::output::Output;
+use super::print;
+use crate::intent::Options;
+use crate::live::program::environment::HANDED_ON;
+use crate::live::proof::Proven;
+use crate::snapshot::hex;
+use anyhow::{Result, bail};
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, IsTerminal, Write};
+
+/// So many names are shown of a list; `--dry-run -o json` has all.
+const SHOWN: usize = 10;
+/// So many digits of a plan's hash stand for it.
+const DIGITS: usize = 12;
+
+/// A plan that waits for a yes.
+pub(super) struct Confirmation<'a> {
+    options: &'a Options,
+    /// SHA-256 of the plan's file.
+    pub(super) sha256: String,
+    /// Pods without a controller that are lost.
+    lost: Vec<String>,
+    /// Variables that programs get besides those that each gets.
+    pass_env: &'a [String],
+}
+
+impl<'a> Confirmation<'a> {
+    /// Of a plan, before its cluster was looked at.
+    pub(super) fn of(options: &'a Options, plan: &[u8], carry: &'a CarryArgs) -> Confirmation<'a> {
+        let sha256 = hex(&Sha256::digest(plan));
+        Confirmation { options, sha256, lost: Vec::new(), pass_env: &carry.pass_env }
+    }
+
+    /// Takes in what the cluster says.
+    pub(super) fn with(mut self, proven: &Proven) -> Confirmation<'a> {
+        let lost = proven.forecast.findings.iter().filter(|f| f.code == "stand-alone-pod-lost");
+        self.lost = lost.map(|f| f.object.clone()).collect();
+        self
+    }
+
+    /// A line for each thing that somebody should have read.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = self.options.dangers();
+        if !self.lost.is_empty() {
+            lines.push(format!("loses pods that have no controller to create them again: {}", listed(&self.lost)));
+        }
+        if !self.options.programs().is_empty() {
+            let more: String = self.pass_env.iter().map(|name| format!(", {name}")).collect();
+            lines.push(format!(
+                "gives its programs {} and the like of this environment{more}; no other variable (--pass-env)",
+                HANDED_ON[..2].join(", ")
+            ));
+        }
+        lines
+    }
+
+    /// Shows it.
+    pub(super) fn say(&self) {
+        for line in self.lines() {
+            say(&format!("this plan {line}"));
+        }
+    }
+
+    /// What `--dry-run` prints.
+    pub(super) fn dry_run(&self, proven: &Proven, output: Output) -> Result<i32> {
+        match output {
+            Output::Json => print(&crate::typed::pretty(&serde_json::json!({
+                "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
+                "dangers": self.options.dangers(), "programs": self.options.programs(), "lost_pods": self.lost,
+                "plan_sha256": self.sha256,
+            }))?)?,
+            Output::Table => {
+                let how = match self.is_harmless() {
+                    true => String::new(),
+                    false => format!(" Where nobody is at the terminal it needs --yes={}.", self.short()),
+                };
+                say(&format!("The plan fits. Nothing was done (--dry-run).{how}"));
+            }
+        }
+        Ok(0)
+    }
+
+    fn is_harmless(&self) -> bool {
+        self.options.dangers().is_empty() && self.lost.is_empty()
+    }
+
+    fn short(&self) -> &str {
+        &self.sha256[..DIGITS]
+    }
+
+    /// Refuses a `--yes` that is for another plan, or that does not say which one where nobody is at the terminal.
+    ///
+    /// # Errors
+    /// Says which plan it is.
+    pub(super) fn check(&self, carry: &CarryArgs) -> Result<()> {
+        let Some(yes) = &carry.yes else { return Ok(()) };
+        let yes = yes.to_ascii_lowercase();
+        if yes.is_empty() {
+            if self.is_harmless() || carry.dry_run || std::io::stdin().is_terminal() {
+                return Ok(());
+            }
+            bail!(
+                "nobody is at the terminal, and this plan\n{}\nRead it, then say --yes={}: the beginning of the SHA-256 of the plan's file, so that no other plan is carried out by mistake",
+                self.lines().iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"),
+                self.short()
+            );
+        }
+        if yes.len() < DIGITS || !self.sha256.starts_with(&yes) {
+            bail!(
+                "--yes={yes}: the SHA-256 of the plan's file is {}; expected at least its first {DIGITS} digits: the plan is not the one that was confirmed, or not all of it was given",
+                self.sha256
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether somebody says yes, beforehand or on the terminal.
+    ///
+    /// # Errors
+    /// There is no terminal, or the yes is for another plan.
+    pub(super) fn is_given(&self, carry: &CarryArgs, what: &str) -> Result<bool> {
+        self.check(carry)?;
+        if carry.yes.is_some() {
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() {
+            let yes = if self.is_harmless() { String::new() } else { format!("={}", self.short()) };
+            bail!("there is no terminal to ask for a yes; say --yes{yes} if you mean it");
+        }
+        let mut err = super::terminal::err();
+        write!(err, "{what}\nType yes to begin: ")?;
+        err.flush()?;
+        drop(err);
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        Ok(line.trim() == "yes")
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Reads the name of a variable of `--pass-env`.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    crate::live::program::environment::parse_name(text)
+}
