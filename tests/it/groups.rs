@@ -1,22 +1,10 @@
 //! Groups against real dumps: inferred and given ones on openb, NodePools of a real Karpenter.
 
+use crate::recording;
 use nodeferry::cluster::*;
 use nodeferry::groups::{Choice, GroupMatch, PackOptions, Templates, infer_groups, match_node, pack};
 use nodeferry::snapshot::{self, groups};
 use std::path::PathBuf;
-
-/// A file of the recordings; None, loudly, where they are not at hand.
-fn data(path: &str) -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let root = std::env::var_os("NODEFERRY_DATA").map_or(root, PathBuf::from);
-    let file = root.join(path);
-    if file.exists() {
-        return Some(file);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "the recordings are missing: {}", file.display());
-    eprintln!("LEFT OUT: {} is not there", file.display());
-    None
-}
 
 fn view(c: &Cluster) -> View<'_> {
     View { catalog: &c.catalog, state: &c.state }
@@ -33,7 +21,7 @@ fn general(c: &Cluster) -> (Vec<NodeIdx>, Vec<PodIdx>) {
 
 #[test]
 fn openb_pools_are_inferred_and_can_host_their_own_pods() {
-    let Some(file) = data("openb/cluster.json.gz") else { return };
+    let Some(file) = recording("openb/cluster.json.gz") else { return };
     let mut c = snapshot::read_paths(&[file]).expect("openb is readable").cluster;
     let findings = infer_groups(&mut c);
     assert_eq!(findings[0].code, "groups-inferred");
@@ -57,7 +45,7 @@ fn openb_pools_are_inferred_and_can_host_their_own_pods() {
 
 #[test]
 fn the_groups_written_for_openb_host_all_that_runs_there() {
-    let Some(file) = data("openb/cluster.json.gz") else { return };
+    let Some(file) = recording("openb/cluster.json.gz") else { return };
     let mut c = snapshot::read_paths(&[file]).expect("openb is readable").cluster;
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios/groups/openb.yaml");
     let findings = groups::read_groups(&[path], None, &mut c).expect("the groups are readable");
@@ -79,9 +67,11 @@ fn the_groups_written_for_openb_host_all_that_runs_there() {
 
 #[test]
 fn node_pools_of_a_real_karpenter_launch_about_what_it_launched() {
-    let (Some(dump), Some(types), Some(settled)) =
-        (data("karpenter-v1/cluster.json.gz"), data("instance_types.json"), data("karpenter-v1/settled.json.gz"))
-    else {
+    let (Some(dump), Some(types), Some(settled)) = (
+        recording("karpenter-v1/cluster.json.gz"),
+        recording("instance_types.json"),
+        recording("karpenter-v1/settled.json.gz"),
+    ) else {
         return;
     };
     let mut c = snapshot::read_paths(std::slice::from_ref(&dump)).expect("the dump is readable").cluster;

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 /// A room, and the rooms that it uses: those above only.
 const ROOMS: &str = "
     typed:      -
+    private_file: -
     cluster:    -
     scheduler:  cluster typed
     disruption: cluster
@@ -28,12 +29,12 @@ const ROOMS: &str = "
     request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
-    execution:  ack plan report runner session snapshot trace typed
+    execution:  ack plan private_file report runner session snapshot trace typed
     compare:    cluster execution intent plan report runner sim trace
     verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace typed
     bench:      cluster experiment request runner scheduler snapshot
-    live:       ack cluster execution intent plan request runner session sim snapshot trace
-    cli:        ack bench cluster compare discovery execution intent live plan rehearsal report request runner session sim snapshot trace typed verify
+    live:       ack cluster execution intent plan private_file request runner session sim snapshot trace
+    cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot trace typed verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.

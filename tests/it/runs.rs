@@ -317,6 +317,39 @@ fn flags_of_gates_delays_and_execution_are_checked() {
     assert!(plan["forecast"]["findings"].to_string().contains("approval-not-counted"));
 }
 
+#[cfg(feature = "live")]
+#[test]
+fn a_dangerous_plan_needs_its_own_hash_where_nobody_is_at_the_terminal() {
+    use sha2::{Digest, Sha256};
+    let dir = Dir::new();
+    // Deletes nothing past budgets, but evicts bare pods (kubectl_drain.force).
+    let (plan, _) = planned(&dir, "a", "1", &[]);
+    let digest = Sha256::digest(std::fs::read(&plan).expect("a plan"));
+    let sha: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    let kubeconfig = dir.file("kubeconfig", "apiVersion: v1\nkind: Config\n");
+    let refused = |yes: &str| {
+        let ran = nodeferry(&dir, &["execute", &plan, yes, "--kubeconfig", &kubeconfig]);
+        assert_eq!(ran.status, 2, "{}{}", ran.stdout, ran.stderr);
+        ran.stderr
+    };
+    let bare = refused("--yes");
+    assert!(
+        bare.contains("nobody is at the terminal, and this plan\n  evicts pods that no controller makes again"),
+        "{bare}"
+    );
+    assert!(bare.contains(&format!("say --yes={}:", &sha[..12])), "{bare}");
+    // Another plan's, and too little of its own to tell it from another.
+    for wrong in ["--yes=0123456789ab", &format!("--yes={}", &sha[..11]), &format!("--yes={sha}0")] {
+        let said = refused(wrong);
+        assert!(said.contains(&format!("the SHA-256 of the plan's file is {sha}")), "{said}");
+    }
+    // The next thing that is looked at is the cluster.
+    for right in [format!("--yes={}", &sha[..12]), format!("--yes={}", sha.to_uppercase())] {
+        let said = refused(&right);
+        assert!(said.contains("kubeconfig") && !said.contains("SHA-256"), "{said}");
+    }
+}
+
 #[test]
 fn a_plan_of_an_older_version_is_refused_by_every_command_with_what_to_do() {
     let dir = Dir::new();

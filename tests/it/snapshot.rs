@@ -1,19 +1,14 @@
 //! The reader against the recorded dumps.
 
+use crate::recording;
 use nodeferry::cluster::*;
 use nodeferry::snapshot::{Snapshot, read_paths};
-use std::path::Path;
 
-/// A recorded dump; None, said aloud, where the recordings are not there. In CI they must be.
+/// A recorded dump, if it is there.
 fn dump(name: &str) -> Option<Snapshot> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    let root = std::env::var_os("NODEFERRY_DATA").map_or(root, |d| Path::new(&d).join(name));
+    let root = recording(name)?;
     let path = [root.join("cluster.json"), root.join("cluster.json.gz")].into_iter().find(|p| p.exists());
-    let Some(path) = path else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "the recordings are missing: {}", root.display());
-        eprintln!("LEFT OUT: {} is not there", root.display());
-        return None;
-    };
+    let path = path.unwrap_or_else(|| panic!("{}: there is no dump", root.display()));
     Some(read_paths(&[path]).unwrap_or_else(|e| panic!("{name}: {e}")))
 }
 

@@ -1,16 +1,11 @@
 //! Recorded scheduling decisions, replayed.
 
+use crate::recording;
 use nodeferry::verify::decisions::verify_decisions;
-use std::path::Path;
 
 /// Every column of a recording at 100 %.
 fn check(name: &str) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !dir.is_dir() {
-        assert!(std::env::var("CI").is_err(), "{} is missing", dir.display());
-        eprintln!("LEFT OUT: {} is missing", dir.display());
-        return;
-    }
+    let Some(dir) = recording(name) else { return };
     let report = verify_decisions(&dir).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(report.decisions > 0);
     assert!(report.is_perfect(), "{name}\n{}", report.render_table());
@@ -45,4 +40,9 @@ fn sampled_nodes() {
 #[test]
 fn another_configuration() {
     check("parity-v4");
+}
+
+#[test]
+fn a_cluster_that_is_not_empty_and_volumes_of_every_kind() {
+    check("parity-v5");
 }

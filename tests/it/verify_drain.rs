@@ -1,10 +1,10 @@
 //! Recorded migrations with the real `kubectl drain`, simulated.
 
-use crate::shared_data;
+use crate::recording;
 use nodeferry::verify::drain::{Figures, verify_drain};
 
 fn ends_as_recorded(name: &str, batches: usize) {
-    let Some(dir) = shared_data(name) else { return };
+    let Some(dir) = recording(name) else { return };
     let report = verify_drain(&dir, 1).unwrap_or_else(|e| panic!("{name}: {e}"));
     let table = report.render_table();
     assert_eq!(report.batches.len(), batches, "{name}\n{table}");
@@ -24,6 +24,11 @@ fn drain_v1_ends_as_recorded() {
 #[test]
 fn drain_v2_ends_as_recorded() {
     ends_as_recorded("drain-v2", 3);
+}
+
+#[test]
+fn drain_v3_ends_as_recorded() {
+    ends_as_recorded("drain-v3", 2);
 }
 
 #[test]

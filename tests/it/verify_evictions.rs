@@ -1,5 +1,6 @@
 //! The recorded truth about budgets and evictions, at 100 % in every column.
 
+use crate::recording;
 use nodeferry::request::scenario::Scenario;
 use nodeferry::snapshot::Snapshot;
 use nodeferry::verify::evictions::{replay_evictions, verify_evictions};
@@ -8,12 +9,7 @@ use std::path::Path;
 
 #[test]
 fn recorded_evictions_are_reproduced() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/evictions-v1");
-    if !directory.is_dir() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no recordings at {}", directory.display());
-        eprintln!("LEFT OUT: no recordings at {}", directory.display());
-        return;
-    }
+    let Some(directory) = recording("evictions-v1") else { return };
     let report = verify_evictions(&directory).expect("the recording is readable");
     let table = report.render_table();
     assert_eq!((report.budgets, report.alone, report.verdicts), (113, 63, 890), "{table}");
