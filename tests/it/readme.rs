@@ -1,17 +1,117 @@
-//! The README shows what the program prints.
+//! README and the documents show what the program prints.
 
 use std::path::Path;
 use std::process::Command;
 
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The blocks of a document in a language: what stands between the fences.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    document.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
 #[test]
-fn the_readme_shows_the_quickstart_as_it_is() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn readme_and_quickstart_show_the_quickstart_as_it_is() {
     let output = Command::new(env!("CARGO_BIN_EXE_nodeferry"))
-        .current_dir(root)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["plan", "scenarios/quickstart.yaml"])
         .output()
         .expect("the program runs");
     let printed = String::from_utf8(output.stdout).expect("text");
-    let readme = std::fs::read_to_string(root.join("README.md")).expect("README.md");
-    assert!(readme.contains(printed.trim_end()), "README.md does not show what is printed now; paste this:\n{printed}");
+    let (full, readme) = (text_of("docs/quickstart.md"), text_of("README.md"));
+    let shown = blocks(&full, "text");
+    assert_eq!(shown, [&printed], "docs/quickstart.md does not show what is printed now; paste this:\n{printed}");
+    let beginning = blocks(&readme, "text");
+    assert_eq!(beginning.len(), 1, "README.md shows one output");
+    assert!(
+        printed.starts_with(beginning[0].trim_end()),
+        "README.md does not show how what is printed now begins; paste from this:\n{printed}"
+    );
+    assert!(readme.lines().count() < 200, "README.md has become long; what it says in detail belongs into docs/");
+}
+
+/// A command of a `console` block and what it prints; a line `…` stands for any lines.
+struct Shown {
+    command: String,
+    printed: String,
+}
+
+fn shown(block: &str) -> Vec<Shown> {
+    let mut all: Vec<Shown> = Vec::new();
+    for line in block.lines() {
+        match (line.strip_prefix("$ "), all.last_mut()) {
+            (Some(command), _) => all.push(Shown { command: command.to_owned(), printed: String::new() }),
+            (None, Some(last)) => {
+                let line = if line == "…" { "..." } else { line };
+                last.printed.push_str(line);
+                last.printed.push('\n');
+            }
+            (None, None) => panic!("a block begins with its command, and not with {line:?}"),
+        }
+    }
+    for one in &mut all {
+        one.printed.truncate(one.printed.trim_end().len());
+    }
+    all
+}
+
+#[test]
+fn the_tour_shows_what_is_printed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Its commands name files of the repository; what they write goes elsewhere.
+    for shipped in ["scenarios", "tests"] {
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(root.join(shipped), dir.path().join(shipped)).expect("a link");
+    }
+    let tour = text_of("docs/tour.md");
+    let blocks = blocks(&tour, "console");
+    assert!(!blocks.is_empty(), "the tour has lost its commands");
+    for one in blocks.into_iter().flat_map(shown) {
+        let mut words = one.command.split_whitespace();
+        assert_eq!(words.next(), Some("nodeferry"), "{}", one.command);
+        let ran = Command::new(env!("CARGO_BIN_EXE_nodeferry")).current_dir(dir.path()).args(words).output();
+        let ran = ran.expect("the program runs");
+        let printed = String::from_utf8([ran.stdout, ran.stderr].concat()).expect("text");
+        let pattern = snapbox::Data::text(one.printed.clone());
+        let assert = snapbox::Assert::new();
+        if let Err(difference) = assert.try_eq(Some(&one.command), printed.trim_end().into(), pattern) {
+            panic!("docs/tour.md, $ {}: {difference}", one.command);
+        }
+    }
+}
+
+#[test]
+fn links_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents: Vec<String> = std::fs::read_dir(root.join("docs"))
+        .expect("docs")
+        .map(|e| format!("docs/{}", e.expect("an entry").file_name().to_string_lossy()))
+        .filter(|p| Path::new(p).extension().is_some_and(|x| x == "md"))
+        .collect();
+    documents
+        .extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned));
+    documents.sort();
+    let mut dead = Vec::new();
+    for document in &documents {
+        let text = text_of(document);
+        let here = root.join(document).parent().expect("a directory").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !target.contains("://") && !here.join(path).exists() {
+                dead.push(format!("{document}: {target}"));
+            }
+        }
+    }
+    assert_eq!(dead, Vec::<String>::new(), "links that lead nowhere");
+    let index = text_of("docs/README.md");
+    let missing: Vec<&String> = documents
+        .iter()
+        .filter(|d| d.starts_with("docs/") && *d != "docs/README.md")
+        .filter(|d| !index.contains(&format!("]({})", d.trim_start_matches("docs/"))))
+        .collect();
+    assert!(missing.is_empty(), "docs/README.md does not name {missing:?}");
 }
