@@ -9,7 +9,7 @@ use super::version::Rules;
 /// Amounts that a pod asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Requests {
-    /// Non-zero amounts by resource, sorted; cpu in milli, others in whole units (KUBERNETES §1.4).
+    /// Non-zero amounts by resource, sorted; cpu in milli, others in whole units (docs/reference/kubernetes.md#requests-of-a-pod).
     pub amounts: Vec<(ResIdx, i64)>,
     /// cpu (milli) and memory (bytes) with the scorer's defaults (100m, 200 MiB) for containers that name none.
     pub nonzero: [i64; 2],
@@ -130,7 +130,7 @@ pub enum Volume {
 pub struct PodShape {
     /// What it asks for, from the spec.
     pub requests: Requests,
-    /// `requests.nonzero` as NodeResourcesFit's scorer sees an incoming pod: pod-level requests ignored (a quirk of ≤ 1.36, KUBERNETES §1.4).
+    /// `requests.nonzero` as NodeResourcesFit's scorer sees an incoming pod: pod-level requests ignored (a quirk of ≤ 1.36, docs/reference/kubernetes.md#requests-of-a-pod).
     pub incoming_nonzero: [i64; 2],
     /// Priority, 0 if none.
     pub priority: i32,
@@ -276,7 +276,7 @@ pub struct PodState {
     pub nominated: Option<NodeIdx>,
     /// Condition PodScheduled is False with reason Unschedulable.
     pub unschedulable: bool,
-    /// Condition DisruptionTarget by preemption (KUBERNETES §1.9).
+    /// Condition DisruptionTarget by preemption (docs/reference/kubernetes.md#preemption).
     pub preempted: bool,
     /// Restarts of its containers so far.
     pub restarts: u32,

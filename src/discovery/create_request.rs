@@ -1,4 +1,4 @@
-//! The body of the call with which Ocean itself is asked for the migration that was planned (`POST …/migration`, MIGRATIONS §1).
+//! The body of the call with which Ocean itself is asked for the migration that was planned (`POST …/migration`, docs/reference/ocean.md).
 //!
 //! Ocean then carries it out by itself: it makes its own batches, and most of what a plan says has no field in the call. What is left
 //! out is named; where the call would mean something else than the plan, it is an error.

@@ -218,7 +218,7 @@ pub fn discover(cluster: &Cluster) -> Discovery {
 
 /// Discovers what is wanted of a cluster whose groups are read or inferred.
 ///
-/// Nodes are matched by the pods on them if a group is Ocean's on AWS, else by labels and taints (MIGRATIONS §1). Nodes that are Ocean's
+/// Nodes are matched by the pods on them if a group is Ocean's on AWS, else by labels and taints (docs/reference/ocean.md). Nodes that are Ocean's
 /// already match nothing: they are what others are migrated to.
 pub fn discover_wanted(cluster: &Cluster, wanted: &Wanted) -> Discovery {
     let view = View { catalog: &cluster.catalog, state: &cluster.state };

@@ -8,7 +8,7 @@ pub fn is_stand_alone(view: View<'_>, pod: PodIdx) -> bool {
     spec.owner.is_none() && !spec.mirror
 }
 
-/// Keys and the value that holds a node (MIGRATIONS §1: drain), as label or annotation.
+/// Keys and the value that holds a node (docs/ocean.md), as label or annotation.
 const HOLDS: [(&str, &str); 2] =
     [("spotinst.io/restrict-scale-down", "true"), ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")];
 

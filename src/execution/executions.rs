@@ -1,6 +1,6 @@
 //! The executions that a directory holds the journals of, as a list.
 //!
-//! Ocean's own list of a cluster's migrations has `Id`, `state`, `createdAt` and `completedAt` (MIGRATIONS §1); this one has the same, and
+//! Ocean's own list of a cluster's migrations has `Id`, `state`, `createdAt` and `completedAt` (docs/reference/ocean.md); this one has the same, and
 //! how many of the nodes were replaced.
 
 use super::journal_dir::{JOURNAL, JournalDir};

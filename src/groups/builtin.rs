@@ -53,7 +53,7 @@ fn is_within(domain: &str, of: &str) -> bool {
     domain == of || domain.strip_suffix(of).is_some_and(|head| head.ends_with('.'))
 }
 
-/// Whether a label key is the system's: `kubernetes.io`, `k8s.io`, `topology.*`, clouds' and provisioners' domains (MIGRATIONS §1, choice C).
+/// Whether a label key is the system's: `kubernetes.io`, `k8s.io`, `topology.*`, clouds' and provisioners' domains (docs/reference/ocean.md#match-of-nodes-and-virtual-node-groups).
 ///
 /// `alibabacloud.com` and its like hold node labels only; a user's own labels live under a domain of their own or none.
 pub fn is_system_label(key: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Which node group a node matches, by its own labels and taints or by the pods on it (MIGRATIONS §1, VNG match, and §5).
+//! Which node group a node matches, by its own labels and taints or by the pods on it (docs/reference/ocean.md#match-of-nodes-and-virtual-node-groups).
 //!
 //! Ocean's document names labels and taints (Azure), selectors, affinity and tolerations (AWS), and nothing else: machine types, zones and
 //! sizes that differ are notes, for people migrate in order to change them.

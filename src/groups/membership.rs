@@ -1,7 +1,7 @@
 //! Which nodes are Ocean's already: it launched them and manages them, so there is nothing to migrate on them.
 //!
 //! Ocean labels what it launches with `spotinst.io/node-lifecycle` (`spot`, `od`) and with the id of the virtual node group (on AWS:
-//! launch specification) that it launched from (MIGRATIONS §5).
+//! launch specification) that it launched from (docs/reference/ocean.md#match-of-nodes-and-virtual-node-groups).
 
 use super::labels::{POOL_LABELS, VNG_LABELS};
 use crate::cluster::{GroupIdx, GroupOrigin, Labels, NodeGroup, NodeIdx, Sym, View};

@@ -21,7 +21,7 @@ use fixedbitset::FixedBitSet;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
-    /// Ocean's order of groups (MIGRATIONS §1); within one, the cheapest fill.
+    /// Ocean's order of groups (docs/reference/ocean.md); within one, the cheapest fill.
     #[default]
     Ocean,
     /// The cheapest per packed share over all groups of the highest weight; least waste where prices are unknown.

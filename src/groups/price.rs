@@ -9,7 +9,7 @@ pub const MICROS: u64 = 1_000_000;
 
 /// The price of a node of a group, millionths of a currency unit per hour; None where unknown.
 ///
-/// Where the group mixes spot and on-demand, the average by its share (MIGRATIONS §1: spot 100 % on AWS by default).
+/// Where the group mixes spot and on-demand, the average by its share (docs/reference/ocean.md#autoscaler: spot 100 % on AWS by default).
 pub fn price_of(group: &NodeGroup, machine: &MachineType) -> Option<u64> {
     let spot = u64::from(group.spot_percent.unwrap_or(0).min(100));
     match (machine.spot_price_micros_per_hour, machine.price_micros_per_hour) {

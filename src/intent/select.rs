@@ -203,7 +203,7 @@ fn check_pools(view: View<'_>, wanted: &[String]) -> Result<(), String> {
     Err(format!("no node is in the pool {}; {has}", missing.join(", ")))
 }
 
-/// Takes nodes that are Ocean's already out of a choice: there is nothing to migrate on them (MIGRATIONS §5).
+/// Takes nodes that are Ocean's already out of a choice: there is nothing to migrate on them (docs/reference/ocean.md#match-of-nodes-and-virtual-node-groups).
 ///
 /// # Errors
 /// One of them was named, or no other is left.

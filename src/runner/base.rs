@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds since the snapshot, which is also when a simulated migration starts.
 pub type Ms = i64;
 
-/// Which of a client's rate limiters a call goes through: client-go has one per API group (KUBERNETES §4).
+/// Which of a client's rate limiters a call goes through: client-go has one per API group (docs/reference/kubernetes.md#kubectl-drain).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiGroup {

@@ -151,7 +151,7 @@ mod tests {
         ),
     ];
 
-    /// The same on EKS (MIGRATIONS §1, failure messages).
+    /// The same on EKS (docs/outcomes.md).
     const EKS: [(Reason, &str); 7] = [
         (
             Reason::Connectivity,

@@ -159,7 +159,7 @@ pub struct DefaultConstraint {
 /// How one of several best nodes is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum TieBreak {
-    /// 1.35 and 1.36: first maximum in preorder of the implicit heap over the feasible list (KUBERNETES §1.2 step 8).
+    /// 1.35 and 1.36: first maximum in preorder of the implicit heap over the feasible list (docs/reference/kubernetes.md#choice-of-a-node).
     Preorder,
     /// Up to 1.34, and again after upstream PR #141024: each of the best as likely as the others, by the caller's draw.
     Uniform,

@@ -4,7 +4,7 @@
 //! [`Preemptor::preempt`] tries it out on hypotheses and changes nothing; [`nominate`] writes the nomination down. Deleting the victims (DELETE
 //! with their full grace, budgets not asked) is the caller's.
 //!
-//! Where the real one depends on luck ([ND] in KUBERNETES §1.9): the node at which the dry run starts is the caller's draw; of equal
+//! Where the real one depends on luck ([ND] in docs/reference/kubernetes.md#preemption): the node at which the dry run starts is the caller's draw; of equal
 //! candidates the first by node index is chosen, and [`Candidate::tied`] names them all.
 
 use super::Scheduler;

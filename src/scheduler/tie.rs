@@ -1,6 +1,6 @@
 //! Which of several best nodes is taken.
 
-/// The first maximum in preorder of the implicit binary heap over the list (KUBERNETES §1.2 step 8).
+/// The first maximum in preorder of the implicit binary heap over the list (docs/reference/kubernetes.md#choice-of-a-node).
 ///
 /// Why: 1.35 and 1.36 pop the best from a heap whose second key is set only by extenders (S/schedule_one.go
 /// `nodeScoreHeap`); sifting up and down with ties left in place amounts to this order. 0 for an empty list.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// A pod starts when all its volumes are attached to its node. A volume that is attached elsewhere and may be attached
 /// once only (ReadWriteOnce, ReadWriteOncePod) waits until the last pod there is gone and the volume is let go
-/// (`volume_detach_ms`; KUBERNETES §5, attach/detach).
+/// (`volume_detach_ms`; docs/reference/kubernetes.md#controllers-and-nodes).
 #[derive(Clone, Debug, Default)]
 pub struct Volumes {
     waiting: Vec<PodIdx>,

@@ -246,7 +246,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Nodes in the order of their names, whatever the order of the input: it is how a scheduler that just started
-    /// lists them (KUBERNETES §6 trap 2); the order in which a running one saw them come is nowhere written.
+    /// lists them (docs/reference/kubernetes.md#what-a-dump-does-not-tell); the order in which a running one saw them come is nowhere written.
     fn read_nodes(&self, b: &mut Builder, read: &mut Read) -> Result<(), ReadError> {
         self.each(b, "Node", |b, o: node::Node<'_>, _| {
             if &*o.status.node_info.operating_system == "windows" {

@@ -239,7 +239,7 @@ impl Builder {
     }
 
     /// A pod template as a spec: what the API server and the admission plugins would add is added, as far as the dump
-    /// tells (KUBERNETES §6 trap 6). Replacements are clones of live pods; this is for pods that have none.
+    /// tells (docs/reference/kubernetes.md#what-a-dump-does-not-tell). Replacements are clones of live pods; this is for pods that have none.
     fn template(&mut self, template: &PodTemplate<'_>, ns: NsIdx, owner: OwnerIdx, kind: OwnerKind) -> SpecIdx {
         let labels = self.labels(&template.metadata.labels);
         let mut shaped = self.shape(&template.spec, ns, &labels, "");

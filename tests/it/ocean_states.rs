@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const BEGINNING: &str = "The migration has stopped due to ";
 const CONNECTIVITY: &str = "connectivity issues. Make sure the Spotinst controller is installed and working properly.";
 
-/// Scenario, cloud, message without its beginning (seed 000 for AKS, MIGRATIONS §1 for EKS), and the object that the cause names.
+/// Scenario, cloud, message without its beginning (docs/outcomes.md), and the object that the cause names.
 const FAILURES: [(&str, &str, &str, &str); 14] = [
     ("ocean-azure-controller-does-not-report", "AKS", CONNECTIVITY, "Spotinst controller"),
     ("controller-does-not-report", "EKS", CONNECTIVITY, "Spotinst controller"),

@@ -115,3 +115,59 @@ fn links_lead_to_files() {
         .collect();
     assert!(missing.is_empty(), "docs/README.md does not name {missing:?}");
 }
+
+/// How a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
+    kept.replace(' ', "-")
+}
+
+/// All files of a kind below a directory.
+fn files_below(directory: &Path, extension: &str, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files_below(&path, extension, found);
+        } else if path.extension().is_some_and(|x| x == extension) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn what_the_code_cites_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = Vec::new();
+    ["src", "tests"].iter().for_each(|d| files_below(&root.join(d), "rs", &mut code));
+    let mut dangling = Vec::new();
+    for file in code {
+        let text = std::fs::read_to_string(&file).expect("text");
+        let shown = file.strip_prefix(root).expect("below it").display().to_string();
+        for rest in text.split("docs/").skip(1) {
+            let is_part = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.' | '#');
+            let cited: String = rest.chars().take_while(is_part).collect();
+            let cited = cited.trim_end_matches('.');
+            let (path, heading) = cited.split_once('#').unwrap_or((cited, ""));
+            // A name that is put together from parts, or of another repository.
+            if !path.ends_with(".md") {
+                continue;
+            }
+            let document = root.join("docs").join(path);
+            let Ok(document) = std::fs::read_to_string(document) else {
+                dangling.push(format!("{shown}: docs/{path}"));
+                continue;
+            };
+            let headings =
+                document.lines().filter_map(|l| l.strip_prefix('#')).map(|l| anchor(l.trim_start_matches('#')));
+            if !heading.is_empty() && !headings.into_iter().any(|h| h == heading) {
+                dangling.push(format!("{shown}: docs/{path}#{heading}"));
+            }
+        }
+    }
+    assert_eq!(dangling, Vec::<String>::new(), "citations of documents or headings that are not there");
+}

@@ -94,7 +94,7 @@ pub fn batches(view: View<'_>, selected: &[NodeIdx], options: &Options) -> Resul
     Ok(batches)
 }
 
-/// How many nodes a batch has at most: max(1, ceil(percent · nodes / 100)) (MIGRATIONS §1: batch algorithm, 2).
+/// How many nodes a batch has at most: max(1, ceil(percent · nodes / 100)) (docs/reference/ocean.md#batches).
 pub fn nodes_per_batch(view: View<'_>, selected: usize, options: &Options) -> usize {
     match options.size() {
         BatchSize::Nodes(n) => (n as usize).max(1),

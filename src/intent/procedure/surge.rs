@@ -82,7 +82,7 @@ pub struct SurgeOptions {
     pub new_nodes_timeout_ms: Option<i64>,
 }
 
-/// A surge's parameters with the preset's filled in (MIGRATIONS §4).
+/// A surge's parameters with the preset's filled in (docs/fidelity.md#surge-rule-by-rule).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurgeParameters {
     /// Whose upgrade.

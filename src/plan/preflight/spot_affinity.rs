@@ -1,4 +1,4 @@
-//! Required affinity on `kubernetes.azure.com/scalesetpriority`: Ocean cannot migrate such pods (MIGRATIONS §1).
+//! Required affinity on `kubernetes.azure.com/scalesetpriority`: Ocean cannot migrate such pods (docs/reference/ocean.md).
 
 use super::Facts;
 use crate::cluster::{Finding, Severity};

@@ -1,4 +1,4 @@
-//! A node that no Virtual Node Group matches: Ocean cannot make one like it (MIGRATIONS §1, VNG match).
+//! A node that no Virtual Node Group matches: Ocean cannot make one like it (docs/reference/ocean.md#match-of-nodes-and-virtual-node-groups).
 
 use super::Facts;
 use crate::cluster::{Finding, GroupIdx, NodeIdx, Severity};

@@ -2,7 +2,7 @@
 //!
 //! One batch is one kubectl process: it cordons all its nodes, then drains them one after the other, evicting all of a
 //! node's pods at once through its own rate limiters and polling each until it is gone (kubectl v0.36.3
-//! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; KUBERNETES §4; what older versions do otherwise: [`KubectlVersion`]). What follows is ours: the batch ends when every
+//! `pkg/cmd/drain/drain.go`, `pkg/drain/drain.go`; docs/reference/kubernetes.md#kubectl-drain; what older versions do otherwise: [`KubectlVersion`]). What follows is ours: the batch ends when every
 //! workload it touched is whole again, or at a limit.
 //!
 //! kubectl evicts from nodes that it could not cordon, evicts a pod's successor wherever that runs, and never looks whether a

@@ -1,4 +1,4 @@
-//! Ocean on EKS: its words (MIGRATIONS §1, AWS bodies).
+//! Ocean on EKS: its words (docs/reference/ocean.md#api).
 
 use crate::runner::batch_run::Words;
 use crate::runner::stand::{Doing, NodeIs};

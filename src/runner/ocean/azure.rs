@@ -1,4 +1,4 @@
-//! Ocean on AKS: its words (MIGRATIONS §1, Azure bodies).
+//! Ocean on AKS: its words (docs/reference/ocean.md#api).
 
 use crate::intent::options::AksMessages;
 use crate::runner::batch_run::Words;

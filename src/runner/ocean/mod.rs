@@ -1,4 +1,4 @@
-//! Ocean's workload migration, on both clouds (MIGRATIONS §1): replacements first, then a paced drain.
+//! Ocean's workload migration, on both clouds (docs/reference/ocean.md): replacements first, then a paced drain.
 //!
 //! Per batch: cordon → launch replacements, packed for the batch's pods → wait until they are Ready → evict, spread over
 //! 120 s → wait until what was evicted is scheduled and ready → terminate the old nodes. The two clouds share all of it

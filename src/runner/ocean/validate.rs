@@ -1,4 +1,4 @@
-//! What Ocean looks at before it starts: the controller, and each selected node (MIGRATIONS §1, batch algorithm, 1).
+//! What Ocean looks at before it starts: the controller, and each selected node (docs/reference/ocean.md#batches).
 
 use super::controller;
 use crate::cluster::{GroupIdx, NodeIdx, PodIdx, View};

@@ -1,4 +1,4 @@
-//! What EKS, AKS and GKE do when they upgrade a node pool (MIGRATIONS §4, presets; docs/fidelity.md says of each rule where it is from).
+//! What EKS, AKS and GKE do when they upgrade a node pool (docs/fidelity.md#surge-rule-by-rule says of each rule where it is from).
 //!
 //! Of a group's old nodes so many are under way at once as its preset allows, each cordoned (EKS: tainted), drained, left to rest, and then given
 //! back or reimaged in place. `pool` knows how many new nodes there must be and who may begin, `surplus` removes at the end what the group has

@@ -9,7 +9,7 @@
 //! A driver calls `observe`, then `pop` until it gives nothing, with `failed` or `done` after each attempt, and comes back at
 //! [`Queue::next_wakeup`].
 //!
-//! Where the real queue depends on luck ([ND] in KUBERNETES §1.1) the policy is: equal priority and timestamp → order in which the
+//! Where the real queue depends on luck ([ND] in docs/reference/kubernetes.md#scheduling-queue) the policy is: equal priority and timestamp → order in which the
 //! timestamps were given; waiting pods are visited in order of creation; a pod already pending at the start counts from its creation.
 
 pub mod event;

@@ -5,7 +5,7 @@ use crate::groups::Choice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Options of the autoscaler; defaults are upstream's where there is an upstream (KUBERNETES §5, MIGRATIONS §1).
+/// Options of the autoscaler; defaults are upstream's where there is an upstream (docs/reference/kubernetes.md#controllers-and-nodes, docs/reference/ocean.md#autoscaler).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AutoscalerOptions {

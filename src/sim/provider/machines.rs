@@ -122,7 +122,7 @@ impl Machines {
         spec.created = ctx.now;
         spec.labels.set(ctx.catalog.known.hostname, name);
         crate::groups::template::name_labels(&mut spec.labels, name);
-        // admission plugin nodetaint: a node is born with not-ready:NoSchedule (KUBERNETES §5).
+        // admission plugin nodetaint: a node is born with not-ready:NoSchedule (docs/reference/kubernetes.md#controllers-and-nodes).
         spec.taints.push(Taint {
             key: ctx.catalog.known.not_ready_taint,
             value: ctx.catalog.known.empty,

@@ -1,4 +1,4 @@
-//! Ocean's virtual node groups: AWS `launchSpec` and Azure `virtualNodeGroup` (MIGRATIONS §1).
+//! Ocean's virtual node groups: AWS `launchSpec` and Azure `virtualNodeGroup` (docs/reference/ocean.md).
 
 use super::fields::{Fields, Unread};
 use super::machines::Known;

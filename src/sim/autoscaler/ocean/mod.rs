@@ -1,4 +1,4 @@
-//! Ocean's autoscaler beside a migration: pending pods by its order of groups, headroom on top (MIGRATIONS §1).
+//! Ocean's autoscaler beside a migration: pending pods by its order of groups, headroom on top (docs/reference/ocean.md).
 //!
 //! The launches ahead of a drain are the procedure's, which asks for them by `EnsureNodes`.
 
