@@ -45,7 +45,7 @@ impl Bytes<'_> {
             0 => Value::Null,
             1 => Value::Bool(self.next() % 2 == 0),
             2 => json!(i64::from(self.next()) - 128),
-            3 => json!([i64::MIN, i64::MAX, 0, -1][usize::from(self.next() % 4)]),
+            3 => Value::from([i64::MIN, i64::MAX, 0, -1][usize::from(self.next() % 4)]),
             4 => json!(1e308),
             5 => json!("2026-11-27T15:00:00Z"),
             6 | 7 => Value::String(self.text()),
@@ -108,10 +108,12 @@ impl Bytes<'_> {
             3 => {
                 let status = [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 502, 503, 504][usize::from(self.next() % 15)];
                 let retry_after_ms = (self.next() % 2 == 0).then(|| [0, 1_000, i64::MAX, -1][usize::from(self.next() % 4)]);
+                let reasons = ["Forbidden", "NotFound", "TooManyRequests", "Expired", "Conflict"];
+                let reason = reasons[usize::from(self.next()) % reasons.len()];
                 let body = match self.next() % 3 {
                     0 => self.value(3),
                     _ => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": self.text(),
-                        "reason": ["Forbidden", "NotFound", "TooManyRequests", "Expired", "Conflict"][usize::from(self.next() % 5)]}),
+                        "reason": reason}),
                 };
                 Response::Http { status, retry_after_ms, body }
             }
