@@ -1,10 +1,12 @@
 //! `nodeferry ack execute`: the migration of a control plane carried out on a live cluster, and its journal shown.
 
+use super::carry::CarryArgs;
 use super::confirm::Confirmation;
-use super::execute::{CarryArgs, REFUSED, RESUMABLE, ResumeArgs, Run, began, execution_name, look, programs, say};
+use super::execute::{REFUSED, RESUMABLE, ResumeArgs, Run, began, execution_name, look, programs};
 use super::journal::{HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
 use super::runs::ReportArgs;
+use super::terminal::say;
 use super::time::parse_time;
 use super::value_file::value_of_file;
 use super::{print, runtime, width};

@@ -1,9 +1,10 @@
 //! What somebody confirms before a plan is carried out: on one screen all that it does past what protects workloads, the programs that it runs
 //! here and the pods that are lost by it.
 
-use super::execute::{CarryArgs, say};
+use super::carry::CarryArgs;
 use super::output::Output;
 use super::print;
+use super::terminal::say;
 use crate::intent::Options;
 use crate::live::program::environment::HANDED_ON;
 use crate::live::proof::Proven;
@@ -147,9 +148,4 @@ fn listed(names: &[String]) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
-}
-
-/// Reads the name of a variable of `--pass-env`.
-pub(super) fn variable(text: &str) -> Result<String, String> {
-    crate::live::program::environment::parse_name(text)
 }

@@ -5,6 +5,8 @@ mod ack;
 pub mod ack_execute;
 pub mod args;
 mod bench;
+#[cfg(feature = "live")]
+pub mod carry;
 pub mod cluster_args;
 #[cfg(feature = "live")]
 mod confirm;

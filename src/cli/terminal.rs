@@ -38,6 +38,11 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     written_out(text, |c| c != '\n' && c != '\t')
 }
 
+/// Something for people, on standard error.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(err(), "{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
