@@ -39,6 +39,7 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Something for people, on standard error.
+#[cfg(feature = "live")]
 pub(super) fn say(text: &str) {
     let _ = writeln!(err(), "{text}");
 }
