@@ -24,5 +24,6 @@ pub mod session;
 pub mod sim;
 pub mod snapshot;
 pub mod trace;
+pub mod transfer;
 pub mod typed;
 pub mod verify;

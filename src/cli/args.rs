@@ -441,6 +441,10 @@ pub enum SchemaName {
     AckResult,
     /// Parameters of `ack simulate`.
     AckSimulation,
+    /// The mapping of `transfer`: what only people know.
+    TransferMapping,
+    /// Plans of `transfer plan`.
+    TransferPlan,
 }
 
 /// `completions`.

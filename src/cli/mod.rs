@@ -324,6 +324,8 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::AckSimulation => schemars::schema_for!(crate::ack::simulate::AckSimOptions),
         SchemaName::AckPlan => schemars::schema_for!(crate::ack::AckPlan),
         SchemaName::AckPreflight => schemars::schema_for!(crate::ack::Preflight),
+        SchemaName::TransferMapping => schemars::schema_for!(crate::transfer::Mapping),
+        SchemaName::TransferPlan => schemars::schema_for!(crate::transfer::TransferPlan),
     };
     print(&crate::typed::pretty(&schema)?)?;
     Ok(0)

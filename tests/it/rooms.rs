@@ -26,6 +26,7 @@ const ROOMS: &str = "
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
     ack:        cluster experiment intent plan report runner sim snapshot trace typed
+    transfer:   cluster typed
     request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
@@ -34,7 +35,7 @@ const ROOMS: &str = "
     verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace typed
     bench:      cluster experiment request runner scheduler snapshot
     live:       ack cluster execution intent plan private_file request runner session sim snapshot trace
-    cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot trace typed verify
+    cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot trace transfer typed verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.
