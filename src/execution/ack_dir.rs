@@ -3,57 +3,40 @@
 //! `ack.jsonl` is the journal, `inventory.json` what there was before the cut-over, `drain` the directory of the drain's own journal; `lock` and
 //! `requests/` are as in every journal's directory.
 
+use super::entry_dir::{EntryDir, EntryDirError, EntryWriter, Journaled};
 use super::journal_dir::{Asked, JournalDir, JournalDirError, Order, failed, sync_dir};
-use crate::ack::execution::{AckReport, Entry, Inventory, Record, State, read, time, write};
+use crate::ack::execution::{AckReport, Entry, Inventory, Record, State, time};
 use crate::private_file;
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Name of the journal in its directory.
-const JOURNAL: &str = "ack.jsonl";
 /// Name of what there was before the cut-over.
 const INVENTORY: &str = "inventory.json";
 /// Name of the directory of the drain's journal.
 const DRAIN: &str = "drain";
 
 /// Why the directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AckDirError {
-    /// As of any journal's directory.
-    #[error(transparent)]
-    Dir(#[from] JournalDirError),
-    /// It is damaged.
-    #[error("{}: {why}", path.display())]
-    Damaged {
-        /// File.
-        path: PathBuf,
-        /// Where, why, and what to do.
-        why: String,
-    },
+pub type AckDirError = EntryDirError;
+
+impl Journaled for Entry {
+    const FILE: &'static str = "ack.jsonl";
 }
 
 /// The directory of a migration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct AckDir {
-    dir: JournalDir,
+    dir: EntryDir<Entry>,
 }
 
 impl AckDir {
     /// The directory at a path; nothing is looked at or made.
     pub fn at(path: impl Into<PathBuf>) -> AckDir {
-        AckDir { dir: JournalDir::at(path) }
+        AckDir { dir: EntryDir::at(path) }
     }
 
     /// The directory at a path, or of its `ack.jsonl`, if there is the journal of a migration in it.
     pub fn found(path: &Path) -> Option<AckDir> {
-        let dir = match path.parent() {
-            Some(parent) if path.ends_with(JOURNAL) => {
-                AckDir::at(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-            }
-            _ => AckDir::at(path),
-        };
-        dir.journal().is_file().then_some(dir)
+        EntryDir::found(path).map(|dir| AckDir { dir })
     }
 
     /// Where it is.
@@ -61,13 +44,9 @@ impl AckDir {
         self.dir.path()
     }
 
-    fn journal(&self) -> PathBuf {
-        self.path().join(JOURNAL)
-    }
-
     /// Where the programs that run are recorded.
     pub fn programs(&self) -> PathBuf {
-        self.dir.programs()
+        self.dir.dir().programs()
     }
 
     /// The directory of the drain's journal.
@@ -80,13 +59,7 @@ impl AckDir {
     /// # Errors
     /// There is a journal already, of a migration or of an execution.
     pub fn vacant(&self) -> Result<(), AckDirError> {
-        self.dir.vacant()?;
-        match self.read() {
-            Ok(entries) if entries.is_empty() => Ok(()),
-            Ok(_) => Err(JournalDirError::Exists { dir: self.path().to_owned() }.into()),
-            Err(AckDirError::Dir(JournalDirError::Missing { .. })) => Ok(()),
-            Err(e) => Err(e),
-        }
+        self.dir.vacant()
     }
 
     /// What the journal holds now.
@@ -94,18 +67,7 @@ impl AckDir {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn read(&self) -> Result<Vec<Entry>, AckDirError> {
-        let path = self.journal();
-        match private_file::must_be_regular(&path).and_then(|()| std::fs::read(&path)) {
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                Err(JournalDirError::Missing { dir: self.path().to_owned() }.into())
-            }
-            Err(e) => Err(failed("read", &path)(e).into()),
-            Ok(bytes) => self.parse(&bytes).map(|(entries, _)| entries),
-        }
-    }
-
-    fn parse(&self, bytes: &[u8]) -> Result<(Vec<Entry>, u64), AckDirError> {
-        read(bytes).map_err(|e| AckDirError::Damaged { path: self.journal(), why: e.to_string() })
+        self.dir.read()
     }
 
     /// How it stands.
@@ -114,7 +76,7 @@ impl AckDir {
     /// There is no journal, or it is damaged.
     pub fn report(&self, shown: &str) -> Result<AckReport, AckDirError> {
         // The lock before the journal: a process that ends in between has said so when its journal is read.
-        let process = self.dir.process()?;
+        let process = self.dir.dir().process()?;
         AckReport::of(&self.read()?, process, shown)
             .ok_or_else(|| JournalDirError::Missing { dir: self.path().to_owned() }.into())
     }
@@ -124,11 +86,7 @@ impl AckDir {
     /// # Errors
     /// There is one already, another process has it, or the file system refuses.
     pub fn create(&self) -> Result<AckWriter, AckDirError> {
-        self.vacant()?;
-        let path = self.path();
-        private_file::create_dir_all(path).map_err(failed("make the directory", path))?;
-        let (writer, entries) = self.open(true)?;
-        if entries.is_empty() { Ok(writer) } else { Err(JournalDirError::Exists { dir: path.to_owned() }.into()) }
+        Ok(AckWriter { dir: self.clone(), entries: self.dir.create()? })
     }
 
     /// Locks a journal to write it on, and returns what it holds; a torn last line is cut off.
@@ -136,26 +94,8 @@ impl AckDir {
     /// # Errors
     /// There is none, another process has it, or it is damaged.
     pub fn reopen(&self) -> Result<(AckWriter, Vec<Entry>), AckDirError> {
-        if !self.journal().is_file() {
-            return Err(JournalDirError::Missing { dir: self.path().to_owned() }.into());
-        }
-        self.open(false)
-    }
-
-    fn open(&self, create: bool) -> Result<(AckWriter, Vec<Entry>), AckDirError> {
-        let lock = self.dir.lock()?;
-        let path = self.journal();
-        let open = private_file::options().read(true).write(true).create(create).truncate(false).open(&path);
-        let mut file = open.map_err(failed("open", &path))?;
-        private_file::must_be_regular(&path).map_err(failed("open", &path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed("read", &path))?;
-        let (entries, kept) = self.parse(&bytes)?;
-        let cut = file.set_len(kept).and_then(|()| file.seek(SeekFrom::Start(kept))).and_then(|_| file.sync_all());
-        cut.map_err(failed("cut the torn line off", &path))?;
-        sync_dir(self.path())?;
-        self.dir.forget_interruptions()?;
-        Ok((AckWriter { dir: self.clone(), file, is_broken: false, _lock: lock }, entries))
+        let (entries, read) = self.dir.reopen()?;
+        Ok((AckWriter { dir: self.clone(), entries }, read))
     }
 
     /// What there was before the cut-over; None if it was not noted yet.
@@ -177,7 +117,7 @@ impl AckDir {
     /// # Errors
     /// The file system refuses.
     pub fn ask(&self, order: &Order) -> Result<(), AckDirError> {
-        self.dir.ask(order)?;
+        self.dir.dir().ask(order)?;
         Ok(())
     }
 
@@ -186,7 +126,7 @@ impl AckDir {
     /// # Errors
     /// The directory cannot be read.
     pub fn asked(&self) -> Result<(Vec<Asked>, Vec<String>), AckDirError> {
-        Ok(self.dir.asked()?)
+        Ok(self.dir.dir().asked()?)
     }
 
     /// Takes an order away.
@@ -194,7 +134,7 @@ impl AckDir {
     /// # Errors
     /// The file cannot be removed.
     pub fn taken(&self, asked: &Asked) -> Result<(), AckDirError> {
-        Ok(self.dir.taken(asked)?)
+        Ok(self.dir.dir().taken(asked)?)
     }
 }
 
@@ -202,10 +142,7 @@ impl AckDir {
 #[derive(Debug)]
 pub struct AckWriter {
     dir: AckDir,
-    file: File,
-    is_broken: bool,
-    /// Held as long as this lives; the system lets it go when the process ends, however it ends.
-    _lock: File,
+    entries: EntryWriter<Entry>,
 }
 
 impl AckWriter {
@@ -219,15 +156,7 @@ impl AckWriter {
     /// # Errors
     /// The file system refuses; nothing is written after that, for a line may be there in part.
     pub fn append(&mut self, entry: &Entry) -> Result<(), AckDirError> {
-        let path = self.dir.journal();
-        if self.is_broken {
-            let dir = self.dir.path().to_owned();
-            return Err(JournalDirError::Broken { dir, why: "an entry could not be written".to_owned() }.into());
-        }
-        let line = write(entry).map_err(|e| AckDirError::Damaged { path: path.clone(), why: e.to_string() })?;
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        self.is_broken = written.is_err();
-        Ok(written.map_err(failed("write", &path))?)
+        self.entries.append(entry)
     }
 
     /// Notes what there is before the cut-over: the new one is there, or the old one still is.
@@ -278,7 +207,7 @@ mod tests {
         assert!(busy.contains("carries this execution out"), "{busy}");
         assert_eq!(dir.report("j").expect("a report").state, "running");
         drop(writer);
-        let path = dir.path().join(JOURNAL);
+        let path = dir.path().join(Entry::FILE);
         let mut torn = std::fs::read(&path).expect("bytes");
         torn.extend_from_slice(b"{\"seq\":6,\"t_ms\":60");
         std::fs::write(&path, torn).expect("a torn line");
@@ -304,7 +233,7 @@ mod tests {
         let dir = AckDir::at(tmp.path());
         assert!(matches!(dir.read(), Err(AckDirError::Dir(JournalDirError::Missing { .. }))));
         assert_eq!(dir.inventory().expect("none"), None);
-        std::fs::write(dir.path().join(JOURNAL), "{}\n").expect("a file");
+        std::fs::write(dir.path().join(Entry::FILE), "{}\n").expect("a file");
         std::fs::write(dir.path().join(INVENTORY), "{}").expect("a file");
         let why = dir.read().map(|_| ()).expect_err("damaged").to_string();
         assert!(why.contains("ack.jsonl: line 1"), "{why}");

@@ -4,6 +4,7 @@
 //! hands back what came of it. It is the only room with a wall clock besides `cli`.
 
 pub mod ack;
+mod attend;
 pub mod client;
 pub mod clock;
 pub mod driver;

@@ -12,6 +12,7 @@ pub mod ending;
 pub mod event;
 pub mod harm;
 pub(crate) mod lineage;
+pub mod lines;
 mod log;
 pub mod metrics;
 pub mod observation;

@@ -16,13 +16,13 @@ mod words;
 
 pub use comparison::Comparison;
 pub use inventory::{Inventory, InventoryError};
-pub use record::{Began, Entry, JOURNAL_VERSION, JournalProblem, Limits, Predicted, Record, read, write};
+pub use record::{Began, Entry, JOURNAL_VERSION, Limits, Predicted, Record};
 pub use report::{AckReport, Compared};
 pub use standing::{Look, NodeStands, fingerprint, not_drained};
 pub(crate) use state::time;
 pub use state::{Begun, Ended, Stage, State};
 pub use task::{TaskState, task_id};
-pub use words::{Context, split, substitute};
+pub use words::{Context, substitute};
 
 /// Reasons for which an execution ends without having completed, with what each means: docs/ack.md is held to this list.
 pub const REASONS: &[(&str, &str)] = &[

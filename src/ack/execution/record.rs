@@ -6,6 +6,7 @@ use crate::ack::plan::AckPlan;
 use crate::ack::simulate::AckSimOptions;
 use crate::plan::verdict::Percentiles;
 use crate::runner::Outcome;
+use crate::trace::lines::Line;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -232,58 +233,19 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// Why a journal cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {why}")]
-pub struct JournalProblem {
-    /// Which line, counted from 1.
-    pub line: usize,
-    /// Why, and what to do.
-    pub why: String,
-}
-
-/// The line of an entry, with its end.
-///
-/// # Errors
-/// Never, in practice: every record can be written as JSON.
-pub fn write(entry: &Entry) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(entry)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// Reads a journal: its entries and how many bytes they take. A last line without an end is what a killed process leaves, and is left out.
-///
-/// # Errors
-/// Where it is damaged.
-pub fn read(bytes: &[u8]) -> Result<(Vec<Entry>, u64), JournalProblem> {
-    let (mut entries, mut kept) = (Vec::new(), 0u64);
-    for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
-        if !line.ends_with(b"\n") {
-            break;
-        }
-        let problem = |why: String| JournalProblem { line: i + 1, why };
-        let entry: Entry = serde_json::from_slice(line).map_err(|e| {
-            problem(format!(
-                "{e}; the journal is damaged or of another version of nodeferry, and nothing is concluded from it"
-            ))
-        })?;
-        if entry.seq != i as u64 {
-            return Err(problem(format!("entry {} stands where {i} is next; lines are missing or doubled", entry.seq)));
-        }
-        if let Record::Began(began) = &entry.record
-            && began.ack_journal_version != JOURNAL_VERSION
-        {
-            return Err(problem(format!(
-                "ack_journal_version is {}; this nodeferry reads {JOURNAL_VERSION}: go on with the version that began it ({})",
-                began.ack_journal_version, began.nodeferry
-            )));
-        }
-        if matches!(entry.record, Record::Began(_)) != (i == 0) {
-            return Err(problem("the first entry, and no other, says what began".to_owned()));
-        }
-        kept += line.len() as u64;
-        entries.push(entry);
+impl Line for Entry {
+    fn seq(&self) -> u64 {
+        self.seq
     }
-    Ok((entries, kept))
+
+    fn begins(&self) -> Option<Result<(), String>> {
+        let Record::Began(began) = &self.record else { return None };
+        Some(match began.ack_journal_version {
+            JOURNAL_VERSION => Ok(()),
+            other => Err(format!(
+                "ack_journal_version is {other}; this nodeferry reads {JOURNAL_VERSION}: go on with the version that began it ({})",
+                began.nodeferry
+            )),
+        })
+    }
 }

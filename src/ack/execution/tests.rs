@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::ack::simulate::AckSimOptions;
+use crate::intent::command::split;
 use crate::plan::verdict::Percentiles;
 use crate::runner::Outcome;
+use crate::trace::lines::{read, write};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -293,11 +295,11 @@ pub(crate) fn entries() -> Vec<Entry> {
 fn a_journal_is_read_back_and_a_torn_line_is_left_out() {
     let entries = entries();
     let bytes: Vec<u8> = entries.iter().flat_map(|e| write(e).expect("a line")).collect();
-    let (back, kept) = read(&bytes).expect("a journal");
+    let (back, kept) = read::<Entry>(&bytes).expect("a journal");
     assert_eq!((&back, kept), (&entries, bytes.len() as u64));
     // Cut at any byte it is a shorter one, never another.
     for cut in 0..bytes.len() {
-        let (some, kept) = read(&bytes[..cut]).expect("a shorter journal");
+        let (some, kept) = read::<Entry>(&bytes[..cut]).expect("a shorter journal");
         assert_eq!(some, entries[..some.len()]);
         assert!(kept <= cut as u64);
     }
@@ -309,7 +311,7 @@ fn a_journal_is_read_back_and_a_torn_line_is_left_out() {
         [lines[0], b"{\"seq\": 1}\n"].concat(),
         [lines[0], b"nonsense\n"].concat(),
     ] {
-        let problem = read(&wrong).expect_err("a damaged journal");
+        let problem = read::<Entry>(&wrong).expect_err("a damaged journal");
         assert!(problem.line >= 1, "{problem}");
     }
 }

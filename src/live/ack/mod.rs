@@ -7,9 +7,9 @@ mod stages;
 mod tests;
 mod waiting;
 
+use super::attend::Attention;
 use super::client::Client;
 use super::clock::Clock;
-use super::driver::Signals;
 use super::program::Programs;
 use crate::ack::execution::{Entry, Record, Stage, State, TaskState};
 use crate::execution::ack_dir::{AckDirError, AckWriter};
@@ -65,7 +65,7 @@ pub async fn carry(
     clock: Clock,
     observer: &mut dyn Observer,
 ) -> Result<End, CarryError> {
-    let signals = Signals::new().map_err(CarryError::Signals)?;
+    let attention = Attention::new().map_err(CarryError::Signals)?;
     let mut carrier = Carrier {
         client,
         programs,
@@ -73,9 +73,7 @@ pub async fn carry(
         state,
         clock,
         observer,
-        signals,
-        interrupts: 0,
-        orders: Instant::now(),
+        attention,
         asking: None,
         ask_next: Instant::now(),
         ask_problem: String::new(),
@@ -135,11 +133,7 @@ struct Carrier<'a> {
     state: State,
     clock: Clock,
     observer: &'a mut dyn Observer,
-    signals: Signals,
-    /// Times that Ctrl-C was pressed.
-    interrupts: u32,
-    /// When orders were last looked for.
-    orders: Instant,
+    attention: Attention,
     /// The task is being asked for.
     asking: Option<JoinHandle<Result<TaskState, String>>>,
     /// When it is asked for next.

@@ -1,5 +1,6 @@
 //! The stages, one after the other.
 
+use super::super::attend::Attend;
 use super::super::client::Probe;
 use super::super::permissions::NODE_LEASES;
 use super::super::record::{self, all_of};

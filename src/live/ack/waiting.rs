@@ -1,59 +1,22 @@
-//! What goes on beside every wait: signals, orders from other terminals, and the vendor's task.
+//! What goes on beside every wait: what signals and orders from other terminals mean, and the vendor's task.
 
+use super::super::attend::{Attend, Attention};
 use super::super::driver::Signal;
 use super::super::program::Programs;
 use super::{ASK, Carrier, Halt};
 use crate::ack::execution::{Begun, Record, Stage, TaskState, substitute};
 use crate::execution::journal_dir::Order;
 use crate::session::Program;
-use std::future::Future;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
-/// Orders are looked for so often.
-const ORDERS: Duration = Duration::from_secs(1);
 /// A command that asks for the task may take so long.
 const ASK_WITHIN_MS: i64 = 60_000;
 
-impl Carrier<'_> {
-    /// Waits, and hears signals and orders meanwhile.
-    pub(super) async fn pause(&mut self, how_long: Duration) -> Result<(), Halt> {
-        self.during(tokio::time::sleep(how_long)).await
-    }
+impl Attend for Carrier<'_> {
+    type Halt = Halt;
 
-    /// Waits for something, and hears signals and orders meanwhile.
-    pub(super) async fn during<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Halt> {
-        tokio::pin!(what);
-        loop {
-            let orders = self.orders + ORDERS;
-            tokio::select! {
-                biased;
-                signal = self.signals.next() => self.signal(signal)?,
-                () = tokio::time::sleep_until(orders) => {
-                    self.orders = Instant::now();
-                    self.take_orders()?;
-                }
-                done = &mut what => return Ok(done),
-            }
-        }
-    }
-
-    /// The same for what must not be cut off by a stop in order: its end is awaited, and only who wants to leave at once leaves.
-    pub(super) async fn until_it_ends<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Halt> {
-        let was = self.interrupts;
-        tokio::pin!(what);
-        loop {
-            tokio::select! {
-                biased;
-                signal = self.signals.next() => match signal {
-                    Signal::Interrupt if self.interrupts == was => {
-                        self.interrupts += 1;
-                        self.observer.say("It is waited until what has begun has ended. Ctrl-C again to leave at once (it can be resumed).");
-                    }
-                    other => return Err(self.leaves(other)),
-                },
-                done = &mut what => return Ok(done),
-            }
-        }
+    fn attention(&mut self) -> &mut Attention {
+        &mut self.attention
     }
 
     fn leaves(&self, signal: Signal) -> Halt {
@@ -64,24 +27,15 @@ impl Carrier<'_> {
         self.leave(why)
     }
 
-    fn leave(&self, why: String) -> Halt {
-        Halt::Leave {
-            why,
-            remedy: format!("{}; what goes on at the vendor goes on without us", self.resume()),
-            limit: None,
-        }
-    }
-
-    /// The command that goes on.
-    pub(super) fn resume(&self) -> String {
-        format!("go on with: nodeferry resume {}", self.journal.dir().path().display())
+    fn say(&mut self, text: &str) {
+        self.observer.say(text);
     }
 
     fn signal(&mut self, signal: Signal) -> Result<(), Halt> {
         match signal {
             Signal::Interrupt if self.state.may_stop() => Err(Halt::Stop),
-            Signal::Interrupt if self.interrupts == 0 => {
-                self.interrupts = 1;
+            Signal::Interrupt if self.attention.interrupts == 0 => {
+                self.attention.interrupts = 1;
                 self.observer
                     .say(&format!("{} Ctrl-C again to leave at once (it can be resumed).", self.cannot_stop()));
                 Ok(())
@@ -90,16 +44,6 @@ impl Carrier<'_> {
         }
     }
 
-    fn cannot_stop(&self) -> &'static str {
-        match self.state.stage {
-            Stage::Delete => "The masters are being deleted, which is all that is left: it is brought to its end.",
-            _ => {
-                "The migration was begun at the vendor, who alone can end it: it is watched, and nothing is stopped or taken back from here."
-            }
-        }
-    }
-
-    /// Takes up what was asked from another terminal.
     fn take_orders(&mut self) -> Result<(), Halt> {
         let (asked, refused) = match self.journal.dir().asked() {
             Ok(asked) => asked,
@@ -129,6 +73,30 @@ impl Carrier<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Carrier<'_> {
+    fn leave(&self, why: String) -> Halt {
+        Halt::Leave {
+            why,
+            remedy: format!("{}; what goes on at the vendor goes on without us", self.resume()),
+            limit: None,
+        }
+    }
+
+    /// The command that goes on.
+    pub(super) fn resume(&self) -> String {
+        format!("go on with: nodeferry resume {}", self.journal.dir().path().display())
+    }
+
+    fn cannot_stop(&self) -> &'static str {
+        match self.state.stage {
+            Stage::Delete => "The masters are being deleted, which is all that is left: it is brought to its end.",
+            _ => {
+                "The migration was begun at the vendor, who alone can end it: it is watched, and nothing is stopped or taken back from here."
+            }
+        }
     }
 
     /// A command with its places filled in.
