@@ -47,6 +47,9 @@ pub enum Command {
     Rehearse(super::rehearse::RehearseArgs),
     /// Swap the control plane of an ACK cluster: from a dedicated to a professional managed cluster.
     Ack(super::ack::AckArgs),
+    /// Move workloads from one cluster to another, in another cloud: from EKS to AKS.
+    #[cfg(feature = "live")]
+    Transfer(super::transfer::TransferArgs),
     /// Dump the live cluster, with everything that a plan needs.
     #[cfg(feature = "live")]
     Record(super::record::RecordArgs),
@@ -445,6 +448,8 @@ pub enum SchemaName {
     TransferMapping,
     /// Plans of `transfer plan`.
     TransferPlan,
+    /// The parameters of a simulated transfer.
+    TransferSimulation,
 }
 
 /// `completions`.

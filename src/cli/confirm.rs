@@ -93,21 +93,59 @@ impl<'a> Confirmation<'a> {
         &self.sha256[..DIGITS]
     }
 
+    fn yes<'y>(&'y self, carry: &'y CarryArgs, lines: &'y [String]) -> Yes<'y> {
+        Yes {
+            said: carry.yes.as_deref(),
+            dry_run: carry.dry_run,
+            sha256: &self.sha256,
+            lines,
+            is_harmless: self.is_harmless(),
+        }
+    }
+
     /// Refuses a `--yes` that is for another plan, or that does not say which one where nobody is at the terminal.
     ///
     /// # Errors
     /// Says which plan it is.
     pub(super) fn check(&self, carry: &CarryArgs) -> Result<()> {
-        let Some(yes) = &carry.yes else { return Ok(()) };
-        let yes = yes.to_ascii_lowercase();
+        self.yes(carry, &self.lines()).check()
+    }
+
+    /// Whether somebody says yes, beforehand or on the terminal.
+    ///
+    /// # Errors
+    /// There is no terminal, or the yes is for another plan.
+    pub(super) fn is_given(&self, carry: &CarryArgs, what: &str) -> Result<bool> {
+        self.yes(carry, &self.lines()).is_given(what)
+    }
+}
+
+/// A yes to a plan of any kind, as far as it was said.
+pub(super) struct Yes<'a> {
+    /// `--yes`, with the beginning of the SHA-256 or empty.
+    pub(super) said: Option<&'a str>,
+    /// `--dry-run`.
+    pub(super) dry_run: bool,
+    /// SHA-256 of the plan's file.
+    pub(super) sha256: &'a str,
+    /// What somebody should have read.
+    pub(super) lines: &'a [String],
+    /// It does nothing that somebody must have read.
+    pub(super) is_harmless: bool,
+}
+
+impl Yes<'_> {
+    /// As [`Confirmation::check`].
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(yes) = self.said else { return Ok(()) };
+        let (yes, short) = (yes.to_ascii_lowercase(), &self.sha256[..DIGITS]);
         if yes.is_empty() {
-            if self.is_harmless() || carry.dry_run || std::io::stdin().is_terminal() {
+            if self.is_harmless || self.dry_run || std::io::stdin().is_terminal() {
                 return Ok(());
             }
             bail!(
-                "nobody is at the terminal, and this plan\n{}\nRead it, then say --yes={}: the beginning of the SHA-256 of the plan's file, so that no other plan is carried out by mistake",
-                self.lines().iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"),
-                self.short()
+                "nobody is at the terminal, and this plan\n{}\nRead it, then say --yes={short}: the beginning of the SHA-256 of the plan's file, so that no other plan is carried out by mistake",
+                self.lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"),
             );
         }
         if yes.len() < DIGITS || !self.sha256.starts_with(&yes) {
@@ -119,17 +157,14 @@ impl<'a> Confirmation<'a> {
         Ok(())
     }
 
-    /// Whether somebody says yes, beforehand or on the terminal.
-    ///
-    /// # Errors
-    /// There is no terminal, or the yes is for another plan.
-    pub(super) fn is_given(&self, carry: &CarryArgs, what: &str) -> Result<bool> {
-        self.check(carry)?;
-        if carry.yes.is_some() {
+    /// As [`Confirmation::is_given`].
+    pub(super) fn is_given(&self, what: &str) -> Result<bool> {
+        self.check()?;
+        if self.said.is_some() {
             return Ok(true);
         }
         if !std::io::stdin().is_terminal() {
-            let yes = if self.is_harmless() { String::new() } else { format!("={}", self.short()) };
+            let yes = if self.is_harmless { String::new() } else { format!("={}", &self.sha256[..DIGITS]) };
             bail!("there is no terminal to ask for a yes; say --yes{yes} if you mean it");
         }
         let mut err = super::terminal::err();

@@ -27,6 +27,10 @@ pub mod runs;
 mod teller;
 mod terminal;
 mod time;
+#[cfg(feature = "live")]
+mod transfer;
+#[cfg(feature = "live")]
+mod transfer_run;
 mod value_file;
 
 use crate::discovery::discover::{Wanted, discover_wanted};
@@ -103,6 +107,19 @@ fn is_broken_pipe(e: &anyhow::Error) -> bool {
     e.chain().any(|c| c.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
 }
 
+/// What is asked of the journal of a transfer; None for any other.
+#[cfg(feature = "live")]
+fn of_transfer(command: &Command) -> Option<Result<i32>> {
+    use crate::execution::transfer_dir::TransferDir;
+    Some(match command {
+        Command::Status(args) => transfer_run::status_of(args, &TransferDir::found(&args.journal.dir)?),
+        Command::History(args) => transfer_run::history(args, &TransferDir::found(args.journal.as_deref()?)?),
+        Command::Stop(args) => transfer_run::stop(args, &TransferDir::found(&args.journal.dir)?),
+        Command::Resume(args) => transfer_run::needs_two(TransferDir::found(&args.dir)?.path()),
+        _ => return None,
+    })
+}
+
 /// What is asked of the journal of a migration of a control plane; None for any other.
 #[cfg(feature = "live")]
 fn of_control_plane(command: &Command) -> Option<Result<i32>> {
@@ -119,7 +136,7 @@ fn of_control_plane(command: &Command) -> Option<Result<i32>> {
 
 fn dispatch(command: Command) -> Result<i32> {
     #[cfg(feature = "live")]
-    if let Some(done) = of_control_plane(&command) {
+    if let Some(done) = of_control_plane(&command).or_else(|| of_transfer(&command)) {
         return done;
     }
     match command {
@@ -132,6 +149,8 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Approve(args) => journal::approve(&args),
         Command::Rehearse(args) => rehearse::rehearse(args),
         Command::Ack(args) => ack::ack(args),
+        #[cfg(feature = "live")]
+        Command::Transfer(args) => transfer::transfer(args),
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),
@@ -325,6 +344,7 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::AckPlan => schemars::schema_for!(crate::ack::AckPlan),
         SchemaName::AckPreflight => schemars::schema_for!(crate::ack::Preflight),
         SchemaName::TransferMapping => schemars::schema_for!(crate::transfer::Mapping),
+        SchemaName::TransferSimulation => schemars::schema_for!(crate::transfer::simulate::TransferSimOptions),
         SchemaName::TransferPlan => schemars::schema_for!(crate::transfer::TransferPlan),
     };
     print(&crate::typed::pretty(&schema)?)?;

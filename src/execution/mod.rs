@@ -7,3 +7,4 @@ pub mod history;
 pub mod journal_dir;
 pub mod run_file;
 pub mod status;
+pub mod transfer_dir;

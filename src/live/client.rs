@@ -338,6 +338,7 @@ fn is_absent(error: &kube::config::KubeconfigError) -> bool {
 fn request(exchange: &Exchange) -> Result<http::Request<Body>, String> {
     let content = match exchange.method {
         Method::Patch => "application/merge-patch+json",
+        Method::Apply => "application/apply-patch+yaml",
         _ => "application/json",
     };
     let builder = http::Request::builder()

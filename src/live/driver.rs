@@ -193,7 +193,12 @@ impl Driver<'_> {
             if self.session.is_leaving() {
                 break;
             }
-            self.put(asked.order.input())?;
+            match asked.order.input() {
+                Some(input) => self.put(input)?,
+                None => {
+                    self.observer.say("there are no gates of a transfer here; batches are approved by their number")
+                }
+            }
             self.journal.dir().taken(&asked)?;
         }
         Ok(())

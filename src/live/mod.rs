@@ -18,6 +18,7 @@ pub mod redact;
 mod secrets;
 #[cfg(test)]
 mod testing;
+pub mod transfer;
 pub mod watch;
 
 pub use client::{Client, Target};

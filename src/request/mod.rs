@@ -10,4 +10,5 @@ pub mod plan;
 mod remedies;
 pub mod resimulate;
 pub mod scenario;
+pub mod transfer;
 mod uncertain;

@@ -9,6 +9,7 @@ use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;
 use crate::snapshot::{json_problem, plain_words, yaml_problem};
+use crate::transfer::simulate::TransferSimOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +63,9 @@ pub struct Scenario {
     /// The control plane of an ACK cluster is swapped (`nodeferry ack`); `nodes` are its masters, those of the cluster's labels if not given.
     #[serde(default)]
     pub ack: Option<AckScenario>,
+    /// Workloads of another cluster move to this one (`nodeferry transfer`); the cluster is the target.
+    #[serde(default)]
+    pub transfer: Option<TransferScenario>,
     /// What must come out.
     #[serde(default)]
     pub expect: Expect,
@@ -94,6 +98,16 @@ pub struct AckScenario {
     pub preflight: PreflightOptions,
     /// Parameters of the simulated cut-over.
     pub simulation: AckSimOptions,
+}
+
+/// Workloads of another cluster move to this one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransferScenario {
+    /// The plan, as `nodeferry transfer plan` writes it, relative to the scenario.
+    pub plan: PathBuf,
+    /// Parameters of the simulated transfer.
+    pub simulation: TransferSimOptions,
 }
 
 fn one() -> u64 {
@@ -188,6 +202,26 @@ pub struct Expect {
     /// What must come out of the swap of an ACK cluster's control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ack: Option<ExpectAck>,
+    /// What must come out of a transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<ExpectTransfer>,
+}
+
+/// What must come out of a transfer; what is not given is not looked at. `outcome`, `reason`, `message`, `exit_status`, `duration_ms` and
+/// `launched` of the others hold too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectTransfer {
+    /// The step that fails.
+    pub step: Option<String>,
+    /// How long waves take, milliseconds, by their names (`W2`).
+    pub waves_ms: BTreeMap<String, Bounds>,
+    /// How long workloads are not served, milliseconds, by their names (`StatefulSet.apps/shop/db`).
+    pub downtime_ms: BTreeMap<String, Bounds>,
+    /// How much of what is written is lost, milliseconds, by workload.
+    pub rpo_ms: BTreeMap<String, Bounds>,
+    /// From the first fence until names point to the target, milliseconds.
+    pub rto_ms: Option<Bounds>,
 }
 
 /// What must come out of the swap of an ACK cluster's control plane; what is not given is not looked at. `outcome`, `reason`, `message` and
@@ -305,6 +339,12 @@ impl Scenario {
         if scenario.ack.is_none() && scenario.expect.ack.is_some() {
             problems.push("expect.ack is for a scenario with `ack` (facts, simulation), and there is none: what it expects would not be checked".into());
         }
+        problems.extend(
+            scenario.transfer.iter().flat_map(|t| t.simulation.problems()).map(|p| format!("transfer.simulation.{p}")),
+        );
+        if scenario.transfer.is_none() && scenario.expect.transfer.is_some() {
+            problems.push("expect.transfer is for a scenario with `transfer` (plan, simulation), and there is none: what it expects would not be checked".into());
+        }
         if scenario.replications == Some(0) {
             problems.push("replications is 0; expected at least 1".into());
         }
@@ -318,6 +358,7 @@ impl Scenario {
         let dir = path.parent().unwrap_or(Path::new("."));
         let groups = scenario.groups.files.iter_mut().chain(&mut scenario.machine_types);
         let files = scenario.cluster.dump.iter_mut().chain(groups).chain(&mut scenario.scheduler.config);
+        let files = files.chain(scenario.transfer.as_mut().map(|t| &mut t.plan));
         for file in files {
             if file.is_relative() {
                 *file = dir.join(&*file);

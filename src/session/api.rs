@@ -116,6 +116,8 @@ pub enum Method {
     Post,
     Put,
     Patch,
+    /// A patch by server-side apply.
+    Apply,
     Delete,
 }
 
@@ -126,7 +128,7 @@ impl Method {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Put => "PUT",
-            Method::Patch => "PATCH",
+            Method::Patch | Method::Apply => "PATCH",
             Method::Delete => "DELETE",
         }
     }
@@ -135,7 +137,8 @@ impl Method {
 /// One exchange with the API server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
-    /// Method. A patch is a merge patch (`application/merge-patch+json`), everything else `application/json`.
+    /// Method. A patch is a merge patch (`application/merge-patch+json`), an apply `application/apply-patch+yaml`, everything else
+    /// `application/json`.
     pub method: Method,
     /// Path and query, beginning with `/`; values of the query are percent-encoded.
     pub path: String,

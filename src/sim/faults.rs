@@ -233,6 +233,10 @@ pub enum Fault {
         /// Node selector.
         #[serde(default)]
         node_selector: BTreeMap<String, String>,
+        /// A pod template (`metadata`, `spec`) that they are made of; requests and selector above count only without one. Volumes of claims are
+        /// left out, for nobody makes the claims.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        template: Option<Value>,
     },
 }
 
@@ -276,7 +280,10 @@ impl Fault {
     /// The pod that is created by hand, as an object; None for a fault that creates none. It is the `nth` of the list, and its spec is
     /// named after that.
     pub fn manifest(&self, nth: usize) -> Option<Value> {
-        let Fault::ManualPods { name, namespace, cpu, memory, node_selector, .. } = self else { return None };
+        let Fault::ManualPods { name, namespace, cpu, memory, node_selector, template, .. } = self else { return None };
+        if let Some(template) = template {
+            return Some(of_template(template, &format!("{name}-{nth}"), namespace));
+        }
         let mut requests = serde_json::Map::new();
         for (resource, amount) in [("cpu", cpu), ("memory", memory)] {
             if let Some(amount) = amount {
@@ -306,6 +313,27 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+/// A pod of a template, without volumes of claims.
+fn of_template(template: &Value, name: &str, namespace: &str) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending"},
+    });
+    pod["metadata"]["name"] = name.into();
+    pod["metadata"]["namespace"] = namespace.into();
+    let is_claim = |v: &Value| v["persistentVolumeClaim"].is_object();
+    let volumes = pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let gone: Vec<Value> = volumes.iter().filter(|v| is_claim(v)).map(|v| v["name"].clone()).collect();
+    if let Some(volumes) = pod["spec"]["volumes"].as_array_mut() {
+        volumes.retain(|v| !is_claim(v));
+    }
+    for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        if let Some(mounts) = container["volumeMounts"].as_array_mut() {
+            mounts.retain(|m| !gone.contains(&m["name"]));
+        }
+    }
+    pod
 }
 
 /// The faults of one run.

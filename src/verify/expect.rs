@@ -10,6 +10,8 @@ use crate::request::control_plane::Configuration;
 use crate::request::input::{InputError, cluster_of_scenario, control_plane_of, load, request_of_scenario};
 use crate::request::plan::{PlanError, Planned, plan};
 use crate::request::scenario::{Bounds, Expect, ExpectAck, Recorded, Scenario};
+use crate::request::transfer::{TransferError, TransferRequest};
+use crate::transfer::simulate::{StepFailure, TransferResult};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +60,14 @@ pub enum TestError {
         file: PathBuf,
         /// Why.
         source: Box<AckError>,
+    },
+    /// The transfer cannot be simulated.
+    #[error("{}: {source}", file.display())]
+    Transfer {
+        /// File.
+        file: PathBuf,
+        /// Why.
+        source: Box<TransferError>,
     },
     /// What it says was recorded cannot be replayed.
     #[error("{}: recorded: {source}", file.display())]
@@ -116,6 +126,10 @@ pub fn run_scenario(file: &Path) -> Result<ScenarioResult, TestError> {
     if scenario.ack.is_some() {
         return ack_scenario(file, &scenario)
             .map_err(|source| TestError::Ack { file: file.to_owned(), source: Box::new(source) });
+    }
+    if scenario.transfer.is_some() {
+        return transfer_scenario(file, &scenario)
+            .map_err(|source| TestError::Transfer { file: file.to_owned(), source: Box::new(source) });
     }
     let planned = plan_scenario(file, &scenario)?;
     Ok(ScenarioResult {
@@ -197,6 +211,81 @@ fn ack_scenario(file: &Path, scenario: &Scenario) -> Result<ScenarioResult, AckE
     differences.extend(status.and_then(|b| outside("ack.preflight_exit_status", b, i64::from(preflight.exit_status))));
     let outcome = result.shown.outcome.clone();
     Ok(ScenarioResult { file: file.to_owned(), scenario: scenario.scenario.clone(), outcome, differences })
+}
+
+/// Simulates a transfer.
+fn transfer_scenario(file: &Path, scenario: &Scenario) -> Result<ScenarioResult, TransferError> {
+    let (request, options) = TransferRequest::of_scenario(scenario)?;
+    let result = request.simulate(&options);
+    let expect = &scenario.expect;
+    let mut differences = differences_from_transfer(expect, &result);
+    // What a migration of nodes alone has is not looked at here, and must not seem to be met.
+    let looked_at = Expect {
+        outcome: expect.outcome.clone(),
+        reason: expect.reason.clone(),
+        message: expect.message.clone(),
+        exit_status: expect.exit_status,
+        duration_ms: expect.duration_ms,
+        launched: expect.launched,
+        transfer: expect.transfer.clone(),
+        ..Expect::default()
+    };
+    if *expect != looked_at {
+        differences.push(Difference {
+            what: "expect".to_owned(),
+            expected: "outcome, reason, message, exit_status, duration_ms, launched and transfer alone where the scenario has `transfer`".to_owned(),
+            came: "others, which nobody would look at".to_owned(),
+        });
+    }
+    let outcome = result.outcome.to_owned();
+    Ok(ScenarioResult { file: file.to_owned(), scenario: scenario.scenario.clone(), outcome, differences })
+}
+
+fn differences_from_transfer(expect: &Expect, result: &TransferResult) -> Vec<Difference> {
+    let wanted = expect.transfer.clone().unwrap_or_default();
+    let failure = result.failure.as_ref();
+    let of = |text: fn(&StepFailure) -> &str| failure.map_or("nothing", text);
+    let (same, contains): (fn(&str, &str) -> bool, fn(&str, &str) -> bool) = (|a, b| a == b, |a, b| a.contains(b));
+    let mut differences: Vec<Difference> = [
+        text_difference("outcome", expect.outcome.as_ref(), result.outcome, same),
+        text_difference("reason", expect.reason.as_ref(), of(|f| &f.reason), same),
+        text_difference("message (contains)", expect.message.as_ref(), of(|f| &f.why), contains),
+        text_difference("transfer.step", wanted.step.as_ref(), of(|f| &f.step), same),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let status = expect.exit_status.map(|e| Bounds { min: Some(e), max: Some(e) });
+    let launched = i64::try_from(result.nodes_launched).unwrap_or(i64::MAX);
+    let mut figures = vec![
+        ("exit_status".to_owned(), status, Some(i64::from(result.exit_status()))),
+        ("duration_ms".to_owned(), expect.duration_ms, Some(result.duration_ms)),
+        ("launched".to_owned(), expect.launched, Some(launched)),
+        ("transfer.rto_ms".to_owned(), wanted.rto_ms, result.rto_ms),
+    ];
+    for (wave, bounds) in wanted.waves_ms {
+        let came = result.waves.iter().find(|(w, _)| w.id().eq_ignore_ascii_case(&wave)).map(|(_, ms)| *ms);
+        figures.push((format!("transfer.waves_ms.{wave}"), Some(bounds), came));
+    }
+    for (workload, bounds) in wanted.downtime_ms {
+        let came = result.workloads.iter().find(|(w, _)| w.as_str() == workload).and_then(|(_, run)| run.downtime_ms);
+        figures.push((format!("transfer.downtime_ms.{workload}"), Some(bounds), came));
+    }
+    for (workload, bounds) in wanted.rpo_ms {
+        let came = result.rpo_ms.iter().find(|(w, _)| w.as_str() == workload).map(|(_, ms)| *ms);
+        figures.push((format!("transfer.rpo_ms.{workload}"), Some(bounds), came));
+    }
+    for (what, bounds, came) in figures {
+        match (bounds, came) {
+            (Some(bounds), Some(came)) => differences.extend(outside(&what, bounds, came)),
+            (Some(bounds), None) => {
+                let expected = format!("{:?} to {:?}", bounds.min, bounds.max);
+                differences.push(Difference { what, expected, came: "nothing".to_owned() });
+            }
+            (None, _) => {}
+        }
+    }
+    differences
 }
 
 fn text_difference(

@@ -26,15 +26,15 @@ const ROOMS: &str = "
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
     ack:        cluster experiment intent plan report runner sim snapshot trace typed
-    transfer:   cluster typed
-    request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace typed
+    transfer:   cluster experiment intent report runner sim snapshot trace typed
+    request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace transfer typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
-    execution:  ack plan private_file report runner session snapshot trace typed
+    execution:  ack plan private_file report runner session snapshot trace transfer typed
     compare:    cluster execution intent plan report runner sim trace
-    verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace typed
+    verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace transfer typed
     bench:      cluster experiment request runner scheduler snapshot
-    live:       ack cluster execution intent plan private_file request runner session sim snapshot trace
+    live:       ack cluster execution intent plan private_file report request runner session sim snapshot trace transfer
     cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot trace transfer typed verify
 ";
 

@@ -33,6 +33,13 @@ pub enum Order {
         /// Who.
         by: String,
     },
+    /// A gate of a transfer is approved.
+    ApproveGate {
+        /// Its name.
+        gate: String,
+        /// Who.
+        by: String,
+    },
 }
 
 impl Order {
@@ -44,15 +51,17 @@ impl Order {
             Order::Stop { terminate_drained: Some(false) } => "an orderly stop, drained nodes to be kept".into(),
             Order::Interrupt { .. } => "to end now".into(),
             Order::Approve { batch, by } => format!("batch {} may start, says {by}", batch.saturating_add(1)),
+            Order::ApproveGate { gate, by } => format!("gate {gate} is approved, says {by}"),
         }
     }
-    /// What a session hears of it.
-    pub fn input(&self) -> Input {
-        match self {
+    /// What a session hears of it; None for what only a transfer has.
+    pub fn input(&self) -> Option<Input> {
+        Some(match self {
             Order::Stop { terminate_drained } => Input::Stop(StopMode { terminate_drained: *terminate_drained }),
             Order::Interrupt { why } => Input::Interrupt(why.clone()),
             Order::Approve { batch, by } => Input::Approve { batch: *batch, by: by.clone() },
-        }
+            Order::ApproveGate { .. } => return None,
+        })
     }
 }
 

@@ -61,7 +61,7 @@ impl Attend for Carrier<'_> {
                     None
                 }
                 Order::Interrupt { why } => Some(self.leave(why.clone())),
-                Order::Approve { .. } => {
+                Order::Approve { .. } | Order::ApproveGate { .. } => {
                     self.observer
                         .say("there are no batches to approve; the gate is the console, or the command of --begin");
                     None

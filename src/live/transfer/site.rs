@@ -1,0 +1,250 @@
+//! One of the two clusters: objects by their names, whatever their kind, by what the API server says that it serves.
+
+use super::super::client::Client;
+use crate::session::api::percent;
+use crate::session::{Exchange, Method, Response};
+use crate::transfer::ObjectId;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Who applies.
+pub(super) const MANAGER: &str = "nodeferry-transfer";
+/// Group and version of Velero's objects.
+const VELERO: &str = "velero.io/v1";
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The API server refuses.
+    Refused { code: u16, message: String },
+    /// It does not serve the kind, or not yet.
+    NotServed(String),
+    /// Nobody knows what came of it, or it is busy: asked again later.
+    Unknown(String),
+}
+
+impl Problem {
+    pub fn text(&self) -> String {
+        match self {
+            Problem::Refused { code, message } => format!("the API server answers {code}: {message}"),
+            Problem::NotServed(kind) => format!("the API server serves no {kind}"),
+            Problem::Unknown(why) => why.clone(),
+        }
+    }
+
+    /// Whether it may be otherwise in a moment.
+    pub fn passes(&self) -> bool {
+        match self {
+            Problem::Unknown(_) | Problem::NotServed(_) => true,
+            Problem::Refused { code, .. } => matches!(code, 429 | 500 | 502..=504),
+        }
+    }
+}
+
+/// Where objects of a kind are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Served {
+    api_version: String,
+    plural: String,
+    namespaced: bool,
+}
+
+/// A cluster.
+#[derive(Clone)]
+pub(super) struct Site {
+    /// `source` or `target`.
+    pub role: &'static str,
+    pub client: Client,
+    /// By group and kind; clones share it.
+    served: Arc<Mutex<BTreeMap<(String, String), Served>>>,
+}
+
+impl Site {
+    pub fn new(role: &'static str, client: Client) -> Site {
+        Site { role, client, served: Arc::default() }
+    }
+
+    async fn perform(&self, method: Method, path: String, body: Option<Value>) -> Result<Option<Value>, Problem> {
+        let gets = method == Method::Get || method == Method::Delete;
+        match self.client.perform(&Exchange { method, path, body }).await {
+            Response::Http { status: 200..=299, body, .. } if body.is_object() => Ok(Some(body)),
+            Response::Http { status, body, .. } if body["kind"] == "Status" => match status {
+                404 if gets && body["reason"] == "NotFound" => Ok(None),
+                _ => Err(Problem::Refused {
+                    code: status,
+                    message: body["message"].as_str().unwrap_or("it does not say why").to_owned(),
+                }),
+            },
+            Response::Http { status, .. } => {
+                Err(Problem::Unknown(format!("something answers {status} in the place of the API server")))
+            }
+            // How an API server says that it does not know a group or a version.
+            Response::Foreign(f) if f.page_not_found => Err(Problem::NotServed("such kind".to_owned())),
+            Response::Foreign(f) => {
+                Err(Problem::Unknown(format!("something else answers in the place of the API server: {}", f.what)))
+            }
+            Response::Lost(why) => Err(Problem::Unknown(why)),
+            _ => Err(Problem::Unknown("no answer".to_owned())),
+        }
+    }
+
+    /// What the server says at a path.
+    pub async fn raw(&self, path: &str) -> Result<Option<Value>, Problem> {
+        self.perform(Method::Get, path.to_owned(), None).await
+    }
+
+    /// Where objects of a kind are; the API server is asked once for each group.
+    async fn served(&self, group: &str, version: Option<&str>, kind: &str) -> Result<Served, Problem> {
+        let key = (group.to_owned(), kind.to_owned());
+        if let Some(served) = self.served.lock().ok().and_then(|s| s.get(&key).cloned()) {
+            return Ok(served);
+        }
+        let api_version = match (group, version) {
+            ("", _) => "v1".to_owned(),
+            (_, Some(version)) => version.to_owned(),
+            (group, None) => match self.perform(Method::Get, format!("/apis/{group}"), None).await {
+                Ok(Some(found)) => {
+                    let preferred = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
+                    preferred.ok_or_else(|| Problem::NotServed(format!("{kind}.{group}")))?.to_owned()
+                }
+                Ok(None) | Err(Problem::NotServed(_) | Problem::Refused { code: 404, .. }) => {
+                    return Err(Problem::NotServed(format!("{kind}.{group}")));
+                }
+                Err(e) => return Err(e),
+            },
+        };
+        let root = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{api_version}") };
+        let list = match self.perform(Method::Get, root, None).await {
+            Ok(Some(list)) => list,
+            Ok(None) | Err(Problem::NotServed(_) | Problem::Refused { code: 404, .. }) => {
+                return Err(Problem::NotServed(format!("{kind} of {api_version}")));
+            }
+            Err(e) => return Err(e),
+        };
+        let resources = list["resources"].as_array().cloned().unwrap_or_default();
+        let is_it = |r: &&Value| r["kind"] == kind && r["name"].as_str().is_some_and(|n| !n.contains('/'));
+        let found =
+            resources.iter().find(is_it).ok_or_else(|| Problem::NotServed(format!("{kind} of {api_version}")))?;
+        let served = Served {
+            api_version,
+            plural: found["name"].as_str().unwrap_or_default().to_owned(),
+            namespaced: found["namespaced"] == true,
+        };
+        if let Ok(mut known) = self.served.lock() {
+            known.insert(key, served.clone());
+        }
+        Ok(served)
+    }
+
+    async fn collection(
+        &self,
+        group: &str,
+        version: Option<&str>,
+        kind: &str,
+        ns: Option<&str>,
+    ) -> Result<String, Problem> {
+        let served = self.served(group, version, kind).await?;
+        let root = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}", served.api_version) };
+        Ok(match ns.filter(|_| served.namespaced) {
+            Some(namespace) => format!("{root}/namespaces/{namespace}/{}", served.plural),
+            None => format!("{root}/{}", served.plural),
+        })
+    }
+
+    async fn path(&self, id: &ObjectId, version: Option<&str>) -> Result<String, Problem> {
+        let collection = self.collection(id.group(), version, id.kind(), id.namespace()).await?;
+        Ok(format!("{collection}/{}", id.name()))
+    }
+
+    /// An object; None where there is none.
+    pub async fn get(&self, id: &ObjectId) -> Result<Option<Value>, Problem> {
+        match self.path(id, None).await {
+            Ok(path) => self.perform(Method::Get, path, None).await,
+            // What is not served is not there.
+            Err(Problem::NotServed(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Objects of a kind in a namespace, or in all, by labels (`a=b,c in (d,e)`).
+    pub async fn list(&self, group: &str, kind: &str, ns: Option<&str>, labels: &str) -> Result<Vec<Value>, Problem> {
+        let collection = match self.collection(group, None, kind, ns).await {
+            Ok(collection) => collection,
+            Err(Problem::NotServed(_)) => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        let (mut items, mut next) = (Vec::new(), String::new());
+        loop {
+            let path = format!("{collection}?limit=500&labelSelector={}&continue={next}", percent(labels));
+            let page = self.perform(Method::Get, path, None).await?.unwrap_or_default();
+            match page["items"].as_array() {
+                Some(found) => items.extend(found.iter().cloned()),
+                None => return Err(Problem::Unknown(format!("the answer is no list of {kind}"))),
+            }
+            match page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default() {
+                "" => return Ok(items),
+                more => next = percent(more),
+            }
+        }
+    }
+
+    /// Applies an object by the server; fields that another manager owns are refused.
+    pub async fn apply(&self, object: &Value, dry_run: bool) -> Result<(), Problem> {
+        let id = ObjectId::of(object).ok_or_else(|| Problem::NotServed("object without kind and name".to_owned()))?;
+        let path = self.path(&id, object["apiVersion"].as_str()).await?;
+        let dry = if dry_run { "&dryRun=All" } else { "" };
+        let path = format!("{path}?fieldManager={MANAGER}{dry}");
+        match self.perform(Method::Apply, path, Some(object.clone())).await? {
+            Some(_) => Ok(()),
+            None => Err(Problem::Unknown("no answer".to_owned())),
+        }
+    }
+
+    /// Creates an object; None if there is one of its name already.
+    pub async fn create(&self, object: &Value) -> Result<Option<Value>, Problem> {
+        let id = ObjectId::of(object).ok_or_else(|| Problem::NotServed("object without kind and name".to_owned()))?;
+        let collection = self.collection(id.group(), object["apiVersion"].as_str(), id.kind(), id.namespace()).await?;
+        match self.perform(Method::Post, format!("{collection}?fieldManager={MANAGER}"), Some(object.clone())).await {
+            Err(Problem::Refused { code: 409, .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Changes fields of an object by a merge patch; None if it is not there.
+    pub async fn merge(&self, id: &ObjectId, patch: &Value) -> Result<Option<Value>, Problem> {
+        let path = format!("{}?fieldManager={MANAGER}", self.path(id, None).await?);
+        match self.perform(Method::Patch, path, Some(patch.clone())).await {
+            Err(Problem::Refused { code: 404, .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Deletes an object, if it is still this one.
+    pub async fn delete(&self, id: &ObjectId, uid: &str) -> Result<(), Problem> {
+        let path = self.path(id, None).await?;
+        let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "preconditions": {"uid": uid}});
+        match self.perform(Method::Delete, path, Some(body)).await {
+            // Another object has its name by now: ours is gone.
+            Ok(_) | Err(Problem::Refused { code: 409, .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The name of an object of Velero.
+pub(super) fn velero(namespace: &str, kind: &str, name: &str) -> ObjectId {
+    ObjectId::new(VELERO, kind, Some(namespace), name)
+}
+
+/// An object of Velero to be made.
+pub(super) fn velero_object(namespace: &str, kind: &str, name: &str, execution: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": VELERO, "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": {EXECUTION_LABEL: execution}},
+        "spec": spec,
+    })
+}
+
+/// Label of what an execution has made.
+pub(super) const EXECUTION_LABEL: &str = "nodeferry.io/execution";

@@ -1,0 +1,420 @@
+//! The steps that are not Velero's: commands, images, objects, gates, fences, checks, and what is taken back.
+
+use super::super::attend::Attend;
+use super::site::{EXECUTION_LABEL, Problem, Site};
+use super::waiting::{source, target};
+use super::{Carrier, Figures, Halt};
+use crate::session::Program;
+use crate::transfer::execution::{RESTORE_LABEL, Readiness, Record, pod_problems, readiness};
+use crate::transfer::plan::{Action, Step};
+use crate::transfer::{Commands, ObjectId, Places};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Kinds that a restore makes and that hold data or pods, beside those that the plan names: they are looked for by their label.
+const RESTORED: [(&str, &str); 9] = [
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
+    ("batch", "CronJob"),
+    ("batch", "Job"),
+    ("", "Pod"),
+    ("", "PersistentVolumeClaim"),
+    ("", "Service"),
+];
+
+/// What a probe's container runs: nothing. The image is pulled before anybody finds that there is no such program.
+const NO_PROGRAM: &str = "/nodeferry-pulls-the-image-and-runs-nothing";
+
+pub(super) fn figures(all: &[(&str, usize)]) -> Figures {
+    all.iter().map(|(k, v)| ((*k).to_owned(), i64::try_from(*v).unwrap_or(i64::MAX))).collect()
+}
+
+impl Carrier<'_> {
+    /// Does a step.
+    pub(super) async fn step(&mut self, step: &Step) -> Result<Figures, Halt> {
+        match &step.action {
+            Action::ImportImage { .. } | Action::CopyStore { .. } | Action::CutOver { .. } => {
+                if matches!(step.action, Action::CutOver { .. }) {
+                    self.checklist(step).await?;
+                }
+                self.commands(step).await?;
+                Ok(match &step.action {
+                    Action::ImportImage { bytes: Some(bytes), .. } | Action::CopyStore { bytes: Some(bytes), .. } => {
+                        Figures::from([("bytes".to_owned(), *bytes)])
+                    }
+                    _ => Figures::new(),
+                })
+            }
+            Action::ProbePull { image, namespace, service_account, pull_secrets } => {
+                self.probe(step, image, namespace, service_account, pull_secrets).await
+            }
+            Action::Apply { objects } => {
+                let plan = &self.state.began.plan;
+                let all: Vec<Value> =
+                    objects.iter().filter_map(|id| plan.object(id)).map(|o| o.object.clone()).collect();
+                self.apply(step, target, &all).await
+            }
+            Action::Gate { name, .. } => self.gate(step, name).await,
+            Action::Fence { policies, .. } => {
+                let figures = self.apply(step, source, policies).await?;
+                self.commands(step).await?;
+                Ok(figures)
+            }
+            Action::Unfence { policies, .. } => {
+                self.commands(step).await?;
+                self.delete(step, source, policies, |_| true).await
+            }
+            Action::Backup { name, spec } => self.backup(step, name, spec).await,
+            Action::DemandVolumeBackups { backup, claims } => self.demand(step, backup, claims).await,
+            Action::AwaitSync { backup } => self.sync(step, backup).await,
+            Action::Restore { name, backup, spec } => self.restore(step, name, backup, spec).await,
+            Action::Verify { workload, pods, .. } => {
+                let figures = self.verify(step, workload, *pods).await?;
+                self.commands(step).await?;
+                Ok(figures)
+            }
+            Action::DeleteApplied { objects } => {
+                // What was there before this execution applied it is not taken back.
+                let kept: BTreeSet<ObjectId> = self.state.found.values().flatten().cloned().collect();
+                let ours: Vec<ObjectId> = objects.iter().rev().filter(|o| !kept.contains(*o)).cloned().collect();
+                if ours.len() < objects.len() {
+                    let theirs: Vec<&str> =
+                        objects.iter().filter(|o| kept.contains(*o)).map(ObjectId::as_str).collect();
+                    self.note(format!("kept, for they were on the target before: {}", theirs.join(", ")))?;
+                }
+                self.delete(step, target, &ours, |_| true).await
+            }
+            Action::DeleteRestored { restore, objects } => {
+                let names = self.state.restore_names(restore);
+                self.delete_restored(step, &names, objects).await
+            }
+        }
+    }
+
+    /// Runs the commands of a step that have not run yet, one after the other.
+    async fn commands(&mut self, step: &Step) -> Result<(), Halt> {
+        let places = Places(self.state.began.places.clone());
+        let all = Commands::words(step, &places).map_err(|why| Halt::Fails {
+            reason: "transfer-command-failed",
+            why,
+            remedy: "fill it in with --set NAME=VALUE when the transfer begins".to_owned(),
+        })?;
+        let (ran, announced) = self.state.commands.get(&step.id).copied().unwrap_or((0, false));
+        if announced {
+            self.note(format!(
+                "the process before ended while a command of {} ran: nobody knows how far it came, so it runs again",
+                step.id
+            ))?;
+        }
+        for (command, argv) in (0u32..).zip(all).skip(ran as usize) {
+            self.put(Record::CommandAnnounced { step: step.id.clone(), command })?;
+            let program = Program { argv: argv.clone(), env: self.environment(step), timeout_ms: step.timeout_ms };
+            let programs = self.programs.clone();
+            let ended = self.until_it_ends(async move { programs.printed(&program).await }).await?;
+            let why = match ended {
+                Ok(printed) if printed.code == Some(0) => {
+                    self.put(Record::CommandRan { step: step.id.clone(), command })?;
+                    continue;
+                }
+                Ok(printed) => {
+                    if !printed.stderr.is_empty() {
+                        // For people only: the journal keeps nothing that a program prints.
+                        self.observer.say(&printed.stderr);
+                    }
+                    match printed.code {
+                        Some(code) => format!("`{}` ended with exit status {code}", argv.join(" ")),
+                        None => format!("`{}` was ended by a signal", argv.join(" ")),
+                    }
+                }
+                Err(Some(why)) => why,
+                Err(None) => {
+                    let within = crate::report::format::duration(u64::try_from(step.timeout_ms).unwrap_or(0));
+                    format!("`{}` was killed after {within}", argv.join(" "))
+                }
+            };
+            let remedy = "see what it printed, and remove the cause".to_owned();
+            return Err(Halt::Fails { reason: "transfer-command-failed", why, remedy });
+        }
+        Ok(())
+    }
+
+    /// What a command finds in its environment.
+    fn environment(&self, step: &Step) -> Vec<(String, String)> {
+        let began = &self.state.began;
+        [
+            ("EXECUTION", &began.execution),
+            ("STEP", &step.id),
+            ("SOURCE_CONTEXT", &began.source.context),
+            ("TARGET_CONTEXT", &began.target.context),
+        ]
+        .iter()
+        .map(|(name, value)| (format!("NODEFERRY_{name}"), (*value).clone()))
+        .collect()
+    }
+
+    /// Waits until somebody approves.
+    async fn gate(&mut self, step: &Step, name: &str) -> Result<Figures, Halt> {
+        if !self.state.approved.contains_key(name) {
+            self.put(Record::GateOpened { step: step.id.clone(), gate: name.to_owned() })?;
+        }
+        while !self.state.approved.contains_key(name) {
+            let remedy = format!("approve it (nodeferry transfer approve {} {name}) or give it up", self.dir());
+            self.again(step, "gate", "nobody has approved it", &remedy).await?;
+        }
+        Ok(Figures::new())
+    }
+
+    /// Waits until every mandatory item of the checklist has evidence: without it nobody knows whether the target can take the traffic.
+    async fn checklist(&mut self, step: &Step) -> Result<(), Halt> {
+        let open = self.state.open_items();
+        for item in &open {
+            self.put(Record::GateOpened { step: step.id.clone(), gate: item.clone() })?;
+        }
+        loop {
+            let open = self.state.open_items();
+            if open.is_empty() {
+                return Ok(());
+            }
+            let why = format!("items of the checklist have no evidence: {}", open.join(", "));
+            let remedy =
+                format!("give it: nodeferry transfer approve {} {} --evidence 'what shows it'", self.dir(), open[0]);
+            self.again(step, "gate", &why, &remedy).await?;
+        }
+    }
+
+    /// Applies objects by the server, each once it and what it needs is served.
+    pub(super) async fn apply(
+        &mut self,
+        step: &Step,
+        site: fn(&Self) -> Site,
+        objects: &[Value],
+    ) -> Result<Figures, Halt> {
+        let ids: Vec<ObjectId> = objects.iter().filter_map(ObjectId::of).collect();
+        self.find(step, site, &ids).await?;
+        for object in objects {
+            let id = ObjectId::of(object).map_or_else(|| "an object".to_owned(), |id| id.to_string());
+            let role = site(self).role;
+            let applied = self.ask(step, site, |s| async move { s.apply(object, false).await }).await?;
+            applied.map_err(|problem| {
+                let remedy = match &problem {
+                    Problem::Refused { code: 409, .. } => {
+                        "somebody else owns a field of it: let them give it up, or take it out of the plan"
+                    }
+                    Problem::Refused { code: 401 | 403, .. } => "see to the permissions of the context",
+                    _ => "change what is refused, in the source or in the mapping, and plan again",
+                };
+                Halt::Fails {
+                    reason: "transfer-apply-refused",
+                    why: format!("{id} cannot be applied to the {role} cluster: {}", problem.text()),
+                    remedy: remedy.to_owned(),
+                }
+            })?;
+        }
+        Ok(figures(&[("objects", objects.len())]))
+    }
+
+    /// Writes down which objects are there before the step touches any; a step that is done again knows it already.
+    async fn find(&mut self, step: &Step, site: fn(&Self) -> Site, ids: &[ObjectId]) -> Result<(), Halt> {
+        if self.state.found.contains_key(&step.id) {
+            return Ok(());
+        }
+        let mut there = Vec::new();
+        for id in ids {
+            if self.read(step, site, |s| async move { s.get(id).await }).await?.is_some() {
+                there.push(id.clone());
+            }
+        }
+        self.put(Record::Found { step: step.id.clone(), objects: there })
+    }
+
+    /// Deletes objects that are still there and ours, and waits until they are gone.
+    async fn delete(
+        &mut self,
+        step: &Step,
+        site: fn(&Self) -> Site,
+        ids: &[ObjectId],
+        ours: impl Fn(&Value) -> bool,
+    ) -> Result<Figures, Halt> {
+        let mut uids: BTreeMap<ObjectId, String> = BTreeMap::new();
+        for id in ids {
+            let Some(object) = self.read(step, site, |s| async move { s.get(id).await }).await? else { continue };
+            if !ours(&object) {
+                self.note(format!("{id} is kept: it was not made by this transfer"))?;
+                continue;
+            }
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+            let deleted = self.ask(step, site, |s| {
+                let uid = uid.clone();
+                async move { s.delete(id, &uid).await }
+            });
+            if let Err(problem) = deleted.await? {
+                return Err(self.limit(
+                    "delete",
+                    format!("{id} cannot be deleted: {}", problem.text()),
+                    "see to the permissions of the context".to_owned(),
+                ));
+            }
+            uids.insert(id.clone(), uid);
+        }
+        for (id, uid) in &uids {
+            loop {
+                let found = self.read(step, site, |s| async move { s.get(id).await }).await?;
+                if found.is_none_or(|o| o["metadata"]["uid"] != uid.as_str()) {
+                    break;
+                }
+                self.again(step, "delete", &format!("{id} is not gone"), "see whether a finalizer holds it").await?;
+            }
+        }
+        Ok(figures(&[("objects", uids.len())]))
+    }
+
+    /// Deletes what restores of these names have made, and nothing else.
+    pub(super) async fn delete_restored(
+        &mut self,
+        step: &Step,
+        names: &[String],
+        objects: &[ObjectId],
+    ) -> Result<Figures, Halt> {
+        for name in names {
+            self.cancel(step, name).await?;
+        }
+        let selector = format!("{RESTORE_LABEL} in ({})", names.join(","));
+        let mut kinds: Vec<(String, String)> =
+            RESTORED.iter().map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned())).collect();
+        for id in objects {
+            let kind = (id.group().to_owned(), id.kind().to_owned());
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let mut ids = Vec::new();
+        for (group, kind) in &kinds {
+            let selector = selector.as_str();
+            let list = |s: Site| async move { s.list(group, kind, None, selector).await };
+            let found = self.read(step, target, list).await?;
+            ids.extend(found.into_iter().filter_map(|mut o| {
+                // Items of a list say neither.
+                o["kind"] = kind.as_str().into();
+                o["apiVersion"] = if group.is_empty() { "v1".into() } else { format!("{group}/v1").into() };
+                ObjectId::of(&o)
+            }));
+        }
+        let is_ours = |o: &Value| {
+            let label = o["metadata"]["labels"][RESTORE_LABEL].as_str().unwrap_or_default();
+            names.iter().any(|n| n == label)
+        };
+        self.delete(step, target, &ids, is_ours).await
+    }
+
+    /// Waits until a workload is ready on the target.
+    async fn verify(&mut self, step: &Step, workload: &ObjectId, pods: u32) -> Result<Figures, Halt> {
+        loop {
+            let found = self.read(step, target, |s| async move { s.get(workload).await }).await?;
+            let why = match found {
+                None => format!("{workload} is not there"),
+                Some(object) => {
+                    let Readiness { is_ready, figures: how } = readiness(&object, pods);
+                    self.seen(&step.id, workload.as_str(), &how)?;
+                    if is_ready {
+                        return Ok(figures(&[("pods", pods as usize)]));
+                    }
+                    if self.now() <= self.until(step) {
+                        how
+                    } else {
+                        let problems = self.problems_of(workload, &object).await?;
+                        format!("{workload} has {how}: {}", problems.join("; "))
+                    }
+                }
+            };
+            let remedy =
+                format!("see why (kubectl describe, in namespace {})", workload.namespace().unwrap_or("default"));
+            self.again(step, "ready", &why, &remedy).await?;
+        }
+    }
+
+    /// Why pods of a workload are not ready.
+    async fn problems_of(&mut self, workload: &ObjectId, object: &Value) -> Result<Vec<String>, Halt> {
+        let labels = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        let Some(labels) = labels else { return Ok(Vec::new()) };
+        let selector: Vec<String> =
+            labels.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+        let (selector, namespace) = (&selector.join(","), workload.namespace());
+        let list = |s: Site| async move { s.list("", "Pod", namespace, selector).await };
+        // The limit is reached already: what cannot be read now is left out.
+        let found = self.during(list(self.target.clone())).await?;
+        Ok(found.map_or_else(|_| Vec::new(), |pods| pod_problems(&pods)))
+    }
+
+    /// Pulls an image under a service account, by a pod that runs nothing.
+    async fn probe(
+        &mut self,
+        step: &Step,
+        image: &str,
+        namespace: &str,
+        account: &str,
+        secrets: &[String],
+    ) -> Result<Figures, Halt> {
+        let name = format!("nodeferry-pull-{}", &crate::snapshot::hex(&Sha256::digest(step.id.as_bytes()))[..10]);
+        let secrets: Vec<Value> = secrets.iter().map(|s| json!({"name": s})).collect();
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": {EXECUTION_LABEL: self.state.began.execution}},
+            "spec": {
+                "serviceAccountName": account, "imagePullSecrets": secrets, "restartPolicy": "Never",
+                "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "pull", "image": image, "imagePullPolicy": "Always", "command": [NO_PROGRAM]}],
+            },
+        });
+        let id = ObjectId::new("v1", "Pod", Some(namespace), &name);
+        let (id, pod) = (&id, &pod);
+        let made = self.ask(step, target, |s| async move { s.create(pod).await }).await?;
+        made.map_err(|problem| Halt::Fails {
+            reason: "transfer-pull-failed",
+            why: format!("the pod that pulls {image} cannot be made: {}", problem.text()),
+            remedy: format!("see that namespace {namespace} and its service account {account} are there, and that admission allows the pod"),
+        })?;
+        loop {
+            let found = self.read(step, target, |s| async move { s.get(id).await }).await?;
+            let Some(found) = found else {
+                return Err(self.limit("pull", format!("{id} was deleted by somebody"), "let it be".to_owned()));
+            };
+            match pulled(&found) {
+                Some(Ok(())) => break,
+                Some(Err(why)) => {
+                    let _ = self.delete(step, target, std::slice::from_ref(id), |_| true).await?;
+                    return Err(Halt::Fails {
+                        reason: "transfer-pull-failed",
+                        why: format!("service account {namespace}/{account} cannot pull {image}: {why}"),
+                        remedy: "see that the image is imported, and that the kubelet's identity or the pull secret may read it".to_owned(),
+                    });
+                }
+                None => {
+                    let why = pod_problems(std::slice::from_ref(&found)).join("; ");
+                    self.again(step, "pull", &why, "see why (kubectl describe pod)").await?;
+                }
+            }
+        }
+        self.delete(step, target, std::slice::from_ref(id), |_| true).await?;
+        Ok(Figures::new())
+    }
+}
+
+/// Whether a pod's image was pulled; None while nobody knows.
+fn pulled(pod: &Value) -> Option<Result<(), String>> {
+    let status = pod.pointer("/status/containerStatuses/0")?;
+    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let state = &status["state"];
+    if state["running"].is_object() || state["terminated"].is_object() || !text("/imageID").is_empty() {
+        return Some(Ok(()));
+    }
+    match text("/state/waiting/reason") {
+        reason @ ("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull") => {
+            Some(Err(format!("{reason}: {}", text("/state/waiting/message"))))
+        }
+        "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError" => Some(Ok(())),
+        _ => None,
+    }
+}
