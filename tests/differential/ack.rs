@@ -10,6 +10,7 @@ use crate::Compared;
 use crate::bed::client::Client;
 use crate::executions::executor::{Ended, Executor, Running};
 use crate::executions::world::overload;
+use crate::verdict::Verdict;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ground::{Ground, MASTERS, WORKERS};
 use nodeferry::ack::execution::{Stage, State};
@@ -29,40 +30,6 @@ const NEAR_PERCENT: f64 = 5.0;
 const NEAR_MS: f64 = 1_000.0;
 /// Nodes may be another way than in the plan's dump: heartbeats of masters do not count, cordons do.
 const EXECUTE: [&str; 6] = ["ack", "execute", "ack-plan.json", "--yes", "--simulation", "simulation.json"];
-
-/// What was tried and what was wrong.
-#[derive(Default)]
-struct Verdict {
-    tried: usize,
-    wrong: Vec<String>,
-    said: Vec<String>,
-}
-
-impl Verdict {
-    /// Something that must hold.
-    fn expect(&mut self, what: &str, wrong: Vec<String>) {
-        self.tried += 1;
-        if !wrong.is_empty() {
-            self.wrong.push(format!("{what}:\n  {}", wrong.join("\n  ")));
-        }
-    }
-
-    fn is(&mut self, what: &str, holds: bool, said: &impl std::fmt::Debug) {
-        self.expect(what, if holds { Vec::new() } else { vec![format!("{said:?}")] });
-    }
-
-    fn compared(self, about: String) -> Compared {
-        for line in &self.said {
-            println!("  {line}");
-        }
-        Compared {
-            about,
-            tried: self.tried,
-            equal: self.tried - self.wrong.len(),
-            differences: (!self.wrong.is_empty()).then(|| self.wrong.join("\n")),
-        }
-    }
-}
 
 /// One step fails and is rolled back; then the control plane is swapped for good, predicted against actual.
 pub fn check(binary: &Path, seed: u64, directory: &Path) -> Result<Compared> {

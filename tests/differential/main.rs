@@ -16,6 +16,8 @@ mod executions;
 mod losses;
 mod luck;
 mod outages;
+mod transfer;
+mod verdict;
 
 use anyhow::{Context, Result, bail};
 use bed::controlplane::binary;
@@ -93,6 +95,8 @@ enum Kind {
     Ack,
     /// The same, killed at each stage, failed at each step, with losses, and with what came back not being what went away; only if asked for.
     AckLong,
+    /// Applications with state moved from one cluster to another by the real Velero.
+    Transfer,
     /// The API server away for 20 s and for 60 s, and what becomes of the nodes; only if asked for, for it wants a quiet machine.
     Outages,
     /// The same for six minutes; only if asked for.
@@ -101,7 +105,8 @@ enum Kind {
 
 impl Kind {
     /// What is tried where nobody says what.
-    const ALL: [Kind; 6] = [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses, Kind::Ack];
+    const ALL: [Kind; 7] =
+        [Kind::Decisions, Kind::Drains, Kind::Evictions, Kind::Executions, Kind::Losses, Kind::Ack, Kind::Transfer];
     fn name(self) -> &'static str {
         match self {
             Kind::Decisions => "decisions",
@@ -111,6 +116,7 @@ impl Kind {
             Kind::Losses => "losses",
             Kind::Ack => "ack",
             Kind::AckLong => "ack-long",
+            Kind::Transfer => "transfer",
             Kind::Outages => "outages",
             Kind::LongOutage => "long-outage",
         }
@@ -121,7 +127,13 @@ impl Kind {
             Kind::Decisions => Some("decisions"),
             Kind::Drains => Some("drain"),
             Kind::Evictions => Some("evictions"),
-            Kind::Executions | Kind::Losses | Kind::Ack | Kind::AckLong | Kind::Outages | Kind::LongOutage => None,
+            Kind::Executions
+            | Kind::Losses
+            | Kind::Ack
+            | Kind::AckLong
+            | Kind::Transfer
+            | Kind::Outages
+            | Kind::LongOutage => None,
         }
     }
     /// Records one seed and compares; the differences as text, empty if there are none.
@@ -134,6 +146,7 @@ impl Kind {
             Kind::Losses => losses::check(binary, seed, directory),
             Kind::Ack => ack::check(binary, seed, directory),
             Kind::AckLong => ack::check_long(binary, seed, directory),
+            Kind::Transfer => transfer::check(binary, seed, directory),
             Kind::Outages => outages::check(binary, seed, directory, &outages::SHORT),
             Kind::LongOutage => outages::check(binary, seed, directory, &outages::LONG),
         }

@@ -15,10 +15,13 @@ import (
 const partial = ".partial-"
 
 // directoryStore is Velero's object store on a directory: <fspath>/<bucket>/<key>.
-type directoryStore struct{ root string }
+type directoryStore struct {
+	root string
+	url  string // where a test serves root; a location without publicUrl has no signed URLs
+}
 
 func (s *directoryStore) Init(config map[string]string) error {
-	s.root = config["fspath"]
+	s.root, s.url = config["fspath"], config["publicUrl"]
 	if s.root == "" {
 		return errors.New("the location's config has no fspath: give the directory that holds the buckets")
 	}
@@ -96,5 +99,8 @@ func (s *directoryStore) DeleteObject(bucket, key string) error {
 }
 
 func (s *directoryStore) CreateSignedURL(bucket, key string, _ time.Duration) (string, error) {
-	return "file://" + s.file(bucket, key), nil
+	if s.url == "" {
+		return "", errors.New("the location's config has no publicUrl: nobody serves its files")
+	}
+	return s.url + "/" + bucket + "/" + key, nil
 }

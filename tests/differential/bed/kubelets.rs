@@ -176,6 +176,7 @@ fn keep_time(
                 let stop = if pod["status"]["phase"] == "Pending" { Duration::ZERO } else { stop };
                 (Job::Remove, Some(stop.min(Duration::from_secs(grace))))
             }
+            (false, Some("Pending")) if waits_for_data(&pod) => continue,
             (false, Some("Pending")) => (Job::Start, delay(&pod, START, delays.start)),
             _ => continue,
         };
@@ -184,6 +185,14 @@ fn keep_time(
             heap.push(Reverse((Instant::now() + after, path(&pod), uid, job)));
         }
     }
+}
+
+/// Whether the init container that Velero gives a restored pod still waits for the data of its volumes. Who plays Velero's node agent ends
+/// it: the pod is then initialized, and its containers start.
+fn waits_for_data(pod: &Value) -> bool {
+    let has = |list: &Value, holds: &dyn Fn(&Value) -> bool| list.as_array().is_some_and(|l| l.iter().any(holds));
+    has(&pod["spec"]["initContainers"], &|c| c["name"] == "restore-wait")
+        && !has(&pod["status"]["conditions"], &|c| c["type"] == "Initialized" && c["status"] == "True")
 }
 
 fn work(client: &Client, stopped: &AtomicBool, jobs: &Mutex<Receiver<(String, String, Job)>>) {
