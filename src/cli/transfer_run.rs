@@ -1,14 +1,16 @@
 //! `nodeferry transfer execute | resume | status | history | approve | stop`: a plan of a transfer carried out on two live clusters.
 
 use super::confirm::Yes;
-use super::execute::{REFUSED, RESUMABLE, execution_name, programs, say};
+use super::execute::{REFUSED, RESUMABLE, execution_name, programs};
 use super::journal::{HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
+use super::terminal::say;
 use super::value_file::value_of_file;
 use super::{print, runtime, width};
 use crate::execution::journal_dir::Order;
 use crate::execution::transfer_dir::{TransferDir, TransferWriter, history as history_of};
 use crate::live::clock::{Clock, unix_ms};
+use crate::live::program::environment::parse_name;
 use crate::live::record;
 use crate::live::redact::Redaction;
 use crate::live::transfer::proof::{self, Refused};
@@ -152,7 +154,7 @@ pub struct TransferExecuteArgs {
     pub yes: Option<String>,
     /// A variable of the environment that programs get besides PATH, HOME, LANG, KUBECONFIG and the like; once for each, or the beginning of some
     /// (AZCOPY_*). A resumed execution hands on the same.
-    #[arg(long, value_name = "NAME", value_parser = super::confirm::variable)]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub pass_env: Vec<String>,
     /// A gate that is approved beforehand; once for each.
     #[arg(long, value_name = "GATE")]
