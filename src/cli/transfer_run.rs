@@ -131,7 +131,7 @@ Commands run without a shell; --set fills in their words in angle brackets, and 
 NODEFERRY_TARGET_CONTEXT stand in their environment. A command may run twice if the process is killed while it runs.
 
 Ctrl-C leaves at once, and after the end of a command that runs: what goes on in the clusters goes on, and nodeferry transfer resume waits for it again.
-docs/transfer.md has it all.
+docs/transfer-execute.md has it all.
 
 Exit status: 0 completed or taken back as asked, 2 refused (nothing was changed) or bad input, 3 a step failed: try it again or take its wave back with
 nodeferry transfer resume, 5 interrupted, or a wait has reached its limit: go on with nodeferry transfer resume.")]

@@ -31,6 +31,8 @@ mod simulated_only;
 mod sites;
 mod snapshot;
 mod surge;
+#[cfg(feature = "live")]
+mod transfer_run;
 mod verify_decisions;
 mod verify_drain;
 mod verify_evictions;
