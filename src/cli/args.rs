@@ -47,8 +47,7 @@ pub enum Command {
     Rehearse(super::rehearse::RehearseArgs),
     /// Swap the control plane of an ACK cluster: from a dedicated to a professional managed cluster.
     Ack(super::ack::AckArgs),
-    /// Move workloads from one cluster to another, in another cloud: from EKS to AKS.
-    #[cfg(feature = "live")]
+    /// Move workloads from EKS to AKS: find what is tied to AWS, render manifests for the target, plan in waves, simulate, carry out.
     Transfer(super::transfer::TransferArgs),
     /// Dump the live cluster, with everything that a plan needs.
     #[cfg(feature = "live")]
@@ -444,8 +443,12 @@ pub enum SchemaName {
     AckResult,
     /// Parameters of `ack simulate`.
     AckSimulation,
+    /// What `transfer analyse -o json` prints.
+    TransferAnalysis,
     /// The mapping of `transfer`: what only people know.
     TransferMapping,
+    /// Parameters of `transfer plan`.
+    TransferOptions,
     /// Plans of `transfer plan`.
     TransferPlan,
     /// The parameters of a simulated transfer.

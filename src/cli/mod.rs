@@ -27,7 +27,6 @@ pub mod runs;
 mod teller;
 mod terminal;
 mod time;
-#[cfg(feature = "live")]
 mod transfer;
 #[cfg(feature = "live")]
 mod transfer_run;
@@ -148,9 +147,8 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Stop(args) => journal::stop(&args),
         Command::Approve(args) => journal::approve(&args),
         Command::Rehearse(args) => rehearse::rehearse(args),
-        Command::Ack(args) => ack::ack(args),
-        #[cfg(feature = "live")]
         Command::Transfer(args) => transfer::transfer(args),
+        Command::Ack(args) => ack::ack(args),
         Command::Test(args) => test(args),
         Command::Verify(args) => verify(args),
         Command::Generate(args) => generate(args),
@@ -343,8 +341,10 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::AckSimulation => schemars::schema_for!(crate::ack::simulate::AckSimOptions),
         SchemaName::AckPlan => schemars::schema_for!(crate::ack::AckPlan),
         SchemaName::AckPreflight => schemars::schema_for!(crate::ack::Preflight),
+        SchemaName::TransferAnalysis => schemars::schema_for!(crate::transfer::Analysis),
         SchemaName::TransferMapping => schemars::schema_for!(crate::transfer::Mapping),
         SchemaName::TransferSimulation => schemars::schema_for!(crate::transfer::simulate::TransferSimOptions),
+        SchemaName::TransferOptions => schemars::schema_for!(crate::transfer::planner::PlanOptions),
         SchemaName::TransferPlan => schemars::schema_for!(crate::transfer::TransferPlan),
     };
     print(&crate::typed::pretty(&schema)?)?;

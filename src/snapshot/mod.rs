@@ -136,6 +136,17 @@ fn parsed(source: &Source) -> Result<(&str, Option<Vec<Value>>), ReadError> {
     Ok((text, Some(values)))
 }
 
+/// The documents of a source as values, JSON or YAML, an empty one as null.
+///
+/// # Errors
+/// What is no text, no JSON and no YAML.
+pub(crate) fn parsed_values(source: &Source) -> Result<Vec<Value>, ReadError> {
+    match parsed(source)? {
+        (_, Some(values)) => Ok(values),
+        (text, None) => document::json_values(&source.name, text),
+    }
+}
+
 /// What is wrong with JSON that somebody else parsed, and what to do: the line and the cause, nothing of the parser.
 pub(crate) fn json_problem(error: &serde_json::Error, text: &str) -> String {
     complaint::json(error, text, 0).to_string()

@@ -57,4 +57,7 @@ pub struct TransferFinding {
     pub question: Option<String>,
     /// Where the object stands: file and line, or place in the dump.
     pub origin: String,
+    /// Why it is taken as it is, where the mapping says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }

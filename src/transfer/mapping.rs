@@ -238,3 +238,46 @@ pub struct FenceCommands {
     /// Lets them go on.
     pub open: Option<String>,
 }
+
+impl Mapping {
+    /// What in it cannot be, beyond what its form says. `checklist` are the names of the items of the checklist.
+    pub fn problems(&self, checklist: &[&str]) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (place, version) in
+            [("source", &self.source.kubernetes_version), ("target", &self.target.kubernetes_version)]
+        {
+            if let Some(version) = version.as_ref().filter(|v| crate::cluster::version::minor_of(v).is_none()) {
+                problems.push(format!(
+                    "{place}.kubernetes_version is {version:?}; write its first two numbers, such as '1.34'"
+                ));
+            }
+        }
+        let registries = self.registries.iter().chain(&self.images).filter_map(|(from, to)| Some((from, to.as_ref()?)));
+        for (from, to) in registries {
+            if to.contains("://") || to.trim().is_empty() || to.contains(char::is_whitespace) {
+                problems.push(format!(
+                    "the place of {from} is {to:?}; write it as an image names it, without a scheme (shop.azurecr.io)"
+                ));
+            }
+        }
+        for name in self.checklist.keys().filter(|n| !checklist.contains(&n.as_str())) {
+            problems.push(format!("checklist.{name} is no item; known are {}", checklist.join(", ")));
+        }
+        for (key, name) in self
+            .pod_identities
+            .keys()
+            .map(|k| (k, "pod_identities"))
+            .chain(self.data.leave.keys().map(|k| (k, "data.leave")))
+        {
+            if key.split('/').filter(|p| !p.is_empty()).count() != 2 {
+                problems.push(format!("{name}[{key:?}]: write namespace/name"));
+            }
+        }
+        for (arn, identity) in &self.identities {
+            for role in identity.roles.iter().flatten().filter(|r| r.role.is_empty() || !r.scope.starts_with('/')) {
+                problems.push(format!("identities[{arn:?}].roles: role {:?} with scope {:?}; a role has a name, and a scope begins with /", role.role, role.scope));
+            }
+        }
+        problems
+    }
+}

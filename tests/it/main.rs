@@ -33,6 +33,8 @@ mod snapshot;
 mod surge;
 #[cfg(feature = "live")]
 mod transfer_run;
+mod transfer_analyse;
+mod transfer_applied;
 mod verify_decisions;
 mod verify_drain;
 mod verify_evictions;

@@ -26,7 +26,7 @@ const ROOMS: &str = "
     experiment: cluster intent runner sim trace
     report:     cluster intent plan trace
     ack:        cluster experiment intent plan report runner sim snapshot trace typed
-    transfer:   cluster experiment intent report runner sim snapshot trace typed
+    transfer:   cluster experiment groups intent report runner sim snapshot trace typed
     request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace transfer typed
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
@@ -64,6 +64,11 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "a form of a group is made from machines, which it may name",
     ),
     ("trace", "harm workloads", "a row of a workload is made from its track, and the tracker makes the rows"),
+    (
+        "transfer",
+        "claims rules",
+        "rules ask for the claims of a workload, and claims for where a workload has its pods",
+    ),
     (
         "trace",
         "builder capacity ending metrics waits",
