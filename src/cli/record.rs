@@ -19,10 +19,11 @@ use std::time::Duration;
 Examples:
   nodeferry record -o cluster.json.gz
   nodeferry record --context prod --for 10m -o cluster.json.gz
+  nodeferry record --for-transfer -o eks.json.gz
   nodeferry record --redact images,commands,label=team -o - | nodeferry discover -
 
 What the server does not serve or does not let us list is left out, and said. Environments of containers, managed fields and
-annotations that hold whole manifests are never written; Secrets and ConfigMaps are never asked for. The permissions that it takes are
+annotations that hold whole manifests are never written; Secrets and ConfigMaps are never asked for, unless --for-transfer and --secret-keys say so. The permissions that it takes are
 those of deploy/clusterrole-record.yaml. Exit status: 0 written, 2 bad input or an API that does not answer.")]
 pub struct RecordArgs {
     /// Which cluster.
@@ -34,6 +35,12 @@ pub struct RecordArgs {
     /// Watch nodes and pods for so long afterwards (10m, 90s, 1h): what happens is written beside the dump (cluster.changes.jsonl), and the delays that were seen are printed, as a scenario's sim.delays takes them.
     #[arg(long, value_name = "TIME")]
     pub r#for: Option<String>,
+    /// Record what `nodeferry transfer` needs, too: service accounts, ConfigMaps, Ingresses, network policies, RBAC, CronJobs, Gateway API and known custom resources. Of environments and ConfigMaps only host names and ARNs are kept. The permissions are those of deploy/clusterrole-transfer.yaml.
+    #[arg(long, conflicts_with = "redact")]
+    pub for_transfer: bool,
+    /// Ask for Secrets, too, and keep their keys: the values go by the wire and are dropped at once, and the permission (deploy/clusterrole-transfer-secrets.yaml) would allow to read them. Without it Secrets are known from what uses them.
+    #[arg(long, requires = "for_transfer")]
+    pub secret_keys: bool,
     /// What else is left out or made unrecognisable: images, commands, annotations, addresses, label=KEY; comma-separated.
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub redact: String,
@@ -46,8 +53,11 @@ pub(super) fn record(args: RecordArgs) -> Result<i32> {
     runtime()?.block_on(async {
         let client = Client::connect(&args.target.target()).await?;
         let bar = spinner();
-        let recorded =
-            record::record(&client, &redaction, &mut |kind| bar.set_message(format!("reading {kind}"))).await?;
+        let tell = &mut |kind: &str| bar.set_message(format!("reading {kind}"));
+        let recorded = match args.for_transfer {
+            true => record::record_for_transfer(&client, args.secret_keys, tell).await?,
+            false => record::record(&client, &redaction, tell).await?,
+        };
         bar.finish_and_clear();
         write(&recorded, &args.out)?;
         summarise(&recorded, &args.out);

@@ -5,6 +5,7 @@
 use super::client::{Client, ConnectError};
 use super::events;
 use super::record::kinds::RECORDED;
+use super::record::transfer::{FOR_TRANSFER, SECRETS};
 use crate::intent::execution::Retirement;
 use crate::intent::procedure::Access;
 use crate::plan::Plan;
@@ -77,6 +78,15 @@ pub fn record() -> Permissions {
     }
     for resource in [&NODES, &PODS, &NODE_CLAIMS] {
         allow(&mut set, resource, "", &["watch"], None);
+    }
+    set
+}
+
+/// What `record --for-transfer` would like; `secret_keys` as with `--secret-keys`.
+pub fn record_for_transfer(secret_keys: bool) -> Permissions {
+    let mut set = record();
+    for resource in FOR_TRANSFER.iter().chain(secret_keys.then_some(&SECRETS)) {
+        allow(&mut set, resource, "", &["list"], None);
     }
     set
 }
@@ -277,6 +287,9 @@ mod tests {
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-retire.yaml")), beyond(retiring));
         let deleting = Deeds { procedure: Access::ALL, ..Deeds::LEAST };
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-delete-pods.yaml")), beyond(deleting));
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-transfer.yaml")), wanted(record_for_transfer(false)));
+        let secrets = record_for_transfer(true).difference(&record_for_transfer(false)).cloned().collect::<Vec<_>>();
+        assert_eq!(allowed(include_str!("../../deploy/clusterrole-transfer-secrets.yaml")), wanted(secrets));
         let ack = ack().into_iter().chain(ack_beside());
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-ack.yaml")), wanted(ack));
     }

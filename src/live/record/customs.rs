@@ -20,7 +20,8 @@ pub(super) async fn record(
     redaction: &Redaction,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(), ConnectError> {
-    let mut known: BTreeSet<(String, String)> = BTreeSet::new();
+    let kind = |o: &Value| Some((o["apiVersion"].as_str()?.to_owned(), o["kind"].as_str()?.to_owned()));
+    let mut known: BTreeSet<(String, String)> = recorded.objects.iter().filter_map(kind).collect();
     let mut from = 0;
     for _ in 0..DEPTH {
         let owners = owners(&recorded.objects[from..]);

@@ -5,11 +5,14 @@ mod customs;
 pub mod kinds;
 mod list;
 pub mod observed;
+pub mod transfer;
 
 use super::client::{Client, ConnectError};
 use crate::live::redact::Redaction;
 use crate::session::Resource;
 use crate::snapshot::{Source, group};
+use crate::transfer::inventory::without_values;
+use crate::transfer::reduce::{reduce, services};
 use kinds::RECORDED;
 use list::{Listed, list};
 use serde::Serialize;
@@ -63,6 +66,54 @@ pub async fn record(
     Ok(recorded)
 }
 
+/// Records a cluster whose workloads are to change clusters: also configuration, accounts, access and ingress, with the values of environments and
+/// ConfigMaps reduced to host names and ARNs. Secrets are asked for only where `secret_keys` says so, and of them the keys are kept.
+///
+/// # Errors
+/// As [`record`].
+pub async fn record_for_transfer(
+    client: &Client,
+    secret_keys: bool,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Recorded, ConnectError> {
+    let mut recorded = Recorded::default();
+    let secrets = secret_keys.then_some(&transfer::SECRETS);
+    let mut lists: Vec<Vec<Value>> = Vec::new();
+    for resource in RECORDED.iter().chain(transfer::FOR_TRANSFER).chain(secrets) {
+        tell(resource.plural);
+        match list(client, &resource.collection(), resource.api_version, resource.kind).await? {
+            Listed::Objects(mut objects, version) => {
+                if resource.kind == "Secret" {
+                    // Nothing of a value lives longer than this.
+                    objects.iter_mut().for_each(without_values);
+                }
+                lists.push(objects);
+                // Plurals of two groups may be the same; those that are watched are of one.
+                recorded.versions.entry(resource.plural).or_insert(version);
+            }
+            Listed::LeftOut(why) => {
+                recorded.left_out.push(LeftOut { kind: kind_text(resource.api_version, resource.kind), why });
+            }
+        }
+    }
+    let services = services(&lists.concat());
+    for mut objects in lists {
+        objects.iter_mut().for_each(|o| reduce(o, &services));
+        sort(&mut objects);
+        recorded.objects.append(&mut objects);
+    }
+    customs::record(client, &mut recorded, &Redaction::default(), tell).await?;
+    Ok(recorded)
+}
+
+/// By namespace and name.
+fn sort(objects: &mut [Value]) {
+    objects.sort_by_cached_key(|o| {
+        let text = |field: &str| o["metadata"][field].as_str().unwrap_or_default().to_owned();
+        (text("namespace"), text("name"))
+    });
+}
+
 /// Lists all objects of one kind, with their `apiVersion` and `kind`.
 ///
 /// # Errors
@@ -90,10 +141,7 @@ impl Recorded {
         for object in &mut objects {
             redaction.apply(object);
         }
-        objects.sort_by_cached_key(|o| {
-            let text = |field: &str| o["metadata"][field].as_str().unwrap_or_default().to_owned();
-            (text("namespace"), text("name"))
-        });
+        sort(&mut objects);
         self.objects.append(&mut objects);
     }
     /// Writes a List, an object a line: the same bytes for the same state of the cluster.
