@@ -66,6 +66,11 @@ impl Failure {
     }
 }
 
+/// The message of a failure as it is said of a batch: whether the migration has stopped for it is said when it has.
+pub fn of_batch(message: &str) -> &str {
+    message.strip_prefix("The migration has stopped because ").unwrap_or(message)
+}
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $outcome:ident, $condition:literal, $message:literal, $remedy:literal;)*) => {
         /// Why a migration did not complete.
@@ -156,6 +161,11 @@ reasons! {
         "kubectl-drain: kubectl drain ends with an error, or a node cannot be kept cordoned or empty, and after_drain_error is stop",
         "The migration has stopped because kubectl drain ended with an error.",
         "Lift what the named node's error names, or set kubectl_drain.after_drain_error to go-on.";
+    /// Admission let no eviction through.
+    EvictionsDenied = "evictions-denied", Failed,
+        "kubectl-drain: admission (a webhook, a policy) denies every eviction of a batch, or fails, and after_denial is stop; nothing is broken, and the batches before it stay done",
+        "The migration has stopped because admission denies evictions.",
+        "Look at the named webhook or policy (kubectl get validatingwebhookconfigurations,validatingadmissionpolicies), let it admit evictions (pods/eviction), then plan again for the nodes that are left; or set kubectl_drain.after_denial to go-on.";
     /// The check between two batches said no.
     CheckFailed = "check-failed", Failed,
         "the check between two batches (gates.check) does not succeed within its limit_ms",

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub capacity: u32,
     /// Until when a pod's evictions are refused, and with which code.
     pub refuses: BTreeMap<String, (Ms, u16)>,
+    /// What is said of a pod's refused eviction instead, and the `Retry-After` with it.
+    pub says: BTreeMap<String, (String, Option<Ms>)>,
     /// Nodes whose machines cannot be given back.
     pub stuck: BTreeSet<String>,
     /// Pods per node.
@@ -86,6 +88,8 @@ pub(crate) struct World {
     pub stop_terminates: Option<bool>,
     /// From then on every call is lost.
     pub loses_from: Option<Ms>,
+    /// Every call is lost from and until.
+    pub loses: Option<(Ms, Ms)>,
     /// What others do, and when.
     pub meddling: Vec<(Ms, Meddling)>,
     put: Option<PodIdx>,
@@ -135,6 +139,7 @@ impl World {
             launch_ms: 60_000,
             capacity: 100,
             refuses: BTreeMap::new(),
+            says: BTreeMap::new(),
             stuck: BTreeSet::new(),
             slots: 100,
             reimages_under_its_uid: false,
@@ -152,6 +157,7 @@ impl World {
             stop_at: None,
             stop_terminates: None,
             loses_from: None,
+            loses: None,
             meddling: Vec::new(),
             put: None,
             resume_always: false,
@@ -430,7 +436,8 @@ impl World {
                 Output::Call(id, action) => {
                     let gate = matches!(action, Call::Check { .. } | Call::AwaitApproval { .. });
                     let set = if gate { self.gates.pop_front() } else { None };
-                    let lost = self.loses_from.is_some_and(|t| self.now >= t);
+                    let lost = self.loses_from.is_some_and(|t| self.now >= t)
+                        || self.loses.is_some_and(|(from, until)| (from..until).contains(&self.now));
                     let (after, answer) = match set {
                         Some(set) => set,
                         None if lost => (1, Answer::Unknown),
@@ -489,7 +496,14 @@ impl World {
                 if let Some((until, code)) = self.refuses.get(&name).copied()
                     && self.now < until
                 {
-                    return refused(code, "Cannot evict pod as it would violate the pod's disruption budget.");
+                    let said = "Cannot evict pod as it would violate the pod's disruption budget.";
+                    let mut answer = refused(code, self.says.get(&name).map_or(said, |s| &s.0));
+                    if let (Some((_, after)), Answer::Refused { retry_after_ms, .. }) =
+                        (self.says.get(&name), &mut answer)
+                    {
+                        *retry_after_ms = *after;
+                    }
+                    return answer;
                 }
                 self.delete(*pod);
             }

@@ -11,7 +11,7 @@ use super::api::{
     Exchange, FOLLOWED, Foreign, LEASES, Method, NODE_CLAIMS, PODS, Request, Resource, Response, WatchEvent,
 };
 use super::mirror::text;
-use crate::runner::{Answer, Ms};
+use crate::runner::{Answer, Denial, Ms};
 use crate::snapshot::unreadable;
 use serde_json::{Map, Value};
 
@@ -344,6 +344,8 @@ impl Refusal {
     pub fn is_passing(&self, eviction: bool) -> bool {
         match self.code {
             429 => !eviction,
+            // A webhook that fails is no trouble of the server's: it lasts until somebody sees to it, and kubectl gives up at once.
+            500 if Denial::of(&self.message).is_some() => false,
             500 => !eviction || !self.reason.is_empty(),
             502..=504 => true,
             _ => false,

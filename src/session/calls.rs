@@ -22,6 +22,8 @@ pub const CORDONED_BY: &str = "nodeferry.io/cordoned-by";
 const SETTLED_BY: &str = "nodeferry.io/settled-by";
 /// What a journal calls the giving back of a node.
 pub(crate) const RETIRE: &str = "retire";
+/// A server that asks for more patience is not heard (C): the runner has limits of its own.
+const MOST_PATIENCE_MS: Ms = 60_000;
 /// A program that was lost is answered as lost after so long.
 const LOST_MS: Ms = 1000;
 /// Of the pods that a node's list lacks so many are asked for at most (C).
@@ -619,7 +621,8 @@ impl Call {
 
 /// A call whose answer is not known: it is answered as lost, later each time.
 fn unanswered(t: &Terms<'_>, retry_after_ms: Option<Ms>) -> Next {
-    Next::DoneAt(t.now + t.lost_ms.max(retry_after_ms.unwrap_or(0)), Answer::Unknown)
+    let patience = retry_after_ms.unwrap_or(0).min(MOST_PATIENCE_MS);
+    Next::DoneAt(t.now.saturating_add(t.lost_ms.max(patience)), Answer::Unknown)
 }
 
 fn get(path: String, at: At) -> Next {

@@ -113,6 +113,10 @@ pub struct KubectlDrainOptions {
     pub after_settle_timeout: AfterLimit,
     /// What to do after `kubectl drain` ended with an error. Default go on: the other batches do not depend on it.
     pub after_drain_error: AfterLimit,
+    /// What to do after a batch of which admission (a webhook, a policy) let not a single eviction through (C). Default stop: it would be the same with
+    /// the others, whose nodes would be cordoned for nothing.
+    #[serde(skip_serializing_if = "is_stop")]
+    pub after_denial: AfterLimit,
 }
 
 impl Default for KubectlDrainOptions {
@@ -133,6 +137,7 @@ impl Default for KubectlDrainOptions {
             settle_timeout_ms: Some(10 * MINUTE),
             after_settle_timeout: AfterLimit::Stop,
             after_drain_error: AfterLimit::GoOn,
+            after_denial: AfterLimit::Stop,
         }
     }
 }
@@ -140,6 +145,11 @@ impl Default for KubectlDrainOptions {
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
 fn is_true(is: &bool) -> bool {
     *is
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+fn is_stop(after: &AfterLimit) -> bool {
+    *after == AfterLimit::Stop
 }
 
 /// See the module.

@@ -20,6 +20,7 @@ use super::client::Ask;
 use super::common::Fate;
 use super::context::Cx;
 use super::cordons::REFUSED_MS;
+use super::denial::Denial;
 use super::interface::{Announcement, Answer, ApiGroup, CallId, Ms, Stream};
 use super::jobs;
 use super::look::{Found, Looks, skips_wait, some};
@@ -36,6 +37,11 @@ use text::{aggregate, go_duration};
 const RETRY_MS: Ms = 5000;
 /// Interval of the wait for a pod's end.
 const POLL_MS: Ms = 1000;
+/// A server that asks for more patience than this is heard up to the node's deadline only (C); what is shorter is waited out as client-go does it,
+/// which looks at no deadline then.
+const SHORT_PATIENCE_MS: Ms = 60_000;
+/// Nobody is waited for longer (C).
+const MOST_PATIENCE_MS: Ms = 600_000;
 /// client-go retries a response that carries Retry-After so many times before anybody sees it (`rest/with_retry.go`).
 const TRANSPARENT_RETRIES: u32 = 10;
 
@@ -124,6 +130,12 @@ pub(crate) struct KubectlDrain {
     deadline: Option<Ms>,
     /// Errors of the node under way.
     errors: Vec<String>,
+    /// Admission denied evictions of the node under way, or failed: its word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    denied: String,
+    /// Nodes of which it did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    denied_nodes: Vec<N>,
     /// Nodes that failed.
     fatal: Vec<Fatal>,
     retire: Retire,
@@ -293,6 +305,7 @@ impl KubectlDrain {
         let pods = cx.tables.pods_on(cx.view, node);
         let filtered = filter::filter(cx.view, &pods, cx.options, cx.now);
         self.errors.clear();
+        self.denied.clear();
         self.pods.clear();
         if !filtered.errors.is_empty() {
             self.errors = filtered.errors;
@@ -434,20 +447,27 @@ impl KubectlDrain {
                 self.poll_first(cx, k);
             }
             Answer::Gone | Answer::UidChanged => self.over(cx, k, None),
-            Answer::Unknown => self.pods[k].step = Step::Backoff { until: cx.now + POLL_MS },
+            // kubectl gives up where no answer comes; we ask again (C), and no longer than the node's time.
+            Answer::Unknown if self.past_deadline(cx.now) => self.evict(cx, k),
+            Answer::Unknown => {
+                let until = self.deadline.map_or(cx.now + POLL_MS, |d| d.min(cx.now + POLL_MS));
+                (self.pods[k].step, self.pods[k].transparent) = (Step::Backoff { until }, 0);
+            }
             Answer::Refused { code, reason, cause, message, retry_after_ms } => {
                 if let Some(r) = cx.common.report() {
                     r.refused += 1;
                 }
                 // 429 is a budget's word, and 500 that two budgets cover the pod (`evictor.rs` reads them so too); anything else holds nothing back.
-                let held = code == 429 || code == 500;
+                let held = code == 429 || code == 500 && Denial::of(&message).is_none();
                 let said = if cause.is_empty() { &message } else { &cause };
                 self.pods[k].why = if held { said.clone() } else { String::new() };
                 let again = code == 429 || code >= 500;
                 if let Some(after) = retry_after_ms.filter(|_| again && self.pods[k].transparent < TRANSPARENT_RETRIES)
                 {
-                    self.pods[k].transparent += 1;
-                    self.pods[k].step = Step::Backoff { until: cx.now + after };
+                    let after = after.clamp(0, MOST_PATIENCE_MS);
+                    let most = self.deadline.filter(|_| after > SHORT_PATIENCE_MS).unwrap_or(Ms::MAX);
+                    self.pods[k].transparent = if cx.now + after > most { 0 } else { self.pods[k].transparent + 1 };
+                    self.pods[k].step = Step::Backoff { until: (cx.now + after).min(most) };
                     return;
                 }
                 let terminating =
@@ -478,6 +498,9 @@ impl KubectlDrain {
                     );
                     self.pods[k].step = Step::Sleeping { until: cx.now + RETRY_MS };
                 } else {
+                    if let Some(denial) = Denial::of(&message) {
+                        self.denied = denial.to_string();
+                    }
                     let e = format!("error when evicting pods/{:?} -n {:?}: {message}", id.name, id.namespace);
                     self.over(cx, k, Some(e));
                 }
@@ -556,8 +579,13 @@ impl KubectlDrain {
                     self.pods[k].step = Step::Rereading;
                     cx.ask(Ask::GetPod(self.pods[k].active));
                 }
-                // As long as the node takes pods nothing is evicted; the node's time passes all the same.
-                Step::Backoff { until } if until <= cx.now && self.past_deadline(cx.now) && !self.is_closed(cx) => {
+                // As long as the node takes pods nothing is evicted, and as long as no answer comes nothing is known; the node's time passes all
+                // the same.
+                Step::Backoff { until }
+                    if until <= cx.now
+                        && self.past_deadline(cx.now)
+                        && (self.pods[k].transparent == 0 || !self.is_closed(cx)) =>
+                {
                     self.evict(cx, k);
                 }
                 Step::Backoff { until } if until <= cx.now => self.send(cx, k),
@@ -606,7 +634,20 @@ impl KubectlDrain {
     fn deleted(&mut self, cx: &mut Cx<'_>, i: usize, k: usize, answer: &Answer) {
         match answer {
             Answer::Refused { message, .. } => {
+                if let Some(denial) = Denial::of(message) {
+                    self.denied = denial.to_string();
+                }
                 self.errors.push(message.clone());
+                self.relist(cx, i);
+            }
+            // kubectl gives up where no answer comes; we ask again (C), and no longer than the node's time.
+            Answer::Unknown if self.past_deadline(cx.now) => {
+                let id = cx.pod_id(self.pods[k].active);
+                let timeout = go_duration(cx.options.kubectl_drain.timeout_ms);
+                self.errors.push(format!(
+                    "error when deleting pods/{:?} -n {:?}: no answer within {timeout}",
+                    id.name, id.namespace
+                ));
                 self.relist(cx, i);
             }
             Answer::Unknown => self.delete_next(cx, i, k),
@@ -699,14 +740,20 @@ impl KubectlDrain {
             .filter(|g| !g.why.is_empty() && cx.pod(g.active).is_some_and(|p| cx.view.state.pods[p].deleting.is_none()))
             .map(|g| format!("pod {} on node {name}: {}", cx.pod_id(g.active).text(), g.why))
             .collect();
-        let (fate, reason, why) = if !held.is_empty() {
+        let denied = std::mem::take(&mut self.denied);
+        if !denied.is_empty() {
+            self.denied_nodes.push(n);
+        }
+        let (fate, reason, why) = if !denied.is_empty() && held.is_empty() {
+            (Fate::Failed, "DrainFailed", format!("{denied}: {error}"))
+        } else if !held.is_empty() {
             (Fate::HeldByBudget, "EvictionRefused", held.join("; "))
         } else if error.contains("declare no controller") {
             (Fate::HeldByStandAlone, "StandAlonePods", error.clone())
         } else if self.pods.is_empty() {
             (Fate::Failed, "PodsRefused", error.clone())
         } else {
-            (Fate::Failed, "DrainFailed", error.clone())
+            (Fate::Failed, "DrainFailed", format!("{error}{}", self.finalizers(cx)))
         };
         cx.settle(n, fate, why);
         if let Some(node) = cx.node(n) {
@@ -717,6 +764,18 @@ impl KubectlDrain {
         self.fatal.push(Fatal { node: n, errors: self.errors.clone(), bare });
         self.list(cx, i + 1);
     }
+    /// Which finalizers keep pods that are being deleted, in words; empty if none do.
+    fn finalizers(&self, cx: &Cx<'_>) -> String {
+        let (c, s) = (cx.view.catalog, cx.view.state);
+        let kept = self.pods.iter().filter_map(|g| {
+            let pod = cx.pod(g.active).filter(|p| s.pods[*p].deleting.is_some())?;
+            let names: Vec<&str> = c.specs[s.pods[pod].spec].finalizers.iter().map(|f| c.text(*f)).collect();
+            (!names.is_empty())
+                .then(|| format!("; pod {} is kept by its finalizers: {}", s.pod_text(c, pod), names.join(", ")))
+        });
+        kept.collect()
+    }
+
     /// The errors as kubectl prints them when it ends: of several nodes one line each, of one node a line for each of
     /// its errors (`pkg/cmd/util/helpers.go` `checkErr`, which looks into an aggregate of one but not deeper).
     fn last_words(&self) -> Vec<String> {
@@ -726,6 +785,12 @@ impl KubectlDrain {
             several => several.iter().map(|f| aggregate(&f.errors)).collect(),
         }
     }
+    /// Whether admission let not a single eviction of the batch through: then it would be the same with the others.
+    fn is_all_denied(&self, cx: &mut Cx<'_>) -> bool {
+        let none = cx.common.report().is_some_and(|r| r.evictions + r.forced == 0);
+        none && self.fatal.iter().all(|f| self.denied_nodes.contains(&f.node))
+    }
+
     /// kubectl ends.
     fn returned(&mut self, cx: &mut Cx<'_>) {
         if !self.fatal.is_empty() {
@@ -746,8 +811,12 @@ impl KubectlDrain {
                     w => w.clone(),
                 })
                 .collect();
-            self.failure = Some(cx.failure(Reason::DrainFailed, causes.join("; ")));
-            self.aborts = cx.options.kubectl_drain.after_drain_error == AfterLimit::Stop;
+            let options = &cx.options.kubectl_drain;
+            let stops = options.after_drain_error == AfterLimit::Stop;
+            let all_denied = !stops && options.after_denial == AfterLimit::Stop && self.is_all_denied(cx);
+            let reason = if all_denied { Reason::EvictionsDenied } else { Reason::DrainFailed };
+            self.failure = Some(cx.failure(reason, causes.join("; ")));
+            self.aborts = stops || all_denied;
         }
         let (batch, exit) = (cx.common.batch, self.exit);
         cx.say(Announcement::CommandReturned { batch, exit });
@@ -923,6 +992,10 @@ impl BatchRun for KubectlDrain {
                 if let Some(k) = self.pods.iter().position(asked) {
                     match (self.pods[k].step.clone(), answer) {
                         (Step::Rereading, a) => self.reread(cx, k, &a),
+                        (_, Answer::Unknown) if self.past_deadline(cx.now) => {
+                            let e = self.wait_error(cx, k, "context deadline exceeded");
+                            self.over(cx, k, Some(e));
+                        }
                         // A poll that was lost is asked again.
                         (_, Answer::Unknown) => {
                             cx.ask(Ask::GetPod(pod));

@@ -451,3 +451,74 @@ fn kubectl_itself_evicts_it_there() {
     let w = replaced_on(1, 36, true);
     assert!(w.log.iter().any(|l| l.contains("Evict { pod: PodIdx(3), precondition: false")), "{}", w.log.join("\n"));
 }
+
+const WEBHOOK_FAILS: &str = "Internal error occurred: failed calling webhook \"guard.example.com\": failed to call webhook: dial tcp: connection refused";
+const WEBHOOK_DENIES: &str = "admission webhook \"guard.example.com\" denied the request: not today";
+
+#[test]
+fn a_webhook_that_fails_or_denies_ends_the_node_at_once_and_the_migration_after_the_batch() {
+    for (code, message, said) in [
+        (500, WEBHOOK_FAILS, "admission webhook guard.example.com fails"),
+        (403, WEBHOOK_DENIES, "admission webhook guard.example.com denies it"),
+        (400, WEBHOOK_DENIES, "admission webhook guard.example.com denies it"),
+    ] {
+        let world = || {
+            let mut w = World::new(3, 1, &[("web", &[0, 0, 1, 2])]);
+            for pod in ["web-0", "web-1", "web-2", "web-3"] {
+                w.refuses.insert(pod.into(), (Ms::MAX, code));
+                w.says.insert(pod.into(), (message.into(), None));
+            }
+            w
+        };
+        let mut w = world();
+        let (outcome, failure) = run(&mut w, &[&[0], &[1], &[2]], options());
+        let failure = failure.expect("a failure");
+        assert_eq!(outcome, Outcome::Failed, "nothing was replaced");
+        assert!(failure.starts_with("evictions-denied: ") && failure.contains(said), "{failure}");
+        assert!(w.finished.as_ref().is_some_and(|f| f.0 < 20_000), "kubectl gives up at once: {:?}", w.finished);
+        let error = format!("error when evicting pods/\"web-0\" -n \"default\": {message}");
+        assert!(lines(&w, Stream::Stderr).iter().any(|l| l.contains(&error)), "{:?}", lines(&w, Stream::Stderr));
+        // The nodes of the other batches are as they were.
+        assert!(!lines(&w, Stream::Stdout).iter().any(|l| l.contains("old-1")), "{:?}", lines(&w, Stream::Stdout));
+        // As asked for, it goes on as kubectl would with the next nodes.
+        let mut w = world();
+        let mut others = options();
+        others.kubectl_drain.after_denial = AfterLimit::GoOn;
+        let failure = run(&mut w, &[&[0], &[1], &[2]], others).1.expect("a failure");
+        assert!(!failure.contains("evictions-denied") && failure.contains(said), "{failure}");
+        assert!(lines(&w, Stream::Stdout).iter().any(|l| l.contains("node/old-2 cordoned")));
+    }
+    // Where admission lets some through, the others may fare better, too.
+    let mut w = World::new(3, 1, &[("web", &[0, 0, 1, 2])]);
+    w.refuses.insert("web-0".into(), (Ms::MAX, 403));
+    w.says.insert("web-0".into(), (WEBHOOK_DENIES.into(), None));
+    let failure = run(&mut w, &[&[0], &[1], &[2]], options()).1.expect("a failure");
+    assert!(failure.starts_with("some-not-replaced: ") && failure.contains("guard.example.com denies"), "{failure}");
+}
+
+#[test]
+fn the_time_of_a_node_is_over_whatever_answers() {
+    let ended = |w: &World| {
+        w.log
+            .iter()
+            .find_map(|l| l.contains("DrainFailed").then(|| l.split(' ').next().unwrap().parse::<Ms>().unwrap()))
+    };
+    // No answer at all, and its pods' ends cannot be seen.
+    for from in [5, 2_000] {
+        let mut w = World::new(2, 1, &[("web", &[0, 0, 1])]);
+        w.stop_ms = 3_600_000;
+        w.loses = Some((from, 200_000));
+        run(&mut w, &[&[0], &[1]], options());
+        assert!(ended(&w).is_none_or(|at| (90_000..=201_500).contains(&at)), "{from}: {:?}", ended(&w));
+        assert!(w.finished.is_some());
+    }
+    // A server that asks for an hour's patience, and one that asks for ten seconds again and again.
+    for (after, latest) in [(3_600_000, 90_100), (10_000, 200_500)] {
+        let mut w = World::new(2, 1, &[("web", &[0, 1])]);
+        w.refuses.insert("web-0".into(), (Ms::MAX, 429));
+        w.says.insert("web-0".into(), ("slowly".into(), Some(after)));
+        run(&mut w, &[&[0], &[1]], options());
+        let at = ended(&w).expect("it fails");
+        assert!((89_999..=latest).contains(&at), "{after}: {at}");
+    }
+}
