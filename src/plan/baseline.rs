@@ -25,14 +25,42 @@ pub struct Baseline {
     pub groups: BTreeMap<String, String>,
 }
 
-/// Sixteen hexadecimal digits: enough to find drift, short enough to read in a diff.
+/// The parts of a node's hash, in their order.
+const OF_NODE: &[&str] = &["uid", "labels", "taints", "allocatable", "unschedulable"];
+/// Of a workload's.
+const OF_WORKLOAD: &[&str] = &["uid", "replicas"];
+/// Of a budget's.
+const OF_BUDGET: &[&str] = &["uid", "spec"];
+/// Of a group's.
+const OF_GROUP: &[&str] = &["labels", "taints", "instance types", "limits"];
+
+/// Sixteen hexadecimal digits, enough to find drift and short enough to read in a diff; and after a point four for each part, which say where it is.
+/// Plans of older versions have the sixteen only.
 fn hash(parts: &[String]) -> String {
-    let mut h = Sha256::new();
-    for p in parts {
-        h.update((p.len() as u64).to_le_bytes());
-        h.update(p.as_bytes());
+    let digits = |parts: &[String], bytes: usize| -> String {
+        let mut h = Sha256::new();
+        for p in parts {
+            h.update((p.len() as u64).to_le_bytes());
+            h.update(p.as_bytes());
+        }
+        h.finalize().iter().take(bytes).map(|b| format!("{b:02x}")).collect()
+    };
+    let each: Vec<String> = parts.iter().map(|p| digits(std::slice::from_ref(p), 2)).collect();
+    format!("{}.{}", digits(parts, 8), each.join(""))
+}
+
+/// What has changed between two hashes: nothing (None), or the parts where both say them.
+fn changed(then: &str, now: &str, parts: &[&str]) -> Option<String> {
+    let (all_then, each_then) = then.split_once('.').unwrap_or((then, ""));
+    let (all_now, each_now) = now.split_once('.').unwrap_or((now, ""));
+    if all_then == all_now {
+        return None;
     }
-    h.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+    let of = |each: &str, i: usize| each.get(i * 4..i * 4 + 4).map(str::to_owned);
+    let known = each_then.len() == each_now.len() && each_then.len() == parts.len() * 4;
+    let named = parts.iter().enumerate().filter(|(i, _)| known && of(each_then, *i) != of(each_now, *i));
+    let named: Vec<&str> = named.map(|(_, part)| *part).collect();
+    Some(if named.is_empty() { "changed".to_owned() } else { format!("changed: {}", named.join(", ")) })
 }
 
 /// Labels as sorted text; symbols differ between dumps.
@@ -106,17 +134,16 @@ impl Baseline {
     /// What differs between this and a later baseline, one line each, sorted.
     pub fn drift(&self, now: &Baseline) -> Vec<String> {
         let mut lines = Vec::new();
-        for (kind, then, now) in [
-            ("node", &self.nodes, &now.nodes),
-            ("workload", &self.workloads, &now.workloads),
-            ("budget", &self.budgets, &now.budgets),
-            ("group", &self.groups, &now.groups),
+        for (kind, then, now, parts) in [
+            ("node", &self.nodes, &now.nodes, OF_NODE),
+            ("workload", &self.workloads, &now.workloads, OF_WORKLOAD),
+            ("budget", &self.budgets, &now.budgets, OF_BUDGET),
+            ("group", &self.groups, &now.groups, OF_GROUP),
         ] {
             for (name, hash) in then {
                 match now.get(name) {
                     None => lines.push(format!("{kind} {name} is gone")),
-                    Some(h) if h != hash => lines.push(format!("{kind} {name} changed")),
-                    Some(_) => {}
+                    Some(h) => lines.extend(changed(hash, h, parts).map(|what| format!("{kind} {name} {what}"))),
                 }
             }
             lines.extend(now.keys().filter(|n| !then.contains_key(*n)).map(|n| format!("{kind} {n} is new")));
@@ -132,5 +159,28 @@ impl Baseline {
     /// Whether it covers nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(parts: [&str; 5]) -> String {
+        hash(&parts.map(str::to_owned))
+    }
+
+    #[test]
+    fn drift_names_what_has_changed() {
+        let then = of(["u", "a=b", "", "cpu=1", "false"]);
+        assert_eq!(changed(&then, &then, OF_NODE), None);
+        let now = of(["u", "a=b", "node.kubernetes.io/unschedulable=:NoSchedule", "cpu=1", "true"]);
+        assert_eq!(changed(&then, &now, OF_NODE).as_deref(), Some("changed: taints, unschedulable"));
+        assert_eq!(changed(&then, &of(["v", "a=b", "", "cpu=1", "false"]), OF_NODE).as_deref(), Some("changed: uid"));
+        // A plan of an older version says that it has changed, and not where.
+        let old = |hash: &str| hash.split_once('.').map_or(String::new(), |h| h.0.to_owned());
+        assert_eq!(changed(&old(&then), &then, OF_NODE), None);
+        assert_eq!(changed(&old(&then), &now, OF_NODE).as_deref(), Some("changed"));
+        assert_eq!(changed("", "x.", OF_NODE).as_deref(), Some("changed"));
     }
 }
