@@ -12,6 +12,7 @@ use crate::live::driver::drive;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};
 use crate::live::permissions::{self, Deeds};
+use crate::live::process;
 use crate::live::program::Programs;
 use crate::live::proof::{self, Proven, Refusal};
 use crate::live::record::{self, Recorded};
@@ -19,6 +20,7 @@ use crate::live::redact::Redaction;
 use crate::live::{Client, LEASE_NAMESPACE};
 use crate::plan::Plan;
 use crate::plan::preflight::ocean_imitated;
+use crate::runner::Progress;
 use crate::session::journal::{JOURNAL_VERSION, fold};
 use crate::session::{Began, End, Resumed, Session, Setup};
 use crate::snapshot::hex;
@@ -152,7 +154,7 @@ pub(super) fn resume(args: ResumeArgs) -> Result<i32> {
         let recorded = match look(&client, &began).await {
             Ok(recorded) => recorded,
             // An API that does not answer is no reason to give up: it can be tried again.
-            Err(Refusal::Api(e)) => return Ok(ended(&End::Interrupted(e.to_string()), &args.dir)),
+            Err(Refusal::Api(e)) => return Ok(ended(&End::Interrupted(e.to_string()), &args.dir, &[])),
             Err(e) => return Err(e.into()),
         };
         say(&format!("execution {} goes on; journal in {}", began.execution, args.dir.display()));
@@ -253,10 +255,15 @@ impl Run {
         let events = NodeEvents::new(self.client.clone(), &began.execution, uids);
         let mut teller = Teller::new(self.output, counts, events, self.metrics.take());
         let clock = Clock::since(began.unix_ms, resumed.as_ref().map_or(0, |r| r.t_ms));
-        let setup = Setup { began, background, namespace: LEASE_NAMESPACE.into(), resumed, page: PAGE };
+        let names: Vec<String> = began.plan.intent.batches.iter().flatten().map(|n| n.name.clone()).collect();
+        let before = resumed.as_ref().and_then(|r| r.progress.clone());
+        let (process, dead) = (process::this(), proof::dead_holder(&self.client).await);
+        let namespace = LEASE_NAMESPACE.into();
+        let setup = Setup { began, background, namespace, process, dead, resumed, page: PAGE };
         let mut session = Session::new(setup);
         let end = drive(&mut session, &self.client, &programs, clock, &mut self.journal, &mut teller).await;
         teller.finish().await;
+        let left = session.progress().or(before.as_ref()).map_or(Vec::new(), |p| left_cordoned(p, &names));
         let dir = match (self.resumed_by, &end) {
             // Of a part, the whole says how it ended.
             (Some(_), Ok(End::Finished(outcome, _))) => return Ok(outcome.exit_status()),
@@ -264,17 +271,27 @@ impl Run {
             (None, _) => self.journal.dir().path().to_owned(),
         };
         match end {
-            Ok(end) => Ok(ended(&end, &dir)),
+            Ok(end) => Ok(ended(&end, &dir, &left)),
             Err(e) => {
-                say(&format!("error: {e}"));
+                say(&format!("error: {e}\nGo on with: nodeferry resume {}", dir.display()));
                 Ok(RESUMABLE)
             }
         }
     }
 }
 
+/// Nodes that this execution has cordoned and that are not drained: nobody else will make them schedulable again.
+fn left_cordoned(progress: &Progress, names: &[String]) -> Vec<String> {
+    let left = progress.common.nodes.iter().zip(names).filter(|(n, _)| n.cordoned && !n.fate.is_replaced());
+    left.map(|(_, name)| name.clone()).collect()
+}
+
 /// Says how it is over, and gives the exit status.
-fn ended(end: &End, dir: &Path) -> i32 {
+fn ended(end: &End, dir: &Path, left: &[String]) -> i32 {
+    let cordoned = |next: String| match left {
+        [] => String::new(),
+        _ => format!("\nCordoned by this execution and not drained: {}; {next}", left.join(", ")),
+    };
     let dir = dir.display();
     match end {
         End::Finished(outcome, failure) => {
@@ -283,6 +300,10 @@ fn ended(end: &End, dir: &Path) -> i32 {
                 let cause = if f.cause.is_empty() { String::new() } else { format!("\n  cause:  {}", f.cause) };
                 say(&format!("{}{cause}\n  remedy: {}", f.message, f.remedy));
             }
+            let text = cordoned(format!("to let pods onto them again: kubectl uncordon {}", left.join(" ")));
+            if !text.is_empty() {
+                say(text.trim_start());
+            }
             outcome.exit_status()
         }
         End::Refused(why) => {
@@ -290,7 +311,11 @@ fn ended(end: &End, dir: &Path) -> i32 {
             REFUSED
         }
         End::Interrupted(why) => {
-            say(&format!("interrupted: {why}\nGo on with: nodeferry resume {dir}"));
+            let text = cordoned(format!(
+                "going on, it drains them; to let pods onto them until then: kubectl uncordon {}",
+                left.join(" ")
+            ));
+            say(&format!("interrupted: {why}{text}\nGo on with: nodeferry resume {dir}"));
             RESUMABLE
         }
     }

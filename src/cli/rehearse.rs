@@ -5,7 +5,7 @@ use super::{DIFFERS, print};
 use crate::execution::journal_dir::JournalDir;
 use crate::plan::Plan;
 use crate::rehearsal::luck::Profile;
-use crate::rehearsal::stage::{Rehearsed, Stage};
+use crate::rehearsal::stage::{FAULTS, Rehearsed, Stage};
 use crate::rehearsal::{Rehearsals, Seeds, rehearse as run_all, stage_of_plan, stage_of_scenario};
 use crate::report::table::{Align, Table};
 use crate::request::input::{self, Input};
@@ -14,7 +14,7 @@ use crate::session::journal;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Lines of a log that are shown of a seed in which a rule was broken.
@@ -48,6 +48,9 @@ pub struct RehearseArgs {
     /// Print all that happens.
     #[arg(long)]
     pub verbose: bool,
+    /// Each fault that is counted must strike in at least so many seeds, all inputs together; else the exit status is 1, too.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub each_fault: u64,
     /// Keep the journal of the execution, of one scenario and one seed (--seeds 1), for nodeferry status and history.
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
@@ -99,7 +102,27 @@ pub fn rehearse(args: RehearseArgs) -> Result<i32> {
         Output::Json => print(&crate::typed::pretty(&as_json(&results, seeds))?)?,
         Output::Table => print(&as_text(&results, seeds))?,
     }
+    let seldom: Vec<String> = FAULTS
+        .iter()
+        .map(|fault| (fault, struck(&results, fault)))
+        .filter(|(_, n)| *n < args.each_fault)
+        .map(|(fault, n)| format!("{fault} in {n}"))
+        .collect();
+    if !seldom.is_empty() {
+        writeln!(
+            super::terminal::err(),
+            "error: of all seeds {} were to strike in {} at least (--each-fault); rehearse more seeds, or with --faults heavy",
+            seldom.join(", "),
+            args.each_fault
+        )?;
+        return Ok(DIFFERS);
+    }
     Ok(if results.iter().all(|r| r.1.failed.is_empty()) { 0 } else { DIFFERS })
+}
+
+/// In how many seeds a fault struck.
+fn struck(results: &[(Piece, Rehearsals)], fault: &str) -> u64 {
+    results.iter().filter_map(|r| r.1.struck.get(fault)).sum()
 }
 
 /// Makes a journal's directory of the one execution there was.
@@ -195,7 +218,17 @@ fn as_text(results: &[(Piece, Rehearsals)], seeds: Seeds) -> String {
             done.failed.len().to_string(),
         ]);
     }
-    text + &table.render(None)
+    text.push_str(&table.render(None));
+    let struck: Vec<String> = FAULTS
+        .iter()
+        .map(|f| (f, struck(results, f)))
+        .filter(|(_, n)| *n > 0)
+        .map(|(f, n)| format!("{f} {n}"))
+        .collect();
+    if !struck.is_empty() {
+        text.push_str(&format!("seeds in which it struck: {}\n", struck.join(", ")));
+    }
+    text
 }
 
 /// What was broken in a seed, what came before, and how to see it again.
@@ -235,7 +268,7 @@ fn as_json(results: &[(Piece, Rehearsals)], seeds: Seeds) -> serde_json::Value {
         json!({
             "rehearsal": piece.name, "input": piece.input, "faults": seeds.profile.name(), "first": seeds.first,
             "seeds": done.seeds, "outcomes": done.outcomes, "processes": done.processes, "requests": done.requests,
-            "evictions": done.evictions, "entries": done.entries, "duration_ms": done.duration_ms, "failed": failed,
+            "evictions": done.evictions, "entries": done.entries, "duration_ms": done.duration_ms, "struck": done.struck, "failed": failed,
         })
     };
     results.iter().map(of).collect()

@@ -4,7 +4,7 @@ use super::output::Output;
 use crate::live::driver::Observer;
 use crate::live::events::NodeEvents;
 use crate::live::metrics::{Counts, MetricsServer};
-use crate::runner::is_left_reason;
+use crate::runner::{is_left_reason, of_batch};
 use crate::session::{Entry, Record};
 use crate::trace::{Event, EventKind, NodeRole, time::words};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -66,6 +66,7 @@ impl Teller {
         match &entry.record {
             Record::Happened(event) => self.event(event),
             Record::Note { text } => Some(text.clone()),
+            Record::Paused { why } => why.as_ref().map(|why| format!("paused: {why}")),
             Record::Approved { batch, by } => Some(format!("batch {} is approved by {by}", batch.saturating_add(1))),
             Record::StopAsked(_) => Some("a stop was asked for".into()),
             _ => None,
@@ -82,6 +83,7 @@ impl Teller {
         match event.event {
             EventKind::BatchStarted => Some(format!("batch {batch} of {of} begins")),
             EventKind::BatchFinished => {
+                let because = if why.is_empty() { String::new() } else { format!(": {}", of_batch(why)) };
                 Some(format!("batch {batch} of {of} ended: {}{because}", event.outcome.as_deref().unwrap_or("?")))
             }
             EventKind::NodeLaunchRequested => Some(format!(

@@ -1,6 +1,7 @@
 //! What happened in an execution, entry by entry, as people read it.
 
 use super::status::plain;
+use crate::runner::of_batch;
 use crate::session::journal::{Call, Entry, Record};
 use crate::snapshot::time::format_rfc3339;
 use crate::trace::{Event, EventKind};
@@ -111,6 +112,10 @@ impl Teller {
             Record::Happened(e) => ("happened", event(e), !e.initial && e.event != EventKind::BudgetChanged),
             Record::Printed { text, .. } => ("printed", format!("| {text}"), true),
             Record::Note { text } => ("note", text.clone(), true),
+            Record::Paused { why } => match why {
+                Some(why) => ("paused", format!("nothing is sent: {why}"), true),
+                None => ("paused", "requests are sent again".into(), true),
+            },
             Record::Approved { batch, by } => {
                 ("approved", format!("batch {} may start, says {by}", batch.saturating_add(1)), true)
             }
@@ -151,7 +156,11 @@ fn event(e: &Event) -> String {
     add(&e.budget);
     add(&e.outcome);
     add(&e.state);
-    let detail: Vec<String> = [e.code.map(|c| c.to_string()), e.reason.clone(), e.message.clone()]
+    let message = match e.event {
+        EventKind::BatchFinished => e.message.as_deref().map(|m| of_batch(m).to_owned()),
+        _ => e.message.clone(),
+    };
+    let detail: Vec<String> = [e.code.map(|c| c.to_string()), e.reason.clone(), message]
         .into_iter()
         .flatten()
         .filter(|d| !d.is_empty())

@@ -57,6 +57,9 @@ pub struct Status {
     pub stop: Option<StopMode>,
     /// What it waits for between two batches.
     pub waiting: Option<Gate>,
+    /// Nothing is sent, since rights are lacking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
     /// Batches that were approved (counted from 0), and by whom.
     pub approved: BTreeMap<u32, String>,
     /// What was asked from another terminal and not taken up yet.
@@ -116,6 +119,15 @@ pub struct Gate {
     pub until_ms: Option<Ms>,
     /// What the gate said last.
     pub said: String,
+}
+
+/// Nothing is sent, since rights are lacking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Paused {
+    /// Since when, in ms since the beginning.
+    pub t_ms: Ms,
+    /// What is refused, and what to do.
+    pub why: String,
 }
 
 /// A batch of the plan.
@@ -215,6 +227,7 @@ impl Status {
             doing: doing(progress),
             batch: progress.filter(|p| matches!(p.phase, Phase::Batch)).map(|p| p.common.batch),
             waiting: progress.and_then(gate),
+            paused: calls.paused.clone().filter(|_| state == State::Running),
             batches: batches(&began, progress),
             nodes: nodes(&began, progress, &states),
             migration_state: states.migration,
@@ -318,6 +331,7 @@ fn nodes(began: &Began, progress: Option<&Progress>, states: &ProviderStates) ->
 struct Calls {
     processes: u32,
     interrupted: Option<String>,
+    paused: Option<Paused>,
     announced: BTreeMap<u64, OpenCall>,
     refusals: BTreeMap<(String, String), Refusal>,
     /// Calls that the runner waits for; None if it has not begun.
@@ -336,8 +350,9 @@ impl Calls {
             Record::Began(_) => self.processes = 1,
             Record::Resumed { .. } => {
                 self.processes += 1;
-                self.interrupted = None;
+                (self.interrupted, self.paused) = (None, None);
             }
+            Record::Paused { why } => self.paused = why.clone().map(|why| Paused { t_ms: entry.t_ms, why }),
             Record::Interrupted { why } => self.interrupted = Some(why.clone()),
             Record::Intends { calls, .. } => {
                 let open = |c: &Call| (c.call, OpenCall { t_ms: entry.t_ms, call: c.clone() });
@@ -403,6 +418,9 @@ impl Status {
         if let Some(waiting) = self.waiting.as_ref().filter(|_| self.state != State::Ended) {
             say("waits", self.waiting_words(waiting, dir));
         }
+        if let Some(paused) = &self.paused {
+            say("paused", format!("since +{}: {}", duration(paused.t_ms.max(0).unsigned_abs()), paused.why));
+        }
         for order in &self.asked {
             say("asked", format!("{}; not taken up yet", order.words()));
         }
@@ -434,6 +452,10 @@ impl Status {
     fn headline(&self) -> String {
         match (self.state, self.outcome) {
             (State::Ended, outcome) => outcome.map_or("ended".into(), |o| o.text().to_owned()),
+            (State::Running, _) if self.paused.is_some() => {
+                let process = self.process.as_deref().unwrap_or("a process");
+                format!("paused ({process}), for rights are lacking; {}", self.doing)
+            }
             (State::Running, _) => {
                 format!("running ({}); {}", self.process.as_deref().unwrap_or("a process"), self.doing)
             }

@@ -100,7 +100,14 @@ pub struct ExecutionOptions {
     /// refused.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reimage: BTreeMap<String, Reimage>,
+    /// How long an execution that lacks rights (403 of the authorizer, 401) waits for them, sending nothing more, before it leaves to be
+    /// resumed, in ms (C). Default 5 min.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rights_timeout_ms: Option<i64>,
 }
+
+/// How long rights that are lacking are waited for where the plan does not say.
+const RIGHTS_TIMEOUT_MS: i64 = 5 * 60_000;
 
 impl ExecutionOptions {
     /// How new nodes of a group come.
@@ -115,9 +122,17 @@ impl ExecutionOptions {
     pub fn reimage(&self, group: Option<&str>) -> Option<&Reimage> {
         group.and_then(|g| self.reimage.get(g)).or_else(|| self.reimage.get("*"))
     }
+    /// How long rights that are lacking are waited for.
+    pub fn rights_timeout_ms(&self) -> i64 {
+        self.rights_timeout_ms.unwrap_or(RIGHTS_TIMEOUT_MS)
+    }
+
     /// What is out of range, in words; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        if let Some(ms) = self.rights_timeout_ms.filter(|ms| !(0..=LONGEST_MS).contains(ms)) {
+            problems.push(format!("options.execution.rights_timeout_ms is {ms}; expected 0 to 30 days"));
+        }
         let mut check = |place: String, command: &[String], times: &[(&str, i64)]| {
             if command.first().is_none_or(String::is_empty) {
                 problems.push(format!("{place}.command is empty; expected a program and its arguments"));

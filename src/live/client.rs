@@ -1,15 +1,17 @@
 //! A Kubernetes client for exchanges that a session has made: paths and bodies go out as they are, and every answer comes back,
 //! whatever its status.
 
-use super::secrets;
+use super::{clock, secrets};
 use crate::session::answer::{self, Answered, Refusal, Said, Unknown};
-use crate::session::{Exchange, Method, Response};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
+use crate::session::{Exchange, Foreign, Method, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 /// Which cluster is meant.
@@ -72,13 +74,30 @@ pub enum ConnectError {
 /// A connection to an API server. Clones share it.
 #[derive(Clone)]
 pub struct Client {
-    inner: kube::Client,
+    shared: Arc<Shared>,
     context: String,
     namespace: String,
     timeout: Duration,
     /// What only reads is asked for again after so long, doubled each time.
     first_wait: Duration,
 }
+
+/// What all clones of a connection have in common.
+struct Shared {
+    /// What credentials are read from when they are not accepted; None if they are none.
+    target: Option<Target>,
+    /// The connection, and how often its credentials have been read again.
+    current: RwLock<(u64, kube::Client)>,
+    /// One reads them at a time.
+    renewing: tokio::sync::Mutex<()>,
+    /// By how much the API server's clock is ahead of ours; [`UNKNOWN`] if it never said.
+    ahead_ms: AtomicI64,
+}
+
+/// Nobody has said the time.
+const UNKNOWN: i64 = i64::MIN;
+/// An answer that took longer says too little of the time.
+const QUICK_MS: i64 = 5_000;
 
 /// What only reads is asked for so often while the server is busy, or something else answers in its place.
 const ATTEMPTS: u32 = 6;
@@ -94,26 +113,41 @@ impl Client {
     /// A kubeconfig that cannot be read, a context that it lacks, credentials or certificates that cannot be used.
     pub async fn connect(target: &Target) -> Result<Client, ConnectError> {
         let (config, context) = config(target).await?;
-        Client::of_config(config, context, TIMEOUT)
+        Client::of_config(config, context, TIMEOUT, Some(target.clone()))
     }
 
-    fn of_config(mut config: kube::Config, context: String, timeout: Duration) -> Result<Client, ConnectError> {
+    fn of_config(
+        config: kube::Config,
+        context: String,
+        timeout: Duration,
+        target: Option<Target>,
+    ) -> Result<Client, ConnectError> {
+        let namespace = config.default_namespace.clone();
+        let inner = Client::connection(config, &context, timeout)?;
+        let shared = Shared {
+            target,
+            current: RwLock::new((0, inner)),
+            renewing: tokio::sync::Mutex::new(()),
+            ahead_ms: AtomicI64::new(UNKNOWN),
+        };
+        Ok(Client { shared: Arc::new(shared), context, namespace, timeout, first_wait: FIRST_WAIT })
+    }
+
+    fn connection(mut config: kube::Config, context: &str, timeout: Duration) -> Result<kube::Client, ConnectError> {
         // The library would repeat what is answered with 429, 503 and 504 for minutes, unseen; when to ask again is the runner's decision.
         config.default_retry = false;
         config.connect_timeout = Some(timeout.min(Duration::from_secs(10)));
         config.read_timeout = None;
         config.write_timeout = None;
-        let namespace = config.default_namespace.clone();
-        let inner = kube::Client::try_from(config)
-            .map_err(|e| ConnectError::Setup { context: context.clone(), why: secrets::of_client(&e) })?;
-        Ok(Client { inner, context, namespace, timeout, first_wait: FIRST_WAIT })
+        kube::Client::try_from(config)
+            .map_err(|e| ConnectError::Setup { context: context.to_owned(), why: secrets::of_client(&e) })
     }
 
     /// A client of a server without TLS and credentials.
     #[cfg(test)]
     pub(super) fn plain(url: &str, timeout: Duration) -> Client {
         let uri = url.parse().expect("a URL");
-        let client = Client::of_config(kube::Config::new(uri), "test".into(), timeout).expect("a client");
+        let client = Client::of_config(kube::Config::new(uri), "test".into(), timeout, None).expect("a client");
         Client { first_wait: Duration::from_millis(1), ..client }
     }
 
@@ -126,12 +160,62 @@ impl Client {
         &self.namespace
     }
 
-    /// Performs one exchange and says what came of it; never repeats it.
+    /// Performs one exchange and says what came of it; never repeats it, unless its credentials were not accepted and others could be read: what
+    /// is answered 401 had no effect.
     pub async fn perform(&self, exchange: &Exchange) -> Response {
+        let read = self.inner().0;
+        let response = self.perform_once(exchange).await;
+        match &response {
+            Response::Http { status: 401, .. } | Response::Foreign(Foreign { status: 401, .. })
+                if self.renew(read).await =>
+            {
+                self.perform_once(exchange).await
+            }
+            _ => response,
+        }
+    }
+
+    async fn perform_once(&self, exchange: &Exchange) -> Response {
         let timeout = self.timeout;
         match tokio::time::timeout(timeout, self.exchange(exchange)).await {
             Ok(response) => response,
             Err(_) => Response::Lost(format!("no answer within {} s", timeout.as_secs_f64())),
+        }
+    }
+
+    /// Reads the credentials again, unless somebody has since they had been read so often: the kubeconfig, the files that it names, and the program
+    /// that gives them, which keeps what it gave until it expires. Whether there are others now.
+    pub(super) async fn renew(&self, read: u64) -> bool {
+        let Some(target) = &self.shared.target else { return false };
+        let _one = self.shared.renewing.lock().await;
+        if self.inner().0 > read {
+            return true;
+        }
+        let fresh = async {
+            let (config, context) = config(target).await?;
+            Client::connection(config, &context, self.timeout)
+        };
+        let Ok(Ok(connection)) = tokio::time::timeout(self.timeout, fresh).await else { return false };
+        let mut current = self.shared.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *current = (read.saturating_add(1), connection);
+        true
+    }
+
+    /// By how many milliseconds the API server's clock is ahead of [`clock::counted_unix_ms`], as its latest quick answer said, give or take
+    /// a second; None if none did.
+    pub fn server_ahead_ms(&self) -> Option<i64> {
+        Some(self.shared.ahead_ms.load(Ordering::Relaxed)).filter(|ms| *ms != UNKNOWN)
+    }
+
+    /// Takes the time that an answer carries, which is that of the server between `sent` and now.
+    fn hear_time(&self, headers: &HeaderMap, sent: i64) {
+        let now = clock::counted_unix_ms();
+        if let Some(date) = headers.get(DATE).and_then(|d| d.to_str().ok()).and_then(http_date)
+            && now.saturating_sub(sent) <= QUICK_MS
+        {
+            // It says whole seconds, the rest cut off.
+            let ahead = (date + 500).saturating_sub(sent.midpoint(now));
+            self.shared.ahead_ms.store(ahead, Ordering::Relaxed);
         }
     }
 
@@ -140,11 +224,13 @@ impl Client {
             Ok(request) => request,
             Err(why) => return Response::Lost(why),
         };
-        let answer = match self.inner.send(request).await {
+        let sent = clock::counted_unix_ms();
+        let answer = match self.inner().1.send(request).await {
             Ok(answer) => answer,
             Err(e) => return Response::Lost(secrets::of_client(&e)),
         };
         let (head, body) = answer.into_parts();
+        self.hear_time(&head.headers, sent);
         let (status, most) = (head.status.as_u16(), answer::most_bytes(exchange));
         match bounded(body, most).await {
             Ok(Some(bytes)) => answer::read(status, retry_after(&head.headers), content_type(&head.headers), &bytes),
@@ -177,7 +263,7 @@ impl Client {
         let request = http::Request::builder().uri("/readyz").header(USER_AGENT, AGENT).body(Body::empty());
         let Ok(request) = request else { return Probe::Away("the request cannot be made".to_owned()) };
         let look = async {
-            let answer = self.inner.send(request).await.map_err(|e| secrets::of_client(&e))?;
+            let answer = self.inner().1.send(request).await.map_err(|e| secrets::of_client(&e))?;
             let (head, body) = answer.into_parts();
             let text = bounded(body, 4_096).await.map_err(|e| secrets::of_client(&e))?.unwrap_or_default();
             Ok::<_, String>((head.status.as_u16(), text))
@@ -217,8 +303,9 @@ impl Client {
         Err(ConnectError::Request { what: what.into(), why })
     }
 
-    pub(super) fn inner(&self) -> &kube::Client {
-        &self.inner
+    /// The connection, and how often its credentials have been read again.
+    pub(super) fn inner(&self) -> (u64, kube::Client) {
+        self.shared.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
 
@@ -353,6 +440,16 @@ fn request(exchange: &Exchange) -> Result<http::Request<Body>, String> {
     built.map_err(|e| format!("the request cannot be made: {e}"))
 }
 
+/// A date as HTTP has it (`Sun, 06 Nov 1994 08:49:37 GMT`, RFC 9110 5.6.7), in milliseconds since 1970; the forms that it calls obsolete are not
+/// understood.
+fn http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = parts.as_slice() else { return None };
+    let month = MONTHS.iter().position(|m| m == month)? + 1;
+    crate::snapshot::time::parse_rfc3339(&format!("{year:0>4}-{month:02}-{day:0>2}T{time}Z"))
+}
+
 /// `Retry-After` in milliseconds. Kubernetes sends seconds; a date is not understood and taken as absent.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
@@ -370,6 +467,66 @@ mod tests {
             Response::Http { status, retry_after_ms, body } => (*status, *retry_after_ms, body.clone()),
             other => panic!("no answer: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_date_of_http_is_a_time() {
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        for wrong in [
+            "",
+            "now",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+        ] {
+            assert_eq!(http_date(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_servers_time_is_heard_from_its_answers() {
+        runtime().block_on(async {
+            let hour_behind = |_: &str| {
+                let text = ok(&json!({}));
+                text.replacen("\r\n", &format!("\r\nDate: {}\r\n", "Sun, 06 Nov 1994 08:49:37 GMT"), 1)
+            };
+            let server = Server::answering(hour_behind).await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            assert_eq!(client.server_ahead_ms(), None);
+            client.perform(&Exchange::get("/api/v1/nodes")).await;
+            let ahead = client.server_ahead_ms().expect("a time");
+            let there = clock::counted_unix_ms() + ahead;
+            assert!((784_111_777_000..784_111_780_000).contains(&there), "{there}");
+        });
+    }
+
+    #[test]
+    fn credentials_that_are_not_accepted_are_read_again() {
+        runtime().block_on(async {
+            let server = Server::answering(|request| match request.to_ascii_lowercase().contains("bearer new") {
+                true => ok(&json!({"kind": "NodeList"})),
+                false => crate::live::testing::status(401, "Unauthorized"),
+            })
+            .await;
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("config");
+            let write = |token: &str| {
+                let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                    "users": [{"name": "u", "user": {"token": token}}],
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]});
+                std::fs::write(&file, config.to_string()).expect("written");
+            };
+            write("old");
+            let client =
+                Client::connect(&Target { kubeconfig: Some(file.clone()), context: None }).await.expect("a client");
+            let nodes = Exchange::get("/api/v1/nodes");
+            assert_eq!(http(&client.perform(&nodes).await).0, 401);
+            write("new");
+            assert_eq!(http(&client.perform(&nodes).await).0, 200);
+            // Twice with the old ones, once with those that were read again to no avail, and once with the new ones.
+            assert_eq!(server.requests().len(), 4);
+        });
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::program::Programs;
 use crate::execution::journal_dir::{JournalDirError, JournalWriter};
 use crate::runner::StopMode;
-use crate::session::{End, Entry, Input, Output, Request, RequestId, Session};
+use crate::session::{End, Entry, Input, Output, Request, RequestId, Response, Session};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -13,6 +13,10 @@ use tokio::task::JoinHandle;
 
 /// Requests of others (`nodeferry stop`, `nodeferry approve`) are looked for so often.
 const POLL: Duration = Duration::from_secs(1);
+/// The API server's clock must have moved against ours by more than this for the session to hear of it: it says whole seconds.
+const WORTH_MS: i64 = 1_500;
+/// What was to leave longer ago than this does not: the process stood still meanwhile, and what it was decided on may not be so any more.
+const LEAVES_MS: i64 = 3_000;
 /// In the end, what was still sent may take so long.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -48,7 +52,9 @@ pub async fn drive(
     observer: &mut dyn Observer,
 ) -> Result<End, DriveError> {
     let (send, mut inputs) = mpsc::unbounded_channel();
-    let mut driver = Driver { session, client, programs, clock, journal, observer, open: BTreeMap::new(), send };
+    let mut driver =
+        Driver { session, client, programs, clock, journal, observer, open: BTreeMap::new(), send, ahead_ms: 0 };
+    driver.clocks()?;
     let mut signals = Signals::new().map_err(DriveError::Signals)?;
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -90,6 +96,8 @@ struct Driver<'a> {
     journal: &'a mut JournalWriter,
     observer: &'a mut dyn Observer,
     open: BTreeMap<RequestId, Open>,
+    /// By how much the API server's clock is ahead of ours, as the session knows it.
+    ahead_ms: i64,
     send: mpsc::UnboundedSender<Input>,
 }
 
@@ -133,14 +141,31 @@ impl Driver<'_> {
             Input::Response(..) => self.open.remove(&id).is_some(),
             _ => self.open.contains_key(&id),
         };
+        self.clocks()?;
         if wanted { self.put(input) } else { Ok(()) }
     }
 
+    /// Says by how much the API server's clock and ours differ, where that has changed.
+    fn clocks(&mut self) -> Result<(), DriveError> {
+        let Some(ahead) = self.client.server_ahead_ms() else { return Ok(()) };
+        // Both count on from the same start, but for a journal whose time had come further than this machine's.
+        let ahead = ahead.saturating_add(crate::live::clock::counted_unix_ms()).saturating_sub(self.clock.unix_ms());
+        if ahead.saturating_sub(self.ahead_ms).saturating_abs() < WORTH_MS || self.session.end().is_some() {
+            return Ok(());
+        }
+        self.ahead_ms = ahead;
+        self.put(Input::ServerAhead(ahead))
+    }
+
     fn start(&mut self, id: RequestId, request: Request) {
-        let (client, send) = (self.client.clone(), self.send.clone());
+        let (client, send, clock) = (self.client.clone(), self.send.clone(), self.clock);
+        let left = clock.now();
         let open = match request {
             Request::Api(exchange) => Open::Once(tokio::spawn(async move {
-                let response = client.perform(&exchange).await;
+                let response = match exchange.writes() && clock.now() > left.saturating_add(LEAVES_MS) {
+                    true => Response::Lost("it was not sent: the process stood still when it was to leave".into()),
+                    false => client.perform(&exchange).await,
+                };
                 let _ = send.send(Input::Response(id, response));
             })),
             Request::Run(program) => {
@@ -284,7 +309,7 @@ mod tests {
     use crate::live::testing::{Server, ok, runtime, status};
     use crate::plan::{Baseline, Plan};
     use crate::session::journal::{JOURNAL_VERSION, Record, fold};
-    use crate::session::{Began, Setup};
+    use crate::session::{Began, ProcessId, Setup};
     use serde_json::json;
 
     struct Heard(Vec<String>);
@@ -311,7 +336,15 @@ mod tests {
             pass_env: Vec::new(),
             plan: Plan::new(intent, Baseline::default()),
         };
-        Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
+        Setup {
+            began,
+            background: Vec::new(),
+            namespace: "kube-system".into(),
+            process: ProcessId::new("here", "", 1, ""),
+            dead: None,
+            resumed: None,
+            page: 500,
+        }
     }
 
     /// Drives a session that an API answers so; with orders that were placed before.

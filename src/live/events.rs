@@ -9,7 +9,7 @@ use crate::session::{Entry, Exchange, Method, Record};
 use crate::snapshot::time::format_rfc3339;
 use crate::trace::{Event, EventKind};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 pub const NAMESPACE: &str = "default";
 /// Events that wait to be sent; more are dropped.
 const QUEUE: usize = 256;
+/// A pause is said at so many of the nodes that wait.
+const MOST_PAUSED: usize = 10;
 /// In the end they may take so long.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -28,6 +30,8 @@ pub struct NodeEvents {
     execution: String,
     /// uids of the old nodes, by name.
     uids: BTreeMap<String, String>,
+    /// Old nodes that are cordoned, and not drained yet.
+    open: BTreeSet<String>,
     sent: u64,
 }
 
@@ -41,17 +45,42 @@ impl NodeEvents {
                 client.perform(&Exchange { method: Method::Post, path, body: Some(body) }).await;
             }
         });
-        NodeEvents { send: Some(send), task, execution: execution.into(), uids, sent: 0 }
+        NodeEvents { send: Some(send), task, execution: execution.into(), uids, open: BTreeSet::new(), sent: 0 }
     }
 
     /// Sends what an entry tells of a node, if anything.
     pub fn entry(&mut self, entry: &Entry) {
-        let Record::Happened(event) = &entry.record else { return };
-        let (Some(told), Some(send)) = (told(event), &self.send) else { return };
-        // Of nodes that are not the plan's, others have something to tell.
-        let Some((name, uid)) = event.node.as_ref().and_then(|n| self.uids.get_key_value(n)) else { return };
+        match &entry.record {
+            Record::Happened(event) => {
+                // Of nodes that are not the plan's, others have something to tell.
+                let Some(node) = event.node.as_ref().filter(|n| self.uids.contains_key(*n)) else { return };
+                match event.event {
+                    EventKind::NodeCordoned => _ = self.open.insert(node.clone()),
+                    EventKind::NodeDrained | EventKind::NodeUncordoned | EventKind::NodeDeleted => {
+                        self.open.remove(node);
+                    }
+                    _ => {}
+                }
+                if let Some(told) = told(event) {
+                    self.send(node, &told);
+                }
+            }
+            // It may be that not even this is allowed any more.
+            Record::Paused { why: Some(why) } => {
+                let note = format!("The migration is paused: {why}");
+                let told = Told { reason: "NodeferryPaused", action: "Pause", warning: true, note };
+                for node in self.open.clone().iter().take(MOST_PAUSED) {
+                    self.send(node, &told);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, node: &str, told: &Told) {
+        let (Some(uid), Some(send)) = (self.uids.get(node), &self.send) else { return };
         self.sent += 1;
-        let body = body(&self.execution, self.sent, clock::unix_ms(), name, uid, &told);
+        let body = body(&self.execution, self.sent, clock::unix_ms(), node, uid, told);
         let _ = send.try_send(body);
     }
 
@@ -145,5 +174,30 @@ mod tests {
             (&body["type"], &body["note"]),
             (&json!("Warning"), &json!("Could not be drained (batch 2): a budget"))
         );
+    }
+
+    #[test]
+    fn a_pause_is_said_at_the_nodes_that_wait() {
+        let sent = runtime().block_on(async {
+            let server = Server::answering(|_| ok(&json!({}))).await;
+            let client = Client::plain(&server.url, Duration::from_secs(5));
+            let uids = ["old-1", "old-2", "old-3"].map(|n| (n.to_owned(), format!("u-{n}")));
+            let mut events = NodeEvents::new(client, "run-1", uids.into());
+            for (kind, node) in [
+                (EventKind::NodeCordoned, "old-1"),
+                (EventKind::NodeCordoned, "old-2"),
+                (EventKind::NodeDrained, "old-2"),
+            ] {
+                events.entry(&happened(kind, node));
+            }
+            let why = Some("the API server does not let us evict pod a".to_owned());
+            events.entry(&Entry { seq: 4, t_ms: 9, record: Record::Paused { why } });
+            events.entry(&Entry { seq: 5, t_ms: 9, record: Record::Paused { why: None } });
+            events.finish().await;
+            server.requests()
+        });
+        let paused: Vec<&String> = sent.iter().filter(|r| r.contains("NodeferryPaused")).collect();
+        assert_eq!(paused.len(), 1, "{sent:?}");
+        assert!(paused[0].contains("u-old-1") && paused[0].contains("does not let us evict pod a"), "{paused:?}");
     }
 }

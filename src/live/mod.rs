@@ -11,6 +11,7 @@ pub mod driver;
 pub mod events;
 pub mod metrics;
 pub mod permissions;
+pub mod process;
 pub mod program;
 pub mod proof;
 pub mod record;

@@ -130,26 +130,42 @@ pub async fn may_delete_nodes(client: &Client) -> Result<(), Refusal> {
 
 /// Refuses while another execution holds the Lease. The session takes it for good; this only says it early.
 async fn nobody_else(client: &Client) -> Result<(), Refusal> {
+    match holder(client).await? {
+        Some(holder) if holder.seems_alive() && !is_dead(&holder) => Err(check(format!(
+            "{}: it is under way in this cluster; wait until it has ended, or stop it (nodeferry stop)",
+            holder.words(LEASE_NAMESPACE)
+        ))),
+        // One that may be dead is waited for by the session, which looks whether it renews the Lease.
+        _ => Ok(()),
+    }
+}
+
+fn is_dead(holder: &Holder) -> bool {
+    holder.process.as_ref().is_some_and(super::process::is_dead)
+}
+
+/// All that the Lease says of its holder, if that is a process of this machine that is dead. It need not be waited for. Whatever else the API
+/// says is the session's to hear.
+pub async fn dead_holder(client: &Client) -> Option<String> {
+    let holder = holder(client).await.ok().flatten()?;
+    is_dead(&holder).then_some(holder.identity)
+}
+
+/// Who holds the Lease, by the API server's time where it says that.
+async fn holder(client: &Client) -> Result<Option<Holder>, Refusal> {
     let exchange = Exchange::get(LEASES.object(LEASE_NAMESPACE, LEASE));
     let wanted = Wanted::of(&Request::Api(exchange.clone()));
     let why = match client.patiently(&exchange, false, |r| wanted.read(r)).await {
-        Answered::Object(lease) => return held(&lease),
-        Answered::Absent => return Ok(()),
+        Answered::Object(lease) => {
+            let now = clock::counted_unix_ms().saturating_add(client.server_ahead_ms().unwrap_or(0));
+            return Ok(Holder::of(&lease, now));
+        }
+        Answered::Absent => return Ok(None),
         Answered::Refused(r) => refusal(&r),
         Answered::Unknown(unknown) => foreign(unknown),
         _ => "no answer to it".into(),
     };
     Err(check(format!("cannot tell who holds the Lease {LEASE_NAMESPACE}/{LEASE}: {why}")))
-}
-
-fn held(lease: &Value) -> Result<(), Refusal> {
-    match Holder::of(lease, clock::unix_ms()) {
-        Some(holder) if !holder.has_lapsed => Err(check(format!(
-            "{}: it is under way in this cluster; wait until it has ended, or stop it (nodeferry stop)",
-            holder.words(LEASE_NAMESPACE)
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// The steps that need no API: drift, the way machines are given back, and the prediction from the present state.

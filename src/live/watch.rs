@@ -23,8 +23,27 @@ fn path(resource: &Resource, resource_version: &str) -> String {
 }
 
 impl Client {
-    /// Watches a collection and hands on every event; returns after the one that ends the watch.
+    /// Watches a collection and hands on every event; returns after the one that ends the watch. Where the credentials are not accepted and others
+    /// can be read, it is asked for once more.
     pub async fn watch(&self, resource: &Resource, resource_version: &str, mut hand_on: impl FnMut(WatchEvent)) {
+        let (read, mut events) = (self.inner().0, 0);
+        let mut refused = None;
+        self.watch_once(resource, resource_version, |event| match event {
+            WatchEvent::Error { code: 401, .. } if events == 0 => refused = Some(event),
+            event => {
+                events += 1;
+                hand_on(event);
+            }
+        })
+        .await;
+        match refused {
+            Some(_) if self.renew(read).await => self.watch_once(resource, resource_version, hand_on).await,
+            Some(event) => hand_on(event),
+            None => {}
+        }
+    }
+
+    async fn watch_once(&self, resource: &Resource, resource_version: &str, mut hand_on: impl FnMut(WatchEvent)) {
         // A compressed stream would have to be read a piece a time, which not every reader of the library's does.
         let request = http::Request::get(path(resource, resource_version))
             .header(ACCEPT, "application/json")
@@ -34,7 +53,7 @@ impl Client {
             Ok(request) => request,
             Err(e) => return hand_on(WatchEvent::Closed(format!("the watch cannot be asked for: {e}"))),
         };
-        let answer = match tokio::time::timeout(super::client::TIMEOUT, self.inner().send(request)).await {
+        let answer = match tokio::time::timeout(super::client::TIMEOUT, self.inner().1.send(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(e)) => return hand_on(WatchEvent::Closed(secrets::of_client(&e))),
             Err(_) => return hand_on(WatchEvent::Closed("the watch was not answered in time".into())),

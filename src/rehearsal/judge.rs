@@ -37,6 +37,12 @@ impl fmt::Display for Broken {
 /// That a node was registered again is not known to us for so long, at most: the watch may be away.
 const UNKNOWN_MS: Ms = 300_000;
 
+/// A Lease lasts for so long.
+const LEASE_MS: Ms = 30_000;
+/// What left together is answered within so long.
+const TOGETHER_MS: Ms = 200;
+/// Sorts of calls that may be under way at a time.
+const SORTS: i64 = 4;
 /// More than so many are not kept.
 const MOST: usize = 10;
 
@@ -86,9 +92,14 @@ pub struct Judge {
     started: BTreeMap<String, (u32, u32)>,
     /// Objects of calls that the safe entries announce: what, object.
     announced: BTreeSet<(String, String)>,
-    read: u64,
-    /// Another execution holds the Lease, as far as we were told.
-    lease_lost: bool,
+    /// Up to which entry each journal was read: ours, and its copy.
+    read: [u64; 2],
+    /// Another process holds the Lease, as far as each process was told: ours, and that of the copy.
+    lease_lost: [bool; 2],
+    /// Who renewed the Lease last, and when it arrived; None if that was none of ours.
+    renewed: Option<(String, Ms)>,
+    /// Nothing is allowed from and until; when we were told first, and how much we sent since that writes.
+    revoked: Option<(Ms, Ms, Option<Ms>, u32)>,
     /// Evictions that were granted to us.
     pub evictions: u64,
     /// What was broken.
@@ -119,8 +130,10 @@ impl Judge {
             retired: BTreeMap::new(),
             started: BTreeMap::new(),
             announced: BTreeSet::new(),
-            read: 0,
-            lease_lost: false,
+            read: [0; 2],
+            lease_lost: [false; 2],
+            renewed: None,
+            revoked: None,
             evictions: 0,
             broken: Vec::new(),
         }
@@ -139,10 +152,10 @@ impl Judge {
     // --- what is written down ---
 
     /// Reads the entries that are safe.
-    pub fn safe(&mut self, entries: &[Entry]) {
-        let from = entries.partition_point(|e| e.seq < self.read);
+    pub fn safe(&mut self, copy: bool, entries: &[Entry]) {
+        let from = entries.partition_point(|e| e.seq < self.read[usize::from(copy)]);
         for entry in &entries[from..] {
-            self.read = entry.seq + 1;
+            self.read[usize::from(copy)] = entry.seq + 1;
             if let Record::Intends { calls, .. } = &entry.record {
                 self.announced.extend(calls.iter().map(|c| (c.what.clone(), c.object.clone())));
             }
@@ -164,22 +177,70 @@ impl Judge {
             self.note(now, "drained-is-empty", text);
         }
     }
-    /// We are told something: who holds the Lease.
-    pub fn told(&mut self, response: &Response, ours: &str) {
+    /// Somebody goes on with a copy of the journal, whose next entry has this number.
+    pub fn copied(&mut self, next: u64) {
+        (self.read[1], self.lease_lost[1]) = (next, false);
+    }
+
+    /// From now on nothing is allowed, or (None) some of it is.
+    pub fn revoked(&mut self, span: Option<(Ms, Ms)>) {
+        self.revoked = span.map(|(from, until)| (from, until, None, 0));
+    }
+
+    /// Another execution writes itself into the Lease by force: no protocol helps against that.
+    pub fn lease_taken(&mut self) {
+        self.renewed = None;
+    }
+
+    /// An exchange of ours was served: a Lease that it wrote is the writer's from now on.
+    pub fn leased(&mut self, now: Ms, exchange: &Exchange, response: &Response) {
+        if matches!(exchange.method, Method::Post | Method::Put)
+            && let Response::Http { status: 200 | 201, body, .. } = response
+            && body["kind"] == "Lease"
+        {
+            self.renewed = Some((body["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned(), now));
+        }
+    }
+
+    /// We are told something: who holds the Lease, and that we may not do it.
+    pub fn told(&mut self, now: Ms, response: &Response, ours: &str, copy: bool) {
+        if let (Some((from, _, told, _)), Response::Http { status: 401 | 403, .. }) = (&mut self.revoked, response)
+            && now >= *from
+        {
+            told.get_or_insert(now);
+        }
         if let Response::Http { status: 200 | 201, body, .. } = response
             && body["kind"] == "Lease"
         {
             let holder = body["spec"]["holderIdentity"].as_str().unwrap_or_default();
-            self.lease_lost = !holder.is_empty() && holder != ours;
+            self.lease_lost[usize::from(copy)] = !holder.is_empty() && holder != ours;
         }
     }
     /// A request leaves: one that changes something must have been announced, and the Lease must be ours.
-    pub fn sent(&mut self, now: Ms, request: &Request) {
+    pub fn sent(&mut self, now: Ms, request: &Request, ours: &str, copy: bool) {
         let Some((whats, object)) = announcement(request) else { return };
+        if let Some((holder, at)) = &self.renewed
+            && (holder != ours || now >= at + LEASE_MS)
+        {
+            let text = format!("{} left process {ours}, and the Lease is {holder}'s since {at} ms", words(request));
+            self.note(now, "one-process", text);
+        }
+        if let Some((_, until, Some(told), n)) = &mut self.revoked
+            && now < *until
+            && now > *told + TOGETHER_MS
+        {
+            *n += 1;
+            // A call of each sort is tried, after 2 s, 4 s, and so on up to 20 s; a process that begins knows nothing yet, and may send nothing.
+            let (n, since) = (i64::from(*n), now - *told);
+            if n > SORTS * (4 + since / 20_000) {
+                let text = format!("{n} requests that write left in {since} ms, though nothing is allowed");
+                self.note(now, "rights-are-awaited", text);
+            }
+        }
         if matches!(whats, ["retire" | "reimage"]) {
             self.asked_back.insert(object.clone(), now);
         }
-        if self.lease_lost {
+        if self.lease_lost[usize::from(copy)] {
             self.note(now, "lease-first", format!("{} left though another execution holds the Lease", words(request)));
         }
         let known = whats.iter().any(|w| {

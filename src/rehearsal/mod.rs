@@ -17,5 +17,6 @@ pub mod server;
 pub mod stage;
 pub mod status;
 pub mod store;
+mod trouble;
 
 pub use seeds::{Plain, Rehearsals, RehearseError, Seeds, plain, rehearse, stage_of_plan, stage_of_scenario};

@@ -44,6 +44,18 @@ pub enum Nature {
     Lose(u64),
     /// Something else answers in the API server's place, which requests and how by this number, for so long.
     Lie(u64, Ms),
+    /// We lack rights for so long, which by this number.
+    Revoke(u64, Ms),
+    /// An admission webhook denies evictions or fails, how by this number, for so long.
+    Webhook(u64, Ms),
+    /// Every watch ends as soon as it has begun, how by this number, for so long.
+    Flood(u64, Ms),
+    /// The flood is over.
+    FloodEnds,
+    /// Somebody goes on with a copy of the journal on another machine, which dies after so long.
+    Copy(Ms),
+    /// That machine dies.
+    CopyDies,
 }
 
 /// All that happens within `span` milliseconds, unsorted.
@@ -78,6 +90,16 @@ pub fn drawn(luck: &mut Luck, span: Ms) -> Vec<(Ms, Nature)> {
     some(luck, "register again", 1, &mut |l| {
         Nature::RegisterAgain(l.between("register which", 0, u64::MAX), l.delay("register after", 0, 30_000))
     });
+    some(luck, "revoke", 1, &mut |l| {
+        Nature::Revoke(l.between("revoke which", 0, u64::MAX), l.delay("revoke for", 500, 900_000))
+    });
+    some(luck, "webhook", 3, &mut |l| {
+        Nature::Webhook(l.between("webhook how", 0, u64::MAX), l.delay("webhook for", 500, 300_000))
+    });
+    some(luck, "flood", 1, &mut |l| {
+        Nature::Flood(l.between("flood how", 0, u64::MAX), l.delay("flood for", 5_000, 600_000))
+    });
+    some(luck, "copy", 1, &mut |l| Nature::Copy(l.delay("copy for", 1_000, 600_000)));
     some(luck, "lose", 1, &mut |l| Nature::Lose(l.between("lose which", 0, u64::MAX)));
     all
 }

@@ -82,6 +82,8 @@ pub struct Rehearsals {
     pub entries: u64,
     /// Virtual time in all.
     pub duration_ms: Ms,
+    /// In how many seeds each fault struck.
+    pub struck: BTreeMap<&'static str, u64>,
     /// The seeds in which a rule was broken, with their logs.
     pub failed: Vec<Rehearsed>,
     /// All seeds, if their logs were asked for.
@@ -294,6 +296,9 @@ impl Rehearsals {
         self.evictions += done.evictions;
         self.entries += done.entries as u64;
         self.duration_ms += done.duration_ms;
+        for fault in &done.struck {
+            *self.struck.entry(fault).or_default() += 1;
+        }
         if keep {
             self.all.push(done.clone());
         }

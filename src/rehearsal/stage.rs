@@ -8,19 +8,20 @@ use super::luck::{Fate, Luck, Profile};
 use super::nature::{self, Nature};
 use super::objects::{Bases, Place};
 use super::server::{Reply, Server};
+use super::trouble::{Flood, NOT_ALLOWED, Revoked, Webhook};
 use crate::cluster::NodeIdx;
 use crate::intent::execution::Retirement;
 use crate::runner::{Failure, Ms, Outcome, StopMode};
-use crate::session::api::{LEASES, NODES, PODS, Resource};
+use crate::session::api::{FOLLOWED, LEASES, NODES, PODS, Resource};
 use crate::session::{
-    Began, End, Exchange, Input, LEASE, Method, Output, Request, RequestId, Response, Resumed, Session, Setup,
-    WatchEvent,
+    Began, End, Exchange, Input, LEASE, Method, Output, ProcessId, Request, RequestId, Response, Resumed, Session,
+    Setup, WatchEvent,
 };
 use crate::sim::SiteSpec;
 use crate::sim::faults::{Component, Fault, Window};
 use crate::sim::world::World;
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What all rehearsals of one plan share.
@@ -58,12 +59,28 @@ pub struct Rehearsed {
     pub entries: usize,
     /// What must not happen, and did.
     pub broken: Vec<Broken>,
+    /// The faults that struck.
+    pub struck: BTreeSet<&'static str>,
     /// What happened, line by line, if that was asked for.
     pub log: Vec<String>,
     /// The file of the journal, if that was asked for.
     pub journal: Vec<u8>,
 }
 
+/// What is counted of all that may strike.
+pub const FAULTS: [&str; 11] = [
+    "kill",
+    "pause",
+    "suspend",
+    "clock",
+    "second process",
+    "rights",
+    "webhook",
+    "flood",
+    "program hangs",
+    "outage",
+    "lies",
+];
 /// Objects of one page of a list: few, so that small clusters have several pages.
 const PAGE: u32 = 25;
 /// Moments after which a rehearsal is taken to be spinning.
@@ -76,6 +93,10 @@ const MOST_PROCESSES: u32 = 60;
 const AFTERMATH_MS: Ms = 240_000;
 /// A program or a request that is not answered is given up after so long.
 const TIMEOUT_MS: Ms = 30_000;
+/// Clocks that differ by less are the same to us.
+const WORTH_MS: Ms = 2_000;
+/// A process that stands still for longer than this may have lost its Lease.
+const SUSPENDED_MS: Ms = 25_000;
 /// A bookmark comes so often.
 const BOOKMARK_MS: Ms = 60_000;
 
@@ -134,12 +155,31 @@ struct Watch {
     not_before: Ms,
 }
 
+/// A machine on which the execution is carried out.
+#[derive(Default)]
+struct Seat {
+    process: Option<Process>,
+    /// The number of the latest process.
+    epoch: u32,
+    /// Processes that were started here.
+    processes: u32,
+    disk: Disk,
+    /// The latest process of this machine that is known to be dead, as the Lease names it.
+    dead: Option<String>,
+    /// It goes on with a copy of the journal.
+    is_copy: bool,
+}
+
 /// The process under way.
 struct Process {
     session: Session,
+    /// What the Lease says of it.
+    identity: String,
     watches: BTreeMap<RequestId, Watch>,
     /// The latest time that it was told.
     told: Ms,
+    /// Its clock is ahead of the world's by so much: the machine's clock was, when it began.
+    skew: Ms,
     frozen_until: Ms,
 }
 
@@ -154,18 +194,28 @@ pub struct Rehearsal<'s> {
     luck: Luck,
     server: Server,
     judge: Judge,
-    disk: Disk,
-    process: Option<Process>,
-    epoch: u32,
+    /// The machine whose events are being handled.
+    seat: Seat,
+    /// Another machine, on which somebody goes on with a copy of the journal.
+    other: Option<Seat>,
+    /// Processes that were started, on any machine.
+    epochs: u32,
     queue: BTreeMap<(Ms, u64), Event>,
     sequence: u64,
     now: Ms,
-    /// The process's clock is ahead by so much.
+    /// The clock of the process's machine is ahead by so much.
     skew: Ms,
     away_until: Ms,
     /// Something else answers in the API server's place.
     lying: Option<Span>,
     between: Option<Between<'s>>,
+    revoked: Option<Revoked>,
+    webhook: Option<Webhook>,
+    flood: Option<Flood>,
+    /// Processes when the flood began, and watches of each kind that were asked for since.
+    flooded: (u32, BTreeMap<&'static str, u32>),
+    /// What has struck, of all that may.
+    struck: BTreeSet<&'static str>,
     waiting: BTreeMap<u64, (u32, RequestId, Fate)>,
     pumped: u64,
     stop_asked: Option<StopMode>,
@@ -212,9 +262,9 @@ impl<'s> Rehearsal<'s> {
             stage,
             seed,
             luck,
-            disk: Disk::default(),
-            process: None,
-            epoch: 0,
+            seat: Seat::default(),
+            other: None,
+            epochs: 0,
             queue: BTreeMap::new(),
             sequence: 0,
             now: 0,
@@ -222,6 +272,11 @@ impl<'s> Rehearsal<'s> {
             away_until: 0,
             lying: None,
             between: None,
+            revoked: None,
+            webhook: None,
+            flood: None,
+            flooded: (0, BTreeMap::new()),
+            struck: BTreeSet::new(),
             waiting: BTreeMap::new(),
             pumped: 0,
             stop_asked: None,
@@ -279,7 +334,7 @@ impl<'s> Rehearsal<'s> {
     }
     fn conclude(mut self) -> Rehearsed {
         self.judge.ended(self.now, &self.server, self.end.as_ref().map(|e| e.0));
-        match self.disk.open() {
+        match self.seat.disk.open() {
             Err(why) => self.broken("journal-folds", why),
             Ok(Some((_, resumed))) => {
                 if let (Some((outcome, _)), ended) = (&self.end, resumed.ended.map(|e| e.0))
@@ -298,12 +353,13 @@ impl<'s> Rehearsal<'s> {
             refused: self.refused,
             duration_ms: self.ended_at,
             evictions: self.judge.evictions,
-            processes: self.epoch,
+            processes: self.epochs,
             requests: self.requests,
-            entries: self.disk.safe_entries().len(),
+            entries: self.seat.disk.safe_entries().len(),
             broken: self.judge.broken,
+            struck: self.struck,
             log: self.lines,
-            journal: if self.verbose { self.disk.bytes() } else { Vec::new() },
+            journal: if self.verbose { self.seat.disk.bytes() } else { Vec::new() },
         }
     }
 
@@ -317,10 +373,24 @@ impl<'s> Rehearsal<'s> {
         let queued = self.queue.keys().next().map(|k| k.0);
         [self.server.world().next_moment(), queued, self.wake()].into_iter().flatten().min().map(|t| t.max(self.now))
     }
-    /// When the process wants to be woken, by the world's clock.
+    /// When a process wants to be woken, by the world's clock.
     fn wake(&self) -> Option<Ms> {
-        let p = self.process.as_ref()?;
-        p.session.next_wakeup().map(|t| (t - self.skew).max(p.frozen_until).max(self.now))
+        let seats = std::iter::once(&self.seat).chain(&self.other);
+        seats.filter_map(|s| s.wake(self.now)).min()
+    }
+    fn change_seats(&mut self) {
+        if let Some(other) = &mut self.other {
+            std::mem::swap(&mut self.seat, other);
+        }
+    }
+    /// Does something on each machine.
+    fn on_each(&mut self, mut what: impl FnMut(&mut Self)) {
+        what(self);
+        if self.other.is_some() {
+            self.change_seats();
+            what(self);
+            self.change_seats();
+        }
     }
     fn reach(&mut self, moment: Ms) {
         self.now = self.now.max(moment);
@@ -331,17 +401,26 @@ impl<'s> Rehearsal<'s> {
         }
         while let Some(entry) = self.queue.first_entry().filter(|e| e.key().0 <= self.now) {
             let (key, event) = entry.remove_entry();
+            let there = event.epoch().is_some_and(|e| self.other.as_ref().is_some_and(|s| s.epoch == e));
+            if there {
+                self.change_seats();
+            }
             // A process that stands still takes nothing in; what came for it is there when it goes on.
-            let frozen = self.process.as_ref().map_or(0, |p| p.frozen_until);
+            let frozen = self.seat.process.as_ref().map_or(0, |p| p.frozen_until);
             if event.is_for_process() && frozen > self.now {
                 self.queue.insert((frozen, key.1), event);
-                continue;
+            } else {
+                self.handle(event);
             }
-            self.handle(event);
+            if there {
+                self.change_seats();
+            }
         }
-        if self.wake().is_some_and(|at| at <= self.now) {
-            self.feed(Input::Tick);
-        }
+        self.on_each(|r| {
+            if r.seat.wake(r.now).is_some_and(|at| at <= r.now) {
+                r.feed(Input::Tick);
+            }
+        });
     }
     fn handle(&mut self, event: Event) {
         match event {
@@ -353,24 +432,24 @@ impl<'s> Rehearsal<'s> {
             }
             Event::Nature(nature) => self.happen(nature),
             Event::Stop(mode) => self.stop(mode),
-            Event::Approve { epoch, batch } if epoch == self.epoch => {
+            Event::Approve { epoch, batch } if epoch == self.seat.epoch => {
                 self.feed(Input::Approve { batch, by: "rehearsal".into() });
             }
-            Event::Answer { epoch, id, response, lied } if epoch == self.epoch => {
+            Event::Answer { epoch, id, response, lied } if epoch == self.seat.epoch => {
                 self.log(|| format!("answer {}: {}", id.0, response_words(&response)));
                 // Nothing follows from an answer that is none, whatever can be read in it.
-                if self.process.is_some() && !lied {
-                    self.judge.told(&response, &self.stage.began.execution);
+                if let Some(process) = self.seat.process.as_ref().filter(|_| !lied) {
+                    self.judge.told(self.now, &response, &process.identity, self.seat.is_copy);
                 }
                 self.feed(Input::Response(id, response));
             }
-            Event::Synced { epoch, seq } if epoch == self.epoch && self.process.is_some() => {
+            Event::Synced { epoch, seq } if epoch == self.seat.epoch && self.seat.process.is_some() => {
                 self.sync();
                 self.feed(Input::Appended(seq));
             }
-            Event::Deliver { epoch, id, event } if epoch == self.epoch => self.deliver(id, event),
-            Event::Bookmark { epoch, id } if epoch == self.epoch => self.bookmark(id),
-            Event::Close { epoch, id } if epoch == self.epoch => self.close(id, WatchEvent::Closed(String::new())),
+            Event::Deliver { epoch, id, event } if epoch == self.seat.epoch => self.deliver(id, event),
+            Event::Bookmark { epoch, id } if epoch == self.seat.epoch => self.bookmark(id),
+            Event::Close { epoch, id } if epoch == self.seat.epoch => self.close(id, WatchEvent::Closed(String::new())),
             _ => {}
         }
     }
@@ -378,53 +457,78 @@ impl<'s> Rehearsal<'s> {
     // --- the process ---
 
     fn start(&mut self) {
-        if self.process.is_some() || self.end.is_some() {
+        if self.seat.process.is_some() || self.end.is_some() {
             return;
         }
-        let resumed = match self.disk.open() {
+        let resumed = match self.seat.disk.open() {
             Ok(found) => found.map(|(_, resumed)| resumed),
             Err(why) => {
                 self.over = true;
                 return self.broken("journal-folds", why);
             }
         };
-        if self.epoch >= MOST_PROCESSES {
+        if self.seat.processes >= MOST_PROCESSES {
             self.over = true;
             return self.broken("always-an-end", format!("{MOST_PROCESSES} processes did not bring it to an end"));
         }
-        self.epoch += 1;
-        let epoch = self.epoch;
-        self.log(|| format!("process {epoch} begins"));
-        let told = resumed.as_ref().map_or(0, |r: &Resumed| r.t_ms);
+        self.begin("here", resumed);
+    }
+    /// A process begins on the machine at hand.
+    fn begin(&mut self, host: &str, resumed: Option<Resumed>) {
+        self.epochs += 1;
+        self.seat.processes += 1;
+        self.seat.epoch = self.epochs;
+        let epoch = self.epochs;
+        self.log(|| format!("process {epoch} begins on {host}"));
+        let latest = resumed.as_ref().map_or(0, |r: &Resumed| r.t_ms);
+        // As the machine's clock says, but not before what the journal has; from there on it counts the seconds that pass.
+        let told = self.now.saturating_add(self.skew).max(latest).max(0);
+        let skew = told - self.now;
+        let who = ProcessId::new(host, "this-boot", epoch, "0");
+        let identity = who.identity(&self.stage.began.execution);
         let session = Session::new(Setup {
             began: self.stage.began.clone(),
             background: self.stage.background.clone(),
             namespace: "default".into(),
+            process: who,
+            dead: self.seat.dead.clone(),
             resumed,
             page: PAGE,
         });
-        self.process = Some(Process { session, watches: BTreeMap::new(), told, frozen_until: 0 });
+        self.seat.process = Some(Process { session, identity, watches: BTreeMap::new(), told, skew, frozen_until: 0 });
+        if skew.abs() >= WORTH_MS {
+            self.struck.insert("clock");
+        }
         let options = &self.stage.began.plan.intent.options;
         if options.gates.approval.is_some() {
             for batch in 0..self.stage.began.plan.intent.batches.len() as u32 {
                 let delay = self.luck.delay("approval", 0, 120_000);
-                self.at(self.now + delay, Event::Approve { epoch: self.epoch, batch });
+                self.at(self.now + delay, Event::Approve { epoch: self.seat.epoch, batch });
             }
         }
         self.feed(Input::Tick);
+        // What the API server says of the time, to the second; not every proxy lets it through.
+        if skew.abs() >= WORTH_MS && self.luck.between("date", 0, 4) > 0 {
+            let about = self.luck.between("date about", 0, 1_000) as Ms - 500;
+            self.feed(Input::ServerAhead(about - skew));
+        }
         if let Some(mode) = self.stop_asked {
             self.feed(Input::Stop(mode));
         }
     }
     /// The process is killed: what it had not synced is lost, or half of it is there.
     fn kill(&mut self, why: &str) {
-        if self.process.take().is_none() {
-            return;
-        }
-        let loose = self.disk.loose_bytes() as u64;
+        let Some(process) = self.seat.process.take() else { return };
+        self.struck.insert("kill");
+        self.seat.dead = Some(process.identity);
+        let loose = self.seat.disk.loose_bytes() as u64;
         let kept = self.luck.between("kept bytes", 0, loose) as usize;
         self.log(|| format!("killed ({why}), {kept} of {loose} loose bytes are there"));
-        self.disk.crash(kept);
+        self.seat.disk.crash(kept);
+        // Nobody goes on with a copy twice.
+        if self.seat.is_copy {
+            return;
+        }
         let pause = self.luck.delay("restart", 0, 60_000);
         self.at(self.now + pause, Event::Start);
     }
@@ -440,9 +544,8 @@ impl<'s> Rehearsal<'s> {
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let now = self.now + self.skew;
-            let Some(process) = &mut self.process else { return };
-            process.told = process.told.max(now);
+            let Some(process) = &mut self.seat.process else { return };
+            process.told = process.told.max(self.now + process.skew);
             let mut out = Vec::new();
             process.session.handle(process.told, input, &mut out);
             for output in out {
@@ -455,7 +558,7 @@ impl<'s> Rehearsal<'s> {
                         if self.between.is_some() {
                             self.judge.appended(self.now, &self.server, &entry);
                         }
-                        if let Err(e) = self.disk.append(entry) {
+                        if let Err(e) = self.seat.disk.append(entry) {
                             self.over = true;
                             return self.broken("journal-folds", e.to_string());
                         }
@@ -465,13 +568,13 @@ impl<'s> Rehearsal<'s> {
                                     self.sync();
                                     inputs.push_back(Input::Appended(seq));
                                 }
-                                ms => self.at(self.now + ms, Event::Synced { epoch: self.epoch, seq }),
+                                ms => self.at(self.now + ms, Event::Synced { epoch: self.seat.epoch, seq }),
                             }
                         }
                     }
                     Output::Send(id, request) => self.send(id, request),
                     Output::Cancel(id) => {
-                        if let Some(p) = &mut self.process {
+                        if let Some(p) = &mut self.seat.process {
                             p.watches.remove(&id);
                         }
                     }
@@ -480,23 +583,36 @@ impl<'s> Rehearsal<'s> {
                     return;
                 }
             }
-            if self.process.as_ref().is_some_and(|p| p.session.end().is_some()) {
+            if self.seat.process.as_ref().is_some_and(|p| p.session.end().is_some()) {
                 return self.left();
             }
         }
     }
     fn sync(&mut self) {
-        self.disk.sync();
-        self.judge.safe(self.disk.safe_entries());
+        self.seat.disk.sync();
+        self.judge.safe(self.seat.is_copy, self.seat.disk.safe_entries());
     }
     /// The session is over.
     fn left(&mut self) {
-        let Some(process) = self.process.take() else { return };
+        let Some(process) = self.seat.process.take() else { return };
+        self.seat.dead = Some(process.identity.clone());
         // A process that ends in order closes its file.
         self.sync();
+        if self.seat.is_copy {
+            let end = process.session.end().cloned();
+            self.log(|| format!("the copy is left: {end:?}"));
+            if let Some(End::Finished(outcome, _)) = end {
+                self.judge.finished(self.now, &self.server, outcome);
+            }
+            return;
+        }
         match process.session.end() {
             Some(End::Finished(outcome, failure)) => {
                 self.log(|| format!("ended: {outcome:?} {failure:?}"));
+                if let Some(f) = failure.as_ref().filter(|f| f.cause.contains(NOT_ALLOWED)) {
+                    let text = format!("it ended as {outcome:?} for a right that was away for a while: {}", f.cause);
+                    self.broken("rights-are-awaited", text);
+                }
                 let began = process.session.progress().map_or(0, |p| p.began());
                 self.ended_at = process.session.progress().map_or(process.told, |p| p.now) - began;
                 self.judge.finished(self.now, &self.server, *outcome);
@@ -505,12 +621,13 @@ impl<'s> Rehearsal<'s> {
             }
             Some(End::Refused(why) | End::Interrupted(why)) => {
                 self.log(|| format!("left: {why}"));
-                if self.luck.profile() == Profile::None {
+                if self.luck.profile() == Profile::None && self.between.is_none() {
                     self.over = true;
                     return self.broken("always-an-end", format!("nothing went wrong, and it ended with: {why}"));
                 }
-                // The Lease's holder goes away; whatever else is refused before anything was done is refused for good.
-                if matches!(process.session.end(), Some(End::Refused(_))) && !why.contains("Lease") {
+                // The Lease's holder goes away, and rights come back; whatever else is refused before anything was done is refused for good.
+                let for_now = why.contains("Lease") || why.contains("the API server does not");
+                if matches!(process.session.end(), Some(End::Refused(_))) && !for_now {
                     (self.refused, self.over) = (true, true);
                     return;
                 }
@@ -526,13 +643,17 @@ impl<'s> Rehearsal<'s> {
     fn send(&mut self, id: RequestId, request: Request) {
         self.requests += 1;
         let now = self.now;
-        self.judge.sent(now, &request);
+        let identity = self.seat.process.as_ref().map_or("", |p| p.identity.as_str());
+        self.judge.sent(now, &request, identity, self.seat.is_copy);
+        if let (Some(_), Request::Watch { resource, .. }) = (&self.flood, &request) {
+            *self.flooded.1.entry(resource.plural).or_default() += 1;
+        }
         let fate = self.luck.fate(&request);
         let fate = lies::single(&mut self.luck, &request).unwrap_or(fate);
         self.log(|| format!("send {}: {}{}", id.0, judge::words(&request), fate_words(&fate)));
         let more = self.luck.delay("latency", 0, 60);
         let at = now + self.stage.site.options.api_latency_ms.max(0) + more;
-        self.at(at, Event::Arrive { epoch: self.epoch, id, request, fate });
+        self.at(at, Event::Arrive { epoch: self.seat.epoch, id, request, fate });
     }
     fn is_away(&self) -> bool {
         self.now < self.away_until
@@ -540,6 +661,25 @@ impl<'s> Rehearsal<'s> {
     fn arrive(&mut self, epoch: u32, id: RequestId, request: Request, fate: Fate) {
         if self.is_away() && !matches!(request, Request::Run(_)) {
             return self.unreachable(epoch, id, &request);
+        }
+        if let Some(revoked) = self.revoked.filter(|r| self.now < r.until && r.refuses(&request)) {
+            self.struck.insert("rights");
+            return match request {
+                Request::Watch { .. } => self.at(self.now, Event::Deliver { epoch, id, event: revoked.event() }),
+                _ => self.answer(epoch, id, revoked.answer()),
+            };
+        }
+        let webhook = self.webhook.filter(|w| self.now < w.until);
+        if let Some(response) = webhook.and_then(|w| w.answer(&request)) {
+            self.struck.insert("webhook");
+            return self.answer(epoch, id, response);
+        }
+        if let (Some(flood), Request::Watch { resource, resource_version }) = (self.flood, &request) {
+            self.struck.insert("flood");
+            for event in flood.events(*resource, resource_version) {
+                self.at(self.now, Event::Deliver { epoch, id, event });
+            }
+            return;
         }
         let fate = match (&self.lying, &mut self.between) {
             (_, Some(between)) => between(self.now, &request).unwrap_or(fate),
@@ -550,10 +690,20 @@ impl<'s> Rehearsal<'s> {
             (Request::Watch { resource, .. }, Fate::Lied { lie, .. }) => {
                 self.at(self.now, Event::Deliver { epoch, id, event: lie.watched(&resource) });
             }
+            (Request::Watch { .. }, Fate::Refused(Response::Http { status, body, .. })) => {
+                let message = body["message"].as_str().unwrap_or_default().to_owned();
+                let event = WatchEvent::Error { code: status, message };
+                self.at(self.now, Event::Deliver { epoch, id, event });
+            }
             (Request::Watch { resource, resource_version }, _) => self.watch(epoch, id, resource, &resource_version),
             (_, Fate::Lied { lie, served: false }) => self.lie(epoch, id, lie.told(None)),
             (_, Fate::Refused(response)) => self.answer(epoch, id, response),
-            (_, Fate::LostBefore) => self.lose(epoch, id),
+            (request, Fate::LostBefore) => {
+                if matches!(request, Request::Run(_)) {
+                    self.struck.insert("program hangs");
+                }
+                self.lose(epoch, id);
+            }
             (request, Fate::Late(ms)) => {
                 self.at(self.now + ms, Event::Effect(request));
                 self.lose(epoch, id);
@@ -623,7 +773,11 @@ impl<'s> Rehearsal<'s> {
             Request::Api(exchange) => {
                 self.judge.observe(self.now, &self.server);
                 self.judge.showed(exchange, self.now);
-                self.server.serve(Who::Us, exchange)
+                let reply = self.server.serve(Who::Us, exchange);
+                if let Reply::Now(response) = &reply {
+                    self.judge.leased(self.now, exchange, response);
+                }
+                reply
             }
             Request::Run(program) => self.server.run(program),
             Request::Watch { .. } => Reply::Now(super::status::no_such_path()),
@@ -655,7 +809,7 @@ impl<'s> Rehearsal<'s> {
     // --- watches ---
 
     fn watch(&mut self, epoch: u32, id: RequestId, resource: Resource, version: &str) {
-        if epoch != self.epoch || self.process.is_none() {
+        if epoch != self.seat.epoch || self.seat.process.is_none() {
             return;
         }
         let cursor = version.parse::<u64>().unwrap_or(0);
@@ -663,7 +817,7 @@ impl<'s> Rehearsal<'s> {
             let message = format!("too old resource version: {version}");
             return self.at(self.now, Event::Deliver { epoch, id, event: WatchEvent::Error { code: 410, message } });
         }
-        if let Some(p) = &mut self.process {
+        if let Some(p) = &mut self.seat.process {
             p.watches.insert(id, Watch { resource, cursor, not_before: self.now });
         }
         self.at(self.now + BOOKMARK_MS, Event::Bookmark { epoch, id });
@@ -687,34 +841,36 @@ impl<'s> Rehearsal<'s> {
             return;
         }
         self.pumped = version;
-        let Some(process) = &mut self.process else { return };
         let mut events = Vec::new();
-        for (id, watch) in &mut process.watches {
-            let news = self.server.store().since(watch.cursor);
-            for h in news.iter().filter(|h| h.place.plural == watch.resource.plural) {
-                let delay = match self.luck.strikes("watch delay", 60_000) {
-                    true => self.luck.delay("watch delay by", 10, 15_000),
-                    false => 0,
-                };
-                watch.not_before = watch.not_before.max(now + delay);
-                let object = (*h.object).clone();
-                let event = if h.deleted { WatchEvent::Deleted(object) } else { WatchEvent::Applied(object) };
-                events.push((watch.not_before, *id, event));
+        for seat in std::iter::once(&mut self.seat).chain(&mut self.other) {
+            let epoch = seat.epoch;
+            for (id, watch) in seat.process.iter_mut().flat_map(|p| &mut p.watches) {
+                let news = self.server.store().since(watch.cursor);
+                for h in news.iter().filter(|h| h.place.plural == watch.resource.plural) {
+                    let delay = match self.luck.strikes("watch delay", 60_000) {
+                        true => self.luck.delay("watch delay by", 10, 15_000),
+                        false => 0,
+                    };
+                    watch.not_before = watch.not_before.max(now + delay);
+                    let object = (*h.object).clone();
+                    let event = if h.deleted { WatchEvent::Deleted(object) } else { WatchEvent::Applied(object) };
+                    events.push((watch.not_before, Event::Deliver { epoch, id: *id, event }));
+                }
+                watch.cursor = version;
             }
-            watch.cursor = version;
         }
-        for (at, id, event) in events {
-            self.at(at, Event::Deliver { epoch: self.epoch, id, event });
+        for (at, event) in events {
+            self.at(at, event);
         }
     }
     fn deliver(&mut self, id: RequestId, event: WatchEvent) {
-        let known = self.process.as_ref().is_some_and(|p| p.watches.contains_key(&id));
+        let known = self.seat.process.as_ref().is_some_and(|p| p.watches.contains_key(&id));
         let over = event.is_last();
-        if !known && !over {
+        if !known && !over && self.flood.is_none() {
             return;
         }
         if known && !over && self.luck.strikes("watch lies", 4_000) {
-            let resource = self.process.as_ref().map_or(PODS, |p| p.watches[&id].resource);
+            let resource = self.seat.process.as_ref().map_or(PODS, |p| p.watches[&id].resource);
             let number = self.luck.between("watch lies how", 0, u64::MAX);
             return self.close(id, Lie::of(number).watched(&resource));
         }
@@ -730,25 +886,55 @@ impl<'s> Rehearsal<'s> {
             };
             return self.close(id, event);
         }
-        if over && let Some(p) = &mut self.process {
+        if over && let Some(p) = &mut self.seat.process {
             p.watches.remove(&id);
         }
         self.feed(Input::Watch(id, event));
     }
     /// A watch ends; what was on its way is lost.
     fn close(&mut self, id: RequestId, event: WatchEvent) {
-        let known = self.process.as_mut().and_then(|p| p.watches.remove(&id));
+        let known = self.seat.process.as_mut().and_then(|p| p.watches.remove(&id));
         if known.is_some() {
             self.log(|| format!("watch {} ends: {event:?}", id.0));
             self.feed(Input::Watch(id, event));
         }
     }
     fn bookmark(&mut self, id: RequestId) {
-        let Some(watch) = self.process.as_mut().and_then(|p| p.watches.get_mut(&id)) else { return };
+        let Some(watch) = self.seat.process.as_mut().and_then(|p| p.watches.get_mut(&id)) else { return };
         let (at, version) = (watch.not_before.max(self.now), watch.cursor);
-        let epoch = self.epoch;
+        self.hold_store_against_truth();
+        let epoch = self.seat.epoch;
         self.at(at, Event::Deliver { epoch, id, event: WatchEvent::Bookmark(version.to_string()) });
         self.at(self.now + BOOKMARK_MS, Event::Bookmark { epoch, id });
+    }
+
+    /// Whenever all watches are open and have nothing more to say, the session knows the pods and nodes that there are, and no others.
+    fn hold_store_against_truth(&mut self) {
+        let (now, version, epoch) = (self.now, self.server.store().version(), self.seat.epoch);
+        let Some(process) = self.seat.process.as_ref().filter(|p| p.frozen_until <= now) else { return };
+        let quiet = |w: &Watch| w.cursor == version && w.not_before <= now;
+        let kinds: BTreeSet<&str> = process.watches.values().filter(|w| quiet(w)).map(|w| w.resource.plural).collect();
+        let under_way =
+            |e: &Event| matches!(e, Event::Deliver { epoch: of, .. } | Event::Answer { epoch: of, .. } if *of == epoch);
+        if kinds.len() < FOLLOWED.len() || process.watches.len() > FOLLOWED.len() || self.queue.values().any(under_way)
+        {
+            return;
+        }
+        let mut wrong = Vec::new();
+        for resource in [PODS, NODES] {
+            let text = |o: &serde_json::Value, key: &str| o["metadata"][key].as_str().unwrap_or_default().to_owned();
+            let there: BTreeSet<(String, String, String)> = self
+                .server
+                .store()
+                .all(resource.plural)
+                .map(|(_, o)| (text(o, "namespace"), text(o, "name"), text(o, "uid")))
+                .collect();
+            let known = process.session.known(resource);
+            wrong.extend(there.symmetric_difference(&known).map(|(_, name, _)| format!("{} {name}", resource.kind)));
+        }
+        if !wrong.is_empty() {
+            self.broken("store-is-truth", format!("it knows otherwise of {}", wrong.join(", ")));
+        }
     }
 
     // --- what happens by itself, or by others ---
@@ -772,33 +958,58 @@ impl<'s> Rehearsal<'s> {
             }
             Nature::Kill => self.kill("by somebody"),
             Nature::Freeze(ms) => {
-                if let Some(p) = &mut self.process {
+                if let Some(p) = &mut self.seat.process {
                     p.frozen_until = self.now + ms;
+                    self.struck.insert(if ms > SUSPENDED_MS { "suspend" } else { "pause" });
                 }
             }
-            Nature::Jump(ms) => self.skew = (self.skew + ms).max(-self.now),
+            // Processes that are under way count the seconds that pass.
+            Nature::Jump(ms) => self.skew = self.skew.saturating_add(ms).max(-self.now),
             Nature::Interrupt => self.feed(Input::Interrupt("interrupted twice".into())),
             Nature::TakeLease(ms) => self.take_lease(ms),
             Nature::LeaveLease => self.leave_lease(),
             Nature::Compact => self.server.compact(),
             Nature::Away(ms) => {
                 self.away_until = self.away_until.max(self.now + ms);
-                let ids: Vec<RequestId> =
-                    self.process.as_ref().map(|p| p.watches.keys().copied().collect()).unwrap_or_default();
-                for id in ids {
-                    self.close(id, WatchEvent::Closed("connection reset by peer".into()));
+                self.struck.insert("outage");
+                self.on_each(|r| r.close_all(|_| WatchEvent::Closed("connection reset by peer".into())));
+            }
+            Nature::Revoke(number, ms) => {
+                let revoked = Revoked::of(self.now + ms, number);
+                self.log(|| format!("{revoked:?}"));
+                self.revoked = Some(revoked);
+                self.judge.revoked(revoked.is_of_all().then_some((self.now, revoked.until)));
+            }
+            Nature::Webhook(number, ms) => {
+                let webhook = Webhook::of(self.now + ms, number);
+                self.log(|| format!("{webhook:?}"));
+                self.webhook = Some(webhook);
+            }
+            Nature::Flood(number, ms) if self.flood.is_none() => {
+                let flood = Flood::of(self.now, self.now + ms, number);
+                self.log(|| format!("{flood:?}"));
+                (self.flood, self.flooded) = (Some(flood), (self.epochs, BTreeMap::new()));
+                self.at(flood.until, Event::Nature(Nature::FloodEnds));
+                self.on_each(|r| r.close_all(|_| WatchEvent::Closed("connection reset by peer".into())));
+            }
+            Nature::Flood(..) => {}
+            Nature::FloodEnds => self.flood_ends(),
+            Nature::Copy(ms) => self.copy(ms),
+            Nature::CopyDies => {
+                if self.other.is_some() {
+                    self.change_seats();
+                    self.kill("the other machine");
+                    self.change_seats();
+                    self.other = None;
                 }
             }
             Nature::Lie(number, ms) => {
                 let span = Span::of(self.now + ms, number);
                 self.log(|| format!("{span:?}"));
                 self.lying = Some(span);
+                self.struck.insert("lies");
                 if let Some(lie) = span.breaks_watches() {
-                    let open: Vec<(RequestId, Resource)> =
-                        self.process.iter().flat_map(|p| &p.watches).map(|(id, w)| (*id, w.resource)).collect();
-                    for (id, resource) in open {
-                        self.close(id, lie.watched(&resource));
-                    }
+                    self.on_each(|r| r.close_all(|resource| lie.watched(&resource)));
                 }
             }
             Nature::Cordon(luck) => self.cordon(self.some_node(luck), true),
@@ -832,6 +1043,39 @@ impl<'s> Rehearsal<'s> {
             }
         }
     }
+    /// All watches of the process end.
+    fn close_all(&mut self, with: impl Fn(Resource) -> WatchEvent) {
+        let open: Vec<(RequestId, Resource)> =
+            self.seat.process.iter().flat_map(|p| &p.watches).map(|(id, w)| (*id, w.resource)).collect();
+        for (id, resource) in open {
+            self.close(id, with(resource));
+        }
+    }
+    fn flood_ends(&mut self) {
+        let Some(flood) = self.flood.take() else { return };
+        let (before, asked) = std::mem::take(&mut self.flooded);
+        let most = flood.most(self.epochs - before);
+        if let Some((kind, n)) = asked.into_iter().find(|(_, n)| *n > most) {
+            let text = format!("watches of {kind} were asked for {n} times in {} ms", flood.until - flood.since);
+            self.broken("backs-off", text);
+        }
+    }
+    /// Somebody goes on with a copy of the journal on another machine, which lasts for so long.
+    fn copy(&mut self, ms: Ms) {
+        let mut disk = self.seat.disk.clone();
+        disk.crash(0);
+        let Ok(Some((_, resumed))) = disk.open() else { return };
+        if self.other.is_some() || resumed.ended.is_some() {
+            return;
+        }
+        self.struck.insert("second process");
+        self.judge.copied(resumed.next_seq);
+        self.other = Some(Seat { disk, is_copy: true, ..Seat::default() });
+        self.at(self.now + ms, Event::Nature(Nature::CopyDies));
+        self.change_seats();
+        self.begin("elsewhere", Some(resumed));
+        self.change_seats();
+    }
     fn some_node(&self, luck: u64) -> Option<NodeIdx> {
         let nodes: Vec<NodeIdx> = self.server.world().state().live_nodes().collect();
         pick(&nodes, luck)
@@ -862,12 +1106,13 @@ impl<'s> Rehearsal<'s> {
         }
     }
     fn take_lease(&mut self, ms: Ms) {
-        if self.process.is_some() && !self.luck.strikes("lease by force", 500_000) {
+        if self.seat.process.is_some() && !self.luck.strikes("lease by force", 500_000) {
             return;
         }
         let time = crate::snapshot::time::format_rfc3339(self.stage.began.unix_ms + self.now, 6);
         let lease = json!({"metadata": {"name": LEASE, "namespace": "default", "uid": "the-others"}, "spec": {
             "holderIdentity": "another-execution", "leaseDurationSeconds": 30, "renewTime": time, "acquireTime": time}});
+        self.judge.lease_taken();
         self.server.put_lease(Place::new(LEASES.plural, "default", LEASE), lease, 200);
         self.at(self.now + ms, Event::Nature(Nature::LeaveLease));
     }
@@ -892,7 +1137,28 @@ impl<'s> Rehearsal<'s> {
     }
 }
 
+impl Seat {
+    /// When the process wants to be woken, by the world's clock.
+    fn wake(&self, now: Ms) -> Option<Ms> {
+        let p = self.process.as_ref()?;
+        p.session.next_wakeup().map(|t| (t - p.skew).max(p.frozen_until).max(now))
+    }
+}
+
 impl Event {
+    /// Which process it is for.
+    fn epoch(&self) -> Option<u32> {
+        match self {
+            Event::Arrive { epoch, .. }
+            | Event::Answer { epoch, .. }
+            | Event::Deliver { epoch, .. }
+            | Event::Synced { epoch, .. }
+            | Event::Bookmark { epoch, .. }
+            | Event::Close { epoch, .. }
+            | Event::Approve { epoch, .. } => Some(*epoch),
+            _ => None,
+        }
+    }
     fn is_for_process(&self) -> bool {
         matches!(
             self,

@@ -273,6 +273,8 @@ pub enum Input {
     },
     /// End now, as it is; it can be resumed.
     Interrupt(String),
+    /// The API server's clock is ahead of ours by so many milliseconds (behind, if below 0).
+    ServerAhead(Ms),
     /// Time passed.
     Tick,
 }

@@ -1,7 +1,12 @@
-//! The Lease that keeps two executions off one cluster: taken before anything else, renewed while it runs, given back.
+//! The Lease that keeps two processes off one cluster: taken before anything else, renewed while it runs, given back.
+//!
+//! No clock of another machine is believed. Ours counts from when the latest write that succeeded has left, by a clock that never goes back and
+//! does not stand still while the machine sleeps; and another's is taken only when it has not changed for as long as it lasts, by our clock
+//! (as client-go's leader election does), or when the process that it names is known to be dead.
 
 use super::answer::Answered;
 use super::api::{Exchange, LEASES, Method};
+use super::holder::{Holder, ProcessId};
 use super::mirror::text;
 use crate::runner::Ms;
 use serde_json::{Value, json};
@@ -10,6 +15,10 @@ use serde_json::{Value, json};
 pub const LEASE: &str = "nodeferry";
 /// It lapses when nobody has renewed it for so long.
 pub const DURATION_MS: Ms = 30_000;
+/// After so long without a renewal we send nothing more: what has left then arrives before anybody else may take it (C).
+const OURS_MS: Ms = DURATION_MS - 5_000;
+/// While we wait whether another process renews it, it is read so often (C).
+const LOOK_MS: Ms = 2_000;
 /// It is renewed after so long.
 const RENEW_MS: Ms = 10_000;
 /// A lost or refused call is repeated after so long, doubled each time up to the most: several fit into the time in which
@@ -35,20 +44,41 @@ enum Step {
     Released,
 }
 
-/// What a Lease makes impossible: another execution holds it.
+/// What a Lease makes impossible: another process holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken(pub String);
 
-/// The Lease of one execution.
+/// The Lease of another process, as it was seen first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    identity: String,
+    renewed: String,
+    version: String,
+    since: Ms,
+}
+
+/// The Lease of one process.
 #[derive(Debug)]
 pub(crate) struct Lease {
     namespace: String,
+    execution: String,
+    /// Execution and process, as the Lease names them.
     holder: String,
+    /// A holder that is known to be dead: a process of this machine that is gone.
+    dead: Option<String>,
     origin_unix_ms: i64,
+    /// The API server's clock is ahead of ours by so much.
+    ahead_ms: Ms,
     step: Step,
     object: Value,
+    /// Another's, which may have lapsed.
+    seen: Option<Seen>,
+    /// What a person should know.
+    note: Option<String>,
     /// When the write under way left.
     wrote: Ms,
+    /// The time that it carries, in milliseconds since 1970.
+    stamp: i64,
     /// When the latest write that succeeded left: others count from the time that it carries, not from when we hear of it.
     renewed: Option<Ms>,
     /// It was ours before, in this process.
@@ -60,24 +90,47 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub fn new(namespace: &str, holder: &str, origin_unix_ms: i64) -> Lease {
+    pub fn new(namespace: &str, execution: &str, process: &ProcessId, origin_unix_ms: i64) -> Lease {
         Lease {
             namespace: namespace.to_owned(),
-            holder: holder.to_owned(),
+            execution: execution.to_owned(),
+            holder: process.identity(execution),
+            dead: None,
             origin_unix_ms,
+            ahead_ms: 0,
             step: Step::ToRead(0),
             object: Value::Null,
+            seen: None,
+            note: None,
             wrote: 0,
+            stamp: 0,
             renewed: None,
             had: false,
             conflicted: false,
             failures: 0,
         }
     }
+    /// The same, where a holder is known to be dead.
+    pub fn with_dead(mut self, identity: Option<String>) -> Lease {
+        self.dead = identity;
+        self
+    }
+
+    /// The API server's clock is ahead of ours by so much: what is written carries its time.
+    pub fn set_ahead(&mut self, ms: Ms) {
+        self.ahead_ms = ms;
+    }
+
     /// Whether we may write to the cluster.
     pub fn is_ours(&self, now: Ms) -> bool {
-        !self.conflicted && self.renewed.is_some_and(|at| now < at + DURATION_MS)
+        !self.conflicted && self.renewed.is_some_and(|at| now < at.saturating_add(OURS_MS))
     }
+
+    /// What a person should know, once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.note.take()
+    }
+
     /// Whether it is given back, or nobody waits for it any more.
     pub fn is_released(&self) -> bool {
         self.step == Step::Released
@@ -102,9 +155,15 @@ impl Lease {
                 self.step = Step::Reading;
                 Some(Exchange::get(path))
             }
+            // We stood still for so long, or were asleep, that somebody else may have it: looked at before anything else.
+            Step::Held(at) if at <= now && !self.is_ours(now) => {
+                self.step = Step::Reading;
+                Some(Exchange::get(path))
+            }
             Step::ToWrite(at) | Step::Held(at) if at <= now => {
                 (self.step, self.wrote) = (Step::Writing, now);
-                Some(self.write(now, path))
+                self.stamp = self.server_unix_ms(now);
+                Some(self.write(path))
             }
             Step::ToRelease => {
                 self.step = Step::Releasing;
@@ -116,8 +175,13 @@ impl Lease {
             _ => None,
         }
     }
-    fn write(&self, now: Ms, path: String) -> Exchange {
-        let time = micro_time(self.origin_unix_ms + now);
+    /// The time by the API server's clock.
+    fn server_unix_ms(&self, now: Ms) -> i64 {
+        self.origin_unix_ms.saturating_add(now).saturating_add(self.ahead_ms)
+    }
+
+    fn write(&self, path: String) -> Exchange {
+        let time = micro_time(self.stamp);
         let mut lease = match self.object.is_null() {
             true => json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
                 "metadata": {"name": LEASE, "namespace": self.namespace}, "spec": {"acquireTime": time}}),
@@ -151,14 +215,14 @@ impl Lease {
                 }
                 (self.object, self.step) = (Value::Null, Step::ToWrite(now));
             }
-            (Step::Reading, Answered::Object(lease)) => {
-                self.judge(now, &lease)?;
-                (self.object, self.step) = (lease, Step::ToWrite(now));
-            }
+            (Step::Reading, Answered::Object(lease)) => match self.judge(now, &lease)? {
+                None => (self.object, self.step) = (lease, Step::ToWrite(now)),
+                Some(at) => self.step = Step::ToRead(at),
+            },
             // What was written comes back as it is stored; a Lease that is none of ours is no renewal.
             (Step::Writing, Answered::Object(lease)) if self.is_written(&lease) => {
                 (self.renewed, self.had, self.conflicted) = (Some(self.wrote), true, false);
-                (self.object, self.step) = (lease, Step::Held(self.wrote + RENEW_MS));
+                (self.object, self.step) = (lease, Step::Held(self.wrote.saturating_add(RENEW_MS)));
             }
             // Somebody wrote it in between, or it is gone: read again and see who.
             (Step::Writing, Answered::Absent) => (self.step, self.conflicted) = (Step::ToRead(now), true),
@@ -167,14 +231,14 @@ impl Lease {
             }
             (Step::Releasing, _) => self.step = Step::Released,
             // The write may have had its effect: the version would tell.
-            (Step::Reading | Step::Writing, other) => self.step = Step::ToRead(now + self.wait(&other)),
+            (Step::Reading | Step::Writing, other) => self.step = Step::ToRead(now.saturating_add(self.wait(&other))),
             _ => {}
         }
         Ok(())
     }
     fn is_written(&self, lease: &Value) -> bool {
         let renewed = crate::snapshot::time::parse_rfc3339(text(lease, "/spec/renewTime"));
-        text(lease, "/spec/holderIdentity") == self.holder && renewed == Some(self.origin_unix_ms + self.wrote)
+        text(lease, "/spec/holderIdentity") == self.holder && renewed == Some(self.stamp)
     }
     fn wait(&self, answered: &Answered) -> Ms {
         let asked = match answered {
@@ -183,39 +247,35 @@ impl Lease {
         };
         (RETRY_MS << self.failures.saturating_sub(1)).min(MOST_MS).max(asked.unwrap_or(0))
     }
-    fn judge(&self, now: Ms, lease: &Value) -> Result<(), Taken> {
-        match Holder::of(lease, self.origin_unix_ms + now) {
-            Some(h) if h.name != self.holder && (!h.has_lapsed || self.had) => Err(Taken(h.words(&self.namespace))),
-            _ => Ok(()),
+    /// Whether it may be taken (None), or is to be looked at again at a moment.
+    fn judge(&mut self, now: Ms, lease: &Value) -> Result<Option<Ms>, Taken> {
+        let Some(holder) = Holder::of(lease, self.server_unix_ms(now)) else { return Ok(None) };
+        if holder.identity == self.holder || self.dead.as_ref() == Some(&holder.identity) {
+            return Ok(None);
         }
-    }
-}
-
-/// Who holds a Lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Name of the execution.
-    pub name: String,
-    /// Time since it was renewed; None if it does not say.
-    pub age_ms: Option<Ms>,
-    /// It was not renewed for as long as it lasts: anybody may take it.
-    pub has_lapsed: bool,
-}
-
-impl Holder {
-    /// The holder of a Lease at a moment; None if nobody holds it.
-    pub fn of(lease: &Value, unix_ms: i64) -> Option<Holder> {
-        let name = text(lease, "/spec/holderIdentity").to_owned();
-        let seconds = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64);
-        let lasting = seconds.map_or(DURATION_MS, |s| s.saturating_mul(1000));
-        let renewed = crate::snapshot::time::parse_rfc3339(text(lease, "/spec/renewTime"));
-        let age_ms = renewed.map(|at| unix_ms - at);
-        (!name.is_empty()).then(|| Holder { name, age_ms, has_lapsed: age_ms.is_some_and(|age| age >= lasting) })
-    }
-    /// `execution other holds the Lease kube-system/nodeferry, renewed 5 s ago`.
-    pub fn words(&self, namespace: &str) -> String {
-        let renewed = self.age_ms.map_or(String::new(), |a| format!(", renewed {} s ago", a.max(0) / 1000));
-        format!("execution {} holds the Lease {namespace}/{LEASE}{renewed}", self.name)
+        let words = || Taken(holder.words(&self.namespace));
+        if self.had {
+            return Err(words());
+        }
+        let fields =
+            [holder.identity.as_str(), text(lease, "/spec/renewTime"), text(lease, "/metadata/resourceVersion")];
+        match &self.seen {
+            Some(s) if [s.identity.as_str(), s.renewed.as_str(), s.version.as_str()] != fields => Err(words()),
+            Some(s) if now >= s.since.saturating_add(holder.lasting_ms) => Ok(None),
+            Some(s) => Ok(Some(s.since.saturating_add(holder.lasting_ms).min(now.saturating_add(LOOK_MS)))),
+            // Another execution that seems to be alive keeps us out at once; of one that may be dead, or is ours, we wait for a sign.
+            None if holder.name != self.execution && holder.seems_alive() => Err(words()),
+            None => {
+                let [identity, renewed, version] = fields.map(str::to_owned);
+                self.note = Some(format!(
+                    "{}; whether that process is alive is not known: it is waited for {} s, and begun if it does not renew it",
+                    holder.words(&self.namespace),
+                    holder.lasting_ms / 1000
+                ));
+                self.seen = Some(Seen { identity, renewed, version, since: now });
+                Ok(Some(now.saturating_add(LOOK_MS)))
+            }
+        }
     }
 }
 

@@ -456,6 +456,12 @@ impl Mirror {
 
     // --- what is known ---
 
+    /// All objects of a kind.
+    pub fn objects_of(&self, resource: Resource) -> impl Iterator<Item = &Value> {
+        let of = place(resource);
+        self.objects.iter().filter(move |(key, _)| key.0 == of).map(|(_, object)| object)
+    }
+
     /// An object as it was last seen.
     pub fn object(&self, resource: Resource, namespace: &str, name: &str) -> Option<&Value> {
         self.objects.get(&(place(resource), namespace.to_owned(), name.to_owned()))

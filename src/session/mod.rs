@@ -8,12 +8,15 @@ pub(crate) mod answer;
 pub mod api;
 mod backoff;
 pub(crate) mod calls;
+mod holder;
 pub mod journal;
 pub(crate) mod lease;
 pub(crate) mod mirror;
 pub(crate) mod observe;
 mod outage;
+mod pace;
 pub(crate) mod reflect;
+mod rights;
 mod settling;
 #[cfg(test)]
 mod tests;
@@ -21,8 +24,9 @@ mod tests;
 pub use api::{Exchange, Foreign, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use calls::CORDONED_BY;
 pub(crate) use calls::RETIRE;
+pub use holder::{Holder, ProcessId};
 pub use journal::{Began, Entry, Record};
-pub use lease::{Holder, LEASE};
+pub use lease::LEASE;
 
 use crate::intent::{Intent, NodeId};
 use crate::plan::Plan;
@@ -44,6 +48,7 @@ use mirror::{Known, Mirror};
 use observe::Observer;
 use outage::Outage;
 use reflect::{Follower, Trouble};
+use rights::{Matter, OPEN_MS, Rights};
 use settling::Settling;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,6 +60,8 @@ const MOST_ROUNDS: u32 = 10_000;
 const OBJECTS_PER_MS: usize = 100;
 /// A machine is not given back on what was seen longer ago than this; it is looked at again (C).
 const STALE_MS: Ms = 1000;
+/// Pods that wait for a node are looked for so often, where budgets hold evictions back (C).
+const PENDING_MS: Ms = 30_000;
 /// How long the Lease's return is waited for.
 const RELEASE_MS: Ms = 5000;
 
@@ -67,6 +74,10 @@ pub struct Setup {
     pub background: Vec<serde_json::Value>,
     /// Namespace of the Lease.
     pub namespace: String,
+    /// Which process it is; the Lease names it.
+    pub process: ProcessId,
+    /// A holder of the Lease that is known to be dead, all that the Lease says of it: it is not waited for.
+    pub dead: Option<String>,
     /// What a journal says of an execution that goes on; None for one that begins.
     pub resumed: Option<Resumed>,
     /// Objects of one page of a list.
@@ -120,6 +131,8 @@ struct Open {
     op: Call,
     state: CallState,
     conflicts: u32,
+    /// It was refused for lack of rights, and is tried again.
+    probes: bool,
     /// The entry that announces it.
     seq: u64,
     /// What an eviction's answer will tell the trace.
@@ -190,6 +203,12 @@ pub struct Session {
     /// Answers that are none.
     foreign: Outage,
     backoff: Backoff,
+    /// What we are not allowed to do at present.
+    rights: Rights,
+    /// By how much the API server's clock is ahead of ours, as it was said last.
+    said_ahead: Ms,
+    /// What was said last of pods that wait for a node, and when it is looked at again.
+    said_pending: (String, Ms),
     /// It is over once this entry is safe and the Lease is given back, or this moment has come.
     ending: Option<(u64, End, Ms)>,
     end: Option<End>,
@@ -204,7 +223,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// A session that has not begun; it begins at the first input (a [`Input::Tick`]).
     pub fn new(setup: Setup) -> Session {
-        let Setup { began, background, namespace, resumed, page } = setup;
+        let Setup { began, background, namespace, process, dead, resumed, page } = setup;
         let intent = Arc::new(began.plan.intent.clone());
         let page = page.max(1);
         Session {
@@ -212,8 +231,8 @@ impl Session {
             now: resumed.as_ref().map_or(0, |r| r.t_ms),
             begun: false,
             mirror: Mirror::new(began.unix_ms, background, &intent.groups),
-            followers: followers(&began.plan, page),
-            lease: Lease::new(&namespace, &began.execution, began.unix_ms),
+            followers: followers(&began.plan, page, seed_of(&process.identity(&began.execution))),
+            lease: Lease::new(&namespace, &began.execution, &process, began.unix_ms).with_dead(dead),
             runner: None,
             observer: Observer::default(),
             log: ProgressLog::new(),
@@ -233,6 +252,9 @@ impl Session {
             outage: Outage::SILENCE,
             foreign: Outage::FOREIGN,
             backoff: Backoff::default(),
+            rights: Rights::default(),
+            said_ahead: 0,
+            said_pending: (String::new(), 0),
             ending: None,
             end: None,
             acted: resumed.as_ref().is_some_and(|r| r.progress.is_some()),
@@ -249,6 +271,18 @@ impl Session {
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
+    /// The objects of a kind that it knows of: namespace, name and uid of each.
+    pub(crate) fn known(&self, resource: Resource) -> BTreeSet<(String, String, String)> {
+        let of = |o| {
+            (
+                mirror::text(o, "/metadata/namespace").into(),
+                mirror::text(o, "/metadata/name").into(),
+                mirror::uid(o).into(),
+            )
+        };
+        self.mirror.objects_of(resource).map(of).collect()
+    }
+
     /// The runner's progress, once there is a runner.
     pub fn progress(&self) -> Option<&Progress> {
         self.runner.as_ref().map(Runner::progress)
@@ -290,16 +324,20 @@ impl Session {
             return self.lease.next_at().into_iter().chain(until).min().map(|t| t.max(self.now));
         }
         let calls = self.calls.iter().filter_map(|(id, c)| match &c.state {
-            CallState::Begins(at) => (!self.is_blocked(*id)).then_some(*at),
+            CallState::Begins(at) => self.begins_at(*id, *at),
             CallState::Answers(at, _) => Some(*at),
             _ => None,
         });
         let followers = self.followers.iter().filter_map(Follower::next_at).filter(|_| self.lease.is_ours(self.now));
-        let standing = self.standing.values().filter(|s| !s.asked).map(|s| s.next_at);
+        let standing = self.standing.values().filter(|s| !s.asked && !self.rights.are_lacking()).map(|s| s.next_at);
         let runner = self.runner.as_ref().and_then(Runner::next_wakeup);
         let renewal = self.dirty_since.filter(|_| self.is_listed()).map(|t| t + self.patience());
         let times = calls.chain(followers).chain(standing).chain(self.lease.next_at());
-        times.chain([runner, renewal].into_iter().flatten()).min().map(|t| t.max(self.now))
+        let limit = self.rights.limit(self.intent.options.execution.rights_timeout_ms());
+        let opened =
+            self.rights.watches().filter_map(|i| self.followers[i].watches()).map(|(since, _)| since + OPEN_MS);
+        let others = [runner, renewal, limit].into_iter().flatten().chain(opened);
+        times.chain(others).min().map(|t| t.max(self.now))
     }
 
     // --- the beginning ---
@@ -359,6 +397,7 @@ impl Session {
             Input::Tick => {}
             Input::Appended(seq) => self.safe = self.safe.max(seq + 1),
             Input::Interrupt(why) => self.leave(End::Interrupted(why), out),
+            Input::ServerAhead(ms) => self.clocks(ms, out),
             Input::Stop(mode) => {
                 self.append(Record::StopAsked(mode), true, out);
                 self.stop = Some(mode);
@@ -395,7 +434,8 @@ impl Session {
         if over || left {
             self.asked.remove(&id);
         }
-        self.refused(i, result, out);
+        self.followed(i, out);
+        self.refused(i, true, result, out);
     }
     /// An answer: read as what was asked for, before anybody hears of it.
     fn answered(&mut self, id: RequestId, response: Response, out: &mut Vec<Output>) {
@@ -407,13 +447,16 @@ impl Session {
             self.recovered(&answered, out);
             self.in_trouble(&asker, &wanted, &answered, out);
         }
-        if matches!(&answered, Answered::Refused(r) if r.code == 401 && !r.is_denied()) {
-            return self.unauthorized(out);
+        if !wanted.is_program() && self.is_refused(&asker, &wanted, &answered, out) {
+            return;
         }
         match asker {
             Asker::Lease => {
                 if let Err(taken) = self.lease.answered(self.now, answered) {
                     self.taken(taken.0, out);
+                }
+                if let Some(text) = self.lease.take_note() {
+                    self.append(Record::Note { text }, false, out);
                 }
             }
             Asker::List(i) => self.listed(i, answered, out),
@@ -429,7 +472,7 @@ impl Session {
         match answered {
             Answered::Unknown(u) if u.foreign => self.is_foreign(&format!("{what}: {}", u.why), out),
             Answered::Unknown(u) => self.is_silent(&format!("{what}: {}", u.why), out),
-            Answered::Refused(r) if r.code >= 500 && matches!(asker, Asker::Lease | Asker::List(_)) => {
+            Answered::Refused(r) if matches!(r.code, 429 | 500..) && matches!(asker, Asker::Lease | Asker::List(_)) => {
                 self.is_silent(&format!("{what}: {}: {}", r.code, r.message), out);
             }
             _ => {}
@@ -474,23 +517,215 @@ impl Session {
                     self.followers[i].sent_next(id);
                 }
             }
-            Err(trouble) => self.refused(i, Err(trouble), out),
+            Err(trouble) => self.refused(i, false, Err(trouble), out),
+        }
+        self.followed(i, out);
+    }
+    /// What a follower has to say.
+    fn followed(&mut self, i: usize, out: &mut Vec<Output>) {
+        if let Some(text) = self.followers[i].take_note() {
+            self.append(Record::Note { text }, false, out);
         }
     }
-    fn refused(&mut self, follower: usize, result: Result<(), Trouble>, out: &mut Vec<Output>) {
+    fn refused(&mut self, follower: usize, watches: bool, result: Result<(), Trouble>, out: &mut Vec<Output>) {
         let Err(Trouble::Refused(status, message)) = result else { return };
         let what = FOLLOWED[follower].plural;
-        self.stopped_by(
-            format!("the API server does not let us list and watch {what} ({status}: {message}); see the ClusterRole of nodeferry execute"),
+        let (matter, verb) = match watches {
+            true => (Matter::Watch(follower), "watch"),
+            false => (Matter::List(follower), "list"),
+        };
+        self.lacks(matter, status, &format!("{verb} {what}"), &message, out);
+    }
+
+    // --- rights ---
+
+    /// Whether an answer is a refusal for lack of rights, or none any more. If it is, whoever asked asks again later.
+    fn is_refused(&mut self, asker: &Asker, wanted: &Wanted, answered: &Answered, out: &mut Vec<Output>) -> bool {
+        let call = match asker {
+            Asker::Call(id) => self
+                .calls
+                .get(id)
+                .map(|c| (*id, sort_of(&c.op), matches!(c.state, CallState::Asked(At::Write | At::Object)))),
+            _ => None,
+        };
+        let matter = match (asker, &call) {
+            (Asker::Lease, _) => Matter::Lease,
+            (Asker::List(i), _) => Matter::List(*i),
+            (_, Some((_, sort, _))) => Matter::Calls(sort.clone()),
+            _ => return false,
+        };
+        let writes = call.as_ref().is_some_and(|c| c.2);
+        let lacks = match answered {
+            Answered::Unknown(_) => return false,
+            // Whoever refuses the Lease, be it a policy: without it nothing can be sent. A conflict is another matter.
+            Answered::Refused(r) if *asker == Asker::Lease => {
+                (400..500).contains(&r.code) && !matches!(r.code, 409 | 429)
+            }
+            Answered::Refused(r) => r.is_for_lack_of_rights(writes),
+            _ => false,
+        };
+        let refusal = match answered {
+            Answered::Refused(r) if lacks => r,
+            // The server has no time for us, which says nothing of our rights.
+            Answered::Refused(r) if r.code >= 500 || r.code == 429 => return false,
+            _ => {
+                if let Some(lasted) = self.rights.allowed(self.now, &matter) {
+                    self.is_allowed_again(lasted, out);
+                }
+                return false;
+            }
+        };
+        // Lists and the Lease have times of their own at which they ask again.
+        match (asker, call) {
+            (Asker::Lease, _) => self.lacks(matter, refusal.code, &wanted.words, &refusal.message, out),
+            (_, Some((id, ..))) => {
+                self.lacks(matter, refusal.code, &wanted.words, &refusal.message, out);
+                let (now, waits) = (self.now, self.runner.as_ref().is_some_and(|r| r.open_calls().contains(&id)));
+                match self.calls.get_mut(&id) {
+                    Some(open) if waits => (open.state, open.probes) = (CallState::Begins(now), true),
+                    _ => drop(self.calls.remove(&id)),
+                }
+                return true;
+            }
+            _ => {}
+        }
+        self.ending.is_some()
+    }
+    /// We may not do something: before anything was begun that ends it, and later it pauses.
+    fn lacks(&mut self, matter: Matter, code: u16, what: &str, message: &str, out: &mut Vec<Output>) {
+        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+        let text = match code {
+            401 => format!("the API server does not know us, asked to {what} (401{message})"),
+            _ => format!("the API server does not let us {what} ({code}{message})"),
+        };
+        if self.runner.is_none() && !self.acted {
+            return self.stopped_by(format!("{text}; {}", remedy(code)), out);
+        }
+        if self.rights.refused(self.now, matter, text.clone()) {
+            let limit = self.intent.options.execution.rights_timeout_ms();
+            let why = format!(
+                "{text}. Nothing more is sent until it does; {}; in {} the process leaves, to be resumed",
+                remedy(code),
+                crate::trace::time::words(limit.max(0).unsigned_abs())
+            );
+            self.append(Record::Paused { why: Some(why) }, true, out);
+        }
+    }
+    fn is_allowed_again(&mut self, lasted: Ms, out: &mut Vec<Output>) {
+        self.append(Record::Paused { why: None }, false, out);
+        let lasted = crate::trace::time::words(lasted.max(0).unsigned_abs());
+        self.append(
+            Record::Note { text: format!("the API server lets us again, after {lasted}: it goes on") },
+            false,
             out,
         );
     }
-    fn unauthorized(&mut self, out: &mut Vec<Output>) {
-        self.stopped_by(
-            "the API server does not know us (401 Unauthorized): the credentials are wrong or have expired; log in again, then go on with nodeferry resume".into(),
-            out,
-        );
+    /// Looks after rights that are lacking; whether anything came of it.
+    fn await_rights(&mut self, out: &mut Vec<Output>) -> bool {
+        if !self.rights.are_lacking() {
+            return false;
+        }
+        let calls: BTreeSet<String> = self.calls.values().filter(|c| c.probes).map(|c| sort_of(&c.op)).collect();
+        let (followers, now) = (&self.followers, self.now);
+        // A watch that stays open is allowed; what nobody asks for any more is nothing that we lack.
+        let still = |m: &Matter| match m {
+            Matter::Watch(i) => followers[*i].watches().is_none_or(|(since, heard)| !heard && now < since + OPEN_MS),
+            Matter::Calls(sort) => calls.contains(sort),
+            Matter::Lease | Matter::List(_) => true,
+        };
+        if let Some(lasted) = self.rights.keep(now, still) {
+            self.is_allowed_again(lasted, out);
+            return true;
+        }
+        let most = self.intent.options.execution.rights_timeout_ms();
+        if self.rights.limit(most).is_some_and(|at| now >= at) {
+            let why = format!(
+                "{}; give the rights back (deploy/clusterrole-execute.yaml), or log in again",
+                self.rights.words(now)
+            );
+            self.stopped_by(why, out);
+            return true;
+        }
+        false
     }
+    /// When a call begins that is to begin at a moment; None as long as it must not.
+    fn begins_at(&self, id: CallId, at: Ms) -> Option<Ms> {
+        if self.is_blocked(id) {
+            return None;
+        }
+        if !self.rights.are_lacking() {
+            return Some(at);
+        }
+        // Only what was refused is tried, and of each sort one at a time.
+        let open = self.calls.get(&id).filter(|c| c.probes)?;
+        let sort = sort_of(&open.op);
+        let others = |c: &Open| c.probes && sort_of(&c.op) == sort;
+        let is_first = self.calls.iter().filter(|(_, c)| others(c)).all(|(other, c)| {
+            !matches!(c.state, CallState::Asked(..)) && (*other >= id || !matches!(c.state, CallState::Begins(_)))
+        });
+        self.rights.again_at(&sort).filter(|_| is_first).map(|again| again.max(at))
+    }
+
+    /// A budget holds an eviction back: pods that wait for a node are the likely cause of it, in the scheduler's words.
+    fn say_pending(&mut self, out: &mut Vec<Output>) {
+        if self.now < self.said_pending.1 {
+            return;
+        }
+        self.said_pending.1 = self.now.saturating_add(PENDING_MS);
+        let waits = |pod: &&serde_json::Value| {
+            mirror::text(pod, "/spec/nodeName").is_empty() && pod.pointer("/metadata/deletionTimestamp").is_none()
+        };
+        let why = |pod: &serde_json::Value| {
+            let conditions = pod.pointer("/status/conditions").and_then(serde_json::Value::as_array);
+            let scheduled = conditions?.iter().find(|c| mirror::text(c, "/type") == "PodScheduled")?;
+            Some(mirror::text(scheduled, "/message").to_owned()).filter(|m| !m.is_empty())
+        };
+        let pending: Vec<(String, String)> = self
+            .mirror
+            .objects_of(PODS)
+            .filter(waits)
+            .filter_map(|pod| {
+                Some((
+                    format!("{}/{}", mirror::text(pod, "/metadata/namespace"), mirror::text(pod, "/metadata/name")),
+                    why(pod)?,
+                ))
+            })
+            .collect();
+        let Some((first, message)) = pending.first() else { return };
+        let text = format!(
+            "{} for a node, which may be why budgets hold others back: pod {first}: {message}",
+            if pending.len() == 1 { "a pod waits".to_owned() } else { format!("{} pods wait", pending.len()) }
+        );
+        if text != self.said_pending.0 {
+            self.said_pending.0.clone_from(&text);
+            self.append(Record::Note { text }, false, out);
+        }
+    }
+
+    // --- clocks ---
+
+    /// Less is not worth a word: the API server says its time in whole seconds (C).
+    fn clocks(&mut self, ahead_ms: Ms, out: &mut Vec<Output>) {
+        const WORTH_MS: Ms = 2_000;
+        self.lease.set_ahead(ahead_ms);
+        if ahead_ms.saturating_sub(self.said_ahead).saturating_abs() < WORTH_MS {
+            return;
+        }
+        self.said_ahead = ahead_ms;
+        let by = crate::trace::time::words((ahead_ms.saturating_abs() / 1000 * 1000).unsigned_abs());
+        let text = match ahead_ms {
+            ..-1_999 => format!("this machine's clock is {by} ahead of the API server's"),
+            2_000.. => format!("this machine's clock is {by} behind the API server's"),
+            _ => "this machine's clock is the API server's again".to_owned(),
+        };
+        let text = format!(
+            "{text}; the Lease is renewed with the API server's time, and ours counts from when a renewal has left"
+        );
+        self.append(Record::Note { text }, false, out);
+    }
+
+    // --- another process ---
+
     fn taken(&mut self, who: String, out: &mut Vec<Output>) {
         self.stopped_by(
             format!("{who}: two executions at once would undo each other's work; wait until it has ended, or stop it (nodeferry stop)"),
@@ -519,8 +754,14 @@ impl Session {
             moved |= self.follow(out);
         }
         moved |= self.renew(out);
+        moved |= self.await_rights(out);
+        if self.ending.is_some() {
+            return moved;
+        }
         moved |= self.call(out);
-        moved |= self.stand(out);
+        if !self.rights.are_lacking() {
+            moved |= self.stand(out);
+        }
         if self.runner.as_ref().and_then(Runner::next_wakeup).is_some_and(|at| at <= self.now) {
             self.feed(RunnerInput::Tick, out);
             moved = true;
@@ -647,7 +888,8 @@ impl Session {
             if let Call::EnsureNodes { key, .. } = &op {
                 self.standing.remove(key);
             }
-            self.calls.insert(id, Open { op, state: CallState::Begins(self.now), conflicts: 0, seq, about });
+            self.calls
+                .insert(id, Open { op, state: CallState::Begins(self.now), conflicts: 0, probes: false, seq, about });
         }
     }
     /// Answers a call of the runner.
@@ -681,7 +923,7 @@ impl Session {
             .calls
             .iter()
             .filter(|(id, c)| match &c.state {
-                CallState::Begins(at) => *at <= self.now && !self.is_blocked(**id),
+                CallState::Begins(at) => self.begins_at(**id, *at).is_some_and(|at| at <= self.now),
                 CallState::Answers(at, _) => *at <= self.now,
                 _ => false,
             })
@@ -691,7 +933,7 @@ impl Session {
             let Some(open) = self.calls.get_mut(id) else { continue };
             match std::mem::replace(&mut open.state, CallState::Parked) {
                 CallState::Answers(_, answer) => self.answer(*id, answer, out),
-                CallState::Begins(at) if self.is_blocked(*id) => {
+                CallState::Begins(at) if self.begins_at(*id, at).is_none_or(|at| at > self.now) => {
                     if let Some(open) = self.calls.get_mut(id) {
                         open.state = CallState::Begins(at);
                     }
@@ -708,9 +950,13 @@ impl Session {
     fn responded(&mut self, id: CallId, answered: Answered, out: &mut Vec<Output>) {
         let Some(open) = self.calls.get_mut(&id) else { return };
         let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
+        open.probes = false;
         let (op, conflicts) = (open.op.clone(), open.conflicts);
         if matches!(&answered, Answered::Refused(r) if matches!(r.code, 409 | 422)) && op.writes_to().is_some() {
             open.conflicts += 1;
+        }
+        if matches!((&op, &answered), (Call::Evict { .. }, Answered::Refused(r)) if r.code == 429) {
+            self.say_pending(out);
         }
         let (word, object, _) = op.words();
         let call = format!("{word} {object}");
@@ -892,12 +1138,19 @@ impl Session {
         let (safe, mut kept) = (self.safe, VecDeque::new());
         for held in std::mem::take(&mut self.held) {
             match held.seq < safe {
+                true if self.rights.are_lacking() && !self.probes(held.id) => kept.push_back(held),
                 true if self.is_stale(&held) => self.withdraw(held.id),
                 true => out.push(Output::Send(held.id, held.request)),
                 false => kept.push_back(held),
             }
         }
         self.held = kept;
+    }
+
+    /// Whether a request is one that was refused for lack of rights.
+    fn probes(&self, id: RequestId) -> bool {
+        let Some((Asker::Call(call), _)) = self.asked.get(&id) else { return false };
+        self.calls.get(call).is_some_and(|c| c.probes)
     }
 
     /// Whether a request was decided on what may not be so any more. Machines are given back for good and, but for Node objects that are
@@ -959,12 +1212,15 @@ impl Session {
 
 /// A follower for each kind. The nodes of the plan are expected, so that a first list without them is not believed at once;
 /// and some pods, if the plan's cluster has workloads.
-fn followers(plan: &Plan, page: u32) -> Vec<Follower> {
+fn followers(plan: &Plan, page: u32, seed: u64) -> Vec<Follower> {
     let nodes = || plan.intent.batches.iter().flatten();
     let known = |n: &NodeId| Known { namespace: String::new(), name: n.name.clone(), uid: n.uid.clone() };
     let expected = |r| if r == NODES { nodes().map(known).collect() } else { Vec::new() };
     let some = |r| r == PODS && !plan.baseline.workloads.is_empty();
-    FOLLOWED.iter().map(|r| Follower::new(*r, page).expecting(expected(*r)).expecting_some(some(*r))).collect()
+    FOLLOWED
+        .iter()
+        .map(|r| Follower::new(*r, page).paced(seed).expecting(expected(*r)).expecting_some(some(*r)))
+        .collect()
 }
 
 /// Nodes that were asked to be given back, but for those that were kept after all: these still count for their group.
@@ -982,6 +1238,28 @@ fn without_kept<'a>(retiring: &'a BTreeSet<String>, common: &Common) -> Cow<'a, 
 fn reimaged(common: &Common) -> Vec<(NodeId, String)> {
     let here = common.here().into_iter().filter(|n| !common.nodes[n.at()].reimaged.is_empty());
     here.map(|n| (common.node_ids[n.at()].clone(), common.nodes[n.at()].reimaged.clone())).collect()
+}
+
+/// A number for the draws of one process (FNV-1a).
+fn seed_of(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The sort of a call, by which it is allowed or not: its requests may be several.
+fn sort_of(call: &Call) -> String {
+    let (word, object, _) = call.words();
+    match object.split_once('/') {
+        Some((namespace, _)) => format!("{word} in {namespace}"),
+        None => word.to_owned(),
+    }
+}
+
+/// What to do about rights that are lacking.
+fn remedy(code: u16) -> &'static str {
+    match code {
+        401 => "log in again: the credentials are wrong or have expired",
+        _ => "grant what the ClusterRole of nodeferry execute has (deploy/clusterrole-execute.yaml)",
+    }
 }
 
 /// An answer in words.

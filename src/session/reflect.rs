@@ -7,15 +7,14 @@
 use super::answer::{Answered, Page, Unknown};
 use super::api::{Exchange, NODES, PODS, Request, RequestId, Resource, WatchEvent, percent};
 use super::mirror::{Known, Mirror, text, uid};
+use super::pace::Pace;
 use crate::runner::Ms;
 use serde_json::Value;
 use std::collections::{BTreeSet, VecDeque};
 
-/// A failed list or watch is tried again after so long, doubled each time up to the most (ours; client-go: 0.8 s to 30 s).
-const RETRY_MS: Ms = 500;
-/// The most.
-const MOST_MS: Ms = 10_000;
-/// A watch that ends sooner than this without a word was none.
+/// A list that is not believed is read a second time after so long (C).
+const SECOND_MS: Ms = 500;
+/// A watch that ends sooner than this was none, whatever it brought: a proxy that does not stream ends each at once.
 const SHORT_MS: Ms = 1000;
 /// Of what a list lacks so many objects are asked for at most (C).
 const MOST_ASKED: usize = 50;
@@ -108,7 +107,10 @@ pub(crate) struct Follower {
     page: u32,
     state: State,
     version: String,
-    failures: u32,
+    /// When what failed is asked for again.
+    pace: Pace,
+    /// What a person should know.
+    note: Option<String>,
     /// Objects that the first list must have, or that must be gone: the plan's nodes.
     expected: Vec<Known>,
     /// There must be some: a first list without a single one is never believed.
@@ -126,13 +128,20 @@ impl Follower {
             page,
             state: State::ToList(0),
             version: String::new(),
-            failures: 0,
+            pace: Pace::new(0, resource.plural),
+            note: None,
             expected: Vec::new(),
             expects_some: false,
             again: false,
             listed: false,
         }
     }
+    /// The same, that waits as chance has it by this seed.
+    pub fn paced(mut self, seed: u64) -> Follower {
+        self.pace = Pace::new(seed, self.resource.plural);
+        self
+    }
+
     /// The same, of whose first list these objects are expected.
     pub fn expecting(mut self, expected: Vec<Known>) -> Follower {
         self.expected = expected;
@@ -172,9 +181,29 @@ impl Follower {
         let next = if next.is_empty() { String::new() } else { format!("&continue={}", percent(next)) };
         Request::Api(Exchange::get(format!("{}?limit={}{next}", self.resource.collection(), self.page)))
     }
-    fn later(&mut self, now: Ms, at_least: Option<Ms>) -> Ms {
-        self.failures = (self.failures + 1).min(10);
-        now + (RETRY_MS << (self.failures - 1)).min(MOST_MS).max(at_least.unwrap_or(0))
+    /// When to ask again after a failure, which a person hears of if it is one of many.
+    fn later(&mut self, now: Ms, at_least: Option<Ms>, why: &str) -> Ms {
+        let at = self.pace.next(now, at_least);
+        if self.pace.is_notable() {
+            let plural = self.resource.plural;
+            self.note = Some(format!(
+                "lists and watches of {plural} end again and again ({why}); they are asked for again ever more rarely, up to once a minute"
+            ));
+        }
+        at
+    }
+
+    /// What a person should know, once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.note.take()
+    }
+
+    /// Since when a watch is open, and whether it has brought anything.
+    pub fn watches(&self) -> Option<(Ms, bool)> {
+        match self.state {
+            State::Watching(_, since, heard) => Some((since, heard)),
+            _ => None,
+        }
     }
 
     /// The answer to a list, or to the look at an object that a list lacks. Some request is to go out at once; the caller
@@ -185,8 +214,8 @@ impl Follower {
             State::Listing(_, mut listing) => match answered {
                 Answered::Page(page) => {
                     if let Err(why) = listing.add(page) {
+                        self.state = State::ToList(self.later(now, None, &why));
                         followed.lie = Some(format!("list {}: {why}", self.resource.plural));
-                        self.state = State::ToList(self.later(now, None));
                         return Ok(followed);
                     }
                     if listing.next.is_empty() {
@@ -211,8 +240,9 @@ impl Follower {
                         return Ok(self.ask_next(now, listing, lost, mirror));
                     }
                     Answered::Object(_) => {
-                        followed.lie = Some(lied(&format!("list {}", self.resource.plural), self.resource, &asked));
-                        self.state = State::ToList(self.later(now, None));
+                        let lie = lied(&format!("list {}", self.resource.plural), self.resource, &asked);
+                        self.state = State::ToList(self.later(now, None, &lie));
+                        followed.lie = Some(lie);
                     }
                     other => self.failed(now, other)?,
                 }
@@ -242,19 +272,21 @@ impl Follower {
     }
     /// It was said that what is served is not.
     fn denied(&mut self, now: Ms) -> String {
-        self.state = State::ToList(self.later(now, None));
+        self.state = State::ToList(self.later(now, None, "404"));
         format!("list {}: 404, as if they were not served", self.resource.plural)
     }
     /// There is no list, and it is asked for again.
     fn failed(&mut self, now: Ms, answered: Answered) -> Result<(), Trouble> {
-        let retry_after_ms = match answered {
-            Answered::Refused(r) if matches!(r.code, 401 | 403) => return Err(Trouble::Refused(r.code, r.message)),
-            Answered::Refused(r) => r.retry_after_ms,
-            Answered::Unknown(Unknown { retry_after_ms, .. }) => retry_after_ms,
-            _ => None,
+        let (retry_after_ms, why) = match &answered {
+            Answered::Refused(r) => (r.retry_after_ms, format!("{}: {}", r.code, r.message)),
+            Answered::Unknown(Unknown { retry_after_ms, why, .. }) => (*retry_after_ms, why.clone()),
+            _ => (None, "no list".to_owned()),
         };
-        self.state = State::ToList(self.later(now, retry_after_ms));
-        Ok(())
+        self.state = State::ToList(self.later(now, retry_after_ms, &why));
+        match answered {
+            Answered::Refused(r) if matches!(r.code, 401 | 403) => Err(Trouble::Refused(r.code, r.message)),
+            _ => Ok(()),
+        }
     }
     /// A list is complete: held against what is known, before it is believed.
     fn held_against(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
@@ -274,7 +306,7 @@ impl Follower {
         };
         if let Some(why) = why.filter(|_| !self.again || !doubts.is_empty()) {
             self.again = true;
-            self.state = State::ToList(now + RETRY_MS);
+            self.state = State::ToList(now.saturating_add(SECOND_MS));
             let note = format!("list {plural}: {why}; it is read a second time before it is believed");
             return Followed { note: Some(note), ..Followed::default() };
         }
@@ -290,7 +322,7 @@ impl Follower {
     /// The first list has not a single object, and there must be some. Nothing else would show that it is wrong: after a restart
     /// nothing is known that it could be held against, and nodes with work on them would seem to be empty.
     fn not_one(&mut self, now: Ms) -> Followed {
-        self.state = State::ToList(self.later(now, None));
+        self.state = State::ToList(self.later(now, None, "the list has not a single one"));
         let plural = self.resource.plural;
         let note = format!(
             "list {plural}: the list has not a single one, but the plan's cluster has workloads; it is not believed"
@@ -306,7 +338,7 @@ impl Follower {
     }
     fn believed(&mut self, now: Ms, listing: Listing, mirror: &mut Mirror) -> Followed {
         mirror.replace(self.resource, &listing.version, listing.items);
-        (self.version, self.listed, self.failures, self.again) = (listing.version, true, 0, false);
+        (self.version, self.listed, self.again) = (listing.version, true, false);
         self.state = State::ToWatch(now);
         Followed::default()
     }
@@ -327,29 +359,37 @@ impl Follower {
         if *open != id {
             return Ok(());
         }
-        let short = !*heard && now - *since < SHORT_MS;
+        let short = now.saturating_sub(*since) < SHORT_MS;
         *heard = true;
         match event {
             // The watch goes on from where it was, and what is said again is believed.
             WatchEvent::Applied(object) if mirror.doubts(self.resource, &object).is_some() => {
-                self.state = State::ToWatch(self.later(now, None));
+                self.state = State::ToWatch(self.later(now, None, "what it brings is doubted"));
             }
             WatchEvent::Applied(object) => {
-                (self.version, self.failures) = (version(&object), 0);
+                self.version = version(&object);
                 mirror.watched(self.resource, self.resource.named(object));
             }
             WatchEvent::Deleted(object) => {
-                (self.version, self.failures) = (version(&object), 0);
+                self.version = version(&object);
                 mirror.deleted(self.resource, &object);
             }
             WatchEvent::Bookmark(version) => self.version = version,
-            WatchEvent::Error { code: code @ (401 | 403), message } => return Err(Trouble::Refused(code, message)),
-            // Too old (410), or whatever else the server has to say: only a list helps.
-            WatchEvent::Error { code, .. } => {
-                self.state = State::ToList(if code == 410 { now } else { self.later(now, None) });
+            WatchEvent::Error { code: code @ (401 | 403), message } => {
+                self.state = State::ToWatch(self.later(now, None, &format!("{code}: {message}")));
+                return Err(Trouble::Refused(code, message));
             }
-            WatchEvent::Closed(why) if why.is_empty() && !short => self.state = State::ToWatch(now + 10),
-            WatchEvent::Closed(_) | WatchEvent::Foreign(_) => self.state = State::ToWatch(self.later(now, None)),
+            // Too old (410), or whatever else the server has to say: only a list helps.
+            WatchEvent::Error { code, message } => {
+                self.state = State::ToList(self.later(now, None, &format!("{code}: {message}")));
+            }
+            WatchEvent::Closed(why) if why.is_empty() && !short => self.state = State::ToWatch(now.saturating_add(10)),
+            WatchEvent::Closed(why) if why.is_empty() => {
+                self.state = State::ToWatch(self.later(now, None, "each watch ends as soon as it has begun"));
+            }
+            WatchEvent::Closed(why) | WatchEvent::Foreign(why) => {
+                self.state = State::ToWatch(self.later(now, None, &why));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The parts of a session by themselves; as a whole it is tried against a simulated API and a real one.
 
+use super::ProcessId;
 use super::answer::testing::failure;
 use super::answer::{Answered, Wanted};
 use super::api::*;
@@ -279,6 +280,9 @@ fn a_follower_gets_there_whatever_happens() {
     assert_eq!(path(f.due(later)), "watch 9");
     f.sent(later, RequestId(5));
     f.watched(later, RequestId(5), WatchEvent::Error { code: 410, message: String::new() }, &mut m).expect("taken");
+    // Too old: all anew, and not at once.
+    assert_eq!(f.due(later), None);
+    let later = f.next_at().expect("again");
     assert_eq!(path(f.due(later)), "/api/v1/pods?limit=1");
     f.sent(later, RequestId(6));
     assert_eq!(pods_of(&mut m), ["1", "2"]);
@@ -333,10 +337,12 @@ fn a_list_that_lost_half_of_the_pods_is_read_twice_and_the_pods_are_asked_for() 
     f.sent(0, RequestId(1));
     f.answered(0, pods_of_list("50", 10..20), &mut m).expect("ten pods");
     let relist = |f: &mut Follower, m: &mut Mirror, now: i64, answered: Answered| {
+        let now = f.next_at().map_or(now, |at| at.max(now));
         if !matches!(f.due(now), Some(Request::Api(_))) {
             f.sent(now, RequestId(2));
             f.watched(now, RequestId(2), WatchEvent::Error { code: 410, message: String::new() }, m).expect("taken");
         }
+        let now = f.next_at().map_or(now, |at| at.max(now));
         assert!(matches!(f.due(now), Some(Request::Api(_))), "{f:?}");
         f.sent(now, RequestId(3));
         f.answered(now, answered, m).expect("goes on")
@@ -386,7 +392,7 @@ fn a_cache_that_answers_every_page_with_the_first_is_noticed() {
     assert!(asked_for(&f.answered(0, page(), &mut m).expect("goes on")).ends_with("&continue=t"));
     let followed = f.answered(0, page(), &mut m).expect("again");
     assert_eq!(followed.lie.as_deref(), Some("list pods: a page of the list continues where it began"));
-    assert!(followed.ask.is_none() && !f.listed && f.next_at() == Some(500));
+    assert!(followed.ask.is_none() && !f.listed && f.next_at().is_some_and(|at| (800..=1600).contains(&at)));
 }
 
 #[test]
@@ -544,7 +550,7 @@ fn a_lease_is_renewed_by_its_own_answer_only() {
     };
     let said = |response: Response| Wanted::of_exchange(&Exchange::get(path.clone())).read(response);
     let page = || super::answer::read(200, None, Some("text/html"), b"<html>");
-    let mut l = Lease::new("kube-system", "me", unix);
+    let mut l = Lease::new("kube-system", "me", &us(), unix);
     l.due(0);
     // A page is no Lease that is free, and a 404 without a Status none that is absent.
     let mut now = 0;
@@ -561,53 +567,169 @@ fn a_lease_is_renewed_by_its_own_answer_only() {
     let wrote = now;
     assert!(matches!(l.due(now), Some(e) if e.method == Method::Post));
     // Neither a page, nor the Lease of another, nor ours as it was before, is ours renewed.
-    for response in [page(), http(200, lease("other", wrote)), http(200, lease("me", wrote - 10_000))] {
+    for response in [page(), http(200, lease("other", wrote)), http(200, lease(&ours(), wrote - 10_000))] {
         l.answered(now, said(response)).expect("asked again");
         assert!(!l.is_ours(now));
         now = l.next_at().expect("again");
         l.due(now);
-        l.answered(now, said(http(200, lease("me", wrote - 60_000)))).expect("lapsed");
+        l.answered(now, said(http(200, lease(&ours(), wrote - 60_000)))).expect("ours as it was");
         l.due(now);
     }
-    l.answered(now, said(http(200, lease("me", now)))).expect("ours");
+    l.answered(now, said(http(200, lease(&ours(), now)))).expect("ours");
     assert!(l.is_ours(now));
 }
 
+fn us() -> ProcessId {
+    ProcessId::new("here", "boot", 7, "r")
+}
+
+fn ours() -> String {
+    us().identity("me")
+}
+
+/// A Lease of somebody, renewed at a time since 1970.
+fn lease_of(by: &str, renewed: i64, version: &str) -> Value {
+    let time = crate::snapshot::time::format_rfc3339(renewed, 6);
+    json!({"metadata": {"name": "nodeferry", "namespace": "kube-system", "uid": "l", "resourceVersion": version},
+        "spec": {"holderIdentity": by, "leaseDurationSeconds": 30, "renewTime": time}})
+}
+
+fn said_of_lease(status: u16, body: Value) -> Answered {
+    Wanted::of_exchange(&Exchange::get(LEASES.object("kube-system", "nodeferry"))).read(http(status, body))
+}
+
+const UNIX: i64 = 1_795_258_000_000;
+
 #[test]
-fn a_lease_is_taken_only_when_nobody_holds_it() {
-    let unix = 1_795_258_000_000;
-    let held = |by: &str, renewed: i64| {
-        let time = crate::snapshot::time::format_rfc3339(renewed, 6);
-        json!({"metadata": {"name": "nodeferry", "namespace": "kube-system", "uid": "l", "resourceVersion": "4"},
-            "spec": {"holderIdentity": by, "leaseDurationSeconds": 30, "renewTime": time}})
-    };
-    let path = LEASES.object("kube-system", "nodeferry");
-    let said = |status: u16, body: Value| Wanted::of_exchange(&Exchange::get(path.clone())).read(http(status, body));
-    let mut l = Lease::new("kube-system", "me", unix);
+fn another_execution_that_seems_alive_keeps_us_out_at_once() {
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
     assert_eq!(
         l.due(0).map(|e| e.path),
         Some("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodeferry".into())
     );
-    let taken = l.answered(0, said(200, held("other", unix - 5000))).expect_err("held");
+    let taken = l.answered(0, said_of_lease(200, lease_of("other", UNIX - 5000, "4"))).expect_err("held");
     assert!(taken.0.contains("execution other holds the Lease kube-system/nodeferry, renewed 5 s ago"), "{}", taken.0);
-    // Its holder is gone for half a minute, but somebody is faster.
-    let mut l = Lease::new("kube-system", "me", unix);
+    // By the API server's clock, where it is known, and not by ours.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    l.set_ahead(-3_600_000);
     l.due(0);
-    l.answered(0, said(200, held("other", unix - 31_000))).expect("lapsed");
+    l.answered(0, said_of_lease(200, lease_of("other", UNIX - 3_605_000, "4"))).expect_err("held");
+}
+
+/// Reads the Lease until it is taken or refused; `lease` is what it says at a moment. When that was.
+fn waited(l: &mut Lease, from: i64, lease: impl Fn(i64) -> Value) -> Result<i64, i64> {
+    let mut now = from;
+    for _ in 0..1000 {
+        let exchange = l.due(now).expect("asks");
+        if exchange.method == Method::Put {
+            return Ok(now);
+        }
+        if l.answered(now, said_of_lease(200, lease(now))).is_err() {
+            return Err(now);
+        }
+        now = l.next_at().expect("again");
+    }
+    panic!("it never ends: {l:?}");
+}
+
+#[test]
+fn a_clock_that_is_wrong_neither_lets_in_nor_keeps_out() {
+    let other = |renewed: i64, version: i64| lease_of("other", renewed, &version.to_string());
+    // A holder whose clock is 60 s slow renews every 10 s.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    let slow = |now: i64| other(UNIX - 60_000 + now / 10_000 * 10_000, 4 + now / 10_000);
+    assert!(waited(&mut l, 0, slow).is_err_and(|at| (10_000..13_000).contains(&at)));
+    assert!(
+        l.take_note().is_some_and(|n| n.contains("renewed 60 s ago by its clock") && n.contains("waited for 30 s"))
+    );
+    // One whose clock was an hour fast, and that is dead; one that has lapsed long ago by its own time.
+    for ahead in [3_600_000, -86_400_000] {
+        let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+        assert_eq!(waited(&mut l, 0, |_| other(UNIX + ahead, 4)), Ok(30_000), "{ahead}");
+    }
+    // One that claims to last for ten years is not waited for so long.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    let long = |_: i64| {
+        let mut lease = other(UNIX + 3_600_000, 4);
+        lease["spec"]["leaseDurationSeconds"] = json!(315_360_000);
+        lease
+    };
+    assert_eq!(waited(&mut l, 0, long), Ok(600_000));
+}
+
+#[test]
+fn a_second_process_of_the_same_execution_waits_whether_the_first_is_alive() {
+    let first = ProcessId::new("elsewhere", "boot", 9, "x").identity("me");
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    let alive = |now: i64| lease_of(&first, UNIX + now / 10_000 * 10_000, &now.to_string());
+    assert!(waited(&mut l, 0, alive).is_err());
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    assert_eq!(waited(&mut l, 500, |_| lease_of(&first, UNIX, "4")), Ok(30_500));
+    // One that is known to be dead is not waited for; another is, though of the same machine.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX).with_dead(Some(first.clone()));
+    assert_eq!(waited(&mut l, 500, |_| lease_of(&first, UNIX, "4")), Ok(500));
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX).with_dead(Some("me_elsewhere_boot_8_x".into()));
+    assert_eq!(waited(&mut l, 0, |_| lease_of(&first, UNIX, "4")), Ok(30_000));
+}
+
+#[test]
+fn a_lease_that_may_be_lost_is_read_before_it_is_written() {
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    l.due(0);
+    l.answered(0, said_of_lease(404, failure(404, "leases \"nodeferry\" not found"))).expect("nobody's");
+    l.due(0);
+    l.answered(50, said_of_lease(201, lease_of(&ours(), UNIX, "4"))).expect("ours");
+    // It counts from when it left, and others may take it five seconds after we have stopped.
+    assert!(l.is_ours(24_999) && !l.is_ours(25_000));
+    assert!(matches!(l.due(10_000), Some(e) if e.method == Method::Put));
+    l.answered(10_040, said_of_lease(200, lease_of(&ours(), UNIX + 10_000, "5"))).expect("ours");
+    // The machine sleeps for an hour: nothing is ours, and it is looked at first.
+    assert!(!l.is_ours(3_600_000));
+    assert!(matches!(l.due(3_600_000), Some(e) if e.method == Method::Get));
+    let mut slept = Lease::new("kube-system", "me", &us(), UNIX);
+    std::mem::swap(&mut slept, &mut l);
+    let other = ProcessId::new("elsewhere", "boot", 9, "x").identity("me");
+    let taken =
+        slept.answered(3_600_010, said_of_lease(200, lease_of(&other, UNIX + 3_599_000, "9"))).expect_err("taken");
+    assert!(taken.0.contains("process 9 on elsewhere"), "{}", taken.0);
+}
+
+#[test]
+fn the_lease_carries_the_servers_time() {
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    l.set_ahead(61_000);
+    l.due(0);
+    l.answered(0, said_of_lease(404, failure(404, "leases \"nodeferry\" not found"))).expect("nobody's");
+    let body = l.due(5).and_then(|e| e.body).expect("a body");
+    assert_eq!(body["spec"]["renewTime"], crate::snapshot::time::format_rfc3339(UNIX + 61_005, 6));
+    // What is known of the clocks by the time of the answer is another matter.
+    l.set_ahead(0);
+    l.answered(20, said_of_lease(201, lease_of(&ours(), UNIX + 61_005, "4"))).expect("ours");
+    assert!(l.is_ours(20));
+}
+
+#[test]
+fn a_lease_is_taken_by_one_of_those_that_are_there() {
+    // Its holder is gone, but somebody is faster.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    assert_eq!(waited(&mut l, 0, |_| lease_of("other", UNIX - 31_000, "4")), Ok(30_000));
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
+    l.due(0);
+    l.answered(0, said_of_lease(200, lease_of("", UNIX - 31_000, "4"))).expect("nobody's");
     let put = l.due(0).expect("writes");
     let body = put.body.expect("a body");
-    assert_eq!((put.method, body["spec"]["holderIdentity"].as_str()), (Method::Put, Some("me")));
+    assert_eq!((put.method, body["spec"]["holderIdentity"].as_str()), (Method::Put, Some(ours().as_str())));
     assert_eq!(body["metadata"]["resourceVersion"], "4");
-    l.answered(5, said(409, failure(409, "modified"))).expect("reads again");
+    l.answered(5, said_of_lease(409, failure(409, "modified"))).expect("reads again");
     assert!(!l.is_ours(5));
     l.due(5);
-    l.answered(5, said(200, held("third", unix))).expect_err("held");
-    // An earlier process of the same execution held it: ours at once, and not for ever.
-    let mut l = Lease::new("kube-system", "me", unix);
+    l.answered(5, said_of_lease(200, lease_of("third", UNIX, "5"))).expect_err("held");
+    // An earlier write of ours, whose answer was lost: ours at once, and not without end.
+    let mut l = Lease::new("kube-system", "me", &us(), UNIX);
     l.due(0);
-    l.answered(0, said(200, held("me", unix))).expect("ours");
+    l.answered(0, said_of_lease(200, lease_of(&ours(), UNIX, "4"))).expect("ours");
     l.due(0);
     // The answer is late; what it was written with is not.
-    l.answered(20_000, said(200, held("me", unix))).expect("written");
-    assert!(l.is_ours(29_999) && !l.is_ours(30_000));
+    l.answered(20_000, said_of_lease(200, lease_of(&ours(), UNIX, "5"))).expect("written");
+    assert!(l.is_ours(24_999) && !l.is_ours(25_000));
 }

@@ -47,15 +47,15 @@ fn stage() -> &'static Stage {
 }
 
 /// Runs the execution with somebody between it and the API server.
-fn through(between: impl FnMut(i64, &Request) -> Option<Fate>) -> Rehearsed {
+pub(crate) fn through(between: impl FnMut(i64, &Request) -> Option<Fate>) -> Rehearsed {
     Rehearsal::new(stage(), 1, Profile::None, true).through(Box::new(between)).run()
 }
 
-fn outcome(done: &Rehearsed) -> &'static str {
+pub(crate) fn outcome(done: &Rehearsed) -> &'static str {
     done.end.as_ref().map_or("NOT ENDED", |e| e.0.text())
 }
 
-fn notes(done: &Rehearsed) -> Vec<String> {
+pub(crate) fn notes(done: &Rehearsed) -> Vec<String> {
     let journal = journal::read(&done.journal).expect("a journal");
     let notes = journal.entries.into_iter().filter_map(|e| match e.record {
         Record::Note { text } => Some(text),

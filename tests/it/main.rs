@@ -24,6 +24,7 @@ mod readme;
 mod rehearse;
 mod remedies;
 mod resume;
+mod rights;
 mod rooms;
 mod runs;
 mod scheduler_config;

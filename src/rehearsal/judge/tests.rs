@@ -139,14 +139,14 @@ fn a_request_that_nothing_announces_is_seen() {
     let call =
         |what: &str, object: &str| Call { call: 1, what: what.into(), object: object.into(), uid: String::new() };
     let calls = vec![call("cordon", "old-1"), call("ensure-nodes", "a: 2 for surge-0/a")];
-    b.judge.sent(1, &Request::Api(Exchange::get("/api/v1/nodes")));
-    b.judge.safe(&[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
-    b.judge.sent(2, &patch);
-    b.judge.sent(2, &run);
+    b.judge.sent(1, &Request::Api(Exchange::get("/api/v1/nodes")), "us", false);
+    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    b.judge.sent(2, &patch, "us", false);
+    b.judge.sent(2, &run, "us", false);
     assert!(b.rules().is_empty());
     let mut b = Bench::new();
-    b.judge.sent(1, &patch);
-    b.judge.sent(1, &run);
+    b.judge.sent(1, &patch, "us", false);
+    b.judge.sent(1, &run, "us", false);
     assert_eq!(b.rules(), ["announced-first", "announced-first"]);
 }
 
@@ -162,12 +162,12 @@ fn writing_while_another_holds_the_lease_is_seen() {
         timeout_ms: 1,
     });
     let calls = vec![Call { call: 1, what: "check".into(), object: "batch 1".into(), uid: String::new() }];
-    b.judge.safe(&[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
-    b.judge.told(&lease("us"), "us");
-    b.judge.sent(1, &check);
+    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    b.judge.told(0, &lease("us"), "us", false);
+    b.judge.sent(1, &check, "us", false);
     assert!(b.rules().is_empty());
-    b.judge.told(&lease("others"), "us");
-    b.judge.sent(1, &check);
+    b.judge.told(0, &lease("others"), "us", false);
+    b.judge.sent(1, &check, "us", false);
     assert_eq!(b.rules(), ["lease-first"]);
 }
 
@@ -260,4 +260,57 @@ fn what_a_surge_may_delete_is_what_its_parameters_say() {
     // EKS shrinks its group past budgets, unless it is not to.
     assert!(may(SurgePreset::Eks, None));
     assert!(!may_at_the_end(SurgePreset::Eks, None, Some(Undrainable::Schedule)));
+}
+
+#[test]
+fn nothing_leaves_a_process_whose_lease_is_anothers_or_has_lapsed() {
+    let mut b = Bench::new();
+    let calls = vec![call("cordon", "old-1")];
+    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    let patch = Request::Api(Exchange {
+        method: Method::Patch,
+        path: "/api/v1/nodes/old-1".into(),
+        body: Some(serde_json::json!({"spec": {"unschedulable": true}})),
+    });
+    let renewal = |b: &mut Bench, who: &str, at: i64| {
+        let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/nodeferry".to_owned();
+        let body = serde_json::json!({"kind": "Lease", "spec": {"holderIdentity": who}});
+        let response = Response::Http { status: 200, retry_after_ms: None, body: body.clone() };
+        b.judge.leased(at, &Exchange { method: Method::Put, path, body: Some(body) }, &response);
+    };
+    renewal(&mut b, "us", 1_000);
+    b.judge.sent(30_999, &patch, "us", false);
+    assert_eq!(b.rules(), [""; 0]);
+    b.judge.sent(31_000, &patch, "us", false);
+    renewal(&mut b, "the copy", 32_000);
+    b.judge.sent(32_001, &patch, "us", false);
+    assert_eq!(b.rules(), ["one-process"; 2]);
+    b.judge.sent(32_001, &patch, "the copy", true);
+    b.judge.lease_taken();
+    b.judge.sent(32_002, &patch, "us", false);
+    assert_eq!(b.rules().len(), 2);
+}
+
+#[test]
+fn what_is_not_allowed_is_tried_now_and_then_and_no_more() {
+    let mut b = Bench::new();
+    let calls = vec![call("cordon", "old-1")];
+    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
+    let patch = Request::Api(Exchange {
+        method: Method::Patch,
+        path: "/api/v1/nodes/old-1".into(),
+        body: Some(serde_json::json!({"spec": {"unschedulable": true}})),
+    });
+    b.judge.revoked(Some((1_000, 100_000)));
+    (0..100).for_each(|i| b.judge.sent(1_000 + i, &patch, "us", false));
+    assert_eq!(b.rules(), [""; 0], "nobody has told us yet");
+    b.judge.told(1_100, &super::super::status::failure(403, "Forbidden", "no"), "us", false);
+    (0..16).for_each(|i| b.judge.sent(2_000 + i * 2_000, &patch, "us", false));
+    assert_eq!(b.rules(), [""; 0]);
+    (0..10).for_each(|i| b.judge.sent(40_000 + i, &patch, "us", false));
+    assert!(b.rules().contains(&"rights-are-awaited"));
+}
+
+fn call(what: &str, object: &str) -> Call {
+    Call { call: 1, what: what.into(), object: object.into(), uid: String::new() }
 }

@@ -63,6 +63,7 @@ impl Folding {
             | Record::Happened(_)
             | Record::Printed { .. }
             | Record::Note { .. }
+            | Record::Paused { .. }
             | Record::Interrupted { .. } => {}
         }
         Ok(())

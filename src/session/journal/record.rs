@@ -77,6 +77,11 @@ pub enum Record {
         /// Text, without credentials.
         text: String,
     },
+    /// Nothing is sent any more, for we lack rights; or (no reason) it goes on.
+    Paused {
+        /// What is refused, with which words.
+        why: Option<String>,
+    },
     /// Somebody approved a batch.
     Approved {
         /// Batch, counted from 0.
