@@ -1,7 +1,7 @@
 //! Rehearsals: what is simulated is what a session does upon the simulated API, whatever goes wrong on the way.
 
 use nodeferry::rehearsal::luck::Profile;
-use nodeferry::rehearsal::stage::Stage;
+use nodeferry::rehearsal::stage::{FAULTS, Stage};
 use nodeferry::rehearsal::{Rehearsals, Seeds, rehearse, stage_of_scenario};
 use nodeferry::request::scenario::Scenario;
 use std::path::Path;
@@ -69,4 +69,49 @@ fn seeds_that_taught_something_keep_to_the_rules() {
         let done = run(&stage(name), seed, 1, profile, 1, false);
         assert_eq!(broken(&done), [""; 0], "{name}");
     }
+}
+
+/// The table of docs/faults.md says where each fault is tested; what it names must be there.
+#[test]
+fn the_table_of_faults_names_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let (text, cases) = (read("docs/faults.md"), read("tests/differential/executions/mod.rs"));
+    let rows: Vec<&str> = text
+        .lines()
+        .skip_while(|l| !l.starts_with("| fault |"))
+        .skip(2)
+        .take_while(|l| l.starts_with("| "))
+        .filter_map(|l| l.trim_end_matches(" |").rsplit(" | ").next())
+        .collect();
+    assert!(rows.len() > 15, "{} rows", rows.len());
+    let mut struck = std::collections::BTreeSet::new();
+    for place in rows.iter().flat_map(|row| row.split("; ")) {
+        let quoted: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
+        match place.split_once(": ") {
+            Some(("rehearsed", faults)) => {
+                for fault in faults.split(", ") {
+                    assert!(FAULTS.contains(&fault), "{fault} is not counted");
+                    struck.insert(fault);
+                }
+            }
+            Some(("control plane", _)) => {
+                for case in quoted {
+                    assert!(cases.contains(&format!("\"{case}\"")), "no case {case} on the control plane");
+                }
+            }
+            None if place == "rehearsed" => {}
+            _ => {
+                assert!(!quoted.is_empty(), "{place:?} names nothing");
+                for file in quoted {
+                    let module = format!("src/{}", file.replace("::", "/"));
+                    let there = root.join(file).exists()
+                        || root.join(format!("{module}.rs")).exists()
+                        || root.join(&module).is_dir();
+                    assert!(there, "{file} is not there");
+                }
+            }
+        }
+    }
+    assert_eq!(struck.len(), FAULTS.len(), "each fault that is counted is in the table: {struck:?}");
 }
