@@ -197,7 +197,8 @@ pub fn token(world: &World, _: u64) -> Result<Verdict> {
         intent.options["batch_size"] = json!(1);
         intent.options["soak_ms"] = json!(3000);
         intent.options["terminate_nodes"] = json!(true);
-        intent.options["execution"] = json!({"retire": {"*": {"by": "node"}}});
+        // Nobody writes another token into the kubeconfig while it waits.
+        intent.options["execution"] = json!({"retire": {"*": {"by": "node"}}, "rights_timeout_ms": 5_000});
         executor.plan(&intent)?;
         let short = identity::expiring(&world.token.borrow(), directory, GOOD_FOR, &world.kubeconfig)?;
         let mut running = executor.start(&EXECUTE)?;

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const PARTLY: i32 = 4;
 /// Name of the policy that denies cordons.
 const POLICY: &str = "stay-schedulable";
-const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
-const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
+pub(super) const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+pub(super) const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
 
 /// A ValidatingAdmissionPolicy denies two of the cordons: nothing is evicted from these nodes, and the others are drained.
 pub fn denied(world: &World, _: u64) -> Result<Verdict> {
@@ -140,7 +140,7 @@ fn planned(executor: &Executor) -> Result<Vec<String>> {
 }
 
 /// Waits until the journal has a word so many times.
-fn told(executor: &Executor, running: &mut Running, word: &str, times: usize) -> Result<()> {
+pub(super) fn told(executor: &Executor, running: &mut Running, word: &str, times: usize) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(90);
     let journal = executor.file("journal").join("journal.jsonl");
     while std::fs::read_to_string(&journal).unwrap_or_default().matches(word).count() < times {

@@ -13,6 +13,7 @@ mod karpenter;
 mod liar;
 pub mod machines;
 mod reach;
+mod rights;
 mod rogue;
 mod watch;
 pub mod world;
@@ -49,7 +50,7 @@ struct Lane {
 }
 
 /// The cases before and after those that are not timed are tried one by one, these in all lanes at the same time, since they wait most of it.
-const LANES: [Lane; 4] = [
+const LANES: [Lane; 5] = [
     Lane {
         name: "large",
         make: world::large,
@@ -72,6 +73,15 @@ const LANES: [Lane; 4] = [
             timed("surge", cases::surge),
             // The old pool is gone after it.
             timed("surge grows", cases::surge_grows),
+        ],
+    },
+    Lane {
+        name: "rights",
+        make: world::small,
+        cases: &[
+            case("rights revoked", rights::revoked),
+            case("evictions denied", rights::evictions_denied),
+            case("two processes", rights::two_processes),
         ],
     },
     // On a cluster of its own: after the cases of the small one its pods did not come to rest, which is not understood yet.
