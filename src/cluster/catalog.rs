@@ -198,11 +198,23 @@ impl Catalog {
     /// `Kind/namespace/name` of an owner.
     pub fn owner_text(&self, owner: OwnerIdx) -> String {
         let o = &self.owners[owner];
-        format!("{}/{}/{}", self.text(o.kind_name), self.text(self.namespaces[o.namespace].name), self.text(o.name))
+        joined([self.text(o.kind_name), self.text(self.namespaces[o.namespace].name), self.text(o.name)])
     }
     /// `namespace/name` of a budget.
     pub fn budget_text(&self, budget: BudgetIdx) -> String {
         let b = &self.budgets[budget];
-        format!("{}/{}", self.text(self.namespaces[b.namespace].name), self.text(b.name))
+        joined([self.text(self.namespaces[b.namespace].name), self.text(b.name)])
     }
+}
+
+/// Texts with a slash between each two of them, in one allocation.
+pub(crate) fn joined<const N: usize>(parts: [&str; N]) -> String {
+    let mut text = String::with_capacity(parts.iter().map(|p| p.len() + 1).sum());
+    for (i, part) in parts.into_iter().enumerate() {
+        if i > 0 {
+            text.push('/');
+        }
+        text.push_str(part);
+    }
+    text
 }

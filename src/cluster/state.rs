@@ -1,7 +1,7 @@
 //! The mutable part of a cluster: compact, copied for each run, with a log of changes and one undo log.
 
 use super::budget::BudgetStatus;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, joined};
 use super::ids::*;
 use super::intern::Sym;
 use super::labels::{Labels, Selector};
@@ -202,7 +202,7 @@ impl State {
     pub fn pod_text(&self, catalog: &Catalog, pod: PodIdx) -> String {
         let p = &self.pods[pod];
         let ns = catalog.namespaces[catalog.specs[p.spec].namespace].name;
-        format!("{}/{}", catalog.text(ns), self.name(catalog, p.name))
+        joined([catalog.text(ns), self.name(catalog, p.name)])
     }
 
     // --- changes ---

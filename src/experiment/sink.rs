@@ -40,6 +40,11 @@ impl Sink {
         }
     }
 
+    /// Whether it keeps what the imitated command prints.
+    pub(super) fn keeps_lines(&self) -> bool {
+        matches!(self, Sink::Trace(_))
+    }
+
     pub(super) fn print(&mut self, lines: Vec<Line>) {
         if let Sink::Trace(trace) = self {
             trace.lines.extend(lines);

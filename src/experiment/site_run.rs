@@ -85,7 +85,10 @@ impl RunResult {
 
 impl SiteRun {
     pub(super) fn new(site: SiteIdx, prepared: Arc<Prepared>, life: Life, seed: u64, sink: Sink) -> SiteRun {
-        let world = prepared.world(seed);
+        let mut world = prepared.world(seed);
+        if !sink.keeps_lines() {
+            world.without_lines();
+        }
         let mut run = SiteRun { site, prepared, life, seed, world, sink, fold: RunFold::default() };
         run.collect();
         run
@@ -223,12 +226,16 @@ impl SiteRun {
 
     /// Hands on what happened since.
     pub(super) fn collect(&mut self) {
-        for observation in self.world.take_observations() {
+        let mut observations = self.world.take_observations();
+        for observation in observations.drain(..) {
             self.fold.observe(&observation, self.world.view());
             self.sink.observe(self.site, observation, self.world.view());
         }
-        let lines = self.world.take_lines();
-        self.sink.print(lines);
+        self.world.reuse(observations);
+        if self.sink.keeps_lines() {
+            let lines = self.world.take_lines();
+            self.sink.print(lines);
+        }
     }
 
     pub(super) fn into_result(mut self) -> RunResult {

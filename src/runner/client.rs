@@ -161,6 +161,9 @@ impl Client {
     }
     /// Calls that may leave now, in order; they are open from here on.
     pub fn leaving(&mut self, now: Ms) -> Vec<(CallId, Ask)> {
+        if self.next_at().is_none_or(|at| at > now) {
+            return Vec::new();
+        }
         let (due, later): (Vec<_>, Vec<_>) = self.later.drain(..).partition(|l| l.0 <= now);
         self.later = later;
         for (_, ask) in due {

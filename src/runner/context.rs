@@ -47,7 +47,7 @@ impl Cx<'_> {
         self.tables.pods[p.at()].filter(|i| !self.view.state.pods[*i].gone)
     }
     /// A pod's identity.
-    pub fn pod_id(&self, p: P) -> &PodId {
+    pub fn pod_id(&self, p: P) -> &Arc<PodId> {
         &self.common.pod_ids[p.at()]
     }
     /// The batch's reference to a pod, made if new.

@@ -315,6 +315,8 @@ pub enum Output {
 pub struct Outbox {
     /// Oldest first; the driver drains it after each call of `handle`.
     pub items: Vec<Output>,
+    /// Nobody keeps what the imitated command prints: its lines are not made.
+    pub without_lines: bool,
 }
 
 impl Outbox {
@@ -326,6 +328,7 @@ impl Outbox {
     pub fn call(&mut self, id: CallId, call: Call) {
         self.items.push(Output::Call(id, call));
     }
+
     /// Takes all that is in it.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Output> {
         self.items.drain(..)

@@ -162,16 +162,21 @@ pub(crate) struct KubectlDrain {
 }
 
 impl KubectlDrain {
-    fn line(&self, cx: &mut Cx<'_>, stream: Stream, text: String) {
-        let batch = cx.common.batch;
-        cx.say(Announcement::Line { batch, stream, text });
+    fn line(&self, cx: &mut Cx<'_>, stream: Stream, text: impl FnOnce() -> String) {
+        if !cx.out.without_lines {
+            let batch = cx.common.batch;
+            cx.say(Announcement::Line { batch, stream, text: text() });
+        }
     }
+
     fn print(&self, cx: &mut Cx<'_>, text: String) {
-        self.line(cx, Stream::Stdout, text);
+        self.line(cx, Stream::Stdout, || text);
     }
+
     fn complain(&self, cx: &mut Cx<'_>, text: String) {
-        self.line(cx, Stream::Stderr, text);
+        self.line(cx, Stream::Stderr, || text);
     }
+
     fn grace(cx: &Cx<'_>) -> Option<Ms> {
         let g = cx.options.kubectl_drain.grace_period_seconds;
         (g >= 0).then_some(g * 1000)
@@ -398,7 +403,7 @@ impl KubectlDrain {
     fn evict(&mut self, cx: &mut Cx<'_>, k: usize) {
         let p = self.pods[k].active;
         let id = cx.pod_id(p).clone();
-        self.print(cx, format!("evicting pod {}", id.text()));
+        self.line(cx, Stream::Stdout, || format!("evicting pod {}", id.text()));
         if self.past_deadline(cx.now) {
             let timeout = go_duration(cx.options.kubectl_drain.timeout_ms);
             let e = format!(
@@ -474,15 +479,14 @@ impl KubectlDrain {
                     code == 403 && (reason == "NamespaceTerminating" || cause.contains("being terminated"));
                 let deleting = cx.pod(self.pods[k].active).is_some_and(|p| cx.view.state.pods[p].deleting.is_some());
                 if code == 429 {
-                    self.complain(
-                        cx,
+                    self.line(cx, Stream::Stderr, || {
                         format!(
                             "error when evicting pods/{:?} -n {:?} (will retry after {}): {message}",
                             id.name,
                             id.namespace,
                             go_duration(RETRY_MS)
-                        ),
-                    );
+                        )
+                    });
                     self.pods[k].step = Step::Sleeping { until: cx.now + RETRY_MS };
                 } else if terminating && deleting {
                     self.poll_first(cx, k);
@@ -538,13 +542,13 @@ impl KubectlDrain {
     }
     fn polled(&mut self, cx: &mut Cx<'_>, k: usize, since: Ms, ticks: Ms, answer: &Answer) {
         let p = self.pods[k].active;
-        let name = cx.pod_id(p).name.clone();
+        let id = cx.pod_id(p).clone();
         if Self::is_gone(cx, p, answer) {
-            self.print(cx, format!("pod/{name} evicted"));
+            self.line(cx, Stream::Stdout, || format!("pod/{} evicted", id.name));
             return self.over(cx, k, None);
         }
         if let Answer::Refused { message, .. } = answer {
-            self.print(cx, format!("pod/{name} eviction failed"));
+            self.print(cx, format!("pod/{} eviction failed", id.name));
             let e = self.wait_error(cx, k, message);
             return self.over(cx, k, Some(e));
         }

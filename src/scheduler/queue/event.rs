@@ -50,9 +50,8 @@ impl Watcher {
     ///
     /// The log says what changed, not to what: an object that changed twice between two looks shows its last state
     /// both times, as an informer that coalesces updates would.
-    pub fn read(&mut self, catalog: &Catalog, state: &State) -> Vec<Meaning> {
+    pub fn read(&mut self, catalog: &Catalog, state: &State, out: &mut Vec<Meaning>) {
         let changes = state.changes_since(self.cursor);
-        let mut out = Vec::new();
         let mut i = 0;
         while i < changes.len() {
             if changes[i] == Change::Supposed {
@@ -67,12 +66,12 @@ impl Watcher {
                     Some(_) => {}
                 }
             }
-            self.interpret(catalog, state, changes[i], &mut out);
+            self.interpret(catalog, state, changes[i], out);
             i += 1;
         }
         self.cursor = state.cursor() - (changes.len() - i) as u64;
-        out
     }
+
     /// Nodes that a hypothesis made keep their slots: make room for them.
     fn catch_up(&mut self, state: &State) {
         for node in state.nodes.as_slice().iter().skip(self.taints.len()) {

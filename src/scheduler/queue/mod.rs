@@ -105,6 +105,8 @@ pub struct Queue {
     started: i64,
     now: i64,
     watcher: Watcher,
+    /// Empty; kept for its room.
+    meanings: Vec<Meaning>,
     entries: FxHashMap<PodIdx, Entry>,
     active: BTreeSet<Rank>,
     backoff: BTreeSet<(i64, Rank)>,
@@ -139,6 +141,7 @@ impl Queue {
             started: now,
             now,
             watcher: Watcher::new(state),
+            meanings: Vec::new(),
             entries: FxHashMap::default(),
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
@@ -163,14 +166,21 @@ impl Queue {
     /// Reads the state's log up to its end: pods that arrived or left, and events, which move waiting pods.
     pub fn observe(&mut self, catalog: &Catalog, state: &State, now: i64) {
         self.advance(now);
-        for meaning in self.watcher.read(catalog, state) {
+        if self.watcher.cursor() == state.cursor() {
+            return;
+        }
+        let mut meanings = std::mem::take(&mut self.meanings);
+        self.watcher.read(catalog, state, &mut meanings);
+        for meaning in meanings.drain(..) {
             match meaning {
                 Meaning::Arrived(pod) => self.add_at(catalog, state, pod, now),
                 Meaning::Left(pod) => self.delete(pod),
                 Meaning::Event(event) => self.happened(catalog, state, event),
             }
         }
+        self.meanings = meanings;
     }
+
     /// Up to where the log of changes was read; what lies before may be forgotten.
     pub fn cursor(&self) -> u64 {
         self.watcher.cursor()
@@ -308,6 +318,10 @@ impl Queue {
         self.now = self.now.max(now);
     }
     fn next_tick(&self) -> Option<i64> {
+        // Mostly nothing waits.
+        if self.waiting.is_empty() && self.backoff.is_empty() && self.error_backoff.is_empty() {
+            return None;
+        }
         let first = |set: &BTreeSet<(i64, Rank)>| set.first().map(|(e, _)| QueueConfig::tick_after(*e));
         [first(&self.backoff), first(&self.error_backoff), self.next_flush()].into_iter().flatten().min()
     }

@@ -54,6 +54,11 @@ impl Waiting {
         pods.sort_unstable();
         pods
     }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_age.is_empty()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_age.len()

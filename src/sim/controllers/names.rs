@@ -18,22 +18,26 @@ const LONGEST_BASE: usize = 63 - RANDOM_LENGTH;
 /// A name for a pod of `owner`: its generateName (or `owner-`) and five characters drawn for the n-th pod that the
 /// owner makes; drawn again while a live pod of the owner bears it.
 pub fn generate(ctx: &Ctx<'_>, owner: OwnerIdx, spec: SpecIdx, memory: &mut Memory) -> String {
+    let of_owner;
     let base = match ctx.catalog.specs[spec].generate_name {
-        Some(base) => ctx.catalog.text(base).to_owned(),
-        None => format!("{}-", ctx.catalog.text(ctx.catalog.owners[owner].name)),
+        Some(base) => ctx.catalog.text(base),
+        None => {
+            of_owner = format!("{}-", ctx.catalog.text(ctx.catalog.owners[owner].name));
+            &of_owner
+        }
     };
-    let base = base.get(..LONGEST_BASE).unwrap_or(&base);
+    let base = base.get(..LONGEST_BASE).unwrap_or(base);
     let key = ctx.catalog.owner_text(owner);
     // The API server itself tries eight times; a sixth clash in a row does not happen.
     for _ in 0..8 {
         let draw = ctx.draws.u64(&key, "pod-name", memory.named);
         memory.named += 1;
-        let name = format!("{base}{}", suffix(draw));
+        let name = named(base, draw);
         if !is_taken(ctx, owner, memory, &name) {
             return name;
         }
     }
-    format!("{base}{}", suffix(memory.named))
+    named(base, memory.named)
 }
 
 /// Whether a pod of the owner bears a name. Those of many pods are not compared each time.
@@ -54,14 +58,15 @@ pub fn hash(name: &str) -> u64 {
     FxBuildHasher.hash_one(name)
 }
 
-fn suffix(mut draw: u64) -> String {
-    (0..RANDOM_LENGTH)
-        .map(|_| {
-            let c = ALPHABET[(draw % 27) as usize];
-            draw /= 27;
-            char::from(c)
-        })
-        .collect()
+/// The base with a suffix that was drawn.
+fn named(base: &str, mut draw: u64) -> String {
+    let mut name = String::with_capacity(base.len() + RANDOM_LENGTH);
+    name.push_str(base);
+    for _ in 0..RANDOM_LENGTH {
+        name.push(char::from(ALPHABET[(draw % 27) as usize]));
+        draw /= 27;
+    }
+    name
 }
 
 #[cfg(test)]
@@ -70,9 +75,9 @@ mod tests {
 
     #[test]
     fn suffixes_use_upstreams_alphabet() {
-        assert_eq!(suffix(0), "bbbbb");
-        assert_eq!(suffix(26), "9bbbb");
-        assert_eq!(suffix(27), "bcbbb");
-        assert!(suffix(u64::MAX).bytes().all(|c| ALPHABET.contains(&c)));
+        assert_eq!(named("a-", 0), "a-bbbbb");
+        assert_eq!(named("", 26), "9bbbb");
+        assert_eq!(named("", 27), "bcbbb");
+        assert!(named("", u64::MAX).bytes().all(|c| ALPHABET.contains(&c)));
     }
 }

@@ -18,14 +18,13 @@ pub fn sync(catalog: &Catalog, state: &State, memory: &Memory, owner: OwnerIdx) 
     let Some(wanted) = state.replicas[owner].or(memory.kept) else {
         return Sync::default();
     };
-    let active: Vec<PodIdx> = state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active()).collect();
-    let wanted = usize::try_from(wanted.max(0)).unwrap_or(0);
-    if active.len() > wanted {
-        let surplus = (active.len() - wanted).min(BURST);
-        let victims = first_to_go(state, &active, surplus);
+    let active = || state.owned[owner].iter().copied().filter(|p| state.pods[*p].is_active());
+    let (now, wanted) = (active().count(), usize::try_from(wanted.max(0)).unwrap_or(0));
+    if now > wanted {
+        let victims = first_to_go(state, &active().collect::<Vec<PodIdx>>(), (now - wanted).min(BURST));
         return Sync { actions: victims.into_iter().map(Action::Delete).collect(), ..Sync::default() };
     }
-    let missing = (wanted - active.len()).min(BURST);
+    let missing = (wanted - now).min(BURST);
     if o.kind == OwnerKind::Custom && !generates_names(catalog, memory) {
         return recreate_named(catalog, state, memory, owner, missing);
     }

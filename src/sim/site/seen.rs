@@ -35,8 +35,18 @@ impl Changed {
 
     /// Takes them out.
     pub(in crate::sim) fn take(&mut self) -> Vec<ObjId> {
-        self.many = FxHashSet::default();
+        if self.objects.len() >= FEW {
+            self.many = FxHashSet::default();
+        }
         std::mem::take(&mut self.objects)
+    }
+
+    /// Gives the list back that was taken: the next objects need no new one.
+    pub(in crate::sim) fn reuse(&mut self, mut list: Vec<ObjId>) {
+        if self.objects.is_empty() {
+            list.clear();
+            self.objects = list;
+        }
     }
 
     /// Whether there is none.

@@ -9,18 +9,35 @@ use crate::sim::event::Timer;
 use crate::sim::faults::Component;
 use crate::sim::gates::Gates;
 use crate::sim::site::Site;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Calls under way, and what those who answer them remember of earlier ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls {
     /// Calls that have left and not arrived.
-    pub under_way: BTreeMap<u64, Call>,
+    pub under_way: UnderWay,
     /// How many calls others than the runner have made.
     pub of_others: u64,
     pub gates: Gates,
     /// Machines launched under each key.
     pub ensured: BTreeMap<String, u32>,
+}
+
+/// Calls by their numbers, in the order in which they left: mostly they arrive in this order too.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnderWay(VecDeque<(u64, Call)>);
+
+impl UnderWay {
+    /// Adds a call; no other has its number.
+    pub fn insert(&mut self, id: u64, call: Call) {
+        self.0.push_back((id, call));
+    }
+
+    /// Takes a call out.
+    fn remove(&mut self, id: u64) -> Option<Call> {
+        let place = self.0.iter().position(|(other, _)| *other == id)?;
+        self.0.remove(place).map(|(_, call)| call)
+    }
 }
 
 impl World {
@@ -44,7 +61,7 @@ impl World {
 
     /// A call of the runner reaches its server.
     pub(super) fn perform(&mut self, id: u64) {
-        let Some(call) = self.calls.under_way.remove(&id) else { return };
+        let Some(call) = self.calls.under_way.remove(id) else { return };
         match &call {
             Call::Check { batch } | Call::AwaitApproval { batch } => {
                 let check = matches!(call, Call::Check { .. });

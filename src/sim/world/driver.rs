@@ -41,6 +41,7 @@ impl World {
         if !self.site.changed.is_empty() {
             let changed = self.site.changed.take();
             self.feed(Input::Changed(&changed));
+            self.site.changed.reuse(changed);
             return true;
         }
         if self.driver.runner_wakeup.is_some_and(|at| at <= self.site.now) {
@@ -75,8 +76,9 @@ impl World {
 
     /// Does what the runner has put out.
     pub(super) fn take_outbox(&mut self) {
-        let items: Vec<Output> = self.driver.outbox.drain().collect();
-        for item in items {
+        // The list is put back when it is empty: there is one for each input.
+        let mut items = std::mem::take(&mut self.driver.outbox.items);
+        for item in items.drain(..) {
             match item {
                 Output::Call(CallId(id), call) => {
                     self.calls.under_way.insert(id, call);
@@ -85,6 +87,8 @@ impl World {
                 Output::Announce(announcement) => self.announce(announcement),
             }
         }
+        items.append(&mut self.driver.outbox.items);
+        self.driver.outbox.items = items;
     }
 
     pub(super) fn announce(&mut self, announcement: Announcement) {

@@ -66,6 +66,19 @@ impl World {
         std::mem::take(&mut self.site.observations)
     }
 
+    /// Gives the list back that was taken, read to its end: the next observations need no new one.
+    pub fn reuse(&mut self, mut list: Vec<Observation>) {
+        if self.site.observations.is_empty() {
+            list.clear();
+            self.site.observations = list;
+        }
+    }
+
+    /// From now on what the imitated command prints is not kept.
+    pub fn without_lines(&mut self) {
+        self.driver.outbox.without_lines = true;
+    }
+
     /// What the imitated command printed since it was taken last.
     pub fn take_lines(&mut self) -> Vec<Line> {
         std::mem::take(&mut self.driver.lines)
