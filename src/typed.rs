@@ -63,6 +63,12 @@ pub fn from_value<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Misf
     T::deserialize(&mut typed).map_err(|e| typed.misfit(e))
 }
 
+/// The fields of each struct that a type reads from a value, in the order in which they come; none if the value does not fit.
+pub(crate) fn structs_read<'de, T: Deserialize<'de>>(value: &'de Value) -> Option<Vec<&'static [&'static str]>> {
+    let mut typed = Typed { structs: Some(Vec::new()), ..Typed::of_value(value) };
+    T::deserialize(&mut typed).ok().and(typed.structs)
+}
+
 /// Reads a type from bytes that may be anything.
 ///
 /// # Errors
@@ -203,6 +209,8 @@ struct Typed<'de> {
     value: Option<&'de Value>,
     /// So many more containers may be opened within one another.
     room: u8,
+    /// The fields of the structs that were read, where somebody wants to know.
+    structs: Option<Vec<&'static [&'static str]>>,
 }
 
 /// What a container has left.
@@ -241,11 +249,11 @@ const DEEPEST: u8 = 128;
 
 impl<'de> Typed<'de> {
     fn of_text(text: &'de str) -> Typed<'de> {
-        Typed { text, at: 0, value: None, room: DEEPEST }
+        Typed { text, at: 0, value: None, room: DEEPEST, structs: None }
     }
 
     fn of_value(value: &'de Value) -> Typed<'de> {
-        Typed { text: "", at: 0, value: Some(value), room: DEEPEST }
+        Typed { text: "", at: 0, value: Some(value), room: DEEPEST, structs: None }
     }
 
     #[cold]
@@ -984,9 +992,12 @@ impl<'de> de::Deserializer<'de> for &mut Typed<'de> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        if let Some(structs) = &mut self.structs {
+            structs.push(fields);
+        }
         self.deserialize_map(visitor)
     }
 

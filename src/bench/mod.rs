@@ -131,11 +131,19 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Of the largest migration of the series that grows, and the one of half its nodes.
+    /// Where the two migrations stand that growth is measured by: the largest one that has one of half its nodes beside it, and that one.
+    pub fn pair(migrations: &[Migration]) -> Option<[usize; 2]> {
+        let drains = || migrations.iter().enumerate().filter(|(_, m)| m.procedure == migration::DRAIN_NAME);
+        let half_of = |m: &Migration| drains().find(|(_, half)| half.nodes * 2 == m.nodes);
+        let pairs = drains().filter_map(|(place, m)| Some((m.nodes, [place, half_of(m)?.0])));
+        pairs.max_by_key(|(nodes, _)| *nodes).map(|(_, pair)| pair)
+    }
+
+    /// Of these two.
     pub fn of(migrations: &[Migration]) -> Growth {
-        let drains = || migrations.iter().filter(|m| m.procedure == migration::DRAIN_NAME);
-        let pairs = drains().filter_map(|m| Some((m, drains().find(|half| half.nodes * 2 == m.nodes)?)));
-        let Some((large, half)) = pairs.max_by_key(|(m, _)| m.nodes) else { return Growth::default() };
+        let Some([large, half]) = Growth::pair(migrations).map(|pair| pair.map(|place| &migrations[place])) else {
+            return Growth::default();
+        };
         let ratio = |large: f64, half: f64| (half > 0.0).then(|| hundredths(large / half));
         Growth {
             time_ratio: ratio(large.seconds.get(), half.seconds.get()),
@@ -149,6 +157,9 @@ impl Growth {
 pub struct Reading {
     /// kubectl's JSON.
     pub json_mb_per_s: f64,
+    /// The same as gzip packs it, by the bytes that it has unpacked.
+    #[serde(default)]
+    pub gzip_mb_per_s: f64,
     /// The same as YAML.
     pub yaml_mb_per_s: f64,
 }

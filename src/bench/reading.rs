@@ -3,9 +3,12 @@
 use super::{BenchError, Effort, Meter, Reading, median};
 use crate::request::error::InputError;
 use crate::snapshot::generate::{GenerateParams, write_list};
-use crate::snapshot::{Snapshot, Source};
+use crate::snapshot::{ReadError, Snapshot, Source};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
 use std::hint::black_box;
+use std::io::Write;
 
 /// Nodes of the clusters that are read.
 const JSON_NODES: u32 = 500;
@@ -13,9 +16,17 @@ const YAML_NODES: u32 = 50;
 
 pub(super) fn measure(effort: Effort, meter: &mut dyn Meter) -> Result<Reading, BenchError> {
     let json = indented(&dump(JSON_NODES)?);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    let packed = packed.write_all(&json).and_then(|()| packed.finish()).unwrap_or_default();
     let small: serde_json::Value = serde_json::from_slice(&dump(YAML_NODES)?).unwrap_or_default();
     let yaml = serde_saphyr::to_string(&small).unwrap_or_default().into_bytes();
-    Ok(Reading { json_mb_per_s: rate(json, effort, meter)?, yaml_mb_per_s: rate(yaml, effort, meter)? })
+    let size = json.len();
+    let read = |bytes: &[u8]| Snapshot::from_sources(&[Source::new("generated", bytes.to_vec())?]);
+    Ok(Reading {
+        json_mb_per_s: rate(size, effort, meter, || read(&json))?,
+        gzip_mb_per_s: rate(size, effort, meter, || read(&packed))?,
+        yaml_mb_per_s: rate(yaml.len(), effort, meter, || read(&yaml))?,
+    })
 }
 
 fn dump(nodes: u32) -> Result<Vec<u8>, InputError> {
@@ -33,18 +44,21 @@ fn indented(json: &[u8]) -> Vec<u8> {
     written.map(|()| bytes).unwrap_or_default()
 }
 
-/// Millions of bytes a second.
-fn rate(bytes: Vec<u8>, effort: Effort, meter: &mut dyn Meter) -> Result<f64, InputError> {
-    let millions = bytes.len() as f64 / 1e6;
-    let sources = [Source::new("generated", bytes)?];
+/// Millions of bytes a second, of text that has so many.
+fn rate(
+    size: usize,
+    effort: Effort,
+    meter: &mut dyn Meter,
+    read: impl Fn() -> Result<Snapshot, ReadError>,
+) -> Result<f64, InputError> {
     let (mut rates, mut used) = (Vec::new(), 0.0);
     while used < effort.seconds || rates.len() < 3 {
         let before = meter.seconds();
-        let read = black_box(Snapshot::from_sources(black_box(&sources))?);
+        let snapshot = black_box(read()?);
         let took = meter.seconds() - before;
-        drop(read);
+        drop(snapshot);
         used += took;
-        rates.push(millions / took.max(1e-9));
+        rates.push(size as f64 / 1e6 / took.max(1e-9));
     }
     Ok((median(&mut rates) * 10.0).round() / 10.0)
 }

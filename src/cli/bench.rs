@@ -48,6 +48,9 @@ pub fn bench(args: &BenchArgs) -> Result<i32> {
     Ok(0)
 }
 
+/// How often the migrations by which growth is measured are run again.
+const MORE_FOR_GROWTH: u32 = 2;
+
 fn measure(args: &BenchArgs) -> Result<Report> {
     let (effort, series) = match (args.quick, args.huge) {
         (true, _) => (Effort::QUICK, Series::Quick),
@@ -68,10 +71,18 @@ fn measure(args: &BenchArgs) -> Result<Report> {
     let reading = reading(effort, &mut meter)?;
     say("replications".into());
     let replications = replications(effort, &mut meter)?;
-    let mut migration = Vec::new();
-    for case in series.cases() {
+    let (mut migration, cases) = (Vec::new(), series.cases());
+    for case in &cases {
         say(format!("migration of {} nodes, {}", case.nodes, case.procedure()));
-        migration.push(apart(&case)?);
+        migration.push(apart(case)?);
+    }
+    // What else the machine does can only slow them down: each of the two that growth is measured by is run again, in turn, and the least counts.
+    let pair = Growth::pair(&migration);
+    for place in (0..MORE_FOR_GROWTH).flat_map(|_| pair).flatten() {
+        say(format!("growth: {} nodes once more", cases[place].nodes));
+        let again = apart(&cases[place])?;
+        let of: &mut Migration = &mut migration[place];
+        of.seconds = if again.seconds < of.seconds { again.seconds } else { of.seconds };
     }
     bar.finish_and_clear();
     Ok(Report {
@@ -191,12 +202,13 @@ fn as_text(report: &Report) -> String {
     };
     text.push_str(&format!(
         "\nTwice the nodes: {} times the time, {} times the memory.\n\
-         Reading: JSON {:.1} MB/s, YAML {:.1} MB/s.\n\
+         Reading: JSON {:.1} MB/s, packed with gzip {:.1} MB/s, YAML {:.1} MB/s.\n\
          Replications of 250 + 250 nodes, 5,000 pods: {:.2} a second; a copy of a run: {:.2} ms.\n\
          Times are {clock}.",
         ratio(report.growth.time_ratio),
         ratio(report.growth.memory_ratio),
         report.reading.json_mb_per_s,
+        report.reading.gzip_mb_per_s,
         report.reading.yaml_mb_per_s,
         report.replications.per_s,
         report.replications.fork_ms,

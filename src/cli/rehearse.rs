@@ -146,7 +146,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
                 paths[0].display()
             );
         }
-        let Input::Dump(sources) = input::load(&paths[1..])? else {
+        let Input::Dump(sources) = input::load_whole(&paths[1..])? else {
             bail!("after a plan a dump is expected, not a scenario");
         };
         let stage = stage_of_plan(&plan, &sources, |request| {

@@ -132,7 +132,7 @@ pub fn stage_of_plan(
 ) -> Result<Stage, RehearseError> {
     let objects = prepared(objects_of(sources).map_err(InputError::from)?);
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
-    let sources = [Source { name: "the dump".into(), bytes: list.into_bytes(), found: false }];
+    let sources = [Source::of_text("the dump", list)];
     let control_plane = ControlPlane::of_plan(plan);
     let loaded = match &plan.intent.groups[..] {
         [] => input::cluster_of_dump(&sources, &[], None, &control_plane, false)?,

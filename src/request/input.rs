@@ -57,7 +57,18 @@ pub enum Input {
 /// # Errors
 /// A file that cannot be read, or a scenario that is none.
 pub fn load(paths: &[PathBuf]) -> Result<Input, InputError> {
-    let sources = source::load(paths)?;
+    input_of(paths, source::load_condensed(paths)?)
+}
+
+/// As [`load`], for those who want the objects themselves and not what a cluster is made of.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_whole(paths: &[PathBuf]) -> Result<Input, InputError> {
+    input_of(paths, source::load(paths)?)
+}
+
+fn input_of(paths: &[PathBuf], sources: Vec<Source>) -> Result<Input, InputError> {
     if let [only] = sources.as_slice()
         && let Some(text) = std::str::from_utf8(&only.bytes).ok().filter(|t| Scenario::is_scenario(t))
     {
@@ -108,7 +119,9 @@ pub fn cluster_of_scenario(
     control_plane: &ControlPlane,
     strict: bool,
 ) -> Result<Loaded, InputError> {
-    let mut snapshot = Snapshot::from_sources(&sources_of_scenario(scenario)?)?;
+    let sources = with_own_objects(scenario, source::load_condensed(&scenario.cluster.dump)?)?;
+    let mut snapshot = Snapshot::from_sources(&sources)?;
+    drop(sources);
     add_manual_pods(&mut snapshot, &scenario.sim)?;
     with_groups(snapshot, &scenario.groups, scenario.machine_types.as_deref(), control_plane, strict)
 }
@@ -118,7 +131,10 @@ pub fn cluster_of_scenario(
 /// # Errors
 /// A dump that cannot be read, or parameters that generate nothing.
 pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputError> {
-    let mut sources = source::load(&scenario.cluster.dump)?;
+    with_own_objects(scenario, source::load(&scenario.cluster.dump)?)
+}
+
+fn with_own_objects(scenario: &Scenario, mut sources: Vec<Source>) -> Result<Vec<Source>, InputError> {
     let same = |a: &Value, b: &Value| {
         ["/kind", "/metadata/namespace", "/metadata/name"].iter().all(|p| a.pointer(p) == b.pointer(p))
     };
@@ -145,7 +161,7 @@ pub fn sources_of_scenario(scenario: &Scenario) -> Result<Vec<Source>, InputErro
     if bytes.len() > START.len() {
         bytes.extend_from_slice(b"]}");
         let name = format!("cluster of scenario {:?}", scenario.scenario);
-        sources.push(Source { name, bytes, found: false });
+        sources.push(Source::of_text(name, bytes));
     }
     Ok(sources)
 }

@@ -2,6 +2,7 @@
 
 use super::budgets::ReadStatus;
 use super::builder::{Builder, Lookup};
+use super::condense::{self, Start};
 use super::delays::StartDelays;
 use super::diagnostics::kind_text;
 use super::document::{self, Contents, CutList, Item, Origin, Raw};
@@ -28,8 +29,7 @@ use std::sync::Arc;
 /// Texts and values are borrowed until [`finish`](Decoder::finish), which decodes each item once, typed.
 #[derive(Default)]
 pub struct Decoder<'a> {
-    /// Names, and the texts of those that are JSON.
-    sources: Vec<(String, Option<&'a str>)>,
+    sources: Vec<From<'a>>,
     by_kind: FxHashMap<&'static str, Vec<Item<'a>>>,
     others: Vec<Item<'a>>,
     counts: BTreeMap<String, usize>,
@@ -42,6 +42,27 @@ pub struct Decoder<'a> {
     /// What was passed over because it is no object: the file, the place and what is wrong.
     odd: Vec<(String, String)>,
     taken_unix_ms: Option<i64>,
+}
+
+/// Where objects are from.
+struct From<'a> {
+    name: String,
+    /// The text, where it is JSON.
+    text: Option<&'a str>,
+    /// Of a text that was condensed: where its items stood.
+    starts: Option<&'a [Start]>,
+}
+
+impl From<'_> {
+    /// The line on which an item begins; YAML values no longer know.
+    fn line_of(&self, item: Raw<'_>) -> Option<usize> {
+        let (Some(text), Raw::Json(raw)) = (self.text, item) else { return None };
+        let from = (raw.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        Some(match self.starts {
+            Some(starts) => condense::line_at(starts, from),
+            None => complaint::line_at(text, from),
+        })
+    }
 }
 
 /// What has been read and waits for the catalogue to be complete.
@@ -64,7 +85,7 @@ impl<'a> Decoder<'a> {
     /// Adds a source with its text, and its values where it is YAML; all must outlive the decoder.
     pub(super) fn add_source(
         &mut self,
-        source: &Source,
+        source: &'a Source,
         text: &'a str,
         yaml: Option<&'a [Value]>,
     ) -> Result<(), ReadError> {
@@ -73,7 +94,8 @@ impl<'a> Decoder<'a> {
             Some(values) => (document::of_values(origin, values)?, None),
             None => (document::of_json(origin, text)?, Some(text)),
         };
-        self.add(&source.name, text, contents);
+        let starts = source.condensed.as_ref().map(|original| &original.starts[..]);
+        self.add(From { name: source.name.clone(), text, starts }, contents);
         Ok(())
     }
 
@@ -84,7 +106,7 @@ impl<'a> Decoder<'a> {
     pub fn add_values(&mut self, name: &str, values: impl IntoIterator<Item = &'a Value>) -> Result<(), ReadError> {
         let origin = Origin { file: name, source: self.sources.len(), found: false };
         let contents = document::of_values(origin, values)?;
-        self.add(name, None, contents);
+        self.add(From { name: name.to_owned(), text: None, starts: None }, contents);
         Ok(())
     }
 
@@ -93,14 +115,15 @@ impl<'a> Decoder<'a> {
         self.taken_unix_ms = Some(unix_ms);
     }
 
-    fn add(&mut self, name: &str, text: Option<&'a str>, contents: Contents<'a>) {
-        self.sources.push((name.to_owned(), text));
+    fn add(&mut self, from: From<'a>, contents: Contents<'a>) {
+        let name = from.name.clone();
+        self.sources.push(from);
         self.none_of.extend(contents.none_of.iter().filter_map(|(version, kind)| known(version, kind)));
         self.cut.extend(contents.cut);
         for (kind, items) in contents.whole {
             *self.whole.entry(kind).or_default() += items;
         }
-        self.odd.extend(contents.odd.into_iter().map(|odd| (name.to_owned(), odd)));
+        self.odd.extend(contents.odd.into_iter().map(|odd| (name.clone(), odd)));
         for item in contents.items {
             match known(&item.api_version, &item.kind) {
                 Some(kind) => {
@@ -174,22 +197,15 @@ impl<'a> Decoder<'a> {
         item.raw.decode().map_err(|(path, problem)| {
             let name = item.raw.decode::<Named<'_>>().map(|b| b.metadata).unwrap_or_default();
             let ns = name.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
-            let (file, text) = &self.sources[item.source];
-            // Where the item begins in its file; YAML values no longer know.
-            let line = match (text, item.raw) {
-                (Some(text), Raw::Json(raw)) => {
-                    let from = (raw.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-                    format!(", from line {}", complaint::line_at(text, from))
-                }
-                _ => String::new(),
-            };
+            let from = &self.sources[item.source];
+            let line = from.line_of(item.raw).map_or(String::new(), |line| format!(", from line {line}"));
             let named = match (&*name.name, &*ns) {
                 ("", "") => "without a name".to_owned(),
                 ("", ns) => format!("without a name in namespace {}", ns.trim_end_matches('/')),
                 (name, ns) => format!("{ns}{name}"),
             };
             ReadError::Field {
-                file: file.clone(),
+                file: from.name.clone(),
                 item: format!("{} ({} {named}{line})", item.place, &*item.kind),
                 path: if path == "." { "the object".into() } else { path },
                 problem,
@@ -200,7 +216,7 @@ impl<'a> Decoder<'a> {
     /// Karpenter's NodePools, undecoded, with the names of their files.
     fn node_pools(&self, others: &[Item<'_>]) -> Vec<(String, Value)> {
         let pools = others.iter().filter(|i| &*i.kind == "NodePool" && group(&i.api_version) == "karpenter.sh");
-        pools.filter_map(|i| Some((self.sources[i.source].0.clone(), i.raw.decode().ok()?))).collect()
+        pools.filter_map(|i| Some((self.sources[i.source].name.clone(), i.raw.decode().ok()?))).collect()
     }
 
     fn customs(&self, others: &[Item<'a>]) -> Result<Customs<'a>, ReadError> {

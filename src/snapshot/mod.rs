@@ -10,6 +10,7 @@ mod admission;
 mod budgets;
 mod builder;
 mod complaint;
+mod condense;
 mod declared;
 mod decoder;
 pub mod delays;
@@ -83,7 +84,7 @@ pub struct Snapshot {
 
 /// Reads files, directories and standard input (`-`) into one snapshot.
 pub fn read_paths(paths: &[PathBuf]) -> Result<Snapshot, ReadError> {
-    Snapshot::from_sources(&source::load(paths)?)
+    Snapshot::from_sources(&source::load_condensed(paths)?)
 }
 
 /// The objects of sources, one by one, as values: Lists are taken apart.
@@ -163,7 +164,10 @@ impl Snapshot {
         let mut hash = Sha256::new();
         let mut texts = Vec::with_capacity(sources.len());
         for source in sources {
-            hash.update(&source.bytes);
+            match &source.condensed {
+                Some(original) => hash = original.hash.clone(),
+                None => hash.update(&source.bytes),
+            }
             texts.push((source, parsed(source)?));
         }
         let mut decoder = Decoder::new();

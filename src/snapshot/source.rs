@@ -1,9 +1,12 @@
 //! Files, directories, archives and standard input as text, unpacked; the only place of this room that does I/O.
 
+use super::condense::{self, Condensed, Start};
 use super::error::ReadError;
 use super::tar;
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// Archives within archives are unpacked so deep.
@@ -18,6 +21,17 @@ pub struct Source {
     pub bytes: Vec<u8>,
     /// It was found in a directory or archive: what in it is no Kubernetes object is passed over, with a finding.
     pub found: bool,
+    /// Only what is read of its objects is left in `bytes` ([`load_condensed`]).
+    pub(super) condensed: Option<Box<Original>>,
+}
+
+/// What is known of a file's text that is not kept.
+#[derive(Clone, Debug)]
+pub(super) struct Original {
+    /// Where the items stand.
+    pub(super) starts: Vec<Start>,
+    /// The hash of it and of all sources before it.
+    pub(super) hash: Sha256,
 }
 
 impl Source {
@@ -31,6 +45,27 @@ impl Source {
         Source::of_unpacked(name, bytes, false)
     }
 
+    /// A source from text.
+    pub fn of_text(name: impl Into<String>, text: impl Into<Vec<u8>>) -> Source {
+        Source { name: name.into(), bytes: text.into(), found: false, condensed: None }
+    }
+
+    /// A List as JSON, packed or not, of which only what a [`Snapshot`](super::Snapshot) is made of is left, as [`load_condensed`] has it; none for
+    /// anything else. The hash is that of those before it.
+    fn condensed(name: String, list: impl Read, found: bool, hash: &mut Sha256) -> std::io::Result<Option<Source>> {
+        let mut after = hash.clone();
+        let mut list = BufReader::with_capacity(1 << 18, list);
+        let condensed = match list.fill_buf()?.starts_with(&PACKED) {
+            true => condense::read(MultiGzDecoder::new(list), &mut after)?,
+            false => condense::read(list, &mut after)?,
+        };
+        Ok(condensed.map(|Condensed { text, starts }| {
+            *hash = after.clone();
+            let condensed = Some(Box::new(Original { starts, hash: after }));
+            Source { name, bytes: text.into_bytes(), found, condensed }
+        }))
+    }
+
     fn of_unpacked(name: String, bytes: Vec<u8>, found: bool) -> Result<Source, ReadError> {
         if let Some((what, remedy)) = other_file(&bytes) {
             return Err(ReadError::NotADump { file: name, what: what.into(), remedy: remedy.into() });
@@ -40,7 +75,7 @@ impl Source {
             Some(Ok(text)) => text.into_bytes(),
             Some(Err(at)) => return Err(ReadError::NotText { file: name, encoding: "UTF-16", at }),
         };
-        Ok(Source { name, bytes, found })
+        Ok(Source { name, bytes, found, condensed: None })
     }
 
     /// Its text, without a byte order mark.
@@ -60,8 +95,39 @@ impl Source {
 /// # Errors
 /// What cannot be read or unpacked, or holds no file that could be a dump.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
+    load_as(paths, None)
+}
+
+/// As [`load`], but of large files that hold a List as JSON only what a [`Snapshot`](super::Snapshot) is made of is left: they are read piece by
+/// piece, which takes a little longer and a fraction of the memory. The sources must be read together, none before them.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_condensed(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
+    load_condensed_from(paths, LARGE)
+}
+
+/// Files of so many bytes are read piece by piece.
+const LARGE: u64 = 256 << 20;
+/// Dumps that gzip has packed are so many times as large, or more.
+const PACKED_RATIO: u64 = 16;
+
+/// The same of files that have at least so many bytes.
+pub(super) fn load_condensed_from(paths: &[PathBuf], large: u64) -> Result<Vec<Source>, ReadError> {
+    load_as(paths, Some(&mut Condenser { hash: Sha256::new(), large }))
+}
+
+/// What is condensed, and the hash of all that was read.
+struct Condenser {
+    hash: Sha256,
+    large: u64,
+}
+
+/// Reads files whole, or condensed where there is a hash to add them to.
+fn load_as(paths: &[PathBuf], mut condenser: Option<&mut Condenser>) -> Result<Vec<Source>, ReadError> {
     let mut sources = Vec::new();
     for path in paths {
+        let before = sources.len();
         let shown = path.display().to_string();
         if shown == "-" {
             let mut bytes = Vec::new();
@@ -75,14 +141,50 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
                 return Err(ReadError::EmptyDirectory { directory: shown });
             }
             for file in files {
-                let bytes = read(&file)?;
-                add(file.display().to_string(), bytes, true, 0, &mut sources)?;
+                let before = sources.len();
+                add_file(&file, true, condenser.as_deref_mut(), &mut sources)?;
+                hash_of(&sources[before..], condenser.as_deref_mut());
             }
+            continue;
         } else {
-            add(shown, read(path)?, false, 0, &mut sources)?;
+            add_file(path, false, condenser.as_deref_mut(), &mut sources)?;
         }
+        hash_of(&sources[before..], condenser.as_deref_mut());
     }
     Ok(sources)
+}
+
+/// Adds what was read whole to the hash; of what was condensed it is known.
+fn hash_of(sources: &[Source], condenser: Option<&mut Condenser>) {
+    if let Some(Condenser { hash, .. }) = condenser {
+        sources.iter().filter(|s| s.condensed.is_none()).for_each(|s| hash.update(&s.bytes));
+    }
+}
+
+fn add_file(
+    path: &Path,
+    found: bool,
+    condenser: Option<&mut Condenser>,
+    sources: &mut Vec<Source>,
+) -> Result<(), ReadError> {
+    let name = path.display().to_string();
+    // What cannot be read or unpacked is complained of by who reads it as a whole.
+    if let Some(Condenser { hash, large }) = condenser
+        && is_large(path, *large)
+        && let Ok(file) = std::fs::File::open(path)
+        && let Ok(Some(source)) = Source::condensed(name.clone(), file, found, hash)
+    {
+        sources.push(source);
+        return Ok(());
+    }
+    add(name, read(path)?, found, 0, sources)
+}
+
+/// Whether a path is a file that has so many bytes, or as many fewer as gzip makes of them. What is no file (a pipe) can be read only once.
+fn is_large(path: &Path, large: u64) -> bool {
+    let packed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+    let large = if packed { large / PACKED_RATIO } else { large };
+    std::fs::metadata(path).is_ok_and(|of| of.is_file() && of.len() >= large)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
@@ -150,12 +252,15 @@ fn is_dump_file(path: &Path) -> bool {
     [".json", ".yaml", ".yml", ".tar", ".tgz"].iter().any(|e| bare.ends_with(e))
 }
 
+/// How gzip begins.
+const PACKED: [u8; 2] = [0x1f, 0x8b];
+
 fn unpack(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
+    if !bytes.starts_with(&PACKED) {
         return Ok(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len() * 8);
-    flate2::read::MultiGzDecoder::new(&*bytes).read_to_end(&mut out)?;
+    MultiGzDecoder::new(&*bytes).read_to_end(&mut out)?;
     Ok(out)
 }
 

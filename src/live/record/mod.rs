@@ -166,7 +166,7 @@ impl Recorded {
     pub fn source(&self) -> std::io::Result<Source> {
         let mut bytes = Vec::new();
         self.write(&mut bytes)?;
-        Ok(Source { name: "the live cluster".into(), bytes, found: false })
+        Ok(Source::of_text("the live cluster", bytes))
     }
     /// uid of the namespace kube-system; None if namespaces could not be read.
     pub fn cluster(&self) -> Option<&str> {

@@ -282,6 +282,8 @@ pub struct Scratch {
     position: Vec<u32>,
     /// The kind of each feasible node.
     kinds: Vec<u16>,
+    /// The score of each kind.
+    scores: Vec<i64>,
     /// Nodes that hold so many pods that they are a kind of their own: place and raw score.
     apart: Vec<(u32, i64)>,
 }
@@ -315,7 +317,7 @@ pub fn add_scores(
         return add_generally(rows, counts, topology, feasible, scratch, weight, totals);
     }
     // Nodes of one domain that hold as many pods are of one kind; nodes without the key come after the last domain.
-    let Scratch { position, kinds, apart, .. } = scratch;
+    let Scratch { position, kinds, apart, scores, .. } = scratch;
     let by_host = host.map(|row| &counts.matcher(row.matcher).nodes);
     kinds.clear();
     apart.clear();
@@ -371,7 +373,8 @@ pub fn add_scores(
     let is_crowded = |kind: usize| kind % KINDS == KINDS - 1;
     let (mut least, mut most) = (i64::MAX, 0);
     let mut take = |raw: i64| (least, most) = (least.min(raw), most.max(raw));
-    let mut scores = [0_i64; ALL_KINDS];
+    scores.clear();
+    scores.resize(present.len(), 0);
     for kind in (0..present.len()).filter(|kind| present[*kind] && !is_crowded(*kind)) {
         scores[kind] = raw(kind / KINDS, (kind % KINDS) as u32);
         take(scores[kind]);
@@ -389,7 +392,7 @@ pub fn add_scores(
     for kind in (0..present.len()).filter(|kind| present[*kind] && !is_crowded(*kind)) {
         scores[kind] = share(scores[kind]);
     }
-    totals.iter_mut().zip(&*kinds).for_each(|(total, kind)| *total += scores[usize::from(*kind) % ALL_KINDS]);
+    totals.iter_mut().zip(&*kinds).for_each(|(total, kind)| *total += scores.get(usize::from(*kind)).unwrap_or(&0));
     for (place, raw) in &*apart {
         totals[*place as usize] += share(*raw);
     }

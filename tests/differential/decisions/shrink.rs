@@ -113,7 +113,7 @@ fn try_case(
     let cluster = dump(client, &[])?;
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
     let Some(line) = decide(client, scheduler, Duration::from_millis(50), (&namespace, &pod))? else { return Ok(None) };
-    let source = Source { name: "case".into(), bytes: serde_json::to_vec(&cluster)?, found: false };
+    let source = Source::of_text("case", serde_json::to_vec(&cluster)?);
     let text = config.document.to_string();
     let report = replay_decisions(Snapshot::from_sources(&[source])?, Some(&text), std::slice::from_ref(&line))?;
     if report.is_perfect() {
