@@ -3,7 +3,7 @@
 use super::*;
 
 fn source(name: &str, text: &str, found: bool) -> Source {
-    Source { name: name.to_owned(), bytes: text.as_bytes().to_vec(), found }
+    Source { found, ..Source::of_text(name, text) }
 }
 
 fn read(sources: &[Source]) -> Result<Inventory, String> {

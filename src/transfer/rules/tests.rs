@@ -6,7 +6,7 @@ use crate::transfer::analysis::{Judged, analyse};
 use crate::transfer::render::render;
 
 pub(crate) fn inventory(text: &str) -> Inventory {
-    let source = Source { name: "in.yaml".into(), bytes: text.as_bytes().to_vec(), found: false };
+    let source = Source::of_text("in.yaml", text);
     Inventory::from_sources(&[source], "default").unwrap_or_else(|e| panic!("{e}"))
 }
 
