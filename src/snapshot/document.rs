@@ -546,6 +546,9 @@ fn sniff(text: &str) -> (Text<'_>, Text<'_>) {
 
 /// The documents of YAML text.
 pub(crate) fn yaml_values(file: &str, text: &str) -> Result<Vec<Value>, ReadError> {
+    if let Some(values) = super::yaml::values(text) {
+        return Ok(values);
+    }
     let options = serde_saphyr::options! { budget: None };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|e| syntax(file, "YAML", complaint::yaml(&e, text)))
 }

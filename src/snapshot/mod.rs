@@ -38,6 +38,7 @@ mod volumes;
 mod webhooks;
 mod wire;
 mod witness;
+mod yaml;
 
 pub use admission::Admission;
 pub(crate) use complaint::plain as plain_words;
