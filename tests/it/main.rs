@@ -32,10 +32,10 @@ mod simulated_only;
 mod sites;
 mod snapshot;
 mod surge;
-#[cfg(feature = "live")]
-mod transfer_run;
 mod transfer_analyse;
 mod transfer_applied;
+#[cfg(feature = "live")]
+mod transfer_run;
 mod verify_decisions;
 mod verify_drain;
 mod verify_evictions;

@@ -163,7 +163,7 @@ async fn locations(source: &Site, target: &Site, plan: &TransferPlan, namespace:
         )));
     }
     let synced = any.iter().filter_map(|l| l.pointer("/status/lastSyncedTime")?.as_str()).max();
-    Ok(synced.and_then(|at| parse_rfc3339(at)))
+    Ok(synced.and_then(parse_rfc3339))
 }
 
 /// Asks the target whether it takes the plan's objects, without applying any: what it refuses, a line each. An object whose namespace or kind is

@@ -3,7 +3,9 @@
 use super::*;
 
 fn source(name: &str, text: &str, found: bool) -> Source {
-    Source { found, ..Source::of_text(name, text) }
+    let mut source = Source::of_text(name, text);
+    source.found = found;
+    source
 }
 
 fn read(sources: &[Source]) -> Result<Inventory, String> {
