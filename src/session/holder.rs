@@ -3,12 +3,15 @@
 //! The name of an execution alone would let in a second process of it: one that goes on from a copied journal, a restored backup, or on
 //! another machine. So `spec.holderIdentity` names the process too, as client-go's leader election does (a host name and something random).
 
-use super::lease::{DURATION_MS, LEASE};
 use super::mirror::text;
 use crate::runner::Ms;
 use serde_json::Value;
 use std::fmt;
 
+/// Name of the Lease.
+pub const LEASE: &str = "nodeferry";
+/// It lapses when nobody has renewed it for so long.
+pub const DURATION_MS: Ms = 30_000;
 /// A Lease that claims to last longer is taken to last so long (C): its holder is no nodeferry, or its number is wrong.
 const LONGEST_MS: Ms = 10 * 60_000;
 /// A renewal that lies further in the future than this shows that its writer's clock is wrong.

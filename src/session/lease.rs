@@ -6,15 +6,11 @@
 
 use super::answer::Answered;
 use super::api::{Exchange, LEASES, Method};
-use super::holder::{Holder, ProcessId};
+use super::holder::{DURATION_MS, Holder, LEASE, ProcessId};
 use super::mirror::text;
 use crate::runner::Ms;
 use serde_json::{Value, json};
 
-/// Name of the Lease.
-pub const LEASE: &str = "nodeferry";
-/// It lapses when nobody has renewed it for so long.
-pub const DURATION_MS: Ms = 30_000;
 /// After so long without a renewal we send nothing more: what has left then arrives before anybody else may take it (C).
 const OURS_MS: Ms = DURATION_MS - 5_000;
 /// While we wait whether another process renews it, it is read so often (C).

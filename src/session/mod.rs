@@ -24,9 +24,8 @@ mod tests;
 pub use api::{Exchange, Foreign, Input, Method, Output, Program, Request, RequestId, Resource, Response, WatchEvent};
 pub use calls::CORDONED_BY;
 pub(crate) use calls::RETIRE;
-pub use holder::{Holder, ProcessId};
+pub use holder::{Holder, LEASE, ProcessId};
 pub use journal::{Began, Entry, Record};
-pub use lease::LEASE;
 
 use crate::intent::{Intent, NodeId};
 use crate::plan::Plan;

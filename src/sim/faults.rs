@@ -4,7 +4,7 @@ use crate::cluster::draw::Draws;
 use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -236,7 +236,7 @@ pub enum Fault {
         /// A pod template (`metadata`, `spec`) that they are made of; requests and selector above count only without one. Volumes of claims are
         /// left out, for nobody makes the claims.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        template: Option<Value>,
+        template: Option<Map<String, Value>>,
     },
 }
 
@@ -316,9 +316,9 @@ impl Fault {
 }
 
 /// A pod of a template, without volumes of claims.
-fn of_template(template: &Value, name: &str, namespace: &str) -> Value {
+fn of_template(template: &Map<String, Value>, name: &str, namespace: &str) -> Value {
     let mut pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending"},
+        "apiVersion": "v1", "kind": "Pod", "metadata": template.get("metadata"), "spec": template.get("spec"), "status": {"phase": "Pending"},
     });
     pod["metadata"]["name"] = name.into();
     pod["metadata"]["namespace"] = namespace.into();

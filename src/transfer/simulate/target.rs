@@ -60,7 +60,7 @@ impl Target {
                 cpu: None,
                 memory: None,
                 node_selector: BTreeMap::new(),
-                template: Some(template.clone()),
+                template: template.as_object().cloned(),
             };
             run.inject(Inject::Fault(fault)).map_err(|e| e.to_string())?;
         }
