@@ -315,6 +315,12 @@ fn ended(end: &End, dir: &Path, left: &[String]) -> i32 {
                 "going on, it drains them; to let pods onto them until then: kubectl uncordon {}",
                 left.join(" ")
             ));
+            // Whoever is left with a half-done migration wants to know that, too.
+            let text = if text.is_empty() {
+                "\nNo node is left cordoned by this execution and not drained.".to_owned()
+            } else {
+                text
+            };
             say(&format!("interrupted: {why}{text}\nGo on with: nodeferry resume {dir}"));
             RESUMABLE
         }

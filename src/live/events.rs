@@ -69,7 +69,10 @@ impl NodeEvents {
             Record::Paused { why: Some(why) } => {
                 let note = format!("The migration is paused: {why}");
                 let told = Told { reason: "NodeferryPaused", action: "Pause", warning: true, note };
-                for node in self.open.clone().iter().take(MOST_PAUSED) {
+                // Where none is cordoned and waits, one of the plan stands for all.
+                let nodes =
+                    if self.open.is_empty() { self.uids.keys().take(1).cloned().collect() } else { self.open.clone() };
+                for node in nodes.iter().take(MOST_PAUSED) {
                     self.send(node, &told);
                 }
             }

@@ -47,7 +47,7 @@ pub fn revoked(world: &World, _: u64) -> Result<Verdict> {
         verdict.says(ended.code == Some(RESUMABLE), || {
             format!("ended with {:?} instead of {RESUMABLE}: {}", ended.code, ended.stderr)
         });
-        for word in ["paused: ", "403", "Cordoned by this execution and not drained: ", "nodeferry resume"] {
+        for word in ["paused: ", "403", "ordoned by this execution and not drained", "nodeferry resume"] {
             verdict.says(ended.stderr.contains(word), || format!("{word:?} is not said: {}", ended.stderr));
         }
         bind(client, &binding)?;
