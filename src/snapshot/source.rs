@@ -114,12 +114,14 @@ const PACKED_RATIO: u64 = 16;
 
 /// The same of files that have at least so many bytes.
 pub(super) fn load_condensed_from(paths: &[PathBuf], large: u64) -> Result<Vec<Source>, ReadError> {
-    load_as(paths, Some(&mut Condenser { hash: Sha256::new(), large }))
+    load_as(paths, Some(&mut Condenser { hash: Sha256::new(), hashed: 0, large }))
 }
 
 /// What is condensed, and the hash of all that was read.
 struct Condenser {
     hash: Sha256,
+    /// So many sources are in it.
+    hashed: usize,
     large: u64,
 }
 
@@ -127,7 +129,6 @@ struct Condenser {
 fn load_as(paths: &[PathBuf], mut condenser: Option<&mut Condenser>) -> Result<Vec<Source>, ReadError> {
     let mut sources = Vec::new();
     for path in paths {
-        let before = sources.len();
         let shown = path.display().to_string();
         if shown == "-" {
             let mut bytes = Vec::new();
@@ -141,24 +142,13 @@ fn load_as(paths: &[PathBuf], mut condenser: Option<&mut Condenser>) -> Result<V
                 return Err(ReadError::EmptyDirectory { directory: shown });
             }
             for file in files {
-                let before = sources.len();
                 add_file(&file, true, condenser.as_deref_mut(), &mut sources)?;
-                hash_of(&sources[before..], condenser.as_deref_mut());
             }
-            continue;
         } else {
             add_file(path, false, condenser.as_deref_mut(), &mut sources)?;
         }
-        hash_of(&sources[before..], condenser.as_deref_mut());
     }
     Ok(sources)
-}
-
-/// Adds what was read whole to the hash; of what was condensed it is known.
-fn hash_of(sources: &[Source], condenser: Option<&mut Condenser>) {
-    if let Some(Condenser { hash, .. }) = condenser {
-        sources.iter().filter(|s| s.condensed.is_none()).for_each(|s| hash.update(&s.bytes));
-    }
 }
 
 fn add_file(
@@ -169,13 +159,20 @@ fn add_file(
 ) -> Result<(), ReadError> {
     let name = path.display().to_string();
     // What cannot be read or unpacked is complained of by who reads it as a whole.
-    if let Some(Condenser { hash, large }) = condenser
-        && is_large(path, *large)
+    if let Some(condenser) = condenser
+        && is_large(path, condenser.large)
         && let Ok(file) = std::fs::File::open(path)
-        && let Ok(Some(source)) = Source::condensed(name.clone(), file, found, hash)
     {
-        sources.push(source);
-        return Ok(());
+        // Its hash goes on from that of those before it, which nobody needs where nothing is condensed.
+        for whole in sources[condenser.hashed..].iter().filter(|s| s.condensed.is_none()) {
+            condenser.hash.update(&whole.bytes);
+        }
+        condenser.hashed = sources.len();
+        if let Ok(Some(source)) = Source::condensed(name.clone(), file, found, &mut condenser.hash) {
+            sources.push(source);
+            condenser.hashed = sources.len();
+            return Ok(());
+        }
     }
     add(name, read(path)?, found, 0, sources)
 }
