@@ -3,6 +3,7 @@
 use super::cluster_args::InputArgs;
 use super::journal::{ApproveArgs, HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
+use crate::cluster::Quantity;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -24,6 +25,16 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Read no more of an input than this, unpacked: bytes, or an amount such as 500Mi. 4Gi by default.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = bytes)]
+    pub max_input: Option<u64>,
+}
+
+/// Reads a number of bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let problem = || format!("{text:?} is no size; expected bytes above 0, or an amount such as 500Mi or 8Gi");
+    let bytes = Quantity::parse(text).map_err(|_| problem())?.value();
+    u64::try_from(bytes).ok().filter(|b| *b > 0).ok_or_else(problem)
 }
 
 /// What to do.
@@ -43,7 +54,7 @@ pub enum Command {
     Stop(StopArgs),
     /// Approve a batch that waits for it.
     Approve(ApproveArgs),
-    /// Carry a plan out upon a simulated API where everything goes wrong that may, seed by seed, and judge it.
+    /// Carry a plan out on a simulated API server that fails in every way, seed by seed, and judge it.
     Rehearse(super::rehearse::RehearseArgs),
     /// Swap the control plane of an ACK cluster: from a dedicated to a professional managed cluster.
     Ack(super::ack::AckArgs),

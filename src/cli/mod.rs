@@ -69,6 +69,9 @@ pub fn run() -> i32 {
             return if e.use_stderr() { BAD_INPUT } else { 0 };
         }
     };
+    if let Some(bytes) = cli.max_input {
+        crate::snapshot::bounds::set_max_input(bytes);
+    }
     match dispatch(cli.command) {
         Ok(status) => status,
         Err(e) if is_broken_pipe(&e) => 0,

@@ -38,6 +38,14 @@ pub enum ReadError {
         /// What to do.
         remedy: String,
     },
+    /// More than is taken in.
+    #[error("{file} is {why}")]
+    TooLarge {
+        /// Path as given.
+        file: String,
+        /// By what.
+        why: super::bounds::TooLarge,
+    },
     /// Neither UTF-8 nor UTF-16.
     #[error("{file} is not text in {encoding} (byte {at}); write it as UTF-8, as `kubectl get … -o json` prints it")]
     NotText {

@@ -7,6 +7,7 @@
 //! Time: milliseconds since the snapshot's moment, which is the latest moment that the input mentions.
 
 mod admission;
+pub mod bounds;
 mod budgets;
 mod builder;
 mod complaint;

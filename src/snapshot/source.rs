@@ -1,5 +1,6 @@
 //! Files, directories, archives and standard input as text, unpacked; the only place of this room that does I/O.
 
+use super::bounds::{self, Bounded, TooLarge};
 use super::condense::{self, Condensed, Start};
 use super::error::ReadError;
 use super::tar;
@@ -56,8 +57,8 @@ impl Source {
         let mut after = hash.clone();
         let mut list = BufReader::with_capacity(1 << 18, list);
         let condensed = match list.fill_buf()?.starts_with(&PACKED) {
-            true => condense::read(MultiGzDecoder::new(list), &mut after)?,
-            false => condense::read(list, &mut after)?,
+            true => condense::read(Bounded::new(MultiGzDecoder::new(list)), &mut after)?,
+            false => condense::read(Bounded::new(list), &mut after)?,
         };
         Ok(condensed.map(|Condensed { text, starts }| {
             *hash = after.clone();
@@ -131,10 +132,9 @@ fn load_as(paths: &[PathBuf], mut condenser: Option<&mut Condenser>) -> Result<V
     for path in paths {
         let shown = path.display().to_string();
         if shown == "-" {
-            let mut bytes = Vec::new();
-            let io = |source| ReadError::Io { file: "standard input".into(), source };
-            std::io::stdin().lock().read_to_end(&mut bytes).map_err(io)?;
-            add("standard input".into(), bytes, false, 0, &mut sources)?;
+            let name = "standard input".to_owned();
+            let bytes = bounds::read_all(std::io::stdin().lock()).map_err(|e| not_read(&name, e))?;
+            add(name, bytes, false, 0, &mut sources)?;
         } else if path.is_dir() {
             let mut files = Vec::new();
             dump_files(path, &mut BTreeSet::new(), &mut files)?;
@@ -168,10 +168,14 @@ fn add_file(
             condenser.hash.update(&whole.bytes);
         }
         condenser.hashed = sources.len();
-        if let Ok(Some(source)) = Source::condensed(name.clone(), file, found, &mut condenser.hash) {
-            sources.push(source);
-            condenser.hashed = sources.len();
-            return Ok(());
+        match Source::condensed(name.clone(), file, found, &mut condenser.hash) {
+            Ok(Some(source)) => {
+                sources.push(source);
+                condenser.hashed = sources.len();
+                return Ok(());
+            }
+            Err(e) if TooLarge::of(&e).is_some() => return Err(not_read(&name, e)),
+            _ => {}
         }
     }
     add(name, read(path)?, found, 0, sources)
@@ -185,7 +189,14 @@ fn is_large(path: &Path, large: u64) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
-    std::fs::read(path).map_err(|source| ReadError::Io { file: path.display().to_string(), source })
+    let open = || {
+        let most = bounds::max_input();
+        match std::fs::metadata(path)? {
+            of if of.is_file() && of.len() > most => Err(std::io::Error::other(TooLarge::Size(most))),
+            _ => bounds::read_all(std::fs::File::open(path)?),
+        }
+    };
+    open().map_err(|e| not_read(&path.display().to_string(), e))
 }
 
 /// Adds a file's text, or the dump files of an archive, sorted by name.
@@ -253,15 +264,20 @@ fn is_dump_file(path: &Path) -> bool {
 const PACKED: [u8; 2] = [0x1f, 0x8b];
 
 fn unpack(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    if !bytes.starts_with(&PACKED) {
-        return Ok(bytes);
+    if bytes.starts_with(&PACKED) { bounds::unpack(&bytes) } else { Ok(bytes) }
+}
+
+fn not_read(file: &str, source: std::io::Error) -> ReadError {
+    match TooLarge::of(&source) {
+        Some(why) => ReadError::TooLarge { file: file.to_owned(), why },
+        None => ReadError::Io { file: file.to_owned(), source },
     }
-    let mut out = Vec::with_capacity(bytes.len() * 8);
-    MultiGzDecoder::new(&*bytes).read_to_end(&mut out)?;
-    Ok(out)
 }
 
 fn not_gzip(file: &str, error: &std::io::Error) -> ReadError {
+    if let Some(why) = TooLarge::of(error) {
+        return ReadError::TooLarge { file: file.to_owned(), why };
+    }
     let cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
     let problem = if cut { "it is cut off" } else { "it is damaged" };
     ReadError::NotADump {

@@ -482,3 +482,32 @@ fn groups_of_a_dump_and_of_a_directory() {
     let ran = nodeferry(&dir, &["discover", &dump, "--groups", &dir.path("groups")]);
     assert!(ran.status == 0 && ran.stdout.contains("fresh"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_small_file_that_unpacks_to_gigabytes_is_refused_with_little_memory() {
+    use std::io::Write;
+    let dir = Dir::new();
+    let path = dir.path("bomb.json.gz");
+    let mut gzip =
+        flate2::write::GzEncoder::new(std::fs::File::create(&path).expect("a file"), flate2::Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    (0..300).for_each(|_| gzip.write_all(&zeros).expect("written"));
+    gzip.finish().expect("written");
+    let ran = nodeferry(&dir, &["discover", &path]);
+    assert_eq!(ran.status, 2, "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("bomb.json.gz is packed more than 200 times, which no dump is; unpack it"),
+        "{}",
+        ran.stderr
+    );
+
+    let dump = dir.file("dump.json", "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": []}");
+    let ran = nodeferry(&dir, &["discover", &dump, "--max-input", "20"]);
+    assert!(ran.status == 2 && ran.stderr.contains("dump.json is larger than 20 bytes"), "{}", ran.stderr);
+    let ran = nodeferry(&dir, &["--max-input", "none", "discover", &dump]);
+    assert!(
+        ran.status == 2 && ran.stderr.contains("expected bytes above 0, or an amount such as 500Mi"),
+        "{}",
+        ran.stderr
+    );
+}
