@@ -100,7 +100,7 @@ fn summarise(recorded: &Recorded, out: &Path) {
     if recorded.cluster().is_none() {
         let _ = writeln!(
             err,
-            "without namespaces a plan upon this dump does not know its cluster, and cannot be carried out"
+            "without namespaces a plan made from this dump does not know its cluster, and cannot be carried out"
         );
     }
 }

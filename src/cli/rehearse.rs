@@ -33,7 +33,7 @@ Examples:
 
 What may go wrong, and what must never happen: docs/faults.md. Exit status: 0 no rule was broken, 1 one was, 2 bad input.")]
 pub struct RehearseArgs {
-    /// Scenarios or directories of them; or a plan, followed by the dump(s) that it was made upon.
+    /// Scenarios or directories of them; or a plan, followed by the dump(s) that it was made from.
     #[arg(required = true, value_name = "INPUT")]
     pub input: Vec<PathBuf>,
     /// How many seeds.
@@ -142,7 +142,7 @@ fn pieces(paths: &[PathBuf]) -> Result<Vec<Piece>> {
     if let Some(plan) = plan_of(&paths[0])? {
         if paths.len() < 2 {
             bail!(
-                "{} is a plan; name the dump it was made upon after it (nodeferry rehearse PLAN DUMP)",
+                "{} is a plan; name the dump that it was made from after it (nodeferry rehearse PLAN DUMP)",
                 paths[0].display()
             );
         }

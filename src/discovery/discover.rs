@@ -506,7 +506,7 @@ impl Discovery {
             ("TYPE", Align::Left),
             ("ZONE", Align::Left),
             ("PODS", Align::Right),
-            ("STAND-ALONE", Align::Right),
+            ("BARE", Align::Right),
             ("BLOCKED BY", Align::Left),
             ("GROUP", Align::Left),
         ]);

@@ -102,7 +102,7 @@ impl Intent {
         match missing.is_empty() {
             true => Ok(batches),
             false => Err(format!(
-                "the plan is about nodes that the cluster lacks: {}; plan again upon a fresh dump",
+                "the plan is about nodes that the cluster lacks: {}; plan again from a fresh dump",
                 missing.join(", ")
             )),
         }

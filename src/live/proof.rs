@@ -88,7 +88,7 @@ fn left_out(kinds: &[LeftOut]) -> String {
 pub async fn same_cluster(client: &Client, expected: Option<&str>) -> Result<String, Refusal> {
     let Some(expected) = expected else {
         return Err(check(
-            "the plan does not know which cluster it is for: its dump had no namespaces. Make a dump that has them (nodeferry record), and plan again upon it",
+            "the plan does not know which cluster it is for: its dump had no namespaces. Make a dump that has them (nodeferry record), and plan again from it",
         ));
     };
     let system = Exchange::get("/api/v1/namespaces/kube-system");
@@ -222,7 +222,7 @@ fn drifted(drift: &[String], most: usize) -> Result<(), Refusal> {
     }
     let list: String = drift.iter().map(|line| format!("\n  {line}")).collect();
     Err(check(format!(
-        "the cluster is no longer as it was when the plan was made ({} objects differ, {most} are allowed):{list}\nplan again upon a fresh dump, or bear it with --max-drift {}",
+        "the cluster is no longer as it was when the plan was made ({} objects differ, {most} are allowed):{list}\nplan again from a fresh dump, or allow it with --max-drift {}",
         drift.len(),
         drift.len()
     )))
@@ -290,13 +290,13 @@ fn judge(plan: &Plan, now: &Forecast, known: &BTreeSet<&str>, limits: Limits) ->
     let list: String = new.map(|f| format!("\n  {} {}: {}", f.code, f.object, f.message)).collect();
     if !list.is_empty() {
         return Err(check(format!(
-            "the cluster has errors that the plan did not have:{list}\nmend them, plan again upon a fresh dump, or bear them with --accept-forecast"
+            "the cluster has errors that the plan did not have:{list}\nfix them, plan again from a fresh dump, or allow them with --accept-forecast"
         )));
     }
     let then = plan.forecast.as_ref().map_or("", |f| f.outcome.as_str());
     if now.outcome == "FAILED" && then != "FAILED" {
         return Err(check(format!(
-            "from the present state the migration is predicted to fail ({}), which it was not when the plan was made; plan again upon a fresh dump, or bear it with --accept-forecast",
+            "from the present state the migration is predicted to fail ({}), which it was not when the plan was made; plan again from a fresh dump, or allow it with --accept-forecast",
             now.message.as_deref().unwrap_or_default()
         )));
     }

@@ -225,7 +225,7 @@ fn blocking(forecast: &Forecast) -> String {
     if forecast.failures.is_empty() {
         return String::new();
     }
-    let mut out = String::from("\nWhat blocks:\n");
+    let mut out = String::from("\nBlockers:\n");
     for f in &forecast.failures {
         let share = if forecast.replications > 1 {
             format!(" ({:.0} % of runs)", f.probability * 100.0)
@@ -303,9 +303,9 @@ pub fn findings(findings: &[Finding]) -> String {
     const NAMED: usize = 4;
     let mut out = String::new();
     for (severity, title) in [
-        (Severity::Error, "Errors (waiting does not lift them)"),
+        (Severity::Error, "Errors (will not resolve by themselves)"),
         (Severity::Warning, "Warnings"),
-        (Severity::Info, "Worth knowing"),
+        (Severity::Info, "Notes"),
     ] {
         let of: Vec<&Finding> = findings.iter().filter(|f| f.severity == severity).collect();
         if of.is_empty() {

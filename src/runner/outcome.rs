@@ -129,7 +129,7 @@ reasons! {
     /// The evicted pods found no home.
     PodsNotScheduled = "pods-not-scheduled", Failed,
         "pods that a batch evicted are not all scheduled and ready within pods_timeout_ms (kubectl-drain: settle_timeout_ms, with after_settle_timeout stop)",
-        "The migration has stopped because workloads of the batch did not become whole again.",
+        "The migration has stopped because workloads of the batch did not become ready again.",
         "Make room for the named pods, or lift the constraint that keeps them from the new nodes.";
     /// The machines would not go.
     NodesNotTerminated = "nodes-not-terminated", Failed,

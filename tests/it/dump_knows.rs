@@ -343,7 +343,7 @@ fn operators_are_known_by_labels_of_held_pods_and_jobs_are_judged_apart() {
     objects.extend([job, worker, web, replica_set("web", 1), budget("both", json!({"minAvailable": 2}), [2, 2, 2])]);
     let p = plan(&objects, &[]);
     let never = text(&p.finding("budget-never-met"), "message");
-    assert!(never.contains("refused for ever: team/web-a") && !never.contains("for ever: team/load-x"), "{never}");
+    assert!(never.contains("always refused: team/web-a") && !never.contains("always refused: team/load-x"), "{never}");
     let waits = text(&p.finding("budget-over-job"), "message");
     assert!(waits.contains("team/load-x") && !waits.contains("team/web-a"), "{waits}");
 }

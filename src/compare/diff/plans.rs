@@ -13,7 +13,7 @@ pub fn diff(a: &Plan, b: &Plan) -> Diff {
     let options = |i: &Intent| serde_json::to_value(&i.options).unwrap_or_default();
     let mut drift = a.baseline.drift(&b.baseline);
     if a.baseline.snapshot_sha256 != b.baseline.snapshot_sha256 {
-        drift.insert(0, "made upon another dump".into());
+        drift.insert(0, "made from another dump".into());
     }
     if a.baseline.cluster != b.baseline.cluster {
         let uid = |p: &Plan| p.baseline.cluster.clone().unwrap_or_else(|| "unknown".into());

@@ -36,7 +36,7 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
                 "budget-never-met",
                 format!("PodDisruptionBudget/{}", facts.view.catalog.budget_text(budget)),
                 format!(
-                    "{why}, so evictions of its pods on old nodes are refused for ever: {}{}",
+                    "{why}, so evictions of its pods on old nodes are always refused: {}{}",
                     facts.names(&pods),
                     over_several(facts, &held)
                 ),

@@ -98,7 +98,7 @@ impl std::fmt::Display for Torn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "journal, line {} (byte {}): the line breaks off after {} bytes, as a killed process leaves it; nothing was done upon it, and it is left out",
+            "journal, line {} (byte {}): the line breaks off after {} bytes, as a killed process leaves it; nothing was done because of it, and it is left out",
             self.line, self.byte, self.bytes
         )
     }
@@ -246,7 +246,7 @@ pub(super) struct Place {
 impl Place {
     fn damaged(self, why: String) -> JournalError {
         let remedy = "the file was changed or damaged after it was written: restore it from a copy; if there is none, uncordon \
-                      by hand what is left (kubectl get nodes shows it) and plan again upon a fresh dump";
+                      by hand what is left (kubectl get nodes shows it) and plan again from a fresh dump";
         JournalError { line: self.line, byte: Some(self.byte), why, remedy: remedy.into() }
     }
     fn unknown(self, why: String) -> JournalError {
