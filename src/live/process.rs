@@ -3,12 +3,12 @@
 use super::clock;
 use crate::session::ProcessId;
 use crate::snapshot::hex;
-use sha2::{Digest, Sha256};
+use ring::rand::{SecureRandom, SystemRandom};
 use std::path::Path;
 
 /// The machine's boot, and the space in which process numbers count: in a container of the same machine, number 1 is another process.
 /// Empty where they are not known; then no process is ever taken for dead.
-fn boot() -> String {
+pub(super) fn boot() -> String {
     let read = |path: &str| std::fs::read_to_string(path).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let space = std::fs::read_link("/proc/self/ns/pid").ok().map(|p| p.to_string_lossy().into_owned());
     let number = |space: String| space.chars().filter(char::is_ascii_digit).collect::<String>();
@@ -29,12 +29,16 @@ fn host() -> String {
 /// This process.
 pub fn this() -> ProcessId {
     let pid = std::process::id();
-    let mut random = vec![0u8; 8];
-    let drawn = std::fs::File::open("/dev/urandom").and_then(|mut f| std::io::Read::read_exact(&mut f, &mut random));
-    if drawn.is_err() {
-        random = Sha256::digest(format!("{pid} {} {:p}", clock::unix_ms(), &random).as_bytes())[..8].to_vec();
-    }
-    ProcessId::new(&host(), &boot(), pid, &hex(&random))
+    let random = random::<8>().map(|bytes| hex(&bytes));
+    // Without any, when it began still sets it apart from who had its number before.
+    let random = random.unwrap_or_else(|| clock::unix_ms().to_string());
+    ProcessId::new(&host(), &boot(), pid, &random)
+}
+
+/// Bytes that nobody can guess; None if the system gives none.
+pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// Whether a process is known to be dead: it was of this machine, this boot and this space of numbers, and its number is nobody's.

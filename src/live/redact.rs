@@ -1,6 +1,6 @@
 //! What is left out of a dump before it is written: what the reader needs not, and what whoever records wants to keep to himself.
 
-use ring::rand::{SecureRandom, SystemRandom};
+use super::process::random;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -166,10 +166,7 @@ impl Redaction {
 
 /// Bytes that nobody can guess.
 fn salt() -> Result<[u8; 32], String> {
-    let mut salt = [0; 32];
-    let filled = SystemRandom::new().fill(&mut salt);
-    filled.map_err(|_| "the system gives no random numbers, without which redacted names can be guessed".to_owned())?;
-    Ok(salt)
+    random().ok_or_else(|| "the system gives no random numbers, without which redacted names can be guessed".to_owned())
 }
 
 fn without_schemas(definition: &mut Value) {

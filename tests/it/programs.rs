@@ -24,7 +24,7 @@ fn what_runs_is_recorded_before_it_begins() {
     assert_eq!(numbers, format!("{} {}", seen["pid"], seen["began"]));
     assert_eq!(seen["program"], "sh", "arguments may hold secrets");
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot");
-    assert_eq!(seen["boot"], boot.trim());
+    assert!(seen["boot"].as_str().is_some_and(|b| b.starts_with(boot.trim())), "{seen}");
 }
 
 #[test]

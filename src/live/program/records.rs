@@ -1,6 +1,7 @@
 //! Records of the programs that an execution has started: made before a program begins, taken away when it has ended, so that whoever goes on
 //! after a process that was killed finds what that one left running, and ends it.
 
+use super::super::process::boot;
 use super::group;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -17,7 +18,7 @@ const START: &str = "--start-program";
 pub(super) struct Record {
     /// Its process, which is its process group too.
     pub pid: u32,
-    /// The boot of the machine in which that number holds.
+    /// The boot of the machine, and the space of numbers, in which that number holds.
     pub boot: String,
     /// When the process began, in ticks since that boot.
     pub began: u64,
@@ -117,11 +118,6 @@ fn become_program(
 #[cfg(not(unix))]
 fn become_program(_: &Path, _: u32, _: &OsStr, _: &[OsString]) -> std::io::Result<std::convert::Infallible> {
     Err(std::io::ErrorKind::Unsupported.into())
-}
-
-/// The boot of this machine; empty where that cannot be read.
-pub(super) fn boot() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
 }
 
 /// When a process began, in ticks since the boot; None if there is none, or that cannot be read.
