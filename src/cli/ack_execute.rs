@@ -1,9 +1,9 @@
 //! `nodeferry ack execute`: the migration of a control plane carried out on a live cluster, and its journal shown.
 
-use super::carry::CarryArgs;
+use super::carry::{CarryArgs, Shown, answer, nothing_to_stop, show_history};
 use super::confirm::Confirmation;
 use super::execute::{REFUSED, RESUMABLE, ResumeArgs, Run, began, execution_name, look, programs};
-use super::journal::{HistoryArgs, StatusArgs, StopArgs};
+use super::journal::{HistoryArgs, StatusArgs, StopArgs, user};
 use super::output::Output;
 use super::runs::ReportArgs;
 use super::terminal::say;
@@ -11,16 +11,16 @@ use super::time::parse_time;
 use super::value_file::value_of_file;
 use super::{print, runtime, width};
 use crate::ack::AckPlan;
-use crate::ack::execution::{Began, Entry, JOURNAL_VERSION, Limits, Record, Stage, State, time};
+use crate::ack::execution::{Began, Entry, JOURNAL_VERSION, Limits, Record, Stage, State};
 use crate::ack::simulate::AckSimOptions;
 use crate::execution::ack_dir::{AckDir, AckWriter, history as history_of};
 use crate::execution::journal_dir::Order;
 use crate::intent::command::split;
-use crate::live::Client;
-use crate::live::ack::{End, Observer, carry};
+use crate::live::ack::{End, carry};
 use crate::live::clock::{Clock, unix_ms};
 use crate::live::metrics::Counts;
 use crate::live::proof::{self, Limits as ProofLimits, Proven, Refusal};
+use crate::live::{Client, Observer};
 use crate::runner::Outcome;
 use crate::session::journal::fold;
 use anyhow::{Context, Result, anyhow, bail};
@@ -94,11 +94,11 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
     let (begin, poll) = (command("--begin", args.begin.as_ref())?, command("--poll", args.poll.as_ref())?);
     let (limits, simulation) = (limits(args, &plan)?, simulation(args)?);
     // Said before the proof, which takes a while, and not after it.
-    let carry = &args.carry;
+    let (carry, asked) = (&args.carry, &args.carry.begin);
     let options = plan.drain.intent.options.clone();
-    let confirmation = Confirmation::of(&options, &bytes, carry);
-    confirmation.check(carry)?;
-    if let Some(dir) = &carry.journal {
+    let confirmation = Confirmation::of(&options, &bytes, asked);
+    confirmation.check()?;
+    if let Some(dir) = &asked.journal {
         AckDir::at(dir).vacant()?;
     }
     open_rules(&plan, &args.accept)?;
@@ -110,10 +110,10 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
         say("ok: we may delete the masters afterwards");
         let confirmation = confirmation.with(&proven);
         confirmation.say();
-        if carry.dry_run {
-            return confirmation.dry_run(&proven, carry.output);
+        if asked.dry_run {
+            return confirmation.dry_run(&proven);
         }
-        if !confirmation.is_given(carry, &question(&plan, &client, &proven, !begin.is_empty()))? {
+        if !confirmation.is_given(&question(&plan, &client, &proven, !begin.is_empty()))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
@@ -127,7 +127,7 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
             context: client.context().to_owned(),
             unix_ms,
             plan_sha256,
-            pass_env: carry.pass_env.clone(),
+            pass_env: asked.pass_env.clone(),
             begin,
             poll,
             accepted: args.accept.clone(),
@@ -135,10 +135,10 @@ pub(super) fn execute(args: &AckExecuteArgs) -> Result<i32> {
             simulation,
             plan,
         };
-        let dir = AckDir::at(carry.journal_of(&began.execution));
+        let dir = AckDir::at(asked.journal_of(&began.execution));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
-        let mut process = Process { client, journal, state: State::new(began.clone()), output: carry.output };
+        let mut process = Process { client, journal, state: State::new(began.clone()), output: asked.output };
         process.write(Record::Began(Box::new(began)))?;
         process.carry_on(Some(proven)).await
     })
@@ -248,28 +248,6 @@ struct Process {
     journal: AckWriter,
     state: State,
     output: Output,
-}
-
-/// Shows what is written into the journal.
-struct Shown(Output);
-
-impl Observer for Shown {
-    fn entry(&mut self, entry: &Entry, words: Option<&str>) {
-        match (self.0, words) {
-            (Output::Json, _) => {
-                // Somebody who has stopped reading stops nothing.
-                let _ = serde_json::to_string(entry).map(|line| print(&line));
-            }
-            (Output::Table, Some(words)) => {
-                say(&format!("{:>9}  {words}", time(entry.t_ms)));
-            }
-            (Output::Table, None) => {}
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        say(text);
-    }
 }
 
 impl Process {
@@ -442,12 +420,7 @@ pub(super) fn status(args: &StatusArgs, dir: &AckDir) -> Result<i32> {
 
 /// `history`.
 pub(super) fn history(args: &HistoryArgs, dir: &AckDir) -> Result<i32> {
-    let entries = dir.read()?;
-    match args.output {
-        Output::Json => print(&crate::typed::pretty(&entries)?)?,
-        Output::Table => print(&history_of(&entries).join("\n"))?,
-    }
-    Ok(0)
+    show_history(&dir.read()?, history_of, args.output)
 }
 
 /// `stop`.
@@ -455,17 +428,10 @@ pub(super) fn stop(args: &StopArgs, dir: &AckDir) -> Result<i32> {
     let entries = dir.read()?;
     let state = State::fold(&entries).context("the journal has no entry: nothing has begun")?;
     if let Some(ended) = &state.ended {
-        return answer(
-            args,
-            &format!(
-                "{} has ended already ({}); there is nothing to stop",
-                state.began.execution,
-                ended.outcome.text()
-            ),
-        );
+        return answer(&nothing_to_stop(&state.began.execution, ended.outcome), args.journal.output);
     }
     let order = match args.now {
-        true => Order::Interrupt { why: "somebody asked it to end now".to_owned() },
+        true => Order::Interrupt { why: format!("{} asked it to end now", user()) },
         false if !state.may_stop() => bail!(
             "the migration was begun at the vendor, who alone can end it: it is watched, and nothing is stopped or taken back from here (--now ends the process, which can be resumed)"
         ),
@@ -476,16 +442,6 @@ pub(super) fn stop(args: &StopArgs, dir: &AckDir) -> Result<i32> {
         Stage::Drain if dir.drain().vacant().is_err() => _ = dir.drain().ask(&order)?,
         _ => dir.ask(&order)?,
     }
-    answer(
-        args,
-        &format!("asked {} {}", state.began.execution, if args.now { "to end now" } else { "for an orderly stop" }),
-    )
-}
-
-fn answer(args: &StopArgs, text: &str) -> Result<i32> {
-    match args.journal.output {
-        Output::Table => print(text)?,
-        Output::Json => print(&crate::typed::pretty(&serde_json::json!({"message": text}))?)?,
-    }
-    Ok(0)
+    let how = if args.now { "to end now" } else { "for an orderly stop" };
+    answer(&format!("asked {} {how}", state.began.execution), args.journal.output)
 }

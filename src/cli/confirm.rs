@@ -1,7 +1,7 @@
 //! What somebody confirms before a plan is carried out: on one screen all that it does past what protects workloads, the programs that it runs
 //! here and the pods that are lost by it.
 
-use super::carry::CarryArgs;
+use super::carry::BeginArgs;
 use super::output::Output;
 use super::print;
 use super::terminal::say;
@@ -25,15 +25,14 @@ pub(super) struct Confirmation<'a> {
     pub(super) sha256: String,
     /// Pods without a controller that are lost.
     lost: Vec<String>,
-    /// Variables that programs get besides those that each gets.
-    pass_env: &'a [String],
+    begin: &'a BeginArgs,
 }
 
 impl<'a> Confirmation<'a> {
     /// Of a plan, before its cluster was looked at.
-    pub(super) fn of(options: &'a Options, plan: &[u8], carry: &'a CarryArgs) -> Confirmation<'a> {
+    pub(super) fn of(options: &'a Options, plan: &[u8], begin: &'a BeginArgs) -> Confirmation<'a> {
         let sha256 = hex(&Sha256::digest(plan));
-        Confirmation { options, sha256, lost: Vec::new(), pass_env: &carry.pass_env }
+        Confirmation { options, sha256, lost: Vec::new(), begin }
     }
 
     /// Takes in what the cluster says.
@@ -50,11 +49,7 @@ impl<'a> Confirmation<'a> {
             lines.push(format!("loses pods that have no controller to create them again: {}", listed(&self.lost)));
         }
         if !self.options.programs().is_empty() {
-            let more: String = self.pass_env.iter().map(|name| format!(", {name}")).collect();
-            lines.push(format!(
-                "gives its programs {} and the like of this environment{more}; no other variable (--pass-env)",
-                HANDED_ON[..2].join(", ")
-            ));
+            lines.push(environment(self.begin));
         }
         lines
     }
@@ -67,8 +62,8 @@ impl<'a> Confirmation<'a> {
     }
 
     /// What `--dry-run` prints.
-    pub(super) fn dry_run(&self, proven: &Proven, output: Output) -> Result<i32> {
-        match output {
+    pub(super) fn dry_run(&self, proven: &Proven) -> Result<i32> {
+        match self.begin.output {
             Output::Json => print(&crate::typed::pretty(&serde_json::json!({
                 "cluster": proven.cluster, "drift": proven.drift, "left_out": proven.recorded.left_out, "forecast": proven.forecast,
                 "dangers": self.options.dangers(), "programs": self.options.programs(), "lost_pods": self.lost,
@@ -77,7 +72,7 @@ impl<'a> Confirmation<'a> {
             Output::Table => {
                 let how = match self.is_harmless() {
                     true => String::new(),
-                    false => format!(" Where nobody is at the terminal it needs --yes={}.", self.short()),
+                    false => needs(&self.sha256),
                 };
                 say(&format!("The plan fits. Nothing was done (--dry-run).{how}"));
             }
@@ -89,43 +84,45 @@ impl<'a> Confirmation<'a> {
         self.options.dangers().is_empty() && self.lost.is_empty()
     }
 
-    fn short(&self) -> &str {
-        &self.sha256[..DIGITS]
-    }
-
-    fn yes<'y>(&'y self, carry: &'y CarryArgs, lines: &'y [String]) -> Yes<'y> {
-        Yes {
-            said: carry.yes.as_deref(),
-            dry_run: carry.dry_run,
-            sha256: &self.sha256,
-            lines,
-            is_harmless: self.is_harmless(),
-        }
+    fn yes<'y>(&'y self, lines: &'y [String]) -> Yes<'y> {
+        Yes { begin: self.begin, sha256: &self.sha256, lines, is_harmless: self.is_harmless() }
     }
 
     /// Refuses a `--yes` that is for another plan, or that does not say which one where nobody is at the terminal.
     ///
     /// # Errors
     /// Says which plan it is.
-    pub(super) fn check(&self, carry: &CarryArgs) -> Result<()> {
-        self.yes(carry, &self.lines()).check()
+    pub(super) fn check(&self) -> Result<()> {
+        self.yes(&self.lines()).check()
     }
 
     /// Whether somebody says yes, beforehand or on the terminal.
     ///
     /// # Errors
     /// There is no terminal, or the yes is for another plan.
-    pub(super) fn is_given(&self, carry: &CarryArgs, what: &str) -> Result<bool> {
-        self.yes(carry, &self.lines()).is_given(what)
+    pub(super) fn is_given(&self, what: &str) -> Result<bool> {
+        self.yes(&self.lines()).is_given(what)
     }
+}
+
+/// What programs of a plan get of this environment.
+pub(super) fn environment(begin: &BeginArgs) -> String {
+    let more: String = begin.pass_env.iter().map(|name| format!(", {name}")).collect();
+    format!(
+        "gives its programs {} and the like of this environment{more}; no other variable (--pass-env)",
+        HANDED_ON[..2].join(", ")
+    )
+}
+
+/// What a plan needs that is not harmless, after a sentence.
+pub(super) fn needs(sha256: &str) -> String {
+    format!(" Where nobody is at the terminal it needs --yes={}.", &sha256[..DIGITS])
 }
 
 /// A yes to a plan of any kind, as far as it was said.
 pub(super) struct Yes<'a> {
-    /// `--yes`, with the beginning of the SHA-256 or empty.
-    pub(super) said: Option<&'a str>,
-    /// `--dry-run`.
-    pub(super) dry_run: bool,
+    /// `--yes`, with the beginning of the SHA-256 or empty, and `--dry-run`.
+    pub(super) begin: &'a BeginArgs,
     /// SHA-256 of the plan's file.
     pub(super) sha256: &'a str,
     /// What somebody should have read.
@@ -137,10 +134,10 @@ pub(super) struct Yes<'a> {
 impl Yes<'_> {
     /// As [`Confirmation::check`].
     pub(super) fn check(&self) -> Result<()> {
-        let Some(yes) = self.said else { return Ok(()) };
+        let Some(yes) = &self.begin.yes else { return Ok(()) };
         let (yes, short) = (yes.to_ascii_lowercase(), &self.sha256[..DIGITS]);
         if yes.is_empty() {
-            if self.is_harmless || self.dry_run || std::io::stdin().is_terminal() {
+            if self.is_harmless || self.begin.dry_run || std::io::stdin().is_terminal() {
                 return Ok(());
             }
             bail!(
@@ -160,7 +157,7 @@ impl Yes<'_> {
     /// As [`Confirmation::is_given`].
     pub(super) fn is_given(&self, what: &str) -> Result<bool> {
         self.check()?;
-        if self.said.is_some() {
+        if self.begin.yes.is_some() {
             return Ok(true);
         }
         if !std::io::stdin().is_terminal() {

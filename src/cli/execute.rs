@@ -98,9 +98,10 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
     // Said before the proof, which takes a while, and not after it.
     let carry = &args.carry;
     let options = plan.intent.options.clone();
-    let confirmation = Confirmation::of(&options, &bytes, carry);
-    confirmation.check(carry)?;
-    if let Some(dir) = &carry.journal {
+    let begin = &carry.begin;
+    let confirmation = Confirmation::of(&options, &bytes, begin);
+    confirmation.check()?;
+    if let Some(dir) = &begin.journal {
         JournalDir::at(dir).vacant()?;
     }
     let procedure = plan.intent.options.procedure;
@@ -113,22 +114,22 @@ pub(super) fn execute(args: ExecuteArgs) -> Result<i32> {
         let proven = proof::prove(&client, &plan, limits, &mut |step| say(&format!("ok: {step}"))).await?;
         let confirmation = confirmation.with(&proven);
         confirmation.say();
-        if carry.dry_run {
-            return confirmation.dry_run(&proven, carry.output);
+        if begin.dry_run {
+            return confirmation.dry_run(&proven);
         }
-        if !confirmation.is_given(carry, &question(&plan, &client, &proven))? {
+        if !confirmation.is_given(&question(&plan, &client, &proven))? {
             say("Nothing was done.");
             return Ok(REFUSED);
         }
-        let began = began(plan, &client, &proven, &confirmation.sha256, carry.pass_env.clone());
+        let began = began(plan, &client, &proven, &confirmation.sha256, begin.pass_env.clone());
         let counts = Counts::of(&began.plan.intent);
         let metrics = serve(args.metrics.as_deref(), &counts).await?;
-        let dir = JournalDir::at(carry.journal_of(&began.execution));
+        let dir = JournalDir::at(begin.journal_of(&began.execution));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let background = proof::background(&proven.recorded);
         drop(proven);
-        let run = Run { client, journal, metrics, output: carry.output, resumed_by: None };
+        let run = Run { client, journal, metrics, output: begin.output, resumed_by: None };
         run.carry_out(began, background, None, counts).await
     })
 }

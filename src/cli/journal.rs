@@ -324,7 +324,7 @@ fn tell(args: &JournalArgs, told: &Told) -> Result<i32> {
 }
 
 /// Name of the user, as the environment has it.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].iter().filter_map(|v| std::env::var(v).ok());
     named.into_iter().find(|n| !n.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }

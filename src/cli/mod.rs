@@ -117,6 +117,8 @@ fn of_transfer(command: &Command) -> Option<Result<i32>> {
         Command::Status(args) => transfer_run::status_of(args, &TransferDir::found(&args.journal.dir)?),
         Command::History(args) => transfer_run::history(args, &TransferDir::found(args.journal.as_deref()?)?),
         Command::Stop(args) => transfer_run::stop(args, &TransferDir::found(&args.journal.dir)?),
+        Command::Report(args) => transfer_run::report(args, &TransferDir::found(&args.journal)?),
+        Command::Approve(args) => transfer_run::needs_gate(TransferDir::found(&args.journal.dir)?.path()),
         Command::Resume(args) => transfer_run::needs_two(TransferDir::found(&args.dir)?.path()),
         _ => return None,
     })

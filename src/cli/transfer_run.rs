@@ -1,26 +1,27 @@
 //! `nodeferry transfer execute | resume | status | history | approve | stop`: a plan of a transfer carried out on two live clusters.
 
-use super::confirm::Yes;
+use super::carry::{BeginArgs, Shown, answer, nothing_to_stop, show_history};
+use super::confirm::{Yes, environment, needs};
 use super::execute::{REFUSED, RESUMABLE, execution_name, programs};
-use super::journal::{HistoryArgs, StatusArgs, StopArgs};
+use super::journal::{HistoryArgs, StatusArgs, StopArgs, user};
 use super::output::Output;
+use super::runs::ReportArgs;
 use super::terminal::say;
 use super::value_file::value_of_file;
 use super::{print, runtime, width};
 use crate::execution::journal_dir::Order;
 use crate::execution::transfer_dir::{TransferDir, TransferWriter, history as history_of};
 use crate::live::clock::{Clock, unix_ms};
-use crate::live::program::environment::parse_name;
 use crate::live::record;
 use crate::live::redact::Redaction;
 use crate::live::transfer::proof::{self, Refused};
-use crate::live::transfer::{End, Observer, carry};
-use crate::live::{Client, Target};
+use crate::live::transfer::{End, carry};
+use crate::live::{Client, Observer, Target};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input;
 use crate::request::plan::Request;
 use crate::request::transfer::TransferRequest;
-use crate::snapshot::{Source, hex, source};
+use crate::snapshot::{Source, hex, parsed_values, source};
 use crate::transfer::execution::{Began, Entry, JOURNAL_VERSION, Record, State, Where};
 use crate::transfer::plan::{Action, WaveName};
 use crate::transfer::simulate::{Predicted, TransferSimOptions};
@@ -83,7 +84,7 @@ pub struct TransferSimulateArgs {
 }
 
 /// The two clusters.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ClustersArgs {
     /// The kubeconfig's context of the cluster that workloads leave.
     #[arg(long, value_name = "C")]
@@ -100,6 +101,20 @@ pub struct ClustersArgs {
 }
 
 impl ClustersArgs {
+    /// A context of the journal where the command line names no cluster; that it is still the same one is proved afterwards.
+    fn or(&self, began: &Began) -> ClustersArgs {
+        let mut clusters = self.clone();
+        for (context, kubeconfig, at) in [
+            (&mut clusters.source_context, &self.source_kubeconfig, &began.source),
+            (&mut clusters.target_context, &self.target_kubeconfig, &began.target),
+        ] {
+            if kubeconfig.is_none() && !at.context.is_empty() {
+                context.get_or_insert_with(|| at.context.clone());
+            }
+        }
+        clusters
+    }
+
     /// Both must be named: the current context alone would be one cluster for both.
     async fn connect(&self) -> Result<(Client, Client)> {
         for (role, context, kubeconfig) in [
@@ -142,21 +157,10 @@ pub struct TransferExecuteArgs {
     /// Which clusters.
     #[command(flatten)]
     pub clusters: ClustersArgs,
-    /// Prove that the plan fits, ask the target whether it takes its objects (server-side dry run), and stop there.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Directory of the journal; named after the execution, in the working directory, if not given.
-    #[arg(long, value_name = "DIR")]
-    pub journal: Option<PathBuf>,
-    /// Do not ask. Where nobody is at the terminal, a plan that runs programs, stops writes or points names elsewhere needs the beginning of the
-    /// SHA-256 of its file, which `--dry-run` shows.
-    #[arg(long, short, value_name = "SHA256", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub yes: Option<String>,
-    /// A variable of the environment that programs get besides PATH, HOME, LANG, KUBECONFIG and the like; once for each, or the beginning of some
-    /// (AZCOPY_*). A resumed execution hands on the same.
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    pub pass_env: Vec<String>,
-    /// A gate that is approved beforehand; once for each.
+    /// How it begins.
+    #[command(flatten)]
+    pub begin: BeginArgs,
+    /// A gate, or an item of the checklist, that is approved beforehand; once for each.
     #[arg(long, value_name = "GATE")]
     pub yes_gate: Vec<String>,
     /// What stands for `<NAME>` in commands of the plan; once for each.
@@ -166,18 +170,17 @@ pub struct TransferExecuteArgs {
     /// transfer-simulation`); `nodeferry transfer status` holds what comes against it.
     #[arg(long, value_name = "FILE")]
     pub simulation: Option<PathBuf>,
-    /// How to print: for people on standard error, or a JSON object a line on standard output.
-    #[arg(long, short, value_enum, default_value = "table")]
-    pub output: Output,
 }
 
 /// `transfer resume`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  nodeferry transfer resume transfer --source-context eks --target-context aks
-  nodeferry transfer resume transfer --source-context eks --target-context aks --retry
+  nodeferry transfer resume transfer
+  nodeferry transfer resume transfer --retry
   nodeferry transfer resume transfer --source-context eks --target-context aks --roll-back W1
+
+The contexts are those with which the transfer began, if none are given.
 
 Exit status: as of nodeferry transfer execute.")]
 pub struct TransferResumeArgs {
@@ -236,7 +239,7 @@ pub struct TransferApproveArgs {
     /// What shows that an item of the checklist is so: words or a link. Noted in the journal.
     #[arg(long, value_name = "TEXT")]
     pub evidence: Option<String>,
-    /// Who approves; USER if not given.
+    /// Who approves, for the journal; the name of the user if not given.
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
 }
@@ -258,11 +261,16 @@ pub(super) fn run(command: TransferRun) -> Result<i32> {
         TransferRun::Simulate(args) => simulate(&args),
         TransferRun::Execute(args) => execute(&args),
         TransferRun::Resume(args) => resume(&args),
-        TransferRun::Status(args) => show(&TransferDir::at(&args.dir), args.output),
-        TransferRun::History(args) => show_history(&TransferDir::at(&args.dir), args.output),
+        TransferRun::Status(args) => show(&dir_of(&args.dir), args.output),
+        TransferRun::History(args) => show_history(&dir_of(&args.dir).read()?, history_of, args.output),
         TransferRun::Approve(args) => approve(&args),
-        TransferRun::Stop(args) => ask_to_stop(&TransferDir::at(&args.dir), args.now),
+        TransferRun::Stop(args) => ask_to_stop(&dir_of(&args.dir), args.now, Output::Table),
     }
+}
+
+/// The directory of a journal that is named by it, or by its file.
+fn dir_of(path: &Path) -> TransferDir {
+    TransferDir::found(path).unwrap_or_else(|| TransferDir::at(path))
 }
 
 /// Reads a plan, with its bytes.
@@ -274,19 +282,23 @@ fn read_plan(path: &Path) -> Result<(TransferPlan, Vec<u8>)> {
     Ok((plan, bytes))
 }
 
-fn simulation(path: Option<&PathBuf>) -> Result<TransferSimOptions> {
-    let Some(path) = path else { return Ok(TransferSimOptions::default()) };
+fn simulation(path: &Path, plan: &TransferPlan) -> Result<TransferSimOptions> {
     let form = "the form of `nodeferry schema transfer-simulation`";
     let options: TransferSimOptions = value_of_file(path, "--simulation", form)?;
-    match options.problems() {
-        problems if problems.is_empty() => Ok(options),
-        problems => bail!("--simulation {}: {}", path.display(), problems.join("; ")),
+    let mut problems = options.problems();
+    problems.extend(options.unknown(plan));
+    match problems.is_empty() {
+        true => Ok(options),
+        false => bail!("--simulation {}: {}", path.display(), problems.join("; ")),
     }
 }
 
 fn simulate(args: &TransferSimulateArgs) -> Result<i32> {
     let (plan, _) = read_plan(&args.plan)?;
-    let options = simulation(args.simulation.as_ref())?;
+    let options = match &args.simulation {
+        Some(path) => simulation(path, &plan)?,
+        None => TransferSimOptions::default(),
+    };
     let target = match args.target_dump.as_slice() {
         [] => None,
         dump => Some(target_of(&source::load(dump)?, &args.groups)?),
@@ -315,14 +327,7 @@ fn target_of(sources: &[Source], groups: &[PathBuf]) -> Result<Request> {
 fn objects_of(sources: &[Source]) -> Result<Vec<serde_json::Value>> {
     let mut objects = Vec::new();
     for source in sources {
-        let text = source.text()?;
-        let documents: Vec<serde_json::Value> = match serde_json::from_str(text) {
-            Ok(one) => vec![one],
-            Err(_) => {
-                serde_saphyr::from_multiple(text).map_err(|e| anyhow!("{}: neither JSON nor YAML: {e}", source.name))?
-            }
-        };
-        for document in documents {
+        for document in parsed_values(source)? {
             match document["items"].as_array() {
                 Some(items) => objects.extend(items.iter().cloned()),
                 None => objects.push(document),
@@ -352,11 +357,7 @@ async fn predict(
     let (from, to) = (read(source).await?, read(target).await?);
     let request = target_of(&[to.source()?], &[])?;
     let result = TransferRequest::new(plan.clone(), Some(request), from.objects).simulate(&options);
-    say(&format!(
-        "predicted: {} after {}",
-        result.outcome,
-        crate::report::format::duration(u64::try_from(result.duration_ms).unwrap_or(0))
-    ));
+    say(&format!("predicted: {} after {}", result.outcome, crate::report::format::time(result.duration_ms)));
     if let Some(f) = &result.failure {
         bail!("it is predicted to fail at {} ({}): {}; {}", f.step, f.reason, f.why, f.remedy);
     }
@@ -367,23 +368,18 @@ fn execute(args: &TransferExecuteArgs) -> Result<i32> {
     let at = args.plan.display().to_string();
     let (plan, bytes) = read_plan(&args.plan)?;
     let options = match &args.simulation {
-        Some(path) => Some(simulation(Some(path))?),
+        Some(path) => Some(simulation(path, &plan)?),
         None => None,
     };
+    let begin = &args.begin;
     let places = Places::of(&args.set).map_err(|e| anyhow!("--set: {e}"))?;
     // Said before the proof, which takes a while, and not after it.
     fits(&plan, &places, &args.yes_gate).with_context(|| at.clone())?;
-    let lines = dangers(&plan, &places);
+    let lines = dangers(&plan, &places, begin);
     let plan_sha256 = hex(&Sha256::digest(&bytes));
-    let yes = Yes {
-        said: args.yes.as_deref(),
-        dry_run: args.dry_run,
-        sha256: &plan_sha256,
-        lines: &lines,
-        is_harmless: lines.is_empty(),
-    };
+    let yes = Yes { begin, sha256: &plan_sha256, lines: &lines, is_harmless: lines.is_empty() };
     yes.check()?;
-    if let Some(dir) = &args.journal {
+    if let Some(dir) = &begin.journal {
         TransferDir::at(dir).vacant()?;
     }
     runtime()?.block_on(async {
@@ -395,8 +391,8 @@ fn execute(args: &TransferExecuteArgs) -> Result<i32> {
             Some(options) => Some(predict(&source, &target, &plan, options, proved.synced_ms).await?),
             None => None,
         };
-        if args.dry_run {
-            return dry_run(&target, &plan, &plan_sha256, args.output).await;
+        if begin.dry_run {
+            return dry_run(&target, &plan, &lines, &plan_sha256, begin.output).await;
         }
         if !yes.is_given(&question(&plan, &source, &target))? {
             say("Nothing was done.");
@@ -411,16 +407,16 @@ fn execute(args: &TransferExecuteArgs) -> Result<i32> {
             target: Where { context: target.context().to_owned(), cluster: proved.target },
             unix_ms,
             plan_sha256: plan_sha256.clone(),
-            pass_env: args.pass_env.clone(),
+            pass_env: begin.pass_env.clone(),
             places: places.0,
             approved: args.yes_gate.clone(),
             predicted,
             plan,
         };
-        let dir = TransferDir::at(args.journal.clone().unwrap_or_else(|| PathBuf::from(&began.execution)));
+        let dir = TransferDir::at(begin.journal_of(&began.execution));
         let journal = dir.create()?;
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
-        let mut process = Process { journal, state: State::new(began.clone()), output: args.output };
+        let mut process = Process { journal, state: State::new(began.clone()), output: begin.output };
         process.write(Record::Began(Box::new(began)))?;
         process.carry_on(&source, &target).await
     })
@@ -439,26 +435,30 @@ fn fits(plan: &TransferPlan, places: &Places, gates: &[String]) -> Result<()> {
     if !problems.is_empty() {
         bail!("commands of the plan cannot run:\n  {}\nfill places in with --set NAME=VALUE", problems.join("\n  "));
     }
-    let known: Vec<&str> = plan
-        .steps()
-        .filter_map(|(_, s)| match &s.action {
-            Action::Gate { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
-        .chain(plan.checklist.iter().map(|i| i.name.as_str()))
-        .collect();
+    let known: Vec<&str> = gates_of(plan).chain(plan.checklist.iter().map(|i| i.name.as_str())).collect();
     if let Some(unknown) = gates.iter().find(|g| !known.contains(&g.as_str())) {
         bail!("--yes-gate {unknown}: the plan has no such gate (it has: {})", known.join(", "));
     }
     Ok(())
 }
 
-/// What a plan does that a person should see before saying yes: programs, and what stops or is deleted.
-fn dangers(plan: &TransferPlan, places: &Places) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (_, step) in plan.steps() {
+/// Gates of a plan, those of ways back too.
+fn gates_of(plan: &TransferPlan) -> impl Iterator<Item = &str> {
+    plan.waves.iter().flat_map(|w| w.steps.iter().chain(&w.rollback)).filter_map(|s| match &s.action {
+        Action::Gate { name, .. } => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// What a plan does that a person should see before saying yes: programs, those of ways back too, and what stops or is deleted.
+fn dangers(plan: &TransferPlan, places: &Places, begin: &BeginArgs) -> Vec<String> {
+    let (mut lines, mut runs) = (Vec::new(), false);
+    let steps = plan.steps().map(|(_, step)| (step, ""));
+    let back = plan.waves.iter().flat_map(|w| &w.rollback).map(|step| (step, ", if its wave is taken back"));
+    for (step, when) in steps.chain(back) {
         for words in Commands::words(step, places).unwrap_or_default() {
-            lines.push(format!("runs at {}: {}", step.id, words.join(" ")));
+            runs = true;
+            lines.push(format!("runs at {}{when}: {}", step.id, words.join(" ")));
         }
         match &step.action {
             Action::Fence { workloads, .. } => {
@@ -473,6 +473,9 @@ fn dangers(plan: &TransferPlan, places: &Places) -> Vec<String> {
             _ => {}
         }
     }
+    if runs {
+        lines.push(environment(begin));
+    }
     lines
 }
 
@@ -486,11 +489,17 @@ fn question(plan: &TransferPlan, source: &Client, target: &Client) -> String {
     )
 }
 
-async fn dry_run(target: &Client, plan: &TransferPlan, sha256: &str, output: Output) -> Result<i32> {
+async fn dry_run(
+    target: &Client,
+    plan: &TransferPlan,
+    dangers: &[String],
+    sha256: &str,
+    output: Output,
+) -> Result<i32> {
     let (refused, later) = proof::dry_run(target, plan).await?;
     match output {
         Output::Json => print(&crate::typed::pretty(
-            &serde_json::json!({"refused": refused, "not_asked": later, "plan_sha256": sha256}),
+            &serde_json::json!({"refused": refused, "not_asked": later, "dangers": dangers, "plan_sha256": sha256}),
         )?)?,
         Output::Table => {
             refused.iter().for_each(|line| say(&format!("the target refuses {line}")));
@@ -500,14 +509,15 @@ async fn dry_run(target: &Client, plan: &TransferPlan, sha256: &str, output: Out
                 ));
             }
             let verdict = if refused.is_empty() { "The plan fits." } else { "The plan does not fit." };
-            say(&format!("{verdict} Nothing was done (--dry-run). Its file has the SHA-256 {sha256}."));
+            let how = if dangers.is_empty() { String::new() } else { needs(sha256) };
+            say(&format!("{verdict} Nothing was done (--dry-run).{how}"));
         }
     }
     Ok(if refused.is_empty() { 0 } else { REFUSED })
 }
 
 fn resume(args: &TransferResumeArgs) -> Result<i32> {
-    let dir = TransferDir::at(&args.dir);
+    let dir = dir_of(&args.dir);
     let (journal, entries) = dir.reopen()?;
     let state = State::fold(&entries)
         .with_context(|| format!("{}: the journal has no entry: nothing has begun", dir.path().display()))?;
@@ -547,7 +557,7 @@ fn resume(args: &TransferResumeArgs) -> Result<i32> {
         (None, None) => {}
     }
     runtime()?.block_on(async {
-        let (source, target) = args.clusters.connect().await?;
+        let (source, target) = args.clusters.or(&state.began).connect().await?;
         for (client, role, at) in [(&source, "source", &state.began.source), (&target, "target", &state.began.target)] {
             match proof::cluster(client, role, Some(&at.cluster)).await {
                 Ok(_) => {}
@@ -572,29 +582,6 @@ struct Process {
     journal: TransferWriter,
     state: State,
     output: Output,
-}
-
-/// Shows what is written into the journal.
-struct Shown(Output);
-
-impl Observer for Shown {
-    fn entry(&mut self, entry: &Entry, words: Option<&str>) {
-        match (self.0, words) {
-            (Output::Json, _) => {
-                // Somebody who has stopped reading stops nothing.
-                let _ = serde_json::to_string(entry).map(|line| print(&line));
-            }
-            (Output::Table, Some(words)) => {
-                let at = crate::report::format::duration(u64::try_from(entry.t_ms).unwrap_or(0));
-                say(&format!("{at:>9}  {words}"));
-            }
-            (Output::Table, None) => {}
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        say(text);
-    }
 }
 
 impl Process {
@@ -645,35 +632,19 @@ fn show(dir: &TransferDir, output: Output) -> Result<i32> {
     Ok(0)
 }
 
-fn show_history(dir: &TransferDir, output: Output) -> Result<i32> {
-    let entries = dir.read()?;
-    match output {
-        Output::Json => print(&crate::typed::pretty(&entries)?)?,
-        Output::Table => print(&history_of(&entries).join("\n"))?,
-    }
-    Ok(0)
-}
-
-/// The state of a journal that has not ended.
-fn under_way(dir: &TransferDir) -> Result<State> {
-    let state = State::fold(&dir.read()?).context("the journal has no entry: nothing has begun")?;
-    if let Some(ended) = &state.ended {
-        bail!("{} has ended already ({})", state.began.execution, ended.outcome.text());
-    }
-    Ok(state)
+/// The state of a journal.
+fn state_of(dir: &TransferDir) -> Result<State> {
+    State::fold(&dir.read()?).context("the journal has no entry: nothing has begun")
 }
 
 fn approve(args: &TransferApproveArgs) -> Result<i32> {
-    let dir = TransferDir::at(&args.dir);
-    let state = under_way(&dir)?;
+    let dir = dir_of(&args.dir);
+    let state = state_of(&dir)?;
+    if let Some(ended) = &state.ended {
+        bail!("{} has ended already ({}); no gate is to come", state.began.execution, ended.outcome.text());
+    }
     let plan = &state.began.plan;
-    let gates: Vec<&str> = plan
-        .steps()
-        .filter_map(|(_, s)| match &s.action {
-            Action::Gate { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
+    let gates: Vec<&str> = gates_of(plan).collect();
     let items: Vec<&str> = plan.checklist.iter().map(|i| i.name.as_str()).collect();
     let is_item = items.contains(&args.gate.as_str());
     if !gates.contains(&args.gate.as_str()) && !is_item {
@@ -684,7 +655,7 @@ fn approve(args: &TransferApproveArgs) -> Result<i32> {
             items.join(", ")
         );
     }
-    let by = args.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "somebody".to_owned());
+    let by = args.by.clone().unwrap_or_else(user);
     let by = match (is_item, &args.evidence) {
         (true, None) => bail!("{} is an item of the checklist: give its evidence (--evidence TEXT)", args.gate),
         (_, Some(evidence)) => format!("{by}: {evidence}"),
@@ -695,16 +666,34 @@ fn approve(args: &TransferApproveArgs) -> Result<i32> {
     Ok(0)
 }
 
-fn ask_to_stop(dir: &TransferDir, now: bool) -> Result<i32> {
-    let state = under_way(dir)?;
+fn ask_to_stop(dir: &TransferDir, now: bool, output: Output) -> Result<i32> {
+    let state = state_of(dir)?;
+    if let Some(ended) = &state.ended {
+        return answer(&nothing_to_stop(&state.began.execution, ended.outcome), output);
+    }
+    let process = dir.dir().process()?;
+    if now && process.is_none() {
+        let text = format!(
+            "no process carries {} out; there is nothing to end (nodeferry transfer resume {} goes on)",
+            state.began.execution,
+            dir.path().display()
+        );
+        return answer(&text, output);
+    }
     let order = match now {
-        true => Order::Interrupt { why: "somebody asked it to end now".to_owned() },
+        true => Order::Interrupt { why: format!("{} asked it to end now", user()) },
         false => Order::Stop { terminate_drained: None },
     };
     dir.dir().ask(&order)?;
     let how = if now { "to end now" } else { "to stop after the step under way" };
-    print(&format!("asked {} {how}", state.began.execution))?;
-    Ok(0)
+    let who = match process {
+        Some(_) => String::new(),
+        None => format!(
+            "; no process carries it out now: nodeferry transfer resume {} will take it up",
+            dir.path().display()
+        ),
+    };
+    answer(&format!("asked {} {how}{who}", state.began.execution), output)
 }
 
 /// `status` of a journal's directory, whatever it is of.
@@ -712,20 +701,39 @@ pub(super) fn status_of(args: &StatusArgs, dir: &TransferDir) -> Result<i32> {
     show(dir, args.journal.output)
 }
 
+/// `report`.
+pub(super) fn report(args: &ReportArgs, dir: &TransferDir) -> Result<i32> {
+    if args.report.is_some() || args.trace.is_some() {
+        bail!("--report and --trace are for a migration of workloads; {} is a transfer", dir.path().display());
+    }
+    show(dir, args.output)
+}
+
+/// `approve`, which names a batch.
+pub(super) fn needs_gate(path: &Path) -> Result<i32> {
+    bail!(
+        "{0} is the journal of a transfer, whose gates have names: nodeferry transfer approve {0} GATE",
+        path.display()
+    )
+}
+
 /// `history`.
 pub(super) fn history(args: &HistoryArgs, dir: &TransferDir) -> Result<i32> {
-    show_history(dir, args.output)
+    show_history(&dir.read()?, history_of, args.output)
 }
 
 /// `stop`.
 pub(super) fn stop(args: &StopArgs, dir: &TransferDir) -> Result<i32> {
-    ask_to_stop(dir, args.now)
+    if args.terminate_drained.is_some() {
+        bail!(
+            "--terminate-drained is for a migration of workloads to other nodes; {} is a transfer",
+            dir.path().display()
+        );
+    }
+    ask_to_stop(dir, args.now, args.journal.output)
 }
 
 /// `resume`, which names one cluster.
 pub(super) fn needs_two(path: &Path) -> Result<i32> {
-    bail!(
-        "{0} is the journal of a transfer, which has two clusters: nodeferry transfer resume {0} --source-context C --target-context C",
-        path.display()
-    )
+    bail!("{0} is the journal of a transfer, which has two clusters: nodeferry transfer resume {0}", path.display())
 }

@@ -2,6 +2,7 @@
 
 use super::entry_dir::{EntryDir, EntryDirError, EntryWriter, Journaled};
 use super::journal_dir::JournalDirError;
+use crate::report::format::time;
 use crate::transfer::execution::{Entry, Record, State, TransferReport};
 
 /// The directory of a transfer.
@@ -33,8 +34,7 @@ pub fn history(entries: &[Entry]) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in entries {
         if let Some(words) = entry.record.words(&state) {
-            let at = crate::report::format::duration(u64::try_from(entry.t_ms).unwrap_or(0));
-            lines.push(format!("{at:>9}  {words}"));
+            lines.push(format!("{:>9}  {words}", time(entry.t_ms)));
         }
         state.add(entry);
     }

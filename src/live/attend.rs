@@ -1,11 +1,32 @@
-//! What goes on beside every wait of a process that carries something out: signals, and orders from other terminals.
+//! What goes on beside every wait of a process that carries something out: signals, and orders from other terminals; and who hears of it.
 
 use super::driver::{Signal, Signals};
+use crate::execution::entry_dir::EntryDirError;
 use std::future::Future;
 use tokio::time::{Duration, Instant};
 
 /// Orders are looked for so often.
 const ORDERS: Duration = Duration::from_secs(1);
+
+/// Somebody who hears what is written into the journal, after it was written.
+pub trait Observer<E> {
+    /// An entry, and what it says to people.
+    fn entry(&mut self, entry: &E, words: Option<&str>);
+
+    /// Something that is not in the journal: for people, at once.
+    fn say(&mut self, text: &str);
+}
+
+/// Why something cannot be carried on. Its journal is as safe as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    /// The journal.
+    #[error("the journal cannot be kept, so nothing more is done: {0}")]
+    Journal(#[from] EntryDirError),
+    /// Signals.
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+}
 
 /// The signals of a process, and when it last looked for orders.
 pub(super) struct Attention {

@@ -22,6 +22,7 @@ mod testing;
 pub mod transfer;
 pub mod watch;
 
+pub use attend::{CarryError, Observer};
 pub use client::{Client, Target};
 
 /// Namespace of the Lease, which all executions in a cluster must find in the same place.

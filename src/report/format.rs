@@ -3,6 +3,11 @@
 pub use crate::trace::time::words as duration;
 use std::borrow::Cow;
 
+/// A duration in words; a negative one is none.
+pub fn time(ms: i64) -> String {
+    duration(u64::try_from(ms).unwrap_or(0))
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();

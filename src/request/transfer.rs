@@ -59,6 +59,10 @@ impl TransferRequest {
         let text = std::fs::read_to_string(&transfer.plan)
             .map_err(|e| TransferError::Plan(format!("transfer.plan {at}: cannot be read: {e}")))?;
         let plan = TransferPlan::parse(&text).map_err(|e| TransferError::Plan(format!("transfer.plan {at}: {e}")))?;
+        let unknown = transfer.simulation.unknown(&plan);
+        if !unknown.is_empty() {
+            return Err(TransferError::Plan(format!("transfer.simulation.{}", unknown.join("; "))));
+        }
         let target = request_of_scenario(scenario, false)?;
         let known = !super::input::is_empty(&target.cluster);
         Ok((TransferRequest::new(plan, known.then_some(target), Vec::new()), transfer.simulation.clone()))

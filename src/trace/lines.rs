@@ -1,14 +1,69 @@
 //! A journal of entries, a line of JSON each: read, with what a killed process leaves behind, and written.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// An entry of such a journal.
 pub trait Line: Serialize + DeserializeOwned {
     /// Its place, counted from 0.
     fn seq(&self) -> u64;
+
+    /// When, milliseconds since the execution began.
+    fn t_ms(&self) -> i64;
+
     /// If it is the one that a journal begins with: what is wrong with its version, or nothing.
     fn begins(&self) -> Option<Result<(), String>>;
+}
+
+/// A line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry<R> {
+    /// Counted from 0.
+    pub seq: u64,
+    /// Milliseconds since the execution began.
+    pub t_ms: i64,
+    /// What.
+    #[serde(flatten)]
+    pub record: R,
+}
+
+/// The form of a journal, as its first entry has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form<'a> {
+    /// The field that has it.
+    pub field: &'static str,
+    /// Which form it is.
+    pub is: u32,
+    /// Which one this nodeferry reads.
+    pub known: u32,
+    /// Version of the nodeferry that has written it.
+    pub by: &'a str,
+}
+
+/// What an entry says.
+pub trait Recorded: Serialize + DeserializeOwned {
+    /// The form of the journal, if this is what a journal begins with.
+    fn form(&self) -> Option<Form<'_>>;
+}
+
+impl<R: Recorded> Line for Entry<R> {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn t_ms(&self) -> i64 {
+        self.t_ms
+    }
+
+    fn begins(&self) -> Option<Result<(), String>> {
+        let Form { field, is, known, by } = self.record.form()?;
+        Some(match is == known {
+            true => Ok(()),
+            false => Err(format!(
+                "{field} is {is}; this nodeferry reads {known}: go on with the version that began it ({by})"
+            )),
+        })
+    }
 }
 
 /// Why a journal cannot be read.

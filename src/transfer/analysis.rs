@@ -183,11 +183,12 @@ impl Analysis {
         };
         let accepted = if c.accepted > 0 { format!(" ({} accepted)", c.accepted) } else { String::new() };
         format!(
-            "{head}{accepted}; {} rewritten, {} by hand, {}. {} move.",
+            "{head}{accepted}; {} rewritten, {} by hand, {}. {} {}.",
             c.rewritten,
             c.by_hand,
             count(u64::from(c.notes), "note"),
-            count(u64::from(self.moving), "object")
+            count(u64::from(self.moving), "object"),
+            if self.moving == 1 { "moves" } else { "move" }
         )
     }
 
@@ -248,7 +249,7 @@ impl Analysis {
         for key in &self.unused_acceptances {
             let _ = writeln!(
                 out,
-                "\naccepted[{key:?}] of the mapping is of no finding: is the code, the object or the field misspelt?"
+                "\naccepted[{key:?}] of the mapping matches no finding that blocks: is the code, the object or the field misspelt?"
             );
         }
         out

@@ -67,7 +67,7 @@ pub(super) fn claims_of(inventory: &Inventory, item: &Item) -> Vec<Claim> {
     for template in templates.into_iter().flatten() {
         let Some(of) = template.pointer("/metadata/name").and_then(Value::as_str) else { continue };
         for i in 0..u64::from(pods(inventory, item).unwrap_or(0)) {
-            let name = format!("{of}-{}-{}", item.id.name(), first + i);
+            let name = format!("{of}-{}-{}", item.id.name(), first.saturating_add(i));
             let object = find(&name).map_or(template, |c| &c.object);
             all.insert(name.clone(), claim(namespace, &name, object));
         }

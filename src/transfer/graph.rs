@@ -6,10 +6,14 @@
 use super::claims;
 use super::inventory::{Inventory, Item};
 use super::object::ObjectId;
+use super::reduce::{Services, services};
 use super::rules::{self, Standing};
+use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
 use serde_json::{Map, Value};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -66,18 +70,24 @@ impl Graph {
     /// The graph of an inventory.
     pub fn of(inventory: &Inventory) -> Graph {
         let mut graph = Graph::default();
-        let moving: Vec<&Item> =
-            inventory.items().filter(|i| rules::standing(i) == Standing::Moves && !rules::is_add_on(i)).collect();
+        let moving: Vec<&Item> = inventory.items().filter(|i| rules::standing(i) == Standing::Moves).collect();
         for item in &moving {
             let node = graph.graph.add_node(item.id.clone());
             graph.index.insert(item.id.clone(), node);
         }
-        let services: Vec<&&Item> =
-            moving.iter().filter(|i| i.id.kind() == "Service" && i.id.group().is_empty()).collect();
+        let services = services(moving.iter().map(|i| &i.object));
+        let definitions: BTreeMap<(&str, &str), &ObjectId> = inventory
+            .of_kind("apiextensions.k8s.io", "CustomResourceDefinition")
+            .filter_map(|d| Some(((d.text("/spec/group")?, d.text("/spec/names/kind")?), &d.id)))
+            .collect();
+        let mut workloads: BTreeMap<Option<&str>, Vec<&Item>> = BTreeMap::new();
+        for item in moving.iter().copied().filter(|i| rules::template(i).is_some()) {
+            workloads.entry(item.id.namespace()).or_default().push(item);
+        }
         for item in &moving {
-            graph.common(inventory, item);
+            graph.common(&definitions, item);
             graph.references(inventory, item);
-            graph.selects(item, &moving);
+            graph.selects(item, workloads.get(&item.id.namespace()).map_or(&[][..], Vec::as_slice));
             graph.names(inventory, item, &services);
         }
         graph
@@ -91,10 +101,7 @@ impl Graph {
     /// What an object depends on, and why, in order of names.
     pub fn needs(&self, id: &ObjectId) -> BTreeMap<&ObjectId, Why> {
         let Some(node) = self.index.get(id) else { return BTreeMap::new() };
-        let edges = self.graph.edges(*node).map(|e| {
-            use petgraph::visit::EdgeRef;
-            (&self.graph[e.target()], *e.weight())
-        });
+        let edges = self.graph.edges(*node).map(|e| (&self.graph[e.target()], *e.weight()));
         let mut all = BTreeMap::new();
         for (target, why) in edges {
             // The strongest reason.
@@ -119,16 +126,37 @@ impl Graph {
         cycles
     }
 
-    /// Everything that an object depends on, however far, itself among it only where it is in a circle.
-    pub fn all_needs(&self, id: &ObjectId) -> BTreeSet<&ObjectId> {
+    /// Everything that some of the objects depend on, however far; one of them only where something depends on it.
+    pub fn all_needs<'o>(&self, of: impl IntoIterator<Item = &'o ObjectId>) -> BTreeSet<&ObjectId> {
+        let mut next: Vec<NodeIndex> = Vec::new();
+        for id in of {
+            next.extend(self.index.get(id).into_iter().flat_map(|n| self.graph.neighbors(*n)));
+        }
         let mut seen: BTreeSet<&ObjectId> = BTreeSet::new();
-        let mut next: Vec<&ObjectId> = self.needs(id).into_keys().collect();
-        while let Some(id) = next.pop() {
-            if seen.insert(id) {
-                next.extend(self.needs(id).into_keys());
+        while let Some(node) = next.pop() {
+            if seen.insert(&self.graph[node]) {
+                next.extend(self.graph.neighbors(node));
             }
         }
         seen
+    }
+
+    /// For each object that depends on some of these, however far, the first of them by name.
+    pub fn first_needs<'o>(&self, of: &BTreeSet<&'o ObjectId>) -> BTreeMap<&ObjectId, &'o ObjectId> {
+        let mut first: BTreeMap<&ObjectId, &'o ObjectId> = BTreeMap::new();
+        for id in of {
+            let Some(node) = self.index.get(*id) else { continue };
+            let users = |node: NodeIndex| self.graph.neighbors_directed(node, Direction::Incoming);
+            let mut next: Vec<NodeIndex> = users(*node).collect();
+            while let Some(node) = next.pop() {
+                // Who depends on an object that has its first already has it, too.
+                if let Entry::Vacant(entry) = first.entry(&self.graph[node]) {
+                    entry.insert(*id);
+                    next.extend(users(node));
+                }
+            }
+        }
+        first
     }
 
     /// The graph in the language of Graphviz; `label` gives each object its group (a wave).
@@ -180,16 +208,12 @@ impl Graph {
         self.arrow(&item.id, &ObjectId::new(&version, kind, namespace, name), why);
     }
 
-    fn common(&mut self, inventory: &Inventory, item: &Item) {
+    fn common(&mut self, definitions: &BTreeMap<(&str, &str), &ObjectId>, item: &Item) {
         if let Some(namespace) = item.id.namespace() {
             self.to(item, "", "Namespace", None, namespace, Why::Namespace);
         }
-        let (group, kind) = (item.id.group(), item.id.kind());
-        let definition = inventory
-            .of_kind("apiextensions.k8s.io", "CustomResourceDefinition")
-            .find(|d| d.text("/spec/group") == Some(group) && d.text("/spec/names/kind") == Some(kind));
-        if let Some(definition) = definition {
-            self.arrow(&item.id, &definition.id, Why::Definition);
+        if let Some(definition) = definitions.get(&(item.id.group(), item.id.kind())) {
+            self.arrow(&item.id, definition, Why::Definition);
         }
     }
 
@@ -331,8 +355,8 @@ impl Graph {
         }
     }
 
-    /// Arrows from what selects pods to the workloads of the pods.
-    fn selects(&mut self, item: &Item, moving: &[&Item]) {
+    /// Arrows from what selects pods to the workloads of the pods, which are among those of its namespace.
+    fn selects(&mut self, item: &Item, workloads: &[&Item]) {
         let selector = match (item.id.group(), item.id.kind()) {
             ("", "Service") => item.object.pointer("/spec/selector").and_then(Value::as_object),
             ("policy", "PodDisruptionBudget") => {
@@ -341,7 +365,7 @@ impl Graph {
             _ => return,
         };
         let Some(selector) = selector.filter(|s| !s.is_empty()) else { return };
-        for workload in moving.iter().filter(|w| w.id.namespace() == item.id.namespace()) {
+        for workload in workloads {
             let Some(template) = rules::template(workload) else { continue };
             let labels = workload.object.pointer(&format!("{template}/metadata/labels")).and_then(Value::as_object);
             if labels.is_some_and(|l| matches(selector, l)) {
@@ -351,7 +375,7 @@ impl Graph {
     }
 
     /// Weak arrows: Services that the texts of a workload, or of its ConfigMaps, name.
-    fn names(&mut self, inventory: &Inventory, item: &Item, services: &[&&Item]) {
+    fn names(&mut self, inventory: &Inventory, item: &Item, services: &Services) {
         let Some(template) = rules::template(item) else { return };
         let namespace = item.id.namespace().unwrap_or_default();
         let mut texts: Vec<&str> = Vec::new();
@@ -367,11 +391,9 @@ impl Graph {
             let data = inventory.get(id).and_then(|i| i.object.get("data")).and_then(Value::as_object);
             texts.extend(data.into_iter().flatten().filter_map(|(_, v)| v.as_str()));
         }
-        for service in services {
-            let of = service.id.namespace().unwrap_or_default();
-            if texts.iter().any(|t| names_service(t, service.id.name(), of, namespace)) {
-                self.arrow(&item.id, &service.id, Why::Names);
-            }
+        let named: BTreeSet<(&str, &str)> = texts.iter().flat_map(|t| services_named(t, services, namespace)).collect();
+        for (of, name) in named {
+            self.to(item, "", "Service", Some(of), name, Why::Names);
         }
     }
 }
@@ -384,42 +406,43 @@ fn matches(selector: &Map<String, Value>, labels: &Map<String, Value>) -> bool {
     selector.iter().all(|(k, v)| labels.get(k) == Some(v))
 }
 
-/// Whether a text names a Service as a host: by its full name, or by its own where only a host can stand.
-pub(super) fn names_service(text: &str, name: &str, of: &str, from: &str) -> bool {
+/// The Services that a text names as hosts, by namespace and name: by their full names, or by their own where only a host can stand. `from` is the
+/// namespace that the text is of.
+pub(super) fn services_named<'t>(text: &'t str, services: &Services, from: &'t str) -> BTreeSet<(&'t str, &'t str)> {
     let in_host = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-    let (full, mut at) = (format!("{name}.{of}"), 0);
-    while let Some(found) = text[at..].find(name) {
-        let start = at + found;
-        let end = start + name.len();
+    let is_service = |of: &str, name: &str| services.get(of).is_some_and(|names| names.contains(name));
+    let (mut named, mut at) = (BTreeSet::new(), 0);
+    while let Some(start) = text[at..].find(in_host).map(|found| at + found) {
+        let end = text[start..].find(|c| !in_host(c)).map_or(text.len(), |found| start + found);
         at = end;
-        if text[..start].chars().next_back().is_some_and(in_host) {
-            continue;
+        let (host, before, after) = (&text[start..end], &text[..start], &text[end..]);
+        let port = after.strip_prefix(':').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()));
+        let all = before.is_empty() && after.is_empty();
+        if (port || all || before.ends_with("//") || before.ends_with('@')) && is_service(from, host) {
+            named.insert((from, host));
         }
-        let rest = &text[end..];
-        if text[start..].starts_with(&full) {
-            let after = &text[start + full.len()..];
-            if after.starts_with(".svc") || !after.starts_with(in_host) {
-                return true;
-            }
-            continue;
-        }
-        if of != from || rest.starts_with(in_host) {
-            continue;
-        }
-        let port = rest.strip_prefix(':').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()));
-        let all = start == 0 && rest.is_empty();
-        let before = text[..start].ends_with("//") || text[..start].ends_with('@');
-        if port || all || before {
-            return true;
+        // NAME.NAMESPACE, and NAME.NAMESPACE.svc with what follows.
+        let mut parts = host.splitn(3, '.');
+        if let (Some(name), Some(of), rest) = (parts.next(), parts.next(), parts.next())
+            && rest.is_none_or(|r| r.starts_with("svc"))
+            && is_service(of, name)
+        {
+            named.insert((of, name));
         }
     }
-    false
+    named
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::transfer::rules::tests::inventory;
+
+    /// Whether a text of a namespace names the Service redis of shop.
+    fn names_redis(text: &str, from: &str) -> bool {
+        let services = Services::from([("shop".to_owned(), BTreeSet::from(["redis".to_owned()]))]);
+        services_named(text, &services, from).contains(&("shop", "redis"))
+    }
 
     #[test]
     fn services_are_named_as_hosts() {
@@ -436,10 +459,10 @@ mod tests {
             ("user:p@redis/0", true),
             ("a,redis:1", true),
         ] {
-            assert_eq!(names_service(text, "redis", "shop", "shop"), is, "{text}");
+            assert_eq!(names_redis(text, "shop"), is, "{text}");
         }
-        assert!(!names_service("redis:6379", "redis", "shop", "web"), "another namespace");
-        assert!(names_service("redis.shop:6379", "redis", "shop", "web"));
+        assert!(!names_redis("redis:6379", "web"), "another namespace");
+        assert!(names_redis("redis.shop:6379", "web"));
     }
 
     const SHOP: &str = "

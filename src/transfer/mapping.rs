@@ -181,7 +181,7 @@ pub struct NetworkMapping {
     pub pod_range: Option<String>,
     /// Address range of Services.
     pub service_range: Option<String>,
-    /// Pods a node can run. Default 250 with an overlay, 30 with Azure CNI whose pods are in the subnet of nodes (AKS' own default), else 110.
+    /// Pods a node can run, 10 to 250. Default AKS' own: 30 with Azure CNI whose pods are in the subnet of nodes, 110 with kubenet, else 250.
     pub pods_per_node: Option<u32>,
 }
 
@@ -269,7 +269,7 @@ impl Mapping {
             .map(|k| (k, "pod_identities"))
             .chain(self.data.leave.keys().map(|k| (k, "data.leave")))
         {
-            if key.split('/').filter(|p| !p.is_empty()).count() != 2 {
+            if key.split('/').count() != 2 || key.split('/').any(str::is_empty) {
                 problems.push(format!("{name}[{key:?}]: write namespace/name"));
             }
         }

@@ -9,7 +9,8 @@ use super::plan::NetworkChoice;
 const KEPT: u64 = 5;
 /// Nodes of a cluster with kubenet (its route table has 400 routes).
 const KUBENET_NODES: u32 = 400;
-/// Pods a node can run at most.
+/// Pods that a node can be set to run, at least and at most.
+const FEWEST_PODS: u32 = 10;
 const MOST_PODS: u32 = 250;
 
 /// All plug-ins, in the order of the guide.
@@ -59,7 +60,7 @@ fn overlap(a: (u32, u8), b: (u32, u8)) -> bool {
     a.0 & mask == b.0 & mask
 }
 
-/// What each plug-in needs for so many nodes at the peak, `most_pods` on the fullest one.
+/// What each plug-in needs for so many nodes at the peak, and the pods and Services of the source.
 pub fn choices(mapping: &Mapping, peak_nodes: u32, pods: u32, services: u32) -> Vec<NetworkChoice> {
     PLUGINS.iter().map(|p| choice(mapping, *p, peak_nodes, pods, services)).collect()
 }
@@ -82,8 +83,8 @@ fn choice(mapping: &Mapping, plugin: NetworkPlugin, peak_nodes: u32, pods: u32, 
         NetworkPlugin::AzureCniDynamic => (nodes + KEPT, nodes * u64::from(per_node.div_ceil(16)) * 16 + KEPT),
         NetworkPlugin::Byo => (nodes + KEPT, all),
     };
-    if per_node > MOST_PODS {
-        problems.push(format!("{per_node} pods a node: AKS runs at most {MOST_PODS}"));
+    if !(FEWEST_PODS..=MOST_PODS).contains(&per_node) {
+        problems.push(format!("{per_node} pods a node: AKS takes {FEWEST_PODS} to {MOST_PODS}"));
     }
     if pods > 0 && u64::from(pods) > all {
         problems.push(format!("{pods} pods of the source do not fit on {peak_nodes} nodes of {per_node} pods"));

@@ -405,9 +405,9 @@ pub struct Velero {
 pub struct PlannedPool {
     /// Its name (at most 12 lower-case letters and digits).
     pub name: String,
-    /// VM size.
+    /// VM size; `<VM_SIZE>` where none that is known hosts all of its pods.
     pub vm_size: String,
-    /// Nodes that the requests of the source's pods need.
+    /// Nodes that the requests of the source's pods need; 0 where no VM size is known.
     pub nodes: u32,
     /// Nodes at the peak: with those of the largest surge of a rollout and of an upgrade.
     pub peak_nodes: u32,

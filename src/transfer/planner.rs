@@ -86,8 +86,18 @@ pub fn plan(
         })
         .collect();
     let velero = velero(ground, &judged.analysis.imports, &restored);
-    let maker =
-        Maker { ground, judged, rendered, graph: &graph, places: &places, delays: &delays, changes, options, restored };
+    let maker = Maker {
+        ground,
+        judged,
+        rendered,
+        known: rendered.objects.iter().map(|o| &o.id).collect(),
+        graph: &graph,
+        places: &places,
+        delays: &delays,
+        changes,
+        options,
+        restored,
+    };
     let checklist = checklist::checklist(inventory, mapping);
     let pools = pools::propose(inventory, mapping, &rendered.objects, prices)?;
     let peak: u32 = pools.iter().map(|p| p.peak_nodes).sum();
@@ -156,6 +166,8 @@ struct Maker<'a> {
     ground: &'a Ground<'a>,
     judged: &'a Judged,
     rendered: &'a Rendered,
+    /// Names of what is rendered.
+    known: BTreeSet<&'a ObjectId>,
     graph: &'a Graph,
     places: &'a BTreeMap<ObjectId, Place>,
     delays: &'a Starts,
@@ -281,18 +293,10 @@ impl<'a> Maker<'a> {
 
     /// What objects of the source become on the target, in their order.
     fn on_target(&self, ids: &[ObjectId]) -> Vec<ObjectId> {
-        let known: BTreeSet<&ObjectId> = self.rendered.objects.iter().map(|o| &o.id).collect();
-        let mut all = Vec::new();
-        for id in ids {
-            let Some(change) = self.changes.get(id) else { continue };
-            let ids = change.after.iter().filter_map(ObjectId::of).chain(change.made.iter().filter_map(ObjectId::of));
-            for id in ids {
-                if known.contains(&id) && !all.contains(&id) {
-                    all.push(id);
-                }
-            }
-        }
-        all
+        let mut seen = BTreeSet::new();
+        let changes = ids.iter().filter_map(|id| self.changes.get(id));
+        let made = changes.flat_map(|c| c.after.iter().chain(&c.made)).filter_map(ObjectId::of);
+        made.filter(|id| self.known.contains(id) && seen.insert(id.clone())).collect()
     }
 
     fn waves(&self, pools: &[super::plan::PlannedPool], checklist: &[super::plan::ChecklistItem]) -> Vec<Wave> {
@@ -677,7 +681,7 @@ impl<'a> Maker<'a> {
                     let gateway = || {
                         let name = rules::gateway_name(item);
                         let id = ObjectId::new("gateway.networking.k8s.io/v1", "Gateway", item.id.namespace(), name);
-                        self.rendered.objects.iter().find(|o| o.id == id).map(|o| o.id.clone())
+                        self.known.contains(&id).then_some(id)
                     };
                     let Some(target) = of("Ingress").or_else(gateway) else { continue };
                     let hosts = rules::hosts(item);
@@ -712,18 +716,12 @@ impl<'a> Maker<'a> {
 
     /// How what the steps of a wave have made on the target is taken back, the last first.
     fn back(&self, steps: &Steps, rollback: &mut Steps) {
-        let mut applied: Vec<ObjectId> = Vec::new();
-        for step in &steps.steps {
-            if let Action::Apply { objects } = &step.action {
-                objects
-                    .iter()
-                    .filter(|o| !applied.contains(o))
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|o| applied.push(o));
-            }
-        }
+        let mut seen: BTreeSet<&ObjectId> = BTreeSet::new();
+        let applies = steps.steps.iter().filter_map(|step| match &step.action {
+            Action::Apply { objects } => Some(objects),
+            _ => None,
+        });
+        let mut applied: Vec<ObjectId> = applies.flatten().filter(|o| seen.insert(*o)).cloned().collect();
         applied.reverse();
         if !applied.is_empty() {
             rollback.add(
@@ -752,10 +750,9 @@ impl<'a> Maker<'a> {
         if claims::pods(self.inventory(), item) == Some(0) {
             return 0;
         }
-        let bytes: i64 = self.claims(item).iter().filter(|c| c.moves).filter_map(|c| c.bytes).sum();
-        let per_second = i64::try_from(self.options.bytes_per_second.max(1)).unwrap_or(i64::MAX);
-        let data = 3 * i64::try_from(i128::from(bytes) * 1_000 / i128::from(per_second)).unwrap_or(i64::MAX / 4);
-        self.start(id).median_ms.saturating_add(data)
+        let bytes: i128 = self.claims(item).iter().filter(|c| c.moves).filter_map(|c| c.bytes).map(i128::from).sum();
+        let data = 3 * (bytes * 1_000 / i128::from(self.options.bytes_per_second.max(1)));
+        self.start(id).median_ms.saturating_add(i64::try_from(data).unwrap_or(i64::MAX))
     }
 
     /// The longest chain of dependencies, what everything waits for first.

@@ -13,8 +13,8 @@ use super::render::commands::{or_blank, quoted};
 use super::rules;
 use crate::cluster::{CPU, GroupIdx, MEMORY, View};
 use crate::groups::{Choice, PackOptions, Templates, pack};
-use crate::snapshot::Snapshot;
 use crate::snapshot::groups::{MachineCatalogue, groups_from_values};
+use crate::snapshot::{ReadError, Snapshot};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,38 +133,47 @@ fn asked(spec: &Value) -> Asked {
 /// A workload on the target.
 struct Workload<'a> {
     id: ObjectId,
+    /// Where it stands in the input.
+    origin: &'a str,
     template: &'a Value,
     asked: Asked,
     pods: u32,
     peak: u32,
 }
 
-/// The most pods that an autoscaler lets a workload have.
-fn scaled(inventory: &Inventory, id: &ObjectId) -> Option<u32> {
-    let of = |kind: &str, field: &str| {
-        let items = inventory.items().filter(move |i| i.id.kind() == kind && i.id.namespace() == id.namespace());
-        let field = field.to_owned();
-        items
-            .filter(|i| i.text("/spec/scaleTargetRef/name") == Some(id.name()))
-            .filter_map(move |i| i.object.pointer(&field)?.as_u64())
-            .max()
-    };
-    let most = of("HorizontalPodAutoscaler", "/spec/maxReplicas").max(of("ScaledObject", "/spec/maxReplicaCount"));
-    most.map(|m| u32::try_from(m).unwrap_or(u32::MAX))
+/// The most pods that autoscalers let workloads have, by namespace and name.
+fn scaled(inventory: &Inventory) -> BTreeMap<(Option<&str>, &str), u32> {
+    let mut most: BTreeMap<(Option<&str>, &str), u32> = BTreeMap::new();
+    for item in inventory.items() {
+        let field = match item.id.kind() {
+            "HorizontalPodAutoscaler" => "/spec/maxReplicas",
+            "ScaledObject" => "/spec/maxReplicaCount",
+            _ => continue,
+        };
+        let pods = item.object.pointer(field).and_then(Value::as_u64);
+        if let (Some(pods), Some(name)) = (pods, item.text("/spec/scaleTargetRef/name")) {
+            let entry = most.entry((item.id.namespace(), name)).or_default();
+            *entry = (*entry).max(u32::try_from(pods).unwrap_or(u32::MAX));
+        }
+    }
+    most
 }
 
 /// The surge of a rollout, as Deployments have it (25 % by default, rounded up).
 fn surge(object: &Value, pods: u32) -> u32 {
-    let text = object.pointer("/spec/strategy/rollingUpdate/maxSurge");
-    match text {
-        Some(Value::Number(n)) => n.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
-        Some(Value::String(s)) => s.trim_end_matches('%').parse::<u32>().map_or(0, |p| (pods * p).div_ceil(100)),
-        _ => pods.div_ceil(4),
-    }
+    let surge = match object.pointer("/spec/strategy/rollingUpdate/maxSurge") {
+        Some(Value::Number(n)) => n.as_u64().unwrap_or(0),
+        Some(Value::String(s)) => {
+            s.trim_end_matches('%').parse::<u32>().map_or(0, |p| (u64::from(pods) * u64::from(p)).div_ceil(100))
+        }
+        _ => u64::from(pods.div_ceil(4)),
+    };
+    u32::try_from(surge).unwrap_or(u32::MAX).min(MOST_PODS)
 }
 
-fn workloads<'a>(inventory: &Inventory, objects: &'a [RenderedObject]) -> (Vec<Workload<'a>>, Vec<&'a Value>) {
+fn workloads<'a>(inventory: &'a Inventory, objects: &'a [RenderedObject]) -> (Vec<Workload<'a>>, Vec<&'a Value>) {
     let (mut all, mut daemons) = (Vec::new(), Vec::new());
+    let scaled = scaled(inventory);
     for rendered in objects {
         let source = inventory.get(rendered.from.as_ref().unwrap_or(&rendered.id));
         let Some((item, at)) = source.and_then(|i| Some((i, rules::template(i)?))) else { continue };
@@ -174,10 +183,18 @@ fn workloads<'a>(inventory: &Inventory, objects: &'a [RenderedObject]) -> (Vec<W
         }
         let Some(template) = rendered.object.pointer(at) else { continue };
         let pods = claims::pods(inventory, item).unwrap_or(0).min(MOST_PODS);
-        let peak = scaled(inventory, &item.id).unwrap_or(pods).max(pods).min(MOST_PODS);
+        let most = scaled.get(&(item.id.namespace(), item.id.name())).copied();
+        let peak = most.unwrap_or(pods).max(pods).min(MOST_PODS);
         let surge = if item.id.kind() == "Deployment" { surge(&rendered.object, peak) } else { 0 };
         let spec = template.get("spec").unwrap_or(&Value::Null);
-        all.push(Workload { id: rendered.id.clone(), template, asked: asked(spec), pods, peak: peak + surge });
+        all.push(Workload {
+            id: rendered.id.clone(),
+            origin: &item.origin,
+            template,
+            asked: asked(spec),
+            pods,
+            peak: peak + surge,
+        });
     }
     (all, daemons)
 }
@@ -247,8 +264,12 @@ pub fn propose(
         POOL_KEYS.iter().for_each(|k| drop(labels.remove(*k)));
         let taints = taints(&workloads, &asked.labels);
         let now = best(asked, &taints, &workloads, &daemons, prices, slots, false, None)?;
-        let Some(now) = now else { continue };
-        let peak = best(asked, &taints, &workloads, &daemons, prices, slots, true, Some(&now.size))?;
+        // Somebody has to fill in the size of a pool that none of the known ones is large enough for.
+        let now = now.unwrap_or_else(|| Best { size: "<VM_SIZE>".to_owned(), nodes: 0, micros: None });
+        let peak = match now.nodes {
+            0 => None,
+            _ => best(asked, &taints, &workloads, &daemons, prices, slots, true, Some(&now.size))?,
+        };
         let at_peak = peak.map_or(now.nodes, |p| p.nodes).max(now.nodes);
         // An upgrade adds 10 % of the nodes, one at least (AKS' default maxSurge).
         let peak_nodes = at_peak + at_peak.div_ceil(10).max(1);
@@ -347,6 +368,21 @@ fn pods(workloads: &[&Workload<'_>], peak: bool) -> Vec<Value> {
     all
 }
 
+/// An error of the pods of workloads, as one of the manifest that has their template.
+fn refused(workloads: &[&Workload<'_>], error: &ReadError) -> String {
+    let of = |w: &&Workload<'_>| {
+        let mut pods = pods(std::slice::from_ref(w), true);
+        pods.truncate(1);
+        match Snapshot::from_objects(&pods) {
+            Err(ReadError::Field { path, problem, .. }) => {
+                Some(format!("{}: the pod template of {}: {path}: {problem}; correct the manifest", w.origin, w.id))
+            }
+            _ => None,
+        }
+    };
+    workloads.iter().find_map(of).unwrap_or_else(|| error.to_string())
+}
+
 #[expect(clippy::too_many_arguments, reason = "a packing is what it consists of")]
 fn best(
     asked: &Asked,
@@ -369,14 +405,14 @@ fn best(
         daemon["metadata"]["uid"] = daemon.pointer("/metadata/name").cloned().unwrap_or_default();
         daemon
     }));
-    let mut snapshot = Snapshot::from_objects(&objects).map_err(|e| e.to_string())?;
+    let mut snapshot = Snapshot::from_objects(&objects).map_err(|e| refused(workloads, &e))?;
     let mut labels: Map<String, Value> = asked.labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     let mut taints = taints.to_vec();
     if asked.spot {
         labels.insert(SPOT_KEY.into(), "spot".into());
         taints.push(json!({"key": SPOT_KEY, "value": "spot", "effect": "NoSchedule"}));
     }
-    let machine = |s: &Size| {
+    let of_size = |s: &Size| {
         let (cpu, memory) = reserved(s.1, s.2 * GIB, slots);
         let mut allocatable = json!({"cpu": format!("{}m", s.1 * 1000 - cpu), "memory": s.2 * GIB - memory, "pods": slots, "ephemeral-storage": "100Gi"});
         if s.4 > 0 {
@@ -385,11 +421,11 @@ fn best(
         let arch = if s.3 { "arm64" } else { "amd64" };
         json!({"name": s.0, "allocatable": allocatable, "labels": {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux"}})
     };
-    let machines: Vec<Value> = match prices {
+    let sizes: Vec<Value> = match prices {
         Some(prices) => prices.names.iter().map(|n| json!({"name": n})).collect(),
-        None => SIZES.iter().map(machine).collect(),
+        None => SIZES.iter().map(of_size).collect(),
     };
-    let groups: Vec<Value> = machines
+    let groups: Vec<Value> = sizes
         .into_iter()
         .filter(|m| only.is_none_or(|o| m["name"] == o))
         .map(|m| json!({"name": m["name"], "labels": labels, "taints": taints, "zones": [], "max_count": 100_000, "spot_percent": if asked.spot { 100 } else { 0 }, "machine_types": [m]}))
@@ -473,6 +509,27 @@ mod tests {
         );
         assert!(data.vm_size.starts_with("Standard_E"), "{}: 12 GiB for each core", data.vm_size);
         assert!(pools.iter().all(|p| p.nodes > 0 && p.peak_nodes > p.nodes));
+    }
+
+    #[test]
+    fn a_template_that_cannot_be_read_is_named_with_its_manifest() {
+        let text = deployment("web", 1, "lots", "1Gi", "");
+        let (inventory, mapping) = (inventory(&text), mapping("{}"));
+        let rendered = render(&inventory, &analyse(&inventory, &mapping).found);
+        let why = propose(&inventory, &mapping, &rendered.objects, None).expect_err("it has no such amount");
+        assert!(
+            why.starts_with(
+                "in.yaml, line 2: the pod template of Deployment.apps/shop/web: spec.containers[0].resources"
+            ),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn pods_that_fit_on_no_known_size_leave_it_open() {
+        let pools = pools(&deployment("web", 2, "500", "1Gi", ""), "{}");
+        assert_eq!((pools[1].vm_size.as_str(), pools[1].nodes, pools[1].workloads.len()), ("<VM_SIZE>", 0, 1));
+        assert!(pools[1].command.contains("--node-vm-size <VM_SIZE> "), "{}", pools[1].command);
     }
 
     #[test]

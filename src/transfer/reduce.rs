@@ -3,22 +3,23 @@
 //! A value that is nothing but such a name stays as it is. Of any other the names are kept after [`REDUCED`], so that the analysis finds them and
 //! nobody takes what is left for the value.
 
-use super::graph::names_service;
+use super::graph::services_named;
 use super::inventory::{REDUCED, without_values};
 use super::rules::{annotation_of_load_balancers, named_in};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Services of a cluster: namespace and name.
-pub type Services = Vec<(String, String)>;
+/// Names of the Services of a cluster by namespace.
+pub type Services = BTreeMap<String, BTreeSet<String>>;
 
 /// The Services among objects.
-pub fn services(objects: &[Value]) -> Services {
+pub fn services<'o>(objects: impl IntoIterator<Item = &'o Value>) -> Services {
     let text = |o: &Value, place: &str| o.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
-    objects
-        .iter()
-        .filter(|o| o["kind"] == "Service" && o["apiVersion"] == "v1")
-        .map(|o| (text(o, "/metadata/namespace"), text(o, "/metadata/name")))
-        .collect()
+    let mut services = Services::new();
+    for o in objects.into_iter().filter(|o| o["kind"] == "Service" && o["apiVersion"] == "v1") {
+        services.entry(text(o, "/metadata/namespace")).or_default().insert(text(o, "/metadata/name"));
+    }
+    services
 }
 
 /// An annotation that is longer holds a manifest or the like.
@@ -101,7 +102,7 @@ pub fn reduced(text: &str, services: &Services, namespace: &str) -> String {
     }
     let mut out = REDUCED.to_owned();
     names.iter().for_each(|n| out.push_str(&format!(" {n}")));
-    for (of, name) in services.iter().filter(|(of, name)| names_service(text, name, of, namespace)) {
+    for (of, name) in services_named(text, services, namespace) {
         out.push_str(&format!(" //{name}.{of}"));
     }
     out
@@ -113,7 +114,7 @@ mod tests {
     use serde_json::json;
 
     fn services() -> Services {
-        vec![("shop".into(), "api".into()), ("shop".into(), "db".into())]
+        Services::from([("shop".to_owned(), BTreeSet::from(["api".to_owned(), "db".to_owned()]))])
     }
 
     #[test]

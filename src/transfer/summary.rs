@@ -43,7 +43,7 @@ impl TransferPlan {
                     let data = if moved.is_empty() {
                         String::new()
                     } else {
-                        format!(", {} of volumes", bytes(moved.iter().sum()))
+                        format!(", {} of volumes", bytes(moved.into_iter().fold(0, i64::saturating_add)))
                     };
                     let _ = writeln!(out, "  {}{pods}{data}: {}", m.object, m.reason);
                 }
@@ -72,12 +72,12 @@ impl TransferPlan {
         if !self.critical_path.is_empty() {
             let parts: Vec<String> =
                 self.critical_path.iter().map(|m| format!("{} ({})", m.object, duration(m.takes_ms as u64))).collect();
-            let total: i64 = self.critical_path.iter().map(|m| m.takes_ms).sum();
+            let total = self.critical_path.iter().map(|m| m.takes_ms).fold(0, i64::saturating_add);
             let _ = writeln!(out, "\nCritical path ({}): {}", duration(total as u64), parts.join(" -> "));
         }
         for cycle in &self.cycles {
             let names: Vec<&str> = cycle.iter().map(|i| i.as_str()).collect();
-            let _ = writeln!(out, "Circle of dependencies, which moves together: {}", names.join(", "));
+            let _ = writeln!(out, "Cycle of dependencies, which moves together: {}", names.join(", "));
         }
         out.push_str("\nNode pools:\n");
         let mut table = Table::new(&[
@@ -96,6 +96,9 @@ impl TransferPlan {
             }
             if p.workloads.is_empty() {
                 what = "the cluster's own pods".to_owned();
+            }
+            if p.nodes == 0 {
+                what.push_str(": no VM size that is known here hosts all of its pods");
             }
             table.row([p.name.clone(), p.vm_size.clone(), p.nodes.to_string(), p.peak_nodes.to_string(), price, what]);
         }

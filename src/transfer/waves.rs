@@ -1,13 +1,14 @@
 //! Which wave each object moves in, why, and in which order.
 
-use super::claims;
+use super::claims::{self, Claim};
 use super::graph::{Graph, Why};
 use super::inventory::{Inventory, Item};
 use super::mapping::Mapping;
 use super::object::ObjectId;
 use super::plan::WaveName;
 use super::rules;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// A place in the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,18 +76,20 @@ pub fn waves(inventory: &Inventory, mapping: &Mapping, graph: &Graph) -> BTreeMa
     let mut places: BTreeMap<ObjectId, Place> = BTreeMap::new();
     let items: Vec<&Item> = graph.ids().filter_map(|id| inventory.get(id)).collect();
     let workloads: Vec<&Item> = items.iter().copied().filter(|i| rules::template(i).is_some()).collect();
+    let claims: Vec<Vec<Claim>> = workloads.iter().map(|w| claims::claims_of(inventory, w)).collect();
+    let with_data = |of: &[Claim]| of.iter().any(|c| moves(mapping, &c.namespace, &c.name));
     let stateful: BTreeSet<&ObjectId> =
-        workloads.iter().filter(|w| is_stateful(inventory, mapping, w)).map(|w| &w.id).collect();
-    let needs: BTreeMap<&ObjectId, BTreeSet<&ObjectId>> =
-        workloads.iter().map(|w| (&w.id, graph.all_needs(&w.id))).collect();
+        workloads.iter().zip(&claims).filter(|(_, of)| with_data(of)).map(|(w, _)| &w.id).collect();
+    let on_state = graph.first_needs(&stateful);
     // What some workload with state depends on.
-    let before: BTreeSet<&ObjectId> =
-        stateful.iter().flat_map(|s| needs.get(*s).into_iter().flatten().copied()).collect();
+    let before = graph.all_needs(stateful.iter().copied());
+    let mut users: BTreeMap<(&str, &str), &ObjectId> = BTreeMap::new();
     let place = |wave, reason: String| Place { wave, reason };
-    for workload in &workloads {
-        let claims = claims::claims_of(inventory, workload);
-        let on_state = needs[&workload.id].iter().find(|n| stateful.contains(**n) && **n != &workload.id);
-        let placed = match (stateful.contains(&workload.id), on_state) {
+    for (workload, claims) in workloads.iter().zip(&claims) {
+        for claim in claims {
+            users.entry((claim.namespace.as_str(), claim.name.as_str())).or_insert(&workload.id);
+        }
+        let placed = match (stateful.contains(&workload.id), on_state.get(&workload.id)) {
             (true, _) => {
                 let names: Vec<&str> = claims.iter().map(|c| c.name.as_str()).collect();
                 place(WaveName::W2, format!("it has data: {}", names.join(", ")))
@@ -100,7 +103,7 @@ pub fn waves(inventory: &Inventory, mapping: &Mapping, graph: &Graph) -> BTreeMa
         places.insert(workload.id.clone(), placed);
     }
     for item in items.iter().filter(|i| rules::template(i).is_none()) {
-        let placed = other(item, graph, &places, &workloads, inventory, mapping);
+        let placed = other(item, graph, &places, &users, mapping);
         places.insert(item.id.clone(), placed);
     }
     places
@@ -110,8 +113,7 @@ fn other(
     item: &Item,
     graph: &Graph,
     places: &BTreeMap<ObjectId, Place>,
-    workloads: &[&Item],
-    inventory: &Inventory,
+    users: &BTreeMap<(&str, &str), &ObjectId>,
     mapping: &Mapping,
 ) -> Place {
     let place = |wave, reason: &str| Place { wave, reason: reason.to_owned() };
@@ -121,16 +123,12 @@ fn other(
             return place(WaveName::W4, "it lets traffic in");
         }
         "PersistentVolumeClaim" => {
-            let user = workloads.iter().find(|w| {
-                claims::claims_of(inventory, w)
-                    .iter()
-                    .any(|c| c.name == item.id.name() && Some(c.namespace.as_str()) == item.id.namespace())
-            });
-            let wave = user.and_then(|u| places.get(&u.id)).map_or(WaveName::W2, |p| p.wave);
+            let user = item.id.namespace().and_then(|n| users.get(&(n, item.id.name())));
+            let wave = user.and_then(|u| places.get(*u)).map_or(WaveName::W2, |p| p.wave);
             let leaves = item.id.namespace().is_some_and(|n| !moves(mapping, n, item.id.name()));
             let reason = match (leaves, user) {
                 (true, _) => "its data is left behind, as the mapping says".to_owned(),
-                (false, Some(user)) => format!("restored with {}", user.id),
+                (false, Some(user)) => format!("restored with {user}"),
                 (false, None) => "no workload uses it".to_owned(),
             };
             return Place { wave, reason };
@@ -162,19 +160,28 @@ pub fn ordered(graph: &Graph, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         circle.extend(cycle.iter().filter(|id| ids.contains(*id)).map(|id| (id, i)));
     }
     let same = |a: &ObjectId, b: &ObjectId| circle.get(a).is_some_and(|c| circle.get(b) == Some(c));
-    let mut waiting: BTreeMap<&ObjectId, BTreeSet<&ObjectId>> = ids
-        .iter()
-        .map(|id| (id, graph.needs(id).into_keys().filter(|n| ids.contains(*n) && !same(n, id)).collect()))
-        .collect();
+    // How many each waits for, and who waits for each.
+    let mut waits: BTreeMap<&ObjectId, usize> = BTreeMap::new();
+    let mut users: BTreeMap<&ObjectId, Vec<&ObjectId>> = BTreeMap::new();
+    for id in ids {
+        let needs: Vec<&ObjectId> = graph.needs(id).into_keys().filter(|n| ids.contains(*n) && !same(n, id)).collect();
+        waits.insert(id, needs.len());
+        needs.into_iter().for_each(|n| users.entry(n).or_default().push(id));
+    }
+    let mut free: BinaryHeap<Reverse<(usize, &ObjectId)>> =
+        waits.iter().filter(|(_, n)| **n == 0).map(|(id, _)| Reverse((rank(id), *id))).collect();
     let mut order = Vec::new();
-    while !waiting.is_empty() {
-        let free =
-            waiting.iter().filter(|(_, needs)| needs.is_empty()).map(|(id, _)| *id).min_by_key(|id| (rank(id), *id));
-        // Two circles that depend on each other would be one; so somebody is free.
-        let Some(next) = free.or_else(|| waiting.keys().next().copied()) else { break };
-        waiting.remove(next);
-        waiting.values_mut().for_each(|needs| needs.retain(|n| *n != next));
+    // Two circles that depend on each other would be one: everything gets free.
+    while let Some(Reverse((_, next))) = free.pop() {
         order.push(next.clone());
+        for user in users.get(next).into_iter().flatten() {
+            if let Some(n) = waits.get_mut(user) {
+                *n -= 1;
+                if *n == 0 {
+                    free.push(Reverse((rank(user), *user)));
+                }
+            }
+        }
     }
     order
 }

@@ -14,12 +14,12 @@ mod task;
 pub(crate) mod tests;
 mod words;
 
+pub(crate) use crate::report::format::time;
 pub use comparison::Comparison;
 pub use inventory::{Inventory, InventoryError};
 pub use record::{Began, Entry, JOURNAL_VERSION, Limits, Predicted, Record};
 pub use report::{AckReport, Compared};
 pub use standing::{Look, NodeStands, fingerprint, not_drained};
-pub(crate) use state::time;
 pub use state::{Begun, Ended, Stage, State};
 pub use task::{TaskState, task_id};
 pub use words::{Context, substitute};

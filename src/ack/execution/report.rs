@@ -1,8 +1,9 @@
 //! Predicted against actual, and how an execution stands, for people and machines.
 
 use super::record::Entry;
-use super::state::{Begun, Stage, State, time};
+use super::state::{Begun, Stage, State};
 use crate::plan::verdict::Percentiles;
+use crate::report::format::time;
 use crate::report::table::{Align, Table};
 use crate::snapshot::time::format_rfc3339;
 use serde::Serialize;

@@ -4,6 +4,7 @@ use super::comparison::Comparison;
 use super::record::{Began, Entry, Predicted, Record};
 use super::task::TaskState;
 use super::words::Context;
+use crate::report::format::time;
 use crate::runner::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -404,9 +405,4 @@ impl Record {
 
 fn masters(n: usize) -> String {
     crate::report::format::count(n as u64, "master")
-}
-
-/// A duration in words; a negative one is none.
-pub(crate) fn time(ms: i64) -> String {
-    crate::report::format::duration(u64::try_from(ms).unwrap_or(0))
 }

@@ -7,7 +7,7 @@ mod stages;
 mod tests;
 mod waiting;
 
-use super::attend::Attention;
+use super::attend::{Attention, CarryError, Observer};
 use super::client::Client;
 use super::clock::Clock;
 use super::program::Programs;
@@ -17,14 +17,6 @@ use crate::runner::Outcome;
 use std::collections::BTreeMap;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant};
-
-/// Somebody who hears what is written into the journal, after it was written.
-pub trait Observer {
-    /// An entry, and what it says to people.
-    fn entry(&mut self, entry: &Entry, words: Option<&str>);
-    /// Something that is not in the journal: for people, at once.
-    fn say(&mut self, text: &str);
-}
 
 /// Why it goes no further.
 pub(super) enum Halt {
@@ -63,7 +55,7 @@ pub async fn carry(
     journal: &mut AckWriter,
     state: State,
     clock: Clock,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<Entry>,
 ) -> Result<End, CarryError> {
     let attention = Attention::new().map_err(CarryError::Signals)?;
     let mut carrier = Carrier {
@@ -114,17 +106,6 @@ pub async fn carry(
     Ok(end)
 }
 
-/// Why a migration cannot be carried on. Its journal is as safe as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum CarryError {
-    /// The journal.
-    #[error("the journal cannot be kept, so nothing more is done: {0}")]
-    Journal(#[from] AckDirError),
-    /// Signals.
-    #[error("cannot wait for signals: {0}")]
-    Signals(std::io::Error),
-}
-
 /// A process at work.
 struct Carrier<'a> {
     client: &'a Client,
@@ -132,7 +113,7 @@ struct Carrier<'a> {
     journal: &'a mut AckWriter,
     state: State,
     clock: Clock,
-    observer: &'a mut dyn Observer,
+    observer: &'a mut dyn Observer<Entry>,
     attention: Attention,
     /// The task is being asked for.
     asking: Option<JoinHandle<Result<TaskState, String>>>,

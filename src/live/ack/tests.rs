@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 struct Heard(Vec<String>);
 
-impl Observer for Heard {
+impl Observer<Entry> for Heard {
     fn entry(&mut self, _: &Entry, words: Option<&str>) {
         self.0.extend(words.map(str::to_owned));
     }

@@ -471,7 +471,9 @@ exec "$@"
         let tmp = tempfile::tempdir().expect("a directory");
         let mut bystander = std::process::Command::new("sleep").arg("30").spawn().expect("sleep");
         let programs = Programs::recorded(&[], tmp.path(), starter(tmp.path())).expect("a directory");
-        for (name, boot, began) in [("1-0.json", crate::live::process::boot(), 1), ("1-1.json", "another".to_owned(), 0)] {
+        for (name, boot, began) in
+            [("1-0.json", crate::live::process::boot(), 1), ("1-1.json", "another".to_owned(), 0)]
+        {
             let record = records::Record { pid: bystander.id(), boot, began, program: "sleep".into() };
             std::fs::write(tmp.path().join(name), serde_json::to_vec(&record).expect("JSON")).expect("written");
         }

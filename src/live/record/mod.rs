@@ -96,7 +96,7 @@ pub async fn record_for_transfer(
             }
         }
     }
-    let services = services(&lists.concat());
+    let services = services(lists.iter().flatten());
     for mut objects in lists {
         objects.iter_mut().for_each(|o| reduce(o, &services));
         sort(&mut objects);
@@ -144,6 +144,7 @@ impl Recorded {
         sort(&mut objects);
         self.objects.append(&mut objects);
     }
+
     /// Writes a List, an object a line: the same bytes for the same state of the cluster.
     ///
     /// # Errors
@@ -159,6 +160,7 @@ impl Recorded {
         out.write_all(b"\n]}\n")?;
         out.flush()
     }
+
     /// The dump as a source that the reader takes.
     ///
     /// # Errors
@@ -168,12 +170,14 @@ impl Recorded {
         self.write(&mut bytes)?;
         Ok(Source::of_text("the live cluster", bytes))
     }
+
     /// uid of the namespace kube-system; None if namespaces could not be read.
     pub fn cluster(&self) -> Option<&str> {
         let system =
             self.objects.iter().find(|o| o["kind"] == "Namespace" && o["metadata"]["name"] == "kube-system")?;
         system["metadata"]["uid"].as_str()
     }
+
     /// How many objects of each kind there are.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

@@ -7,7 +7,7 @@ mod site;
 mod steps;
 mod waiting;
 
-use super::attend::Attention;
+use super::attend::{Attention, CarryError, Observer};
 use super::client::Client;
 use super::clock::Clock;
 use super::program::Programs;
@@ -18,14 +18,6 @@ use crate::transfer::execution::{Entry, Next, Record, State};
 use site::Site;
 use std::collections::BTreeMap;
 use tokio::time::Duration;
-
-/// Somebody who hears what is written into the journal, after it was written.
-pub trait Observer {
-    /// An entry, and what it says to people.
-    fn entry(&mut self, entry: &Entry, words: Option<&str>);
-    /// Something that is not in the journal: for people, at once.
-    fn say(&mut self, text: &str);
-}
 
 /// How a process leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +46,6 @@ impl From<EntryDirError> for Halt {
     }
 }
 
-/// Why a transfer cannot be carried on. Its journal is as safe as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum CarryError {
-    /// The journal.
-    #[error("the journal cannot be kept, so nothing more is done: {0}")]
-    Journal(#[from] EntryDirError),
-    /// Signals.
-    #[error("cannot wait for signals: {0}")]
-    Signals(std::io::Error),
-}
-
 /// Figures of a step that is done.
 type Figures = BTreeMap<String, i64>;
 
@@ -81,7 +62,7 @@ pub async fn carry(
     journal: &mut TransferWriter,
     state: State,
     clock: Clock,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<Entry>,
 ) -> Result<End, CarryError> {
     let attention = Attention::new().map_err(CarryError::Signals)?;
     let (source, target) = (Site::new("source", source.clone()), Site::new("target", target.clone()));
@@ -112,7 +93,7 @@ struct Carrier<'a> {
     journal: &'a mut TransferWriter,
     state: State,
     clock: Clock,
-    observer: &'a mut dyn Observer,
+    observer: &'a mut dyn Observer<Entry>,
     attention: Attention,
 }
 

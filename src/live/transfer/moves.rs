@@ -2,12 +2,12 @@
 
 use super::super::attend::Attend;
 use super::results;
-use super::site::{EXECUTION_LABEL, Site, velero, velero_object};
+use super::site::{EXECUTION_LABEL, Site, velero, velero_namespace, velero_object};
 use super::steps::figures;
 use super::waiting::{source, target};
 use super::{Carrier, Figures, Halt};
 use crate::transfer::execution::{
-    BACKUP_LABEL, Ending, RESTORE_LABEL, VolumeRun, attempt_name, ending, not_restored, skipped, why_not,
+    BACKUP_LABEL, Ending, RESTORE_LABEL, VolumeRun, attempt_name, ending, not_restored, phase, skipped, why_not,
 };
 use crate::transfer::plan::{ClaimName, Step};
 use serde_json::{Value, json};
@@ -17,10 +17,7 @@ const GROUP: &str = "velero.io";
 
 impl Carrier<'_> {
     fn velero_namespace(&self) -> String {
-        match self.state.began.plan.velero.namespace.as_str() {
-            "" => "velero".to_owned(),
-            namespace => namespace.to_owned(),
-        }
+        velero_namespace(&self.state.began.plan).to_owned()
     }
 
     /// Waits until a location is Available.
@@ -88,7 +85,7 @@ impl Carrier<'_> {
                     remedy: "let it be until the transfer is over".to_owned(),
                 });
             };
-            if object["metadata"]["labels"][EXECUTION_LABEL] != self.state.began.execution.as_str() {
+            if !self.is_ours(&object) {
                 return Err(Halt::Fails {
                     reason: "transfer-name-taken",
                     why: format!("the {} cluster has a {what} that is not of this execution", site(self).role),
@@ -98,7 +95,7 @@ impl Carrier<'_> {
                     ),
                 });
             }
-            let phase = object.pointer("/status/phase").and_then(Value::as_str).unwrap_or("New").to_owned();
+            let phase = phase(&object).to_owned();
             self.seen(&step.id, &what, &phase)?;
             if let Some(ending) = ending(&object) {
                 return Ok(ending);
@@ -116,6 +113,11 @@ impl Carrier<'_> {
             }
             self.again(step, limit, &why, &remedy).await?;
         }
+    }
+
+    /// Whether this execution has made an object of Velero.
+    fn is_ours(&self, object: &Value) -> bool {
+        object["metadata"]["labels"][EXECUTION_LABEL] == self.state.began.execution.as_str()
     }
 
     /// Claims of a restore that are not bound, for a restore waits for them.
@@ -252,10 +254,11 @@ impl Carrier<'_> {
                 .cloned()
                 .collect();
         let attempt = self.state.attempt(&step.id);
-        let (of, name) = (self.state.backup_name(backup), attempt_name(name, attempt));
+        let (of, all) = (self.state.backup_name(backup), self.state.restore_names(name));
+        let name = attempt_name(name, attempt);
         if attempt > 1 {
             // What is there already is not restored again, and a claim without its data is there already.
-            let earlier: Vec<String> = self.state.restore_names(&self.base_name(step)).into_iter().skip(1).collect();
+            let earlier: Vec<String> = all.into_iter().skip(1).collect();
             let gone = self.delete_restored(step, &earlier, &[]).await?;
             self.note(format!(
                 "what the earlier restore has made is deleted ({} objects): Velero does not restore what is there",
@@ -292,26 +295,30 @@ impl Carrier<'_> {
     }
 
     /// Ends a restore that still waits for the data of volumes: Velero restores one after the other, and this one would hold the others up for
-    /// as long as its own limit of hours says.
-    pub(super) async fn cancel(&mut self, step: &Step, name: &str) -> Result<(), Halt> {
+    /// as long as its own limit of hours says. False if a restore of this name is there that is not ours: it is left alone.
+    pub(super) async fn cancel(&mut self, step: &Step, name: &str) -> Result<bool, Halt> {
         let namespace = self.velero_namespace();
         let id = &velero(&namespace, "Restore", name);
         loop {
             let found = self.read(step, target, |s| async move { s.get(id).await }).await?;
-            let Some(restore) = found.filter(|r| ending(r).is_none()) else { return Ok(()) };
-            let phase = restore.pointer("/status/phase").and_then(Value::as_str).unwrap_or("New").to_owned();
-            self.seen(&step.id, &format!("Restore {name}"), &phase)?;
-            if phase.starts_with("Finalizing") {
+            let Some(restore) = found else { return Ok(true) };
+            if !self.is_ours(&restore) {
+                return Ok(false);
+            }
+            if ending(&restore).is_some() {
+                return Ok(true);
+            }
+            let stands = phase(&restore).to_owned();
+            self.seen(&step.id, &format!("Restore {name}"), &stands)?;
+            if stands.starts_with("Finalizing") {
                 // Only claims are waited for, and for no longer than ten minutes.
-                return self.note(format!("Restore {name} is {phase}: Velero gives it up by itself"));
+                self.note(format!("Restore {name} is {stands}: Velero gives it up by itself"))?;
+                return Ok(true);
             }
             let (selector, space) = (&format!("{RESTORE_LABEL}={name}"), namespace.as_str());
             let list = |s: Site| async move { s.list(GROUP, "PodVolumeRestore", Some(space), selector).await };
             for run in self.read(step, target, list).await? {
-                let has_ended = matches!(
-                    run.pointer("/status/phase").and_then(Value::as_str),
-                    Some("Completed" | "Failed" | "Canceled" | "Canceling")
-                );
+                let has_ended = matches!(phase(&run), "Completed" | "Failed" | "Canceled" | "Canceling");
                 let run_name = run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
                 if has_ended || run["spec"]["cancel"] == true {
                     continue;
@@ -320,7 +327,7 @@ impl Carrier<'_> {
                 self.read(step, target, |s| async move { s.merge(id, &json!({"spec": {"cancel": true}})).await })
                     .await?;
             }
-            let why = format!("Restore {name} is {phase} and does not end");
+            let why = format!("Restore {name} is {stands} and does not end");
             self.again(step, "delete", &why, "see why (velero restore logs), or restart Velero there").await?;
         }
     }
@@ -335,7 +342,7 @@ impl Carrier<'_> {
         runs: &[VolumeRun],
     ) -> Result<Vec<String>, Halt> {
         let mut whys: Vec<String> = if why.is_empty() { Vec::new() } else { vec![why] };
-        whys.extend(failures(runs));
+        whys.extend(runs.iter().filter_map(VolumeRun::problem));
         let (at, namespace, execution) = (site(self), self.velero_namespace(), self.state.began.execution.clone());
         // A backup that was not validated has no results.
         match self.during(results::errors(&at, &namespace, &execution, kind, name)).await? {
@@ -344,14 +351,6 @@ impl Carrier<'_> {
             Err(problem) => whys.push(format!("more is not known: {problem}")),
         }
         Ok(whys)
-    }
-
-    /// The name that the plan gives the restore of a step.
-    fn base_name(&self, step: &Step) -> String {
-        match &step.action {
-            crate::transfer::plan::Action::Restore { name, .. } => name.clone(),
-            _ => String::new(),
-        }
     }
 }
 
@@ -365,15 +364,4 @@ fn restore_remedy(whys: &[String], name: &str) -> String {
         return "see that a node agent of Velero runs on every node of the target that takes restored pods".to_owned();
     }
     format!("remove the cause (more: velero restore describe {name} --details)")
-}
-
-/// What volumes say of their failures.
-fn failures(runs: &[VolumeRun]) -> Vec<String> {
-    let failed = runs.iter().filter(|r| r.phase != "Completed");
-    failed
-        .map(|r| {
-            let message = if r.message.is_empty() { String::new() } else { format!(": {}", r.message) };
-            format!("volume {} of pod {}/{} is {}{message}", r.volume, r.namespace, r.pod, r.phase)
-        })
-        .collect()
 }

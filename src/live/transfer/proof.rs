@@ -1,7 +1,7 @@
 //! What is proved before a transfer touches anything: two clusters, the plan's, with Velero in both, and a target that takes the objects.
 
 use super::super::client::{Client, ConnectError};
-use super::site::{Problem, Site};
+use super::site::{Problem, Site, velero_namespace};
 use crate::session::Exchange;
 use crate::snapshot::time::parse_rfc3339;
 use crate::transfer::ObjectId;
@@ -44,7 +44,7 @@ pub async fn cluster(client: &Client, role: &str, expected: Option<&str>) -> Res
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
     match expected {
         Some(expected) if expected != uid => Err(Refused::Check(format!(
-            "the {role} is another cluster: kube-system has uid {uid} in context {}, and {expected} in the plan; choose the plan's cluster with --{role}-context",
+            "the {role} is another cluster: kube-system has uid {uid} in context {}, expected {expected}; choose the right one with --{role}-context",
             client.context()
         ))),
         _ => Ok(uid),
@@ -85,7 +85,7 @@ pub async fn prove(
         _ => notes.push("the clusters' versions are not known: /version is not answered as Kubernetes does".to_owned()),
     }
     if needs_velero {
-        let namespace = if plan.velero.namespace.is_empty() { "velero" } else { &plan.velero.namespace };
+        let namespace = velero_namespace(plan);
         for site in [&mut source, &mut target] {
             velero_runs(site, namespace).await?;
         }

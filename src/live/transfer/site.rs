@@ -4,6 +4,7 @@ use super::super::client::Client;
 use crate::session::api::percent;
 use crate::session::{Exchange, Method, Response};
 use crate::transfer::ObjectId;
+use crate::transfer::plan::TransferPlan;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -56,7 +57,7 @@ pub(super) struct Site {
     /// `source` or `target`.
     pub role: &'static str,
     pub client: Client,
-    /// By group and kind; clones share it.
+    /// By group or, where an object names its version, that, and by kind; clones share it.
     served: Arc<Mutex<BTreeMap<(String, String), Served>>>,
 }
 
@@ -96,7 +97,8 @@ impl Site {
 
     /// Where objects of a kind are; the API server is asked once for each group.
     async fn served(&self, group: &str, version: Option<&str>, kind: &str) -> Result<Served, Problem> {
-        let key = (group.to_owned(), kind.to_owned());
+        // An object is applied in its own version, and looked at in the one that the server prefers.
+        let key = (version.unwrap_or(group).to_owned(), kind.to_owned());
         if let Some(served) = self.served.lock().ok().and_then(|s| s.get(&key).cloned()) {
             return Ok(served);
         }
@@ -237,6 +239,14 @@ pub(super) fn velero(namespace: &str, kind: &str, name: &str) -> ObjectId {
     ObjectId::new(VELERO, kind, Some(namespace), name)
 }
 
+/// The namespace of Velero, in both clusters.
+pub(super) fn velero_namespace(plan: &TransferPlan) -> &str {
+    match plan.velero.namespace.as_str() {
+        "" => "velero",
+        namespace => namespace,
+    }
+}
+
 /// An object of Velero to be made.
 pub(super) fn velero_object(namespace: &str, kind: &str, name: &str, execution: &str, spec: Value) -> Value {
     json!({
@@ -248,3 +258,38 @@ pub(super) fn velero_object(namespace: &str, kind: &str, name: &str, execution: 
 
 /// Label of what an execution has made.
 pub(super) const EXECUTION_LABEL: &str = "nodeferry.io/execution";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::testing::{Server, ok, runtime};
+    use std::time::Duration;
+
+    #[test]
+    fn an_object_is_applied_in_its_own_version_whatever_the_server_prefers() {
+        let answer = |request: &str| match request.split(['?', ' ']).nth(1).unwrap_or_default() {
+            "/apis/autoscaling" => ok(&json!({"kind": "APIGroup", "apiVersion": "v1", "name": "autoscaling",
+                "preferredVersion": {"groupVersion": "autoscaling/v2", "version": "v2"}})),
+            "/apis/autoscaling/v1" | "/apis/autoscaling/v2" => {
+                ok(&json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [
+                {"kind": "HorizontalPodAutoscaler", "name": "horizontalpodautoscalers", "namespaced": true}]}))
+            }
+            _ => ok(
+                &json!({"kind": "HorizontalPodAutoscaler", "apiVersion": "autoscaling/v1", "metadata": {"name": "web"}}),
+            ),
+        };
+        let object = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web", "namespace": "shop"}});
+        let id = ObjectId::of(&object).expect("a name");
+        let asked = runtime().block_on(async {
+            let server = Server::answering(answer).await;
+            let site = Site::new("target", Client::plain(&server.url, Duration::from_secs(5)));
+            assert!(site.get(&id).await.expect("an answer").is_some());
+            site.apply(&object, false).await.expect("it is applied");
+            server.requests()
+        });
+        let of = |version: &str| format!("/apis/autoscaling/{version}/namespaces/shop/horizontalpodautoscalers/web");
+        assert!(asked.iter().any(|r| r.starts_with(&format!("GET {} ", of("v2")))), "{asked:?}");
+        assert!(asked.iter().any(|r| r.starts_with(&format!("PATCH {}?", of("v1")))), "{asked:?}");
+    }
+}

@@ -1,16 +1,17 @@
 //! The steps that are not Velero's: commands, images, objects, gates, fences, checks, and what is taken back.
 
 use super::super::attend::Attend;
+use super::super::driver::Signal;
 use super::site::{EXECUTION_LABEL, Problem, Site};
 use super::waiting::{source, target};
 use super::{Carrier, Figures, Halt};
 use crate::session::Program;
-use crate::transfer::execution::{RESTORE_LABEL, Readiness, Record, pod_problems, readiness};
+use crate::transfer::execution::{RESTORE_LABEL, Readiness, Record, approve, pod_problems, readiness};
 use crate::transfer::plan::{Action, Step};
 use crate::transfer::{Commands, ObjectId, Places};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Kinds that a restore makes and that hold data or pods, beside those that the plan names: they are looked for by their label.
 const RESTORED: [(&str, &str); 9] = [
@@ -65,7 +66,10 @@ impl Carrier<'_> {
             }
             Action::Unfence { policies, .. } => {
                 self.commands(step).await?;
-                self.delete(step, source, policies, |_| true).await
+                // A policy that was there before the fence is somebody else's.
+                let made = self.state.fences();
+                let ours: Vec<ObjectId> = policies.iter().filter(|p| made.contains(*p)).cloned().collect();
+                self.delete(step, source, &ours, |_| true).await
             }
             Action::Backup { name, spec } => self.backup(step, name, spec).await,
             Action::DemandVolumeBackups { backup, claims } => self.demand(step, backup, claims).await,
@@ -77,18 +81,19 @@ impl Carrier<'_> {
                 Ok(figures)
             }
             Action::DeleteApplied { objects } => {
-                // What was there before this execution applied it is not taken back.
-                let kept: BTreeSet<ObjectId> = self.state.found.values().flatten().cloned().collect();
-                let ours: Vec<ObjectId> = objects.iter().rev().filter(|o| !kept.contains(*o)).cloned().collect();
-                if ours.len() < objects.len() {
-                    let theirs: Vec<&str> =
-                        objects.iter().filter(|o| kept.contains(*o)).map(ObjectId::as_str).collect();
-                    self.note(format!("kept, for they were on the target before: {}", theirs.join(", ")))?;
+                // What was there before this execution applied it, or what it has not applied yet, is not taken back.
+                let made = self.state.applied();
+                let ours: Vec<ObjectId> = objects.iter().rev().filter(|o| made.contains(*o)).cloned().collect();
+                let found = |o: &ObjectId| self.state.found.values().any(|there| there.contains(o));
+                let kept = objects.iter().filter(|o| !made.contains(*o) && found(o));
+                let kept: Vec<&str> = kept.map(ObjectId::as_str).collect();
+                if !kept.is_empty() {
+                    self.note(format!("kept, for they were on the target before: {}", kept.join(", ")))?;
                 }
                 self.delete(step, target, &ours, |_| true).await
             }
             Action::DeleteRestored { restore, objects } => {
-                let names = self.state.restore_names(restore);
+                let names = self.state.restores_begun(restore);
                 self.delete_restored(step, &names, objects).await
             }
         }
@@ -113,10 +118,14 @@ impl Carrier<'_> {
             self.put(Record::CommandAnnounced { step: step.id.clone(), command })?;
             let program = Program { argv: argv.clone(), env: self.environment(step), timeout_ms: step.timeout_ms };
             let programs = self.programs.clone();
+            let interrupts = self.attention.interrupts;
             let ended = self.until_it_ends(async move { programs.printed(&program).await }).await?;
             let why = match ended {
                 Ok(printed) if printed.code == Some(0) => {
                     self.put(Record::CommandRan { step: step.id.clone(), command })?;
+                    if self.attention.interrupts > interrupts {
+                        return Err(self.leaves(Signal::Interrupt));
+                    }
                     continue;
                 }
                 Ok(printed) => {
@@ -131,7 +140,7 @@ impl Carrier<'_> {
                 }
                 Err(Some(why)) => why,
                 Err(None) => {
-                    let within = crate::report::format::duration(u64::try_from(step.timeout_ms).unwrap_or(0));
+                    let within = crate::report::format::time(step.timeout_ms);
                     format!("`{}` was killed after {within}", argv.join(" "))
                 }
             };
@@ -161,7 +170,7 @@ impl Carrier<'_> {
             self.put(Record::GateOpened { step: step.id.clone(), gate: name.to_owned() })?;
         }
         while !self.state.approved.contains_key(name) {
-            let remedy = format!("approve it (nodeferry transfer approve {} {name}) or give it up", self.dir());
+            let remedy = format!("approve it ({}) or give it up", approve(&self.dir(), name));
             self.again(step, "gate", "nobody has approved it", &remedy).await?;
         }
         Ok(Figures::new())
@@ -179,8 +188,7 @@ impl Carrier<'_> {
                 return Ok(());
             }
             let why = format!("items of the checklist have no evidence: {}", open.join(", "));
-            let remedy =
-                format!("give it: nodeferry transfer approve {} {} --evidence 'what shows it'", self.dir(), open[0]);
+            let remedy = format!("give it: {} --evidence 'what shows it'", approve(&self.dir(), &open[0]));
             self.again(step, "gate", &why, &remedy).await?;
         }
     }
@@ -278,10 +286,19 @@ impl Carrier<'_> {
         names: &[String],
         objects: &[ObjectId],
     ) -> Result<Figures, Halt> {
+        let mut ours = Vec::new();
         for name in names {
-            self.cancel(step, name).await?;
+            match self.cancel(step, name).await? {
+                true => ours.push(name.as_str()),
+                false => {
+                    self.note(format!("Restore {name} and what it has made are kept: it is not of this transfer"))?;
+                }
+            }
         }
-        let selector = format!("{RESTORE_LABEL} in ({})", names.join(","));
+        if ours.is_empty() {
+            return Ok(figures(&[("objects", 0)]));
+        }
+        let selector = format!("{RESTORE_LABEL} in ({})", ours.join(","));
         let mut kinds: Vec<(String, String)> =
             RESTORED.iter().map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned())).collect();
         for id in objects {
@@ -304,7 +321,7 @@ impl Carrier<'_> {
         }
         let is_ours = |o: &Value| {
             let label = o["metadata"]["labels"][RESTORE_LABEL].as_str().unwrap_or_default();
-            names.iter().any(|n| n == label)
+            ours.contains(&label)
         };
         self.delete(step, target, &ids, is_ours).await
     }
@@ -357,7 +374,9 @@ impl Carrier<'_> {
         account: &str,
         secrets: &[String],
     ) -> Result<Figures, Halt> {
-        let name = format!("nodeferry-pull-{}", &crate::snapshot::hex(&Sha256::digest(step.id.as_bytes()))[..10]);
+        // Another execution's pod may have pulled another image.
+        let of = format!("{} {}", self.state.began.execution, step.id);
+        let name = format!("nodeferry-pull-{}", &crate::snapshot::hex(&Sha256::digest(of.as_bytes()))[..10]);
         let secrets: Vec<Value> = secrets.iter().map(|s| json!({"name": s})).collect();
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",

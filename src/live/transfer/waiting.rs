@@ -107,7 +107,7 @@ impl Carrier<'_> {
         remedy: &str,
     ) -> Result<(), Halt> {
         if self.now() > self.until(step) {
-            let within = crate::report::format::duration(u64::try_from(step.timeout_ms).unwrap_or(0));
+            let within = crate::report::format::time(step.timeout_ms);
             return Err(self.limit(limit, format!("not within {within}: {why}"), remedy.to_owned()));
         }
         self.stopped()?;

@@ -13,10 +13,11 @@ mod velero;
 
 pub use ready::{Readiness, pod_problems, readiness};
 pub use record::{Began, Entry, JOURNAL_VERSION, Record, Where};
-pub use report::{StepRow, TransferReport, WaveRow, WorkloadRow};
+pub use report::{StepRow, TransferReport, WaveRow, WorkloadRow, approve};
 pub use state::{Ended, Failed, Next, State, attempt_name};
 pub use velero::{
-    BACKUP_LABEL, CLAIM_ANNOTATION, Ending, RESTORE_LABEL, Skipped, VolumeRun, ending, not_restored, skipped, why_not,
+    BACKUP_LABEL, CLAIM_ANNOTATION, Ending, RESTORE_LABEL, Skipped, VolumeRun, ending, not_restored, phase, skipped,
+    why_not,
 };
 
 /// Reasons for which a step fails, with what each means: docs/transfer-execute.md is held to this list.

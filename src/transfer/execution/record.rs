@@ -1,7 +1,7 @@
 //! What is written down of an execution, a line of JSON each.
 
 use crate::runner::Outcome;
-use crate::trace::lines::Line;
+use crate::trace::lines::{self, Form, Recorded};
 use crate::transfer::ObjectId;
 use crate::transfer::plan::{TransferPlan, WaveName};
 use crate::transfer::simulate::Predicted;
@@ -175,30 +175,16 @@ pub enum Record {
 }
 
 /// A line of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Counted from 0.
-    pub seq: u64,
-    /// Milliseconds since the execution began.
-    pub t_ms: i64,
-    /// What.
-    #[serde(flatten)]
-    pub record: Record,
-}
+pub type Entry = lines::Entry<Record>;
 
-impl Line for Entry {
-    fn seq(&self) -> u64 {
-        self.seq
-    }
-
-    fn begins(&self) -> Option<Result<(), String>> {
-        let Record::Began(began) = &self.record else { return None };
-        Some(match began.transfer_journal_version {
-            JOURNAL_VERSION => Ok(()),
-            other => Err(format!(
-                "transfer_journal_version is {other}; this nodeferry reads {JOURNAL_VERSION}: go on with the version that began it ({})",
-                began.nodeferry
-            )),
+impl Recorded for Record {
+    fn form(&self) -> Option<Form<'_>> {
+        let Record::Began(began) = self else { return None };
+        Some(Form {
+            field: "transfer_journal_version",
+            is: began.transfer_journal_version,
+            known: JOURNAL_VERSION,
+            by: &began.nodeferry,
         })
     }
 }

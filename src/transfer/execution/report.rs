@@ -2,7 +2,7 @@
 
 use super::record::{Entry, Record};
 use super::state::State;
-use crate::report::format::{bytes, count};
+use crate::report::format::{bytes, count, time};
 use crate::report::table::{Align, Table};
 use crate::snapshot::time::format_rfc3339;
 use crate::transfer::ObjectId;
@@ -10,11 +10,6 @@ use crate::transfer::plan::{Action, WaveName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-
-/// A duration in words; a negative one is none.
-fn time(ms: i64) -> String {
-    crate::report::format::duration(u64::try_from(ms).unwrap_or(0))
-}
 
 /// A wave, predicted and actual.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -143,14 +138,14 @@ impl TransferReport {
             source: site(&s.began.plan.source.name, &s.began.source),
             target: site(&s.began.plan.target.name, &s.began.target),
             began: format_rfc3339(s.began.unix_ms, 3),
-            latest: format_rfc3339(s.began.unix_ms + s.t_ms, 3),
+            latest: format_rfc3339(s.began.unix_ms.saturating_add(s.t_ms), 3),
             state,
             process,
             processes: s.processes,
             wave: s.wave(),
             doing: step.as_deref().and_then(|id| s.step(id)).map_or_else(String::new, |s| s.what.clone()),
             step,
-            until_ms: current.map(|c| s.wait_since_ms + c.timeout_ms).filter(|_| s.ended.is_none()),
+            until_ms: current.map(|c| s.wait_since_ms.saturating_add(c.timeout_ms)).filter(|_| s.ended.is_none()),
             interrupted: s.interrupted.as_ref().map(|(why, ..)| why.clone()),
             reason: s.failed.as_ref().map(|f| f.reason.clone()),
             outcome: s.ended.as_ref().map(|e| e.outcome.text()),
@@ -282,7 +277,7 @@ fn waves(s: &State, entries: &[Entry]) -> Vec<WaveRow> {
             began_ms,
             ended_ms,
             predicted_ms: s.began.predicted.as_ref().and_then(|p| p.waves.get(&wave.name)).copied(),
-            actual_ms: began_ms.zip(ended_ms).map(|(b, e)| e - b - gates_ms),
+            actual_ms: began_ms.zip(ended_ms).map(|(b, e)| e.saturating_sub(b).saturating_sub(gates_ms)),
             gates_ms,
             steps: (done, wave.steps.len()),
         }
@@ -299,7 +294,7 @@ fn gate_waits(s: &State, entries: &[Entry]) -> BTreeMap<String, i64> {
     let mut waits: BTreeMap<String, i64> = BTreeMap::new();
     for (step, opened) in opened {
         if let Some(done) = s.step_done.get(&step) {
-            waits.entry(step).or_insert(done - opened);
+            waits.entry(step).or_insert(done.saturating_sub(opened));
         }
     }
     waits
@@ -318,7 +313,7 @@ fn downtime(s: &State) -> Vec<WorkloadRow> {
             rows.push(WorkloadRow {
                 workload: workload.clone(),
                 predicted_ms: s.began.predicted.as_ref().and_then(|p| p.downtime.get(workload)).copied(),
-                actual_ms: from.zip(verified.max()).map(|(from, to)| to - from),
+                actual_ms: from.zip(verified.max()).map(|(from, to)| to.saturating_sub(*from)),
             });
         }
     }
@@ -339,7 +334,7 @@ fn steps(s: &State) -> Vec<StepRow> {
                 None => "running",
             },
             began_ms,
-            took_ms: done.map(|d| d - began_ms),
+            took_ms: done.map(|d| d.saturating_sub(began_ms)),
             attempts: s.attempt(&step.id),
             figures: s.figures.get(&step.id).filter(|_| done.is_some()).cloned().unwrap_or_default(),
             seen: s.seen.get(&step.id).cloned().unwrap_or_default(),
@@ -362,16 +357,28 @@ fn next(s: &State, state: &str, dir: &str) -> String {
         return format!("nodeferry transfer resume {dir} goes on");
     }
     match s.current.as_deref().and_then(|id| s.step(id)).map(|s| &s.action) {
-        Some(Action::Gate { name, .. }) => format!("nodeferry transfer approve {dir} {name}"),
+        Some(Action::Gate { name, .. }) => approve(dir, name),
+        Some(Action::CutOver { .. }) if !s.open_items().is_empty() => {
+            format!("{} --evidence TEXT", approve(dir, &s.open_items()[0]))
+        }
         _ => "nothing: it goes on by itself".to_owned(),
+    }
+}
+
+/// The command that approves a gate; many names of gates have spaces.
+pub fn approve(dir: &str, gate: &str) -> String {
+    match gate.contains(|c: char| !c.is_alphanumeric() && !"-_.".contains(c)) {
+        true => format!("nodeferry transfer approve {dir} {gate:?}"),
+        false => format!("nodeferry transfer approve {dir} {gate}"),
     }
 }
 
 /// The ways on from a step that failed.
 fn ways(s: &State, dir: &str) -> String {
-    let back = match s.cannot_roll_back() {
-        None => format!(", or take the wave back: nodeferry transfer resume {dir} --roll-back"),
-        Some(_) => String::new(),
+    // What is being taken back already can only be tried again.
+    let back = match s.rollback.is_none() && s.cannot_roll_back().is_none() {
+        true => format!(", or take the wave back: nodeferry transfer resume {dir} --roll-back"),
+        false => String::new(),
     };
     format!("try again: nodeferry transfer resume {dir} --retry{back}")
 }

@@ -170,7 +170,9 @@ impl State {
                 self.commands.entry(step.clone()).or_default().1 = true;
                 self.cut_over |= self.is_cut_over(step);
             }
-            Record::CommandRan { step, command } => _ = self.commands.insert(step.clone(), (command + 1, false)),
+            Record::CommandRan { step, command } => {
+                self.commands.insert(step.clone(), (command.saturating_add(1), false));
+            }
             Record::Seen { step, what, state } => {
                 self.seen.entry(step.clone()).or_default().insert(what.clone(), state.clone());
             }
@@ -232,7 +234,7 @@ impl State {
 
     /// A step by its id, of a wave or of its way back.
     pub fn step(&self, id: &str) -> Option<&Step> {
-        self.wave_of(id)?.steps.iter().chain(&self.wave_of(id)?.rollback).find(|s| s.id == id)
+        self.steps_all().find(|s| s.id == id)
     }
 
     /// How often a step is being tried.
@@ -268,6 +270,40 @@ impl State {
     pub fn restore_names(&self, name: &str) -> Vec<String> {
         let attempts = self.restore_step(name).map_or(1, |s| self.attempt(&s.id));
         (1..=attempts).rev().map(|n| attempt_name(name, n)).collect()
+    }
+
+    /// Objects that steps have applied to the target and that were not there before.
+    pub fn applied(&self) -> BTreeSet<ObjectId> {
+        self.made(|action| match action {
+            Action::Apply { objects } => objects.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Policies with which fences have stopped writes on the source and that were not there before.
+    pub fn fences(&self) -> BTreeSet<ObjectId> {
+        self.made(|action| match action {
+            Action::Fence { policies, .. } => policies.iter().filter_map(ObjectId::of).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// What steps that have looked for it did not find there: a step that has not come so far has made nothing.
+    fn made(&self, named: impl Fn(&Action) -> Vec<ObjectId>) -> BTreeSet<ObjectId> {
+        let steps = self.began.plan.steps().filter_map(|(_, step)| Some((step, self.found.get(&step.id)?)));
+        let mut made = BTreeSet::new();
+        for (step, found) in steps {
+            made.extend(named(&step.action).into_iter().filter(|o| !found.contains(o)));
+        }
+        made
+    }
+
+    /// The names that a restore of the plan has had, the latest first; none if it has not begun, for then it has made nothing.
+    pub fn restores_begun(&self, name: &str) -> Vec<String> {
+        match self.restore_step(name).is_some_and(|s| self.step_began.contains_key(&s.id)) {
+            true => self.restore_names(name),
+            false => Vec::new(),
+        }
     }
 
     /// The step from which a failed one is tried again: a backup that lacks a claim is made again.

@@ -4,9 +4,9 @@ use super::*;
 use crate::runner::Outcome;
 use crate::trace::lines::{read, write};
 use crate::transfer::plan::{Action, ClaimName, TransferPlan, WaveName};
-use crate::transfer::{Commands, Places};
+use crate::transfer::{Commands, ObjectId, Places};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The plan of the scenarios `transfer-*`.
 const SHOP: &str = include_str!("../../../scenarios/transfers/shop.json");
@@ -178,6 +178,37 @@ fn waves_are_taken_back_the_latest_first_until_names_point_to_the_target() {
     assert_eq!(trial.state.cannot_roll_back(), None);
     trial.add(Record::CommandAnnounced { step: "w4.cut-over".to_owned(), command: 0 });
     assert!(trial.state.cannot_roll_back().is_some_and(|why| why.contains("perhaps")));
+}
+
+#[test]
+fn what_a_step_has_not_applied_or_has_found_is_not_taken_back() {
+    let id = |text: &str| serde_json::from_value::<ObjectId>(json!(text)).expect("a name");
+    let names = |made: BTreeSet<ObjectId>| made.iter().map(|o| o.as_str().to_owned()).collect::<Vec<_>>();
+    let mut trial = Trial::new();
+    trial.until("w1.apply.front");
+    assert_eq!(names(trial.state.applied()), [""; 0], "no step has looked for what is there");
+    trial.add(Record::Found { step: "w0.apply".to_owned(), objects: vec![id("Namespace/shop")] });
+    assert_eq!(names(trial.state.applied()), ["ServiceAccount/shop/web"]);
+    trial.add(Record::Found { step: "w1.apply.front".to_owned(), objects: Vec::new() });
+    assert_eq!(names(trial.state.applied()), ["Deployment.apps/shop/front", "ServiceAccount/shop/web"]);
+    // A restore of this name that is there before ours has begun is another's.
+    assert!(trial.state.restores_begun("shop").is_empty());
+    trial.until("w2.restore.shop");
+    trial.begin("w2.restore.shop");
+    assert_eq!(trial.state.restores_begun("shop"), ["shop"]);
+}
+
+#[test]
+fn a_step_that_fails_while_waves_are_taken_back_can_only_be_tried_again() {
+    let mut trial = Trial::new();
+    trial.until("w2.sync.shop");
+    trial.add(Record::RollbackBegan { wave: WaveName::W1 });
+    trial.until("w2.back.unfence");
+    trial.begin("w2.back.unfence");
+    trial.fail("w2.back.unfence", "transfer-command-failed");
+    assert_eq!(trial.state.ways_on("j"), "try again: nodeferry transfer resume j --retry");
+    assert_eq!(approve("j", "cut-over"), "nodeferry transfer approve j cut-over");
+    assert_eq!(approve("j", "resume shop on the source"), "nodeferry transfer approve j \"resume shop on the source\"");
 }
 
 #[test]

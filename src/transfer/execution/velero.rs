@@ -31,7 +31,7 @@ pub(super) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
 }
 
 /// The phase of an object of Velero; `New` where it has none yet.
-pub(super) fn phase(object: &Value) -> &str {
+pub fn phase(object: &Value) -> &str {
     match text(object, "/status/phase") {
         "" => "New",
         phase => phase,
@@ -96,7 +96,7 @@ impl VolumeRun {
     }
 
     /// What is wrong with it, if anything is.
-    fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         let message = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
         let what = format!("volume {} of pod {}/{}", self.volume, self.namespace, self.pod);
         (self.phase != "Completed").then(|| format!("{what} is {}{message}", self.phase))

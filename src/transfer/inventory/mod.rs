@@ -91,6 +91,8 @@ pub struct Inventory {
     pub noticed: Vec<Noticed>,
     /// Objects of dumps as they were read, Secrets without values: for what needs the cluster itself (nodes, pods, delays).
     pub live: Vec<Value>,
+    /// Custom objects without a namespace, with their places: a definition that is read later may say that their kind is one of the cluster.
+    waiting: Vec<(Value, String)>,
 }
 
 /// An input that cannot be read.
@@ -151,6 +153,13 @@ impl Inventory {
             let sha256 = crate::snapshot::hex(&Sha256::digest(&source.bytes));
             inventory.inputs.push(InputDigest { name: source.name.clone(), sha256 });
             inventory.take_source(source, namespace)?;
+        }
+        for (object, place) in std::mem::take(&mut inventory.waiting) {
+            let of = match inventory.defined_of_cluster(&object) {
+                true => None,
+                false => Some(namespace),
+            };
+            inventory.take_named(object, &place, of)?;
         }
         if inventory.items.is_empty() {
             let names: Vec<&str> = sources.iter().map(|s| s.name.as_str()).collect();
@@ -273,7 +282,7 @@ impl Inventory {
             code: "transfer-passed-over",
             object: ObjectId::new("v1", "Input", None, &place.replace('/', "_")),
             origin: place.to_owned(),
-            message: format!("passed over: {why}"),
+            message: format!("not read: {why}"),
             remedy: "give the output of kustomize build or helm template where something is made from it".to_owned(),
         });
     }
@@ -299,23 +308,46 @@ impl Inventory {
                 "give it a name: what is moved must have the same name each time",
             ));
         }
-        let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-        let live = object.pointer("/metadata/uid").is_some();
-        let named = object.pointer("/metadata/namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
-        let mut assumed = false;
-        match (scope::is_of_cluster(&api_version, &kind), named) {
-            (Some(true), true) => drop(object["metadata"].as_object_mut().and_then(|m| m.remove("namespace"))),
-            (Some(false), false) | (None, false) if !self.defined_of_cluster(&api_version, &kind) => {
-                object["metadata"]["namespace"] = namespace.into();
-                assumed = true;
-            }
-            _ => {}
+        let text =
+            |field: &str| object.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
+        if let Some(field) = ["name", "namespace"].into_iter().find(|f| text(f).contains("{{")) {
+            return Err(bad(
+                format!(
+                    "metadata.{field} of the {kind} is {:?}: it is a template of Helm, not a manifest",
+                    text(field)
+                ),
+                "render the chart first: helm template NAME CHART -f VALUES > manifests.yaml",
+            ));
         }
-        if kind == "Secret" && api_version == "v1" {
+        let named = !text("namespace").is_empty();
+        let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+        match (scope::is_of_cluster(&api_version, &kind), named) {
+            (Some(true), true) => {
+                drop(object["metadata"].as_object_mut().and_then(|m| m.remove("namespace")));
+                self.take_named(object, place, None)
+            }
+            // What an API server gives without a namespace has none.
+            (None, false) if object.pointer("/metadata/uid").is_some() => self.take_named(object, place, None),
+            (Some(false) | None, false) if api_version.contains('.') => {
+                self.waiting.push((object, place.to_owned()));
+                Ok(())
+            }
+            (Some(false) | None, false) => self.take_named(object, place, Some(namespace)),
+            (_, true) | (Some(true), false) => self.take_named(object, place, None),
+        }
+    }
+
+    /// Takes an object in, in a namespace that is assumed where one is given.
+    fn take_named(&mut self, mut object: Value, place: &str, assumed: Option<&str>) -> Result<(), InventoryError> {
+        if let Some(namespace) = assumed {
+            object["metadata"]["namespace"] = namespace.into();
+        }
+        if object["kind"] == "Secret" && object["apiVersion"] == "v1" {
             without_values(&mut object);
         }
+        let live = object.pointer("/metadata/uid").is_some();
         let Some(id) = ObjectId::of(&object) else { return Ok(()) };
-        if assumed {
+        if let Some(namespace) = assumed {
             self.noticed.push(Noticed {
                 code: "transfer-namespace-assumed",
                 object: id.clone(),
@@ -349,12 +381,12 @@ impl Inventory {
         Ok(())
     }
 
-    /// Whether a definition among the objects says that a kind is one of the cluster.
-    fn defined_of_cluster(&self, api_version: &str, kind: &str) -> bool {
-        let group = api_version.split_once('/').map_or("", |(g, _)| g);
+    /// Whether a definition among the objects says that the kind of an object is one of the cluster.
+    fn defined_of_cluster(&self, object: &Value) -> bool {
+        let group = object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map_or("", |(g, _)| g);
         self.of_kind("apiextensions.k8s.io", "CustomResourceDefinition").any(|d| {
             d.text("/spec/group") == Some(group)
-                && d.text("/spec/names/kind") == Some(kind)
+                && d.text("/spec/names/kind") == object["kind"].as_str()
                 && d.text("/spec/scope") == Some("Cluster")
         })
     }

@@ -56,6 +56,10 @@ fn bad_input_is_named_by_file_line_and_remedy() {
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Values.name }}\n",
             &["x.yaml, line 4", "template of Helm", "helm template"],
         ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: '{{ .Release.Name }}-web'}\n",
+            &["x.yaml, line 1", "metadata.name of the Service", "template of Helm", "helm template"],
+        ),
         ("apiVersion: v1\nkind: [\n", &["x.yaml"]),
         (
             "apiVersion: v1\nkind: Status\nmetadata: {}\nmessage: forbidden\n",
@@ -69,6 +73,22 @@ fn bad_input_is_named_by_file_line_and_remedy() {
         let why = read(&[source("x.yaml", text, false)]).expect_err(text);
         parts.iter().for_each(|p| assert!(why.contains(p), "{p:?} is not in {why:?}"));
     }
+}
+
+#[test]
+fn a_definition_says_where_its_kind_lives_wherever_it_stands() {
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\nspec: {group: example.com, scope: Cluster, names: {kind: Thing}}\n";
+    let objects = |api: &str| format!("apiVersion: {api}/v1\nkind: Thing\nmetadata: {{name: a}}\n---\n");
+    let text = objects("example.com") + &objects("other.example.com") + definition;
+    let inventory = read(&[source("x.yaml", &text, false)]).expect("objects");
+    assert_eq!(
+        names(&inventory),
+        [
+            "CustomResourceDefinition.apiextensions.k8s.io/things.example.com",
+            "Thing.example.com/a",
+            "Thing.other.example.com/default/a"
+        ]
+    );
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn render(inventory: &Inventory, found: &[Found]) -> Rendered {
     let mut rendered = Rendered::default();
     let mut made: BTreeMap<ObjectId, RenderedObject> = BTreeMap::new();
     for item in inventory.items() {
-        if rules::standing(item) != Standing::Moves || rules::is_add_on(item) {
+        if rules::standing(item) != Standing::Moves {
             continue;
         }
         let before = strip(item);

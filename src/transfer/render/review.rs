@@ -114,14 +114,14 @@ fn print(change: &Change, before: &[Line], after: &[Line], marks: &[Mark], out: 
                 let _ = writeln!(out, " {}", before[*i].text);
             }
             Mark::Same(..) => skipped = true,
-            Mark::Gone(i) => _ = writeln!(out, "-{}{}", before[*i].text, cause(change, &before[*i].at)),
-            Mark::New(j) => _ = writeln!(out, "+{}{}", after[*j].text, cause(change, &after[*j].at)),
+            Mark::Gone(i) => _ = writeln!(out, "-{}{}", before[*i].text, cause(change, &before[*i].at, false)),
+            Mark::New(j) => _ = writeln!(out, "+{}{}", after[*j].text, cause(change, &after[*j].at, true)),
         }
     }
 }
 
-/// The code of the finding that changed a field, as a comment: that whose place is nearest.
-fn cause(change: &Change, at: &str) -> String {
+/// The code of the finding that changed a field, as a comment: that whose place is nearest. Places of what is new are those after the changes.
+fn cause(change: &Change, at: &str, is_new: bool) -> String {
     if change.after.is_none() {
         return String::new();
     }
@@ -133,7 +133,13 @@ fn cause(change: &Change, at: &str) -> String {
         Edit::Append(place, _) if within(at, place) => Some(common(at, place)),
         _ => None,
     };
-    let best = change.edits.iter().filter_map(|(code, e)| Some((near(e)?, code))).max_by_key(|(n, _)| *n);
+    // What is new was set or appended, what is gone was set or removed, whatever else stood at its place in a list.
+    let fits = |edit: &Edit| match edit {
+        Edit::Append(..) => is_new,
+        Edit::Remove(_) => !is_new,
+        _ => true,
+    };
+    let best = change.edits.iter().filter_map(|(code, e)| Some(((fits(e), near(e)?), code))).max_by_key(|(n, _)| *n);
     // Elements of a list move up where one before them is removed.
     let moved = || {
         let list = |place: &str| place.rsplit_once('/').map(|(l, _)| l.to_owned()).unwrap_or_default();
@@ -180,6 +186,19 @@ mod tests {
             text,
             "--- Service/shop/web (a.yaml, line 1)\n+++ Service/shop/web\n@@\n   name: web\n   annotations:\n     a: b\n+    c: d  # transfer-two\n spec:\n   type: LoadBalancer\n-  loadBalancerClass: x  # transfer-one\n   ports:\n   - port: 80\n\n"
         );
+    }
+
+    #[test]
+    fn what_is_appended_names_its_finding_though_its_place_was_anothers() {
+        let edits: Vec<(String, Edit)> = vec![
+            ("transfer-one".into(), Edit::Remove("/list/0".into())),
+            ("transfer-two".into(), Edit::Append("/list".into(), json!({"key": "new"}))),
+        ];
+        let (before, after) = (json!({"list": [{"key": "old"}]}), json!({"list": [{"key": "new"}]}));
+        let id = ObjectId::new("v1", "Thing", None, "x");
+        let change = Change { id, origin: "a.yaml".into(), before, after: Some(after), made: Vec::new(), edits };
+        let text = review(&Rendered { objects: Vec::new(), changes: vec![change] });
+        assert!(text.contains("-- key: old  # transfer-one\n+- key: new  # transfer-two\n"), "{text}");
     }
 
     #[test]

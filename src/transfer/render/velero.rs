@@ -156,7 +156,7 @@ fn modifiers(namespace: &str, moved: &[&Change]) -> Option<Value> {
     )
 }
 
-/// What changes in the pods of a workload: they are restored as they were, with what their template says anew.
+/// What changes in the pods of a workload: they are restored as they were, with what their template says now.
 fn pods(change: &Change, after: &Value) -> Option<(Value, Value)> {
     let selector = change.before.pointer("/spec/selector/matchLabels")?.clone();
     let (old, new) = (change.before.pointer("/spec/template")?, after.pointer("/spec/template")?);

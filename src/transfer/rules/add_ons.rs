@@ -107,7 +107,7 @@ const ADD_ONS: &[(&[&str], Becomes, &str)] = &[
     (
         &["appmesh-controller", "aws-app-mesh-controller"],
         ByHand,
-        "the Istio add-on: az aks mesh enable; the mesh has to be written anew",
+        "the Istio add-on: az aks mesh enable; its rules have to be rewritten",
     ),
     (&["aws-gateway-api-controller", "gateway-api-controller"], ByHand, "the Gateway API with application routing"),
     (&["vpc-resource-controller", "aws-vpc-resource-controller"], Own, "the network plug-in of the target"),
@@ -146,7 +146,7 @@ fn application(item: &Item) -> Option<&str> {
 }
 
 /// Whether an object is part of an add-on that is not rendered.
-pub fn is_left(item: &Item) -> bool {
+pub(super) fn is_left(item: &Item) -> bool {
     let in_namespace = item.id.namespace().is_some_and(|n| NAMESPACES.contains(&n));
     let is_namespace = item.id.kind() == "Namespace" && NAMESPACES.contains(&item.id.name());
     // A user's own fluent-bit, coredns or metrics-server in a namespace of theirs stays theirs.

@@ -4,7 +4,9 @@ use super::{Ask, Code, Found, Ground, Rule, Sink, code};
 use crate::cluster::version::minor_of;
 use crate::transfer::finding::Severity;
 use crate::transfer::inventory::{Inventory, Item};
+use crate::transfer::object::ObjectId;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 const CONVERTED: Code = code(
     "transfer-api-version",
@@ -69,8 +71,7 @@ fn is_kubernetes(group: &str) -> bool {
     !group.contains('.')
         || (group.ends_with(".k8s.io")
             && !group.contains(".x-k8s.io")
-            && !["snapshot.storage.k8s.io", "gateway.networking.k8s.io", "metrics.k8s.io"].contains(&group)
-            && !group.ends_with(".x-k8s.io"))
+            && !["snapshot.storage.k8s.io", "gateway.networking.k8s.io", "metrics.k8s.io"].contains(&group))
 }
 
 /// The newest Kubernetes version that the source shows: of its nodes' kubelets, else what the mapping says.
@@ -86,41 +87,35 @@ pub(in crate::transfer) fn source_version(inventory: &Inventory, said: Option<&s
 fn judge(g: &Ground<'_>, sink: &mut Sink) {
     let target = g.mapping.target.kubernetes_version.as_deref().and_then(minor_of);
     let source = source_version(g.inventory, g.mapping.source.kubernetes_version.as_deref());
-    let first = g.inventory.items().next();
-    if let (Some(first), None) = (first, target) {
-        let nobody = Item {
-            id: super::id("v1", "Cluster", None, "target"),
-            object: Value::Null,
-            origin: first.origin.clone(),
-            live: false,
-        };
+    let origin = g.inventory.items().next().map_or(String::new(), |i| i.origin.clone());
+    let cluster = Item { id: ObjectId::new("v1", "Cluster", None, "target"), object: Value::Null, origin, live: false };
+    if target.is_none() {
         let ask =
             Ask::at(&["target", "kubernetes_version"], "az aks show -g GROUP -n NAME --query currentKubernetesVersion")
                 .suggest(source.clone().unwrap_or("that of the source or newer".into()));
         sink.add(
             Found::new(
-                &nobody,
+                &cluster,
                 &UNKNOWN,
                 "which APIs it serves depends on it, and a backup must not go to an older one",
             )
             .ask(ask),
         );
     }
-    if let (Some(first), Some(target), Some(source)) = (first, target, source.as_deref().and_then(minor_of))
+    if let (Some(target), Some(source)) = (target, source.as_deref().and_then(minor_of))
         && target < source
     {
-        let nobody = Item {
-            id: super::id("v1", "Cluster", None, "target"),
-            object: Value::Null,
-            origin: first.origin.clone(),
-            live: false,
-        };
         sink.add(
-            Found::new(&nobody, &OLDER, format!("the source runs 1.{source}, the target 1.{target}"))
+            Found::new(&cluster, &OLDER, format!("the source runs 1.{source}, the target 1.{target}"))
                 .remedy("upgrade the target first: az aks upgrade"),
         );
     }
-    let mut missing: std::collections::BTreeMap<(String, String), &Item> = std::collections::BTreeMap::new();
+    let defined: BTreeSet<(&str, &str)> = g
+        .inventory
+        .of_kind("apiextensions.k8s.io", "CustomResourceDefinition")
+        .filter_map(|d| Some((d.text("/spec/group")?, d.text("/spec/names/kind")?)))
+        .collect();
+    let mut missing: BTreeMap<(&str, &str), &Item> = BTreeMap::new();
     for item in g.moving() {
         let (version, kind) = (item.api_version(), item.id.kind());
         let gone = GONE.iter().find(|(v, k, ..)| *v == version && (*k == kind || *k == "*"));
@@ -128,19 +123,15 @@ fn judge(g: &Ground<'_>, sink: &mut Sink) {
             one(item, *since, *successor, sink);
         }
         let group = item.id.group();
-        if !is_kubernetes(group) && !super::resources::is_aws_group(group) && group != "karpenter.sh" {
-            let defined = g
-                .inventory
-                .of_kind("apiextensions.k8s.io", "CustomResourceDefinition")
-                .any(|d| d.text("/spec/group") == Some(group) && d.text("/spec/names/kind") == Some(kind));
-            if !defined {
-                missing.entry((group.to_owned(), kind.to_owned())).or_insert(item);
-            }
+        let own = is_kubernetes(group) || super::resources::is_aws_group(group) || group == "karpenter.sh";
+        if !own && !defined.contains(&(group, kind)) {
+            missing.entry((group, kind)).or_insert(item);
         }
     }
     for ((group, kind), item) in missing {
         let message = format!("{kind} of {group}; other objects of the kind need it, too");
-        sink.add(Found::new(item, &DEFINITION, message).at("/apiVersion").was(item.api_version()).remedy(match group.as_str() {
+        sink
+            .add(Found::new(item, &DEFINITION, message).at("/apiVersion").was(item.api_version()).remedy(match group {
             "keda.sh" => "az aks update --enable-keda brings it",
             "gateway.networking.k8s.io" => "az aks update --enable-gateway-api brings it",
             "secrets-store.csi.x-k8s.io" => "az aks enable-addons --addons azure-keyvault-secrets-provider brings it",

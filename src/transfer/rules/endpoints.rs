@@ -1,4 +1,4 @@
-//! Host names, URLs and ARNs of AWS in environments, arguments and configuration.
+//! Host names, URLs and ARNs of AWS in environments, arguments and configuration, and addresses behind Services.
 
 use super::{Ask, Code, Found, Ground, Rule, Sink, code, containers};
 use crate::transfer::edit::{Edit, step};
@@ -7,19 +7,35 @@ use crate::transfer::inventory::{Item, REDUCED};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-const ENDPOINT: Code =
-    code("transfer-endpoint", Severity::Rewritten, "a host name, URL or ARN of AWS in configuration is replaced");
+const ENDPOINT: Code = code(
+    "transfer-endpoint",
+    Severity::Rewritten,
+    "a host name, URL or ARN of AWS in configuration, or an address behind a Service, is replaced",
+);
 const UNMAPPED: Code = code(
     "transfer-endpoint-unmapped",
     Severity::Blocks,
-    "a host name, URL or ARN of AWS that nobody has said anything of",
+    "a host name, URL or ARN of AWS, or a private address behind a Service, that the mapping does not answer",
+);
+const VARIABLE: Code = code(
+    "transfer-aws-variable",
+    Severity::Note,
+    "a variable is named after a service of AWS: its value may stand for something there",
+);
+const NO_SELECTOR: Code = code(
+    "transfer-service-without-selector",
+    Severity::ByHand,
+    "a Service without a selector, whose endpoints are not in the input",
 );
 const METADATA: Code =
     code("transfer-instance-metadata", Severity::ByHand, "a program asks the instance metadata of EC2");
 
 /// The rule.
-pub(super) const RULE: Rule =
-    Rule { subject: "Endpoints in configuration", codes: &[ENDPOINT, UNMAPPED, METADATA], judge };
+pub(super) const RULE: Rule = Rule {
+    subject: "Endpoints in configuration",
+    codes: &[ENDPOINT, UNMAPPED, VARIABLE, NO_SELECTOR, METADATA],
+    judge,
+};
 
 const SUFFIXES: [&str; 5] = [".amazonaws.com", ".amazonaws.com.cn", ".on.aws", ".awsapps.com", ".cloudfront.net"];
 
@@ -142,6 +158,129 @@ fn texts(item: &Item) -> Vec<(String, &str)> {
     all
 }
 
+/// Words in the names of variables that are services of AWS.
+const SERVICES: &[(&str, &str)] = &[
+    ("ATHENA", "Athena"),
+    ("AWS", "AWS"),
+    ("BEDROCK", "Bedrock"),
+    ("CLOUDFRONT", "CloudFront"),
+    ("CLOUDWATCH", "CloudWatch"),
+    ("COGNITO", "Cognito"),
+    ("DOCUMENTDB", "DocumentDB"),
+    ("DYNAMO", "DynamoDB"),
+    ("DYNAMODB", "DynamoDB"),
+    ("ECR", "ECR"),
+    ("EFS", "EFS"),
+    ("ELASTICACHE", "ElastiCache"),
+    ("EVENTBRIDGE", "EventBridge"),
+    ("FIREHOSE", "Firehose"),
+    ("KINESIS", "Kinesis"),
+    ("LAMBDA", "Lambda"),
+    ("MSK", "MSK"),
+    ("NEPTUNE", "Neptune"),
+    ("RDS", "RDS"),
+    ("REDSHIFT", "Redshift"),
+    ("ROUTE53", "Route 53"),
+    ("S3", "S3"),
+    ("SAGEMAKER", "SageMaker"),
+    ("SECRETSMANAGER", "Secrets Manager"),
+    ("SES", "SES"),
+    ("SNS", "SNS"),
+    ("SQS", "SQS"),
+    ("SSM", "Systems Manager"),
+    ("TIMESTREAM", "Timestream"),
+    ("XRAY", "X-Ray"),
+];
+
+/// The service of AWS that a variable is named after.
+fn named_after(variable: &str) -> Option<&'static str> {
+    let word = |word: &str| SERVICES.iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, service)| *service);
+    // AWS_S3_BUCKET is S3's.
+    variable.split('_').filter_map(word).max_by_key(|service| *service != "AWS")
+}
+
+/// Variables of an object with their places and values: of its containers, and keys of a ConfigMap that can be variables.
+fn variables(item: &Item) -> Vec<(String, &str, &str)> {
+    let mut all = Vec::new();
+    if item.id.kind() == "ConfigMap" {
+        let can_be = |key: &str| key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        let data = item.object.get("data").and_then(Value::as_object).into_iter().flatten();
+        all.extend(
+            data.filter(|(k, _)| can_be(k.as_str()))
+                .map(|(k, v)| (format!("/data{}", step(k)), k.as_str(), v.as_str().unwrap_or_default())),
+        );
+    }
+    for (at, container) in super::template(item).map(|t| containers(item, t)).unwrap_or_default() {
+        for (i, variable) in container.get("env").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let text = |field: &str| variable.get(field).and_then(Value::as_str).unwrap_or_default();
+            all.push((format!("{at}/env/{i}"), text("name"), text("value")));
+        }
+    }
+    all
+}
+
+/// Addresses that were written by hand behind a Service, with their places.
+fn addresses(item: &Item) -> Vec<(String, &str)> {
+    let list = |at: &str| item.object.pointer(at).and_then(Value::as_array).map_or(0, Vec::len);
+    let mut places = Vec::new();
+    match (item.id.group(), item.id.kind()) {
+        ("", "Endpoints") => {
+            for i in 0..list("/subsets") {
+                for of in ["addresses", "notReadyAddresses"] {
+                    let at = format!("/subsets/{i}/{of}");
+                    places.extend((0..list(&at)).map(|j| format!("{at}/{j}/ip")));
+                }
+            }
+        }
+        ("discovery.k8s.io", "EndpointSlice") => {
+            for i in 0..list("/endpoints") {
+                let at = format!("/endpoints/{i}/addresses");
+                places.extend((0..list(&at)).map(|j| format!("{at}/{j}")));
+            }
+        }
+        _ => {}
+    }
+    let with_text = |at: String| {
+        let address = item.text(&at)?;
+        Some((at, address))
+    };
+    places.into_iter().filter_map(with_text).collect()
+}
+
+/// Whether an object is a Service that selects no pods and of whose endpoints the input has none.
+fn lacks_endpoints(g: &Ground<'_>, item: &Item) -> bool {
+    let selects = item.object.pointer("/spec/selector").and_then(Value::as_object).is_some_and(|s| !s.is_empty());
+    let is_service = item.id.kind() == "Service" && item.id.group().is_empty();
+    if !is_service || selects || item.text("/spec/type") == Some("ExternalName") {
+        return false;
+    }
+    let (namespace, name) = (item.id.namespace(), item.id.name());
+    let is_of = |slice: &Item| {
+        let of = slice.labels().and_then(|l| l.get("kubernetes.io/service-name")).and_then(Value::as_str);
+        slice.id.namespace() == namespace && of == Some(name)
+    };
+    super::named(g, "", "Endpoints", namespace, name).is_none()
+        && !g.inventory.of_kind("discovery.k8s.io", "EndpointSlice").any(is_of)
+}
+
+fn address(g: &Ground<'_>, item: &Item, at: &str, address: &str, sink: &mut Sink) {
+    match g.mapping.endpoints.get(address) {
+        Some(Some(to)) if to == address => {}
+        Some(Some(to)) => {
+            sink.add(Found::new(item, &ENDPOINT, "the address of the mapping").set(at, address, to));
+        }
+        _ if super::network::is_private(address) => {
+            let ask = Ask::at(
+                &["endpoints", address],
+                "the address that takes its place on the target; the same if it stays reachable",
+            );
+            let message = "written by hand; what has this address in the VPC has another one on the target";
+            sink.add(Found::new(item, &UNMAPPED, message).at(at).was(address).ask(ask));
+        }
+        _ => {}
+    }
+}
+
 /// What the mapping says of a name: of itself, of a queue, of its host.
 fn mapped(g: &Ground<'_>, name: &str) -> Option<String> {
     if let Some(to) = g.mapping.endpoints.get(name) {
@@ -156,6 +295,24 @@ fn mapped(g: &Ground<'_>, name: &str) -> Option<String> {
 
 fn judge(g: &Ground<'_>, sink: &mut Sink) {
     for item in g.moving() {
+        if lacks_endpoints(g, item) {
+            let message = "a person or a controller writes its endpoints, which a dump does not have";
+            sink.add(Found::new(item, &NO_SELECTOR, message).at("/spec/selector").remedy(
+                "give them beside the dump (kubectl get endpointslices -l kubernetes.io/service-name=NAME -o yaml), or see that the controller runs on the target",
+            ));
+        }
+        for (at, of) in addresses(item) {
+            address(g, item, &at, of, sink);
+        }
+        for (at, name, value) in variables(item) {
+            // What the value names is a finding of its own, and so is what the libraries of AWS read.
+            let known = super::identities::is_setting(name) || !named_in(value).is_empty();
+            if let Some(service) = named_after(name).filter(|_| !known) {
+                let message = format!("{name} is named after {service}: does the program use it on the target?");
+                let found = Found::new(item, &VARIABLE, message).at(&at);
+                sink.add(found.remedy("see what its value stands for, and set what takes its place"));
+            }
+        }
         for (at, text) in texts(item) {
             if text.contains("169.254.169.254") || text.contains("fd00:ec2::254") {
                 sink.add(
@@ -238,6 +395,22 @@ mod tests {
             ("example.com redis:6379", &[]),
         ] {
             assert_eq!(named_in(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_are_named_after_services_by_their_words() {
+        for (name, service) in [
+            ("DYNAMODB_TABLE", Some("DynamoDB")),
+            ("UPLOADS_S3_BUCKET", Some("S3")),
+            ("AWS_S3_ENDPOINT", Some("S3")),
+            ("AWS_PROFILE", Some("AWS")),
+            ("sqs_queue", Some("SQS")),
+            ("CLASSES", None),
+            ("CORDS", None),
+            ("PORT", None),
+        ] {
+            assert_eq!(named_after(name), service, "{name}");
         }
     }
 

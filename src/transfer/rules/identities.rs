@@ -51,9 +51,19 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+/// Variables with access keys.
+const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// Variables that libraries of AWS read.
+const SETTINGS: [&str; 5] =
+    ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_STS_REGIONAL_ENDPOINTS"];
 const USE_LABEL: &str = "azure.workload.identity/use";
 /// Federated credentials that a managed identity can have.
 const MOST: usize = 20;
+
+/// Whether a variable is for the libraries of AWS.
+pub(super) fn is_setting(name: &str) -> bool {
+    CREDENTIALS.contains(&name) || SETTINGS.contains(&name)
+}
 
 /// What of an identity is not known, with the question.
 fn open(role: &str, identity: Option<&Identity>) -> Option<Ask> {
@@ -180,18 +190,16 @@ fn pods(g: &Ground<'_>, sink: &mut Sink) {
             for (i, variable) in variables.into_iter().flatten().enumerate() {
                 let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
                 let at = format!("{at}/env/{i}");
-                match name {
-                    "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => sink.add(
-                        Found::new(item, &KEYS, format!("{name} is set: access keys, not a role")).at(&at).remedy(
-                            "use Workload Identity with an SDK of Azure; where it really goes on calling AWS, keep the keys and write so under accepted",
-                        ),
-                    ),
-                    "AWS_REGION" | "AWS_DEFAULT_REGION" | "AWS_ROLE_ARN" | "AWS_WEB_IDENTITY_TOKEN_FILE" | "AWS_STS_REGIONAL_ENDPOINTS" => sink.add(
-                        Found::new(item, &SETTING, format!("{name} is for an SDK of AWS: does the program still call AWS on the target?"))
-                            .at(&at)
-                            .remedy("take it out with the program's calls of AWS"),
-                    ),
-                    _ => {}
+                if CREDENTIALS.contains(&name) {
+                    let found = Found::new(item, &KEYS, format!("{name} is set: access keys, not a role")).at(&at);
+                    sink.add(found.remedy(
+                        "use Workload Identity with an SDK of Azure; keep the keys where the program goes on calling AWS",
+                    ));
+                } else if SETTINGS.contains(&name) {
+                    let message =
+                        format!("{name} is for an SDK of AWS: does the program still call AWS on the target?");
+                    let found = Found::new(item, &SETTING, message).at(&at);
+                    sink.add(found.remedy("take it out with the program's calls of AWS"));
                 }
             }
         }

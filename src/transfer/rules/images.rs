@@ -8,7 +8,7 @@ use serde_json::Value;
 const IMAGE: Code = code(
     "transfer-image",
     Severity::Rewritten,
-    "an image of a registry that the target does not use: it is imported, and named anew",
+    "an image of a registry that the target does not use: it is imported and renamed",
 );
 const UNMAPPED: Code =
     code("transfer-image-unmapped", Severity::Blocks, "an image of ECR whose registry has no place on the target yet");

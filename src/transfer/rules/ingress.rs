@@ -37,7 +37,7 @@ const BY_HAND: Code = code(
 const PROTECTION: Code = code(
     "transfer-ingress-protection",
     Severity::Blocks,
-    "an annotation that keeps people out and would be lost in silence",
+    "an annotation that restricts access and would be lost without notice",
 );
 const BACKEND: Code = code("transfer-ingress-backend", Severity::Blocks, "a backend that cannot be resolved");
 const OWN_CLASS: Code =
@@ -224,7 +224,7 @@ fn annotations(item: &Item, sink: &mut Sink) -> Map<String, Value> {
             "scheme" | "certificate-arn" => {}
             "target-type" | "subnets" | "tags" | "load-balancer-name" | "ip-address-type" | "group.order" | "ssl-policy"
             | "customer-owned-ipv4-pool" | "manage-backend-security-group-rules" => {
-                sink.add(dropped("it says how AWS builds the load balancer; the target has nothing to be told"));
+                sink.add(dropped("it says how AWS builds the load balancer; the target needs no such setting"));
             }
             "group.name" => sink.add(dropped("Ingresses of a group share a Gateway of its name").becomes(format!("Gateway {value}"))),
             "listen-ports" => sink.add(dropped("listeners of the Gateway").becomes("listeners")),

@@ -1,6 +1,6 @@
 //! What the input itself lacks.
 
-use super::{Code, Found, Ground, Rule, Sink, Standing, code, standing};
+use super::{Code, Found, Ground, Rule, Sink, code};
 use crate::transfer::finding::Severity;
 use crate::transfer::inventory::{Item, REDUCED};
 use serde_json::Value;
@@ -31,7 +31,7 @@ fn judge(g: &Ground<'_>, sink: &mut Sink) {
             Item { id: noticed.object.clone(), object: Value::Null, origin: noticed.origin.clone(), live: false };
         sink.add(Found::new(&item, code, noticed.message.clone()).remedy(noticed.remedy.clone()));
     }
-    for item in g.moving().filter(|i| standing(i) == Standing::Moves) {
+    for item in g.moving() {
         let mut reduced = Vec::new();
         find(&item.object, String::new(), &mut reduced);
         if let Some(first) = reduced.first() {

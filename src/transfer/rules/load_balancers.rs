@@ -13,11 +13,6 @@ const INTERNAL: Code = code(
 );
 const PUBLIC: Code =
     code("transfer-load-balancer-public", Severity::Note, "a load balancer that is reached from the internet stays so");
-const SCHEME: Code = code(
-    "transfer-load-balancer-scheme",
-    Severity::Blocks,
-    "whether a load balancer is internal cannot be said from the manifest",
-);
 const CLASS: Code = code("transfer-load-balancer-class", Severity::Rewritten, "a loadBalancerClass of AWS goes");
 const ANNOTATION: Code =
     code("transfer-load-balancer-annotation", Severity::Rewritten, "an annotation becomes that of Azure, or goes");
@@ -38,11 +33,8 @@ const ADDRESS: Code = code(
 );
 
 /// The rule.
-pub(super) const RULE: Rule = Rule {
-    subject: "Load balancers",
-    codes: &[INTERNAL, PUBLIC, SCHEME, CLASS, ANNOTATION, BY_HAND, PORTS, ADDRESS],
-    judge,
-};
+pub(super) const RULE: Rule =
+    Rule { subject: "Load balancers", codes: &[INTERNAL, PUBLIC, CLASS, ANNOTATION, BY_HAND, PORTS, ADDRESS], judge };
 
 const AWS: &str = "service.beta.kubernetes.io/aws-load-balancer-";
 const AZURE_INTERNAL: &str = "service.beta.kubernetes.io/azure-load-balancer-internal";
@@ -96,24 +88,26 @@ fn controller_is_old(g: &Ground<'_>) -> Option<bool> {
     Some((major, minor) < (2, 2))
 }
 
-/// Whether the load balancer is internal; None where it cannot be said.
-fn is_internal(g: &Ground<'_>, item: &Item) -> Option<bool> {
+/// Whether the load balancer is internal, and why.
+fn is_internal(g: &Ground<'_>, item: &Item) -> (bool, &'static str) {
     match item.annotation("service.beta.kubernetes.io/aws-load-balancer-scheme") {
-        Some("internet-facing") => return Some(false),
-        Some("internal") => return Some(true),
+        Some("internet-facing") => return (false, "it says internet-facing"),
+        Some("internal") => return (true, "it says so"),
         _ => {}
     }
     match item.annotation("service.beta.kubernetes.io/aws-load-balancer-internal") {
-        Some("true" | "0.0.0.0/0") => return Some(true),
-        Some("false") => return Some(false),
+        Some("true" | "0.0.0.0/0") => return (true, "it says so"),
+        Some("false") => return (false, "it says that it is not internal"),
         _ => {}
     }
     match maker(g, item) {
-        Maker::InTree => Some(false),
-        Maker::Controller => match controller_is_old(g) {
-            Some(true) => Some(false),
-            _ => Some(true),
-        },
+        Maker::InTree => (false, "made by Kubernetes' own provider, internet-facing unless asked otherwise"),
+        Maker::Controller if controller_is_old(g) == Some(true) => {
+            (false, "the AWS Load Balancer Controller makes public ones before 2.2 unless asked otherwise")
+        }
+        Maker::Controller => {
+            (true, "the AWS Load Balancer Controller makes internal ones from 2.2 on unless asked otherwise")
+        }
     }
 }
 
@@ -153,36 +147,16 @@ fn service(g: &Ground<'_>, item: &Item, sink: &mut Sink) {
         );
     }
     let own = item.annotation(AZURE_INTERNAL);
-    match is_internal(g, item) {
-        Some(true) if own != Some("true") => {
-            let at = format!("/metadata/annotations{}", step(AZURE_INTERNAL));
-            let why = match item.annotation("service.beta.kubernetes.io/aws-load-balancer-scheme").is_some()
-                || item.annotation("service.beta.kubernetes.io/aws-load-balancer-internal").is_some()
-            {
-                true => "it says so",
-                false => "the AWS Load Balancer Controller makes internal ones from 2.2 on unless asked otherwise",
-            };
-            sink.add(
-                Found::new(item, &INTERNAL, why).at(&at).becomes("true").edit(Edit::Set(at.clone(), "true".into())),
-            );
-        }
-        Some(true) => {}
-        Some(false) => {
-            let why = match maker(g, item) {
-                Maker::InTree => "made by Kubernetes' own provider, internet-facing unless asked otherwise",
-                Maker::Controller => "it says internet-facing",
-            };
-            sink.add(
-                Found::new(item, &PUBLIC, format!("{why}: the target gives it a public address"))
-                    .at("/spec/type")
-                    .was("LoadBalancer"),
-            );
-        }
-        None => sink.add(
-            Found::new(item, &SCHEME, "neither annotation nor controller says it")
+    let (internal, why) = is_internal(g, item);
+    if internal && own != Some("true") {
+        let at = format!("/metadata/annotations{}", step(AZURE_INTERNAL));
+        sink.add(Found::new(item, &INTERNAL, why).at(&at).becomes("true").edit(Edit::Set(at.clone(), "true".into())));
+    } else if !internal {
+        sink.add(
+            Found::new(item, &PUBLIC, format!("{why}: the target gives it a public address"))
                 .at("/spec/type")
-                .remedy("write the annotation service.beta.kubernetes.io/aws-load-balancer-scheme"),
-        ),
+                .was("LoadBalancer"),
+        );
     }
     for (key, value) in item.annotations() {
         let Some(short) = key.strip_prefix(AWS) else { continue };

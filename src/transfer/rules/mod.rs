@@ -26,11 +26,9 @@ use super::edit::{Edit, shown};
 use super::finding::{Severity, TransferFinding};
 use super::inventory::{Inventory, Item};
 use super::mapping::Mapping;
-use super::object::ObjectId;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub use add_ons::is_left as is_add_on;
 pub(super) use apis::source_version;
 pub(super) use endpoints::named_in;
 pub(super) use git_ops::{Reconciler, reconciler};
@@ -257,6 +255,22 @@ const MADE: &[(&str, &[&str])] = &[
     ("nodeferry", &["Input"]),
 ];
 
+/// Whether the endpoints of a Service were written by hand, as one without a selector needs them: none of them is a pod.
+fn is_by_hand(item: &Item) -> bool {
+    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let endpoints: Vec<Value> = match (item.id.group(), item.id.kind()) {
+        ("", "Endpoints") => {
+            let subsets = list(&item.object, "subsets");
+            subsets.iter().flat_map(|s| [list(s, "addresses"), list(s, "notReadyAddresses")].concat()).collect()
+        }
+        ("discovery.k8s.io", "EndpointSlice") => list(&item.object, "endpoints"),
+        _ => return false,
+    };
+    // Those of the API server name no pod either.
+    let of_api_server = item.id.namespace() == Some("default") && item.id.name() == "kubernetes";
+    !of_api_server && !endpoints.is_empty() && endpoints.iter().all(|e| e.get("targetRef").is_none())
+}
+
 /// What becomes of an object.
 pub fn standing(item: &Item) -> Standing {
     let (group, kind, name) = (item.id.group(), item.id.kind(), item.id.name());
@@ -269,8 +283,7 @@ pub fn standing(item: &Item) -> Standing {
     if item.annotation("kubernetes.io/config.mirror").is_some() {
         return Standing::LeftOut("a static pod of a node");
     }
-    // A volume that somebody made by hand is tied to no class; its claim names it.
-    if MADE.iter().any(|(g, kinds)| *g == group && kinds.contains(&kind)) {
+    if MADE.iter().any(|(g, kinds)| *g == group && kinds.contains(&kind)) && !is_by_hand(item) {
         return Standing::LeftOut("the target makes its own");
     }
     if item.id.namespace().is_some_and(|n| SYSTEM.contains(&n)) || (kind == "Namespace" && SYSTEM.contains(&name)) {
@@ -294,13 +307,16 @@ pub fn standing(item: &Item) -> Standing {
     if own {
         return Standing::LeftOut("every cluster has its own");
     }
+    if add_ons::is_left(item) {
+        return Standing::LeftOut("part of an add-on of AWS");
+    }
     Standing::Moves
 }
 
 impl<'a> Ground<'a> {
     /// The objects that move.
     fn moving(&self) -> impl Iterator<Item = &'a Item> {
-        self.inventory.items().filter(|i| standing(i) == Standing::Moves && !add_ons::is_left(i))
+        self.inventory.items().filter(|i| standing(i) == Standing::Moves)
     }
 
     /// Those that run pods, with the pointer to their pod template ("" where it is a pod itself).
@@ -380,11 +396,6 @@ pub(super) fn annotation_of_load_balancers(key: &str) -> bool {
     ["alb.ingress.kubernetes.io/", "service.beta.kubernetes.io/", "service.kubernetes.io/"]
         .iter()
         .any(|p| key.starts_with(p))
-}
-
-/// The id of an object of a namespace, for a message.
-fn id(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectId {
-    ObjectId::new(api_version, kind, namespace, name)
 }
 
 #[cfg(test)]

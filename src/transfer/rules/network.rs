@@ -30,8 +30,8 @@ const POD: Code =
 /// The rule.
 pub(super) const RULE: Rule = Rule { subject: "Network", codes: &[GROUP, ENGINE, ADDRESSES, RANGE, LEFT, POD], judge };
 
-/// Whether a range of addresses is private (RFC 1918, RFC 6598, unique local).
-fn is_private(range: &str) -> bool {
+/// Whether an address or a range of addresses is private (RFC 1918, RFC 6598, unique local).
+pub(super) fn is_private(range: &str) -> bool {
     let address = range.split('/').next().unwrap_or_default();
     match address.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(v4)) => {

@@ -48,10 +48,10 @@ fn judge(g: &Ground<'_>, sink: &mut Sink) {
                     "it binds a Service to a target group of AWS; a Gateway or a load balancer of Azure takes its place"
                 }
                 g if g.ends_with(".services.k8s.aws") => {
-                    "a controller of AWS (ACK) makes the resource from it; Azure Service Operator, or what made it anew on Azure, takes its place"
+                    "a controller of AWS (ACK) makes the resource from it; Azure Service Operator, or the pipeline that makes it on Azure, takes its place"
                 }
                 "appmesh.k8s.aws" => {
-                    "a mesh of AWS; the Istio add-on takes its place, and its rules have to be written anew"
+                    "a mesh of AWS; the Istio add-on takes its place, and its rules have to be rewritten"
                 }
                 _ => "only a controller of AWS does something with it",
             };

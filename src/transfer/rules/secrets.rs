@@ -53,7 +53,7 @@ pub(in crate::transfer) fn uses(
     inventory: &crate::transfer::inventory::Inventory,
 ) -> Vec<(crate::transfer::ObjectId, String, Option<String>)> {
     let mut all = Vec::new();
-    for item in inventory.items().filter(|i| standing(i) == Standing::Moves && !super::add_ons::is_left(i)) {
+    for item in inventory.items().filter(|i| standing(i) == Standing::Moves) {
         let mut add = |name: Option<&Value>, key: Option<&Value>| {
             if let Some(name) = name.and_then(Value::as_str).filter(|n| !n.is_empty()) {
                 all.push((item.id.clone(), name.to_owned(), key.and_then(Value::as_str).map(str::to_owned)));

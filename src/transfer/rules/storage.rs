@@ -126,7 +126,7 @@ fn judge(g: &Ground<'_>, sink: &mut Sink) {
                 let what =
                     format!("a {kind} {}", if aws { "of a driver of AWS" } else { "names what is on the source" });
                 sink.add(Found::new(item, &SNAPSHOT, what).edit(Edit::LeaveOut).remedy(
-                    "make a VolumeSnapshotClass of disk.csi.azure.com on the target, and the first snapshots anew; data moves by Velero's file-system backup",
+                    "make a VolumeSnapshotClass of disk.csi.azure.com on the target, and take the first snapshots there; data moves by Velero's file-system backup",
                 ));
             }
             _ => {}

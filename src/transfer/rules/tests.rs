@@ -116,6 +116,35 @@ fn a_finding_is_accepted_by_its_code_and_object_and_a_misspelt_one_is_said() {
 }
 
 #[test]
+fn endpoints_that_were_written_by_hand_move_with_their_addresses() {
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\nspec: {ports: [{port: 5432}]}\n";
+    assert_eq!(codes(&judged(service, "")), ["transfer-service-without-selector spec.selector"]);
+    let objects = format!(
+        "{service}---\napiVersion: v1\nkind: Endpoints\nmetadata: {{name: db, namespace: shop}}\nsubsets: [{{addresses: [{{ip: 10.1.2.3}}], ports: [{{port: 5432}}]}}]\n"
+    );
+    assert_eq!(codes(&judged(&objects, "")), ["transfer-endpoint-unmapped subsets[0].addresses[0].ip"]);
+    let endpoints = rendered(&objects, "endpoints: {10.1.2.3: 10.9.9.9}", "Endpoints/shop/db");
+    assert_eq!(endpoints["subsets"][0]["addresses"][0]["ip"], "10.9.9.9");
+    let of_pods = objects.replace("{ip: 10.1.2.3}", "{ip: 10.1.2.3, targetRef: {kind: Pod, name: db-0}}");
+    assert_eq!(codes(&judged(&of_pods, "")), Vec::<String>::new(), "a controller makes them");
+}
+
+#[test]
+fn a_variable_that_is_named_after_a_service_of_aws_is_noted() {
+    let objects = deployment(
+        "containers:\n- name: c\n  image: x\n  env:\n  - {name: DYNAMODB_TABLE, value: votes}\n  - {name: AWS_REGION, value: eu-west-1}\n  - {name: PORT, value: '80'}",
+    );
+    assert_eq!(
+        codes(&judged(&objects, "")),
+        [
+            "transfer-aws-setting spec.template.spec.containers[0].env[1]",
+            "transfer-aws-variable spec.template.spec.containers[0].env[0]",
+        ]
+    );
+}
+
+#[test]
 fn classes_and_shared_claims() {
     let objects = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: gp3}\nprovisioner: ebs.csi.aws.com\nparameters: {type: gp3, iops: '5000'}\n---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a, namespace: shop}\nspec: {storageClassName: gp3, accessModes: [ReadWriteMany]}\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\nspec:\n  template: {spec: {containers: [{name: c, image: x}]}}\n  volumeClaimTemplates:\n  - {metadata: {name: data}, spec: {storageClassName: lustre}}\n  - {metadata: {name: tmp}, spec: {}}\n---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: lustre}\nprovisioner: fsx.csi.aws.com\n";
     let open = judged(objects, "");

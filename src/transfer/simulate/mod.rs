@@ -9,10 +9,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use options::LONGEST_MS;
 pub use options::{Rate, TransferSimOptions};
 
 use crate::experiment::Experiment;
-use crate::report::format::duration;
+use crate::report::format::time;
 use crate::runner::Outcome;
 use crate::transfer::plan::{Action, ClaimName, Member, PlannedClaim, Step, TransferPlan, Wave, WaveName};
 use crate::transfer::{Commands, ObjectId};
@@ -217,7 +218,7 @@ impl Run<'_> {
         if self.now <= limit {
             return Ok(());
         }
-        let over = duration(u64::try_from(self.now - limit).unwrap_or(0));
+        let over = time(self.now - limit);
         self.now = limit;
         let reason = match &step.action {
             Action::ImportImage { .. } | Action::CopyStore { .. } | Action::Fence { .. } | Action::CutOver { .. } => {
@@ -243,16 +244,14 @@ impl Run<'_> {
         let o = self.options;
         match &step.action {
             Action::ImportImage { bytes, .. } => {
-                self.now += match o.commands.get(&step.id) {
-                    Some(ms) => *ms,
-                    None => o.import.takes_ms(bytes.unwrap_or(o.image_bytes)),
-                };
+                let copied = || o.import.takes_ms(bytes.unwrap_or(o.image_bytes));
+                self.pass(o.commands.get(&step.id).copied().unwrap_or_else(copied));
             }
             Action::ProbePull { .. } => self.now = self.seen(self.now + o.probe_ms, self.now),
             Action::Apply { objects } => self.apply(wave, step, objects)?,
             Action::Gate { .. } => {
                 self.gates += o.gate_ms;
-                self.now += o.gate_ms;
+                self.pass(o.gate_ms);
             }
             Action::Fence { workloads, policies, .. } => {
                 let from = self.now;
@@ -260,10 +259,12 @@ impl Run<'_> {
                 for workload in workloads {
                     self.workloads.entry(workload.clone()).or_default().fenced_ms = Some(from);
                 }
-                self.now += o.apply_ms * count(policies.len()) + self.commands(step);
+                self.pass(o.apply_ms.saturating_mul(count(policies.len())));
+                self.pass(self.commands(step));
             }
             Action::Unfence { policies, .. } => {
-                self.now += o.apply_ms * count(policies.len()) + self.commands(step);
+                self.pass(o.apply_ms.saturating_mul(count(policies.len())));
+                self.pass(self.commands(step));
             }
             Action::Backup { name, spec } => {
                 self.backed_up.insert(name.clone(), self.now);
@@ -277,7 +278,7 @@ impl Run<'_> {
                         .insert(format!("{}: the size of what is copied is not known, and counted as 0", step.id));
                     0
                 });
-                self.now += o.commands.get(&step.id).copied().unwrap_or_else(|| o.copy.takes_ms(bytes));
+                self.pass(o.commands.get(&step.id).copied().unwrap_or_else(|| o.copy.takes_ms(bytes)));
             }
             Action::AwaitSync { .. } => {
                 let from = self.now;
@@ -297,18 +298,25 @@ impl Run<'_> {
                 let from = self.now;
                 self.started(step, workload)?;
                 let ready = self.workloads.get(workload).and_then(|w| w.ready_ms).unwrap_or(from);
-                self.now = self.seen(ready.max(from), from) + self.commands(step);
+                self.now = self.seen(ready.max(from), from);
+                self.pass(self.commands(step));
                 self.verified(workload);
             }
             Action::CutOver { .. } => {
-                self.now += self.commands(step);
+                self.pass(self.commands(step));
                 self.switched = Some(self.now);
             }
             Action::DeleteApplied { objects } | Action::DeleteRestored { objects, .. } => {
-                self.now += o.apply_ms * count(objects.len()) + o.stop_ms;
+                self.pass(o.apply_ms.saturating_mul(count(objects.len())));
+                self.pass(o.stop_ms);
             }
         }
         Ok(())
+    }
+
+    /// Time passes; no more than a year at once, so that no sum of a plan's numbers is too large.
+    fn pass(&mut self, ms: i64) {
+        self.now += ms.clamp(0, LONGEST_MS);
     }
 
     /// When an executor that looks now and then sees what is so from a moment on.
@@ -319,7 +327,7 @@ impl Run<'_> {
 
     /// What commands of a step take together.
     fn commands(&self, step: &Step) -> i64 {
-        let each = self.options.command_ms * count(Commands::of(step).len());
+        let each = self.options.command_ms.saturating_mul(count(Commands::of(step).len()));
         self.options.commands.get(&step.id).copied().unwrap_or(each)
     }
 
@@ -333,10 +341,11 @@ impl Run<'_> {
 
     /// Bytes of volumes in order, moved by so many at once: how long all of it takes.
     fn lanes(&self, claims: &[&PlannedClaim], rate: Rate) -> i64 {
-        let mut lanes = vec![0i64; usize::try_from(self.options.node_agents).unwrap_or(1).max(1)];
+        let agents = usize::try_from(self.options.node_agents).unwrap_or(1);
+        let mut lanes = vec![0i64; agents.min(claims.len()).max(1)];
         for claim in claims {
             if let Some(lane) = lanes.iter_mut().min() {
-                *lane += rate.takes_ms(claim.bytes.unwrap_or(0));
+                *lane = lane.saturating_add(rate.takes_ms(claim.bytes.unwrap_or(0))).min(LONGEST_MS);
             }
         }
         lanes.into_iter().max().unwrap_or(0)
@@ -373,7 +382,7 @@ impl Run<'_> {
     fn start_of(&mut self, wave: &Wave, workload: &ObjectId) -> i64 {
         let member = wave.members.iter().find(|m| m.object == *workload);
         match member.and_then(|m| m.start) {
-            Some(start) => start.median_ms,
+            Some(start) => start.median_ms.clamp(0, LONGEST_MS),
             None => {
                 self.notes.insert(format!("{workload}: how long its pods take to start is not known, and assumed"));
                 self.options.start_ms
@@ -429,7 +438,7 @@ impl Run<'_> {
 
     fn apply(&mut self, wave: &Wave, step: &Step, objects: &[ObjectId]) -> Result<(), StepFailure> {
         for id in objects {
-            self.now += self.options.apply_ms;
+            self.pass(self.options.apply_ms);
             let Some(member) = wave.members.iter().find(|m| m.object == *id) else { continue };
             let Some(pods) = member.pods.filter(|p| *p > 0) else { continue };
             let start = self.start_of(wave, id);
@@ -529,11 +538,11 @@ impl Run<'_> {
         let pods = i64::from(member.pods.unwrap_or(0));
         let object = &member.object;
         let velero = &self.plan.velero;
-        // The image map changes pods and ReplicaSets as it changes Deployments; a StatefulSet's pods bear the name of their old revision.
+        // The image map changes pods and ReplicaSets as it changes Deployments; a StatefulSet's pods keep the name of their old revision.
         let modified = modifies(velero.resource_modifiers.as_ref(), object);
         match object.kind() {
             "StatefulSet" | "DaemonSet" if modified || velero.image_map.is_some() => {
-                pods * (self.options.stop_ms + start)
+                pods.saturating_mul(self.options.stop_ms + start).min(LONGEST_MS)
             }
             "Deployment" if modified => {
                 // 25 % more, rounded up, and 25 % fewer, rounded down: what a Deployment that says nothing allows.
@@ -569,10 +578,11 @@ impl Run<'_> {
                 }
             }
         }
-        let prices = plan.pools.iter().map(|p| p.hourly_micros).sum::<Option<i64>>().filter(|_| !plan.pools.is_empty());
-        let hourly = options.source_hourly_micros.zip(options.target_hourly_micros.or(prices));
+        let prices = plan.pools.iter().map(|p| p.hourly_micros.map(i128::from));
+        let prices = prices.sum::<Option<i128>>().filter(|_| !plan.pools.is_empty());
+        let hourly = options.source_hourly_micros.zip(options.target_hourly_micros.map(i128::from).or(prices));
         let cost = hourly.map(|(source, target)| {
-            let micros = i128::from(source + target) * i128::from(end) / 3_600_000;
+            let micros = (i128::from(source) + target).saturating_mul(i128::from(end)) / 3_600_000;
             i64::try_from(micros).unwrap_or(i64::MAX)
         });
         let mut notes: Vec<String> = self.notes.into_iter().collect();

@@ -1,8 +1,12 @@
 //! How long things take in a simulated transfer.
 
+use crate::transfer::plan::{Action, TransferPlan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Nothing takes longer, whatever the options and the plan say: a year, in milliseconds.
+pub(super) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 
 /// How long something takes that has a beginning and a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,20 +133,29 @@ impl TransferSimOptions {
             if rate.bytes_per_second <= 0 {
                 problems.push(format!("{name}.bytes_per_second is {}; it must be above 0", rate.bytes_per_second));
             }
-            if rate.fixed_ms < 0 {
-                problems.push(format!("{name}.fixed_ms is {}; it must not be negative", rate.fixed_ms));
-            }
+            problems.extend(out_of_range(&format!("{name}.fixed_ms"), rate.fixed_ms));
         }
         if self.node_agents == 0 {
             problems.push("node_agents is 0; at least one moves data".to_owned());
         }
         for (name, ms) in [("sync_period_ms", self.sync_period_ms), ("look_ms", self.look_ms)] {
-            if ms <= 0 {
+            if ms == 0 {
                 problems.push(format!("{name} is {ms}; it must be above 0"));
             }
         }
+        for (name, amount) in [
+            ("image_bytes", Some(self.image_bytes)),
+            ("source_hourly_micros", self.source_hourly_micros),
+            ("target_hourly_micros", self.target_hourly_micros),
+        ] {
+            if let Some(amount) = amount.filter(|a| *a < 0) {
+                problems.push(format!("{name} is {amount}; it must not be negative"));
+            }
+        }
         for (name, ms) in [
-            ("image_bytes", self.image_bytes),
+            ("sync_period_ms", self.sync_period_ms),
+            ("first_sync_ms", self.first_sync_ms.unwrap_or(0)),
+            ("look_ms", self.look_ms),
             ("backup_ms", self.backup_ms),
             ("restore_pods_ms", self.restore_pods_ms),
             ("restore_end_ms", self.restore_end_ms),
@@ -154,10 +167,42 @@ impl TransferSimOptions {
             ("start_ms", self.start_ms),
             ("stop_ms", self.stop_ms),
         ] {
-            if ms < 0 {
-                problems.push(format!("{name} is {ms}; it must not be negative"));
+            problems.extend(out_of_range(name, ms));
+        }
+        problems.extend(self.commands.iter().filter_map(|(step, ms)| out_of_range(&format!("commands.{step}"), *ms)));
+        problems
+    }
+
+    /// What the options name and the plan does not have, a line each.
+    pub fn unknown(&self, plan: &TransferPlan) -> Vec<String> {
+        let steps: BTreeSet<&str> = plan.steps().map(|(_, s)| s.id.as_str()).collect();
+        let named = self.commands.keys().map(|s| ("commands", s)).chain(self.failing.keys().map(|s| ("failing", s)));
+        let mut unknown: Vec<String> = named
+            .filter(|(_, step)| !steps.contains(step.as_str()))
+            .map(|(option, step)| format!("{option} names step {step}, which the plan does not have"))
+            .collect();
+        let mut claims: BTreeSet<String> = BTreeSet::new();
+        for claim in plan.waves.iter().flat_map(|w| &w.members).flat_map(|m| &m.claims) {
+            claims.insert(format!("{}/{}", claim.namespace, claim.name));
+        }
+        for (_, step) in plan.steps() {
+            if let Action::DemandVolumeBackups { claims: demanded, .. } = &step.action {
+                claims.extend(demanded.iter().map(|c| format!("{}/{}", c.namespace, c.name)));
             }
         }
-        problems
+        for (option, list) in [("not_running", &self.not_running), ("not_provided", &self.not_provided)] {
+            for claim in list.iter().filter(|c| !claims.contains(*c)) {
+                unknown.push(format!("{option} names claim {claim}, which the plan does not have (namespace/name)"));
+            }
+        }
+        unknown
+    }
+}
+
+fn out_of_range(name: &str, ms: i64) -> Option<String> {
+    match ms {
+        ms if ms < 0 => Some(format!("{name} is {ms}; it must not be negative")),
+        ms if ms > LONGEST_MS => Some(format!("{name} is {ms}; expected at most {LONGEST_MS}, which is a year")),
+        _ => None,
     }
 }

@@ -1,13 +1,9 @@
 //! What a simulated transfer shows people.
 
 use super::TransferResult;
-use crate::report::format::duration;
+use crate::report::format::time;
 use crate::report::table::{Align, Table};
 use std::fmt::Write;
-
-fn time(ms: i64) -> String {
-    duration(u64::try_from(ms).unwrap_or(0))
-}
 
 impl TransferResult {
     /// For people.

@@ -124,10 +124,64 @@ fn both_clusters_are_paid_while_it_takes() {
 fn options_out_of_range_are_named() {
     let options: TransferSimOptions = serde_json::from_value(json!({
         "copy": {"fixed_ms": -1, "bytes_per_second": 0}, "node_agents": 0, "look_ms": 0, "stop_ms": -3,
+        "commands": {"w2.copy": -5}, "first_sync_ms": i64::MIN, "start_ms": i64::MAX, "source_hourly_micros": -1,
     }))
     .expect("options");
     let problems = options.problems().join("\n");
-    for name in ["copy.fixed_ms", "copy.bytes_per_second", "node_agents", "look_ms", "stop_ms"] {
+    for name in [
+        "copy.fixed_ms",
+        "copy.bytes_per_second",
+        "node_agents",
+        "look_ms",
+        "stop_ms",
+        "commands.w2.copy",
+        "first_sync_ms",
+        "start_ms",
+        "source_hourly_micros",
+    ] {
         assert!(problems.contains(name), "{problems}");
     }
+}
+
+#[test]
+fn steps_and_claims_that_the_plan_does_not_have_are_named() {
+    let known = TransferSimOptions { not_running: vec!["shop/data-db-1".to_owned()], ..TransferSimOptions::default() };
+    assert_eq!(known.unknown(&plan()), [""; 0]);
+    let options: TransferSimOptions = serde_json::from_value(json!({
+        "commands": {"w2.copy": 1, "w9.copy": 1}, "failing": {"w9.sync": "no"}, "not_running": ["data-db-1"], "not_provided": ["shop/x"],
+    }))
+    .expect("options");
+    let unknown = options.unknown(&plan()).join("\n");
+    for name in ["step w9.copy", "step w9.sync", "claim data-db-1,", "claim shop/x"] {
+        assert!(unknown.contains(name), "{unknown}");
+    }
+    assert_eq!(unknown.lines().count(), 4, "{unknown}");
+}
+
+#[test]
+fn numbers_of_any_size_are_added_up() {
+    let mut plan = plan();
+    for wave in &mut plan.waves {
+        wave.steps.iter_mut().for_each(|s| s.timeout_ms = i64::MAX);
+        for claim in wave.members.iter_mut().flat_map(|m| &mut m.claims) {
+            claim.bytes = Some(i64::MAX);
+        }
+    }
+    let year = options::LONGEST_MS;
+    let slow = TransferSimOptions {
+        image_bytes: i64::MAX,
+        backup_ms: year,
+        provision_ms: year,
+        start_ms: year,
+        stop_ms: year,
+        command_ms: year,
+        first_sync_ms: Some(0),
+        node_agents: u32::MAX,
+        source_hourly_micros: Some(i64::MAX),
+        target_hourly_micros: Some(i64::MAX),
+        ..TransferSimOptions::default()
+    };
+    assert_eq!(slow.problems(), Vec::<String>::new());
+    let result = simulate(&plan, Ground::default(), &slow);
+    assert!(result.duration_ms > year && result.cost_micros == Some(i64::MAX), "{result:?}");
 }
