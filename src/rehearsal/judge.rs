@@ -53,6 +53,8 @@ struct Cordon {
     /// Somebody else asked for it too.
     others_too: bool,
     since: Ms,
+    /// A process asked for it that goes on with a copy of the journal.
+    by_copy: bool,
 }
 
 /// What an old node (or what bears its name) is in truth, and since when; and when we were shown it last.
@@ -62,6 +64,17 @@ struct Truth {
     laden_since: Option<Ms>,
     node_shown: Option<Ms>,
     pods_shown: Option<Ms>,
+}
+
+/// A time in which nothing is allowed.
+#[derive(Clone, Copy, Debug)]
+struct Revocation {
+    from: Ms,
+    until: Ms,
+    /// When we heard of it first.
+    heard: Option<Ms>,
+    /// Requests that write and left since then.
+    sent: u32,
 }
 
 /// The judges of one rehearsal.
@@ -94,12 +107,14 @@ pub struct Judge {
     announced: BTreeSet<(String, String)>,
     /// Up to which entry each journal was read: ours, and its copy.
     read: [u64; 2],
-    /// Another process holds the Lease, as far as each process was told: ours, and that of the copy.
+    /// Another process holds the Lease, as far as each process knows: ours, and that of the copy.
     lease_lost: [bool; 2],
     /// Who renewed the Lease last, and when it arrived; None if that was none of ours.
     renewed: Option<(String, Ms)>,
-    /// Nothing is allowed from and until; when we were told first, and how much we sent since that writes.
-    revoked: Option<(Ms, Ms, Option<Ms>, u32)>,
+    /// Nothing is allowed.
+    revoked: Option<Revocation>,
+    /// When we said how it ended.
+    finished_at: Option<Ms>,
     /// Evictions that were granted to us.
     pub evictions: u64,
     /// What was broken.
@@ -111,7 +126,7 @@ impl Judge {
     pub fn new(bases: Arc<Bases>, state: &State, old: &BTreeSet<NodeIdx>, options: &Options) -> Judge {
         let cordoned = state.live_nodes().filter(|n| state.nodes[*n].unschedulable);
         let cordons: BTreeMap<NodeIdx, Cordon> =
-            cordoned.map(|n| (n, Cordon { by: Who::Other, others_too: true, since: 0 })).collect();
+            cordoned.map(|n| (n, Cordon { by: Who::Other, others_too: true, since: 0, by_copy: false })).collect();
         Judge {
             bases,
             old: old.iter().copied().collect(),
@@ -134,6 +149,7 @@ impl Judge {
             lease_lost: [false; 2],
             renewed: None,
             revoked: None,
+            finished_at: None,
             evictions: 0,
             broken: Vec::new(),
         }
@@ -184,7 +200,7 @@ impl Judge {
 
     /// From now on nothing is allowed, or (None) some of it is.
     pub fn revoked(&mut self, span: Option<(Ms, Ms)>) {
-        self.revoked = span.map(|(from, until)| (from, until, None, 0));
+        self.revoked = span.map(|(from, until)| Revocation { from, until, heard: None, sent: 0 });
     }
 
     /// Another execution writes itself into the Lease by force: no protocol helps against that.
@@ -202,12 +218,12 @@ impl Judge {
         }
     }
 
-    /// We are told something: who holds the Lease, and that we may not do it.
+    /// A process reads an answer: who holds the Lease, or that it may not do something.
     pub fn told(&mut self, now: Ms, response: &Response, ours: &str, copy: bool) {
-        if let (Some((from, _, told, _)), Response::Http { status: 401 | 403, .. }) = (&mut self.revoked, response)
-            && now >= *from
+        if let (Some(revoked), Response::Http { status: 401 | 403, .. }) = (&mut self.revoked, response)
+            && now >= revoked.from
         {
-            told.get_or_insert(now);
+            revoked.heard.get_or_insert(now);
         }
         if let Response::Http { status: 200 | 201, body, .. } = response
             && body["kind"] == "Lease"
@@ -225,13 +241,13 @@ impl Judge {
             let text = format!("{} left process {ours}, and the Lease is {holder}'s since {at} ms", words(request));
             self.note(now, "one-process", text);
         }
-        if let Some((_, until, Some(told), n)) = &mut self.revoked
+        if let Some(Revocation { until, heard: Some(heard), sent, .. }) = &mut self.revoked
             && now < *until
-            && now > *told + TOGETHER_MS
+            && now > *heard + TOGETHER_MS
         {
-            *n += 1;
+            *sent += 1;
             // A call of each sort is tried, after 2 s, 4 s, and so on up to 20 s; a process that begins knows nothing yet, and may send nothing.
-            let (n, since) = (i64::from(*n), now - *told);
+            let (n, since) = (i64::from(*sent), now - *heard);
             if n > SORTS * (4 + since / 20_000) {
                 let text = format!("{n} requests that write left in {since} ms, though nothing is allowed");
                 self.note(now, "rights-are-awaited", text);
@@ -260,8 +276,8 @@ impl Judge {
         };
         self.old.contains(&node) || self.surplus.as_ref().is_some_and(launched)
     }
-    /// Something happened at the server.
-    pub fn happened(&mut self, now: Ms, server: &Server, fact: Fact) {
+    /// Something happened at the server; what we did of it was asked for by a process with our journal, or with its copy.
+    pub fn happened(&mut self, now: Ms, server: &Server, fact: Fact, copy: bool) {
         let (c, s) = (server.world().catalog(), server.world().state());
         match fact {
             Fact::Cordon { who, node, on: true } => {
@@ -272,7 +288,7 @@ impl Judge {
                     .get(&place)
                     .is_some_and(|o| o["metadata"]["annotations"].get(crate::session::CORDONED_BY).is_some());
                 let by = if marked { Who::Us } else { who };
-                self.cordons.insert(node, Cordon { by, others_too: who == Who::Other, since: now });
+                self.cordons.insert(node, Cordon { by, others_too: who == Who::Other, since: now, by_copy: copy });
                 self.cordoned_at.insert(node, now);
             }
             Fact::Cordon { who, node, on: false } => {
@@ -474,8 +490,11 @@ impl Judge {
     }
     /// We say how it ended: COMPLETED means that every node of the plan is gone, or cordoned and empty. What changed after
     /// we were shown it last nobody can know.
-    pub fn finished(&mut self, now: Ms, server: &Server, outcome: Outcome) {
+    pub fn finished(&mut self, now: Ms, server: &Server, outcome: Outcome, copy: bool) {
         self.observe(now, server);
+        if !copy {
+            self.finished_at = Some(now);
+        }
         if outcome != Outcome::Completed {
             return;
         }
@@ -503,7 +522,9 @@ impl Judge {
         }
         for (node, cordon) in self.cordons.clone() {
             let ours = cordon.by == Who::Us && !cordon.others_too && self.old.contains(&node);
-            if !ours || s.nodes[node].gone {
+            // Whoever goes on with a copy once the stop is over was not asked to stop.
+            let after = cordon.by_copy && self.finished_at.is_some_and(|at| cordon.since > at);
+            if !ours || after || s.nodes[node].gone {
                 continue;
             }
             let left: Vec<String> = s

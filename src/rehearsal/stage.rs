@@ -128,7 +128,10 @@ enum Event {
     /// Somebody stops it, as the scenario says.
     Stop(StopMode),
     /// A request whose process waits no more has its effect.
-    Effect(Request),
+    Effect {
+        epoch: u32,
+        request: Request,
+    },
     Bookmark {
         epoch: u32,
         id: RequestId,
@@ -200,6 +203,8 @@ pub struct Rehearsal<'s> {
     other: Option<Seat>,
     /// Processes that were started, on any machine.
     epochs: u32,
+    /// Those of them that went on with a copy of the journal.
+    copies: BTreeSet<u32>,
     queue: BTreeMap<(Ms, u64), Event>,
     sequence: u64,
     now: Ms,
@@ -265,6 +270,7 @@ impl<'s> Rehearsal<'s> {
             seat: Seat::default(),
             other: None,
             epochs: 0,
+            copies: BTreeSet::new(),
             queue: BTreeMap::new(),
             sequence: 0,
             now: 0,
@@ -426,9 +432,9 @@ impl<'s> Rehearsal<'s> {
         match event {
             Event::Start => self.start(),
             Event::Arrive { epoch, id, request, fate } => self.arrive(epoch, id, request, fate),
-            Event::Effect(request) => {
+            Event::Effect { epoch, request } => {
                 self.log(|| format!("late: {}", judge::words(&request)));
-                self.serve(&request);
+                self.serve(epoch, &request);
             }
             Event::Nature(nature) => self.happen(nature),
             Event::Stop(mode) => self.stop(mode),
@@ -479,6 +485,9 @@ impl<'s> Rehearsal<'s> {
         self.seat.processes += 1;
         self.seat.epoch = self.epochs;
         let epoch = self.epochs;
+        if self.seat.is_copy {
+            self.copies.insert(epoch);
+        }
         self.log(|| format!("process {epoch} begins on {host}"));
         let latest = resumed.as_ref().map_or(0, |r: &Resumed| r.t_ms);
         // As the machine's clock says, but not before what the journal has; from there on it counts the seconds that pass.
@@ -602,7 +611,7 @@ impl<'s> Rehearsal<'s> {
             let end = process.session.end().cloned();
             self.log(|| format!("the copy is left: {end:?}"));
             if let Some(End::Finished(outcome, _)) = end {
-                self.judge.finished(self.now, &self.server, outcome);
+                self.judge.finished(self.now, &self.server, outcome, true);
             }
             return;
         }
@@ -615,7 +624,7 @@ impl<'s> Rehearsal<'s> {
                 }
                 let began = process.session.progress().map_or(0, |p| p.began());
                 self.ended_at = process.session.progress().map_or(process.told, |p| p.now) - began;
-                self.judge.finished(self.now, &self.server, *outcome);
+                self.judge.finished(self.now, &self.server, *outcome, false);
                 self.end = Some((*outcome, failure.clone()));
                 self.over = true;
             }
@@ -674,9 +683,9 @@ impl<'s> Rehearsal<'s> {
             self.struck.insert("webhook");
             return self.answer(epoch, id, response);
         }
-        if let (Some(flood), Request::Watch { resource, resource_version }) = (self.flood, &request) {
+        if let (Some(flood), Request::Watch { resource_version, .. }) = (self.flood, &request) {
             self.struck.insert("flood");
-            for event in flood.events(*resource, resource_version) {
+            for event in flood.events(resource_version) {
                 self.at(self.now, Event::Deliver { epoch, id, event });
             }
             return;
@@ -705,7 +714,7 @@ impl<'s> Rehearsal<'s> {
                 self.lose(epoch, id);
             }
             (request, Fate::Late(ms)) => {
-                self.at(self.now + ms, Event::Effect(request));
+                self.at(self.now + ms, Event::Effect { epoch, request });
                 self.lose(epoch, id);
             }
             (Request::Api(exchange), Fate::Stale(ms)) => {
@@ -733,7 +742,7 @@ impl<'s> Rehearsal<'s> {
         }
     }
     fn served(&mut self, epoch: u32, id: RequestId, request: &Request, fate: Fate) {
-        match self.serve(request) {
+        match self.serve(epoch, request) {
             Reply::Now(response) => self.reply(epoch, id, response, fate),
             Reply::Later(call) => {
                 self.waiting.insert(call, (epoch, id, fate));
@@ -768,7 +777,7 @@ impl<'s> Rehearsal<'s> {
         self.at(self.now + ms, Event::Answer { epoch, id, response: Response::Lost(why.into()), lied: false });
     }
     /// Serves a request of ours, and tells the judges and the watches what came of it.
-    fn serve(&mut self, request: &Request) -> Reply {
+    fn serve(&mut self, epoch: u32, request: &Request) -> Reply {
         let reply = match request {
             Request::Api(exchange) => {
                 self.judge.observe(self.now, &self.server);
@@ -782,6 +791,7 @@ impl<'s> Rehearsal<'s> {
             Request::Run(program) => self.server.run(program),
             Request::Watch { .. } => Reply::Now(super::status::no_such_path()),
         };
+        self.judge_facts(self.copies.contains(&epoch));
         self.pump();
         reply
     }
@@ -829,12 +839,16 @@ impl<'s> Rehearsal<'s> {
         self.pumped = 0;
         self.pump();
     }
+    /// Hands the facts to the judges; `copy`: what we did of it was asked for by a process with a copy of the journal.
+    fn judge_facts(&mut self, copy: bool) {
+        for fact in self.server.take_facts() {
+            self.judge.happened(self.now, &self.server, fact, copy);
+        }
+    }
     /// Sends what happened to the watches, and hands the facts to the judges.
     fn pump(&mut self) {
         let now = self.now;
-        for fact in self.server.take_facts() {
-            self.judge.happened(now, &self.server, fact);
-        }
+        self.judge_facts(false);
         self.judge.observe(now, &self.server);
         let version = self.server.store().version();
         if self.pumped == version || self.is_away() {
@@ -894,9 +908,15 @@ impl<'s> Rehearsal<'s> {
     /// A watch ends; what was on its way is lost.
     fn close(&mut self, id: RequestId, event: WatchEvent) {
         let known = self.seat.process.as_mut().and_then(|p| p.watches.remove(&id));
-        if known.is_some() {
-            self.log(|| format!("watch {} ends: {event:?}", id.0));
-            self.feed(Input::Watch(id, event));
+        if known.is_none() {
+            return;
+        }
+        self.log(|| format!("watch {} ends: {event:?}", id.0));
+        // A process that stands still hears of it when it goes on.
+        let (epoch, frozen) = (self.seat.epoch, self.seat.process.as_ref().map_or(0, |p| p.frozen_until));
+        match frozen > self.now {
+            true => self.at(frozen, Event::Deliver { epoch, id, event }),
+            false => self.feed(Input::Watch(id, event)),
         }
     }
     fn bookmark(&mut self, id: RequestId) {

@@ -62,7 +62,7 @@ impl Store {
     pub fn since(&self, version: u64) -> &[Happening] {
         &self.history[self.history.partition_point(|h| h.version <= version)..]
     }
-    /// Forgets what happened up to now: older watches and lists must begin anew.
+    /// Forgets what happened up to now: older watches and lists must start again.
     pub fn compact(&mut self) {
         self.compacted = self.version;
         self.history.clear();

@@ -3,7 +3,7 @@
 
 use super::status;
 use crate::runner::Ms;
-use crate::session::{Method, Request, Resource, Response, WatchEvent};
+use crate::session::{Method, Request, Response, WatchEvent};
 
 /// What is refused for lack of rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl Flood {
         Flood { since, until, how: number % 4 }
     }
 
-    /// What a watch that begins is told, its end last.
-    pub fn events(&self, _: Resource, version: &str) -> Vec<WatchEvent> {
+    /// What a watch that begins brings, its end last.
+    pub fn events(&self, version: &str) -> Vec<WatchEvent> {
         let gone = |code| WatchEvent::Error { code, message: "too old resource version".into() };
         match self.how {
             0 => vec![gone(410)],
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(refused, if webhook.half { 1 } else { 2 }, "{webhook:?}");
         }
         for number in 0..4 {
-            assert!(Flood::of(0, 1, number).events(PODS, "4").last().is_some_and(WatchEvent::is_last));
+            assert!(Flood::of(0, 1, number).events("4").last().is_some_and(WatchEvent::is_last));
         }
         assert_eq!(Flood::of(0, 300_000, 0).most(1), 27);
     }

@@ -1,6 +1,6 @@
 //! Admission's word in a refusal: which webhook or policy denied a request, or failed when it was asked.
 //!
-//! The codes do not tell: a webhook denies with any code of its own, a policy with 422 or what it names, a webhook that does not answer makes a 500 as a
+//! The codes do not show it: a webhook denies with any code of its own, a policy with 422 or what it names, a webhook that does not answer makes a 500 as a
 //! server in trouble does. The words do (apiserver `webhook/errors/statuserror.go`, `webhook/validating/dispatcher.go`, `policy/validating/plugin.go`,
 //! v1.36.3).
 

@@ -59,6 +59,7 @@ use phase::{Phase, Stage};
 use procedure::ProcedureState;
 use refs::{N, Tables};
 use stand::Doing;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How long the closing may take before it ends regardless (C).
@@ -186,6 +187,15 @@ impl Runner {
     pub fn renewed(self, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
         let order_seed = self.order_seed;
         Ok(Self::resume(self.intent, self.progress, view, packer)?.with_order_seed(order_seed))
+    }
+
+    /// Nodes by uid that the API shows as cordoned by this execution: these cordons are its own to take back, whatever its progress says of
+    /// them. Nodes that are left to a person stay so.
+    pub fn claim_cordons(&mut self, uids: &BTreeSet<&str>) {
+        let common = &mut self.progress.common;
+        for (id, node) in common.node_ids.iter().zip(&mut common.nodes) {
+            node.cordoned |= !node.left && uids.contains(id.uid.as_str());
+        }
     }
 
     /// The same run with evictions of `kubectl drain` in an order that is drawn from a seed, for a simulation.

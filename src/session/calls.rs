@@ -661,6 +661,11 @@ fn has_taint(node: &Value, taint: &TaintText) -> bool {
     node.pointer("/spec/taints").and_then(Value::as_array).is_some_and(|taints| taints.iter().any(same))
 }
 
+/// Whether a node is cordoned, and marked as cordoned by an execution.
+pub(super) fn is_cordoned_by(node: &Value, execution: &str) -> bool {
+    is_cordoned(node) && mark(node) == execution
+}
+
 /// Who marked a node as cordoned.
 pub(crate) fn mark(node: &Value) -> &str {
     node.pointer("/metadata/annotations").and_then(|a| a.get(CORDONED_BY)).and_then(Value::as_str).unwrap_or("")

@@ -359,10 +359,13 @@ impl Session {
         let packer = GroupPacker::of_procedure(view, &self.intent.options);
         let going_on = self.resumed.as_mut().and_then(|r| r.progress.take());
         let resumed = going_on.is_some();
-        let runner = match going_on {
+        let mut runner = match going_on {
             Some(progress) => Runner::resume(self.intent.clone(), progress, view, packer)?,
             None => Runner::new(self.intent.clone(), view, packer)?,
         };
+        // Its journal may not have all that the execution did: somebody may have gone on from a copy of it.
+        let marked = self.mirror.objects_of(NODES).filter(|n| calls::is_cordoned_by(n, &self.began.execution));
+        runner.claim_cordons(&marked.map(mirror::uid).collect());
         let lost = runner.open_calls();
         let old: BTreeSet<String> = self.intent.batches.iter().flatten().map(|n| n.uid.clone()).collect();
         let events = if resumed { Vec::new() } else { Observer::start(view, &old) };
@@ -442,7 +445,10 @@ impl Session {
         let mut answered = wanted.read(response);
         // What becomes of a program says nothing of the API server.
         if !wanted.is_program() {
-            answered = self.settling.answered(self.now, answered);
+            // What an API server refuses that has just come back counts as 503; a call that lacks rights waits for them in either case.
+            if !self.lacks_rights(&asker, &answered) {
+                answered = self.settling.answered(self.now, answered);
+            }
             self.recovered(&answered, out);
             self.in_trouble(&asker, &wanted, &answered, out);
         }
@@ -538,36 +544,42 @@ impl Session {
 
     // --- rights ---
 
+    /// Whether a call of the runner is refused for lack of rights.
+    fn lacks_rights(&self, asker: &Asker, answered: &Answered) -> bool {
+        let (Asker::Call(id), Answered::Refused(r)) = (asker, answered) else { return false };
+        let writes = |c: &Open| matches!(c.state, CallState::Asked(At::Write | At::Object));
+        self.calls.get(id).is_some_and(|c| r.is_for_lack_of_rights(writes(c)))
+    }
+
     /// Whether an answer is a refusal for lack of rights, or none any more. If it is, whoever asked asks again later.
     fn is_refused(&mut self, asker: &Asker, wanted: &Wanted, answered: &Answered, out: &mut Vec<Output>) -> bool {
         let call = match asker {
-            Asker::Call(id) => self
-                .calls
-                .get(id)
-                .map(|c| (*id, sort_of(&c.op), matches!(c.state, CallState::Asked(At::Write | At::Object)))),
+            Asker::Call(id) => Some(*id),
             _ => None,
         };
-        let matter = match (asker, &call) {
+        let matter = match (asker, call.and_then(|id| self.calls.get(&id))) {
             (Asker::Lease, _) => Matter::Lease,
             (Asker::List(i), _) => Matter::List(*i),
-            (_, Some((_, sort, _))) => Matter::Calls(sort.clone()),
+            (_, Some(open)) => Matter::Calls(sort_of(&open.op)),
             _ => return false,
         };
-        let writes = call.as_ref().is_some_and(|c| c.2);
         let lacks = match answered {
             Answered::Unknown(_) => return false,
             // Whoever refuses the Lease, be it a policy: without it nothing can be sent. A conflict is another matter.
             Answered::Refused(r) if *asker == Asker::Lease => {
                 (400..500).contains(&r.code) && !matches!(r.code, 409 | 429)
             }
-            Answered::Refused(r) => r.is_for_lack_of_rights(writes),
-            _ => false,
+            Answered::Refused(r) if matches!(asker, Asker::List(_)) => r.is_for_lack_of_rights(false),
+            _ => self.lacks_rights(asker, answered),
         };
         let refusal = match answered {
             Answered::Refused(r) if lacks => r,
             // The server has no time for us, which says nothing of our rights.
             Answered::Refused(r) if r.code >= 500 || r.code == 429 => return false,
             _ => {
+                if let Some(open) = call.and_then(|id| self.calls.get_mut(&id)) {
+                    open.probes = false;
+                }
                 if let Some(lasted) = self.rights.allowed(self.now, &matter) {
                     self.is_allowed_again(lasted, out);
                 }
@@ -577,7 +589,7 @@ impl Session {
         // Lists and the Lease have times of their own at which they ask again.
         match (asker, call) {
             (Asker::Lease, _) => self.lacks(matter, refusal.code, &wanted.words, &refusal.message, out),
-            (_, Some((id, ..))) => {
+            (_, Some(id)) => {
                 self.lacks(matter, refusal.code, &wanted.words, &refusal.message, out);
                 let (now, waits) = (self.now, self.runner.as_ref().is_some_and(|r| r.open_calls().contains(&id)));
                 match self.calls.get_mut(&id) {
@@ -949,7 +961,6 @@ impl Session {
     fn responded(&mut self, id: CallId, answered: Answered, out: &mut Vec<Output>) {
         let Some(open) = self.calls.get_mut(&id) else { return };
         let CallState::Asked(at) = std::mem::replace(&mut open.state, CallState::Parked) else { return };
-        open.probes = false;
         let (op, conflicts) = (open.op.clone(), open.conflicts);
         if matches!(&answered, Answered::Refused(r) if matches!(r.code, 409 | 422)) && op.writes_to().is_some() {
             open.conflicts += 1;

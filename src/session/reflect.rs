@@ -213,7 +213,13 @@ impl Follower {
         match std::mem::replace(&mut self.state, State::ToList(now)) {
             State::Listing(_, mut listing) => match answered {
                 Answered::Page(page) => {
-                    if let Err(why) = listing.add(page) {
+                    // All pages are of one moment, and nothing is filtered out of them: where more was to follow, there is more.
+                    let breaks_off = !listing.next.is_empty() && page.items.is_empty();
+                    let added = match breaks_off {
+                        true => Err("a page has nothing in it, though more objects were to follow".to_owned()),
+                        false => listing.add(page),
+                    };
+                    if let Err(why) = added {
                         self.state = State::ToList(self.later(now, None, &why));
                         followed.lie = Some(format!("list {}: {why}", self.resource.plural));
                         return Ok(followed);

@@ -280,7 +280,7 @@ fn a_follower_gets_there_whatever_happens() {
     assert_eq!(path(f.due(later)), "watch 9");
     f.sent(later, RequestId(5));
     f.watched(later, RequestId(5), WatchEvent::Error { code: 410, message: String::new() }, &mut m).expect("taken");
-    // Too old: all anew, and not at once.
+    // Too old: all of it again, and not at once.
     assert_eq!(f.due(later), None);
     let later = f.next_at().expect("again");
     assert_eq!(path(f.due(later)), "/api/v1/pods?limit=1");
@@ -393,6 +393,19 @@ fn a_cache_that_answers_every_page_with_the_first_is_noticed() {
     let followed = f.answered(0, page(), &mut m).expect("again");
     assert_eq!(followed.lie.as_deref(), Some("list pods: a page of the list continues where it began"));
     assert!(followed.ask.is_none() && !f.listed && f.next_at().is_some_and(|at| (800..=1600).contains(&at)));
+}
+
+#[test]
+fn a_list_that_breaks_off_is_noticed() {
+    let mut m = Mirror::new(0, Vec::new(), &[]);
+    let mut f = Follower::new(PODS, 1);
+    f.sent(0, RequestId(1));
+    let first = listed(list("5", "t", vec![pod("a", "1", 3)]));
+    assert!(asked_for(&f.answered(0, first, &mut m).expect("goes on")).ends_with("&continue=t"));
+    let followed = f.answered(0, listed(list("5", "", Vec::new())), &mut m).expect("again");
+    let lie = "list pods: a page has nothing in it, though more objects were to follow";
+    assert_eq!(followed.lie.as_deref(), Some(lie));
+    assert!(followed.ask.is_none() && !f.listed && f.next_at().is_some());
 }
 
 #[test]

@@ -65,6 +65,15 @@ fn seeds_that_taught_something_keep_to_the_rules() {
         ("ocean.yaml", Light, 5_000_434),
         // A Lease that another had taken was seen in an answer that was damaged: nothing follows from it.
         ("gates.yaml", Heavy, 7_001_617),
+        // A copy of the journal had cordoned nodes, and the process that was stopped knew nothing of it.
+        ("drain.yaml", Light, 44),
+        ("gates.yaml", Heavy, 317),
+        // Somebody went on with a copy of the journal after the stop.
+        ("claims.yaml", Heavy, 317),
+        // The second page of the first list had nothing in it, and all that it lacks was taken to be gone.
+        ("ocean.yaml", Heavy, 342),
+        // Everything was refused shortly after an answer had been lost, and tried again call by call.
+        ("surge.yaml", Light, 196),
     ] {
         let done = run(&stage(name), seed, 1, profile, 1, false);
         assert_eq!(broken(&done), [""; 0], "{name}");

@@ -86,6 +86,31 @@ fn rights_that_go_and_come_back_cost_time_and_no_batch() {
     }
 }
 
+/// What is refused right after trouble with the network, or whose next answer is lost, is no more allowed than before.
+#[test]
+fn answers_that_are_lost_say_nothing_of_rights() {
+    let (evictions, since, sent) = (Cell::new(0), Cell::new(i64::MAX), Cell::new(0));
+    let done = through(|now, request| {
+        if !evicts(request) {
+            return None;
+        }
+        evictions.set(evictions.get() + 1);
+        if evictions.get() >= 2 {
+            since.set(since.get().min(now));
+        }
+        if !(since.get()..since.get().saturating_add(4 * MINUTE)).contains(&now) {
+            return None;
+        }
+        sent.set(sent.get() + 1);
+        if sent.get() % 2 == 1 { Some(Fate::LostBefore) } else { forbidden() }
+    });
+    assert_eq!(done.broken, []);
+    assert_eq!((outcome(&done), done.processes), ("COMPLETED", 1), "{:#?}", notes(&done));
+    assert!(sent.get() < 30, "{} evictions in four minutes", sent.get());
+    let pauses = pauses(&done.journal);
+    assert!(matches!(&pauses[..], [Some(_), None]), "{pauses:#?}");
+}
+
 #[test]
 fn rights_that_stay_away_end_the_process_and_not_the_execution() {
     for (code, lost) in

@@ -49,12 +49,19 @@ impl Bench {
     fn ask(&mut self, who: Who, method: Method, path: &str, body: Value) {
         self.server.serve(who, &Exchange { method, path: path.into(), body: Some(body) });
         for fact in self.server.take_facts() {
-            self.judge.happened(10, &self.server, fact);
+            self.judge.happened(10, &self.server, fact, false);
         }
     }
     fn cordon(&mut self, who: Who, name: &str, on: bool) {
         let body = serde_json::json!({"spec": {"unschedulable": on}});
         self.ask(who, Method::Patch, &format!("/api/v1/nodes/{name}"), body);
+    }
+    /// A request that cordons a node, as an entry announces it.
+    fn announced_cordon(&mut self) -> Request {
+        let calls = vec![call("cordon", "old-1")];
+        let record = Record::Intends { calls, progress: Default::default() };
+        self.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record }]);
+        cordon()
     }
     fn rules(&self) -> Vec<&'static str> {
         self.judge.broken.iter().map(|b| b.rule).collect()
@@ -79,9 +86,9 @@ fn a_node_given_back_with_a_pod_on_it_is_seen() {
     b.ask(Who::Us, Method::Delete, "/api/v1/nodes/old-2", Value::Null);
     assert!(b.rules().is_empty(), "it was empty");
     let (node, name) = (b.node("old-1"), "old-1".to_owned());
-    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name });
+    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name }, false);
     let (node, name) = (b.node("new-1"), "new-1".to_owned());
-    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name });
+    b.judge.happened(10, &b.server, Fact::Retired { who: Who::Us, node, name }, false);
     assert_eq!(b.rules(), ["nothing-lost", "old-nodes-only", "nothing-lost"]);
 }
 
@@ -89,11 +96,11 @@ fn a_node_given_back_with_a_pod_on_it_is_seen() {
 fn a_second_machine_is_seen() {
     let mut b = Bench::new();
     let launched = |started, total| Fact::Launched { key: "k".into(), started, total };
-    b.judge.happened(1, &b.server, launched(2, 2));
-    b.judge.happened(2, &b.server, launched(0, 2));
-    b.judge.happened(3, &b.server, launched(1, 3));
+    b.judge.happened(1, &b.server, launched(2, 2), false);
+    b.judge.happened(2, &b.server, launched(0, 2), false);
+    b.judge.happened(3, &b.server, launched(1, 3), false);
     assert!(b.rules().is_empty());
-    b.judge.happened(4, &b.server, launched(1, 2));
+    b.judge.happened(4, &b.server, launched(1, 2), false);
     assert_eq!(b.rules(), ["no-second-machine"]);
 }
 
@@ -118,11 +125,11 @@ fn an_eviction_against_the_stored_status_is_seen() {
         who: Some(Who::Us),
     };
     let one = crate::cluster::BudgetStatus { allowed: 1, ..status.clone() };
-    b.judge.happened(1, &b.server, grant(true, false, &one));
-    b.judge.happened(1, &b.server, grant(true, true, &status));
-    b.judge.happened(1, &b.server, grant(false, false, &status));
+    b.judge.happened(1, &b.server, grant(true, false, &one), false);
+    b.judge.happened(1, &b.server, grant(true, true, &status), false);
+    b.judge.happened(1, &b.server, grant(false, false, &status), false);
     assert!(b.rules().is_empty(), "allowed, exempt, and not ready under a budget that has what it wants");
-    b.judge.happened(1, &b.server, grant(true, false, &status));
+    b.judge.happened(1, &b.server, grant(true, false, &status), false);
     assert_eq!(b.rules(), ["eviction-rules"]);
 }
 
@@ -212,7 +219,7 @@ fn completed_over_a_node_that_takes_pods_or_has_some_is_seen() {
     };
     let ends = |b: &mut Bench, at: Ms| {
         b.judge.broken.clear();
-        b.judge.finished(at, &b.server, Outcome::Completed);
+        b.judge.finished(at, &b.server, Outcome::Completed, false);
         b.rules().len()
     };
     let mut b = Bench::new();
@@ -265,13 +272,7 @@ fn what_a_surge_may_delete_is_what_its_parameters_say() {
 #[test]
 fn nothing_leaves_a_process_whose_lease_is_anothers_or_has_lapsed() {
     let mut b = Bench::new();
-    let calls = vec![call("cordon", "old-1")];
-    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
-    let patch = Request::Api(Exchange {
-        method: Method::Patch,
-        path: "/api/v1/nodes/old-1".into(),
-        body: Some(serde_json::json!({"spec": {"unschedulable": true}})),
-    });
+    let patch = b.announced_cordon();
     let renewal = |b: &mut Bench, who: &str, at: i64| {
         let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/nodeferry".to_owned();
         let body = serde_json::json!({"kind": "Lease", "spec": {"holderIdentity": who}});
@@ -294,21 +295,39 @@ fn nothing_leaves_a_process_whose_lease_is_anothers_or_has_lapsed() {
 #[test]
 fn what_is_not_allowed_is_tried_now_and_then_and_no_more() {
     let mut b = Bench::new();
-    let calls = vec![call("cordon", "old-1")];
-    b.judge.safe(false, &[Entry { seq: 0, t_ms: 0, record: Record::Intends { calls, progress: Default::default() } }]);
-    let patch = Request::Api(Exchange {
-        method: Method::Patch,
-        path: "/api/v1/nodes/old-1".into(),
-        body: Some(serde_json::json!({"spec": {"unschedulable": true}})),
-    });
+    let patch = b.announced_cordon();
     b.judge.revoked(Some((1_000, 100_000)));
     (0..100).for_each(|i| b.judge.sent(1_000 + i, &patch, "us", false));
-    assert_eq!(b.rules(), [""; 0], "nobody has told us yet");
+    assert_eq!(b.rules(), [""; 0], "no answer has shown it yet");
     b.judge.told(1_100, &super::super::status::failure(403, "Forbidden", "no"), "us", false);
     (0..16).for_each(|i| b.judge.sent(2_000 + i * 2_000, &patch, "us", false));
     assert_eq!(b.rules(), [""; 0]);
     (0..10).for_each(|i| b.judge.sent(40_000 + i, &patch, "us", false));
     assert!(b.rules().contains(&"rights-are-awaited"));
+}
+
+/// Who was asked to stop leaves no node cordoned that it cordoned. Somebody who goes on with a copy of the journal afterwards was not asked.
+#[test]
+fn a_node_that_is_left_cordoned_after_a_stop_is_seen() {
+    for (copy, at, broken) in [(false, 10, 1), (false, 200, 1), (true, 10, 1), (true, 200, 0)] {
+        let mut b = Bench::new();
+        let Request::Api(cordon) = cordon() else { unreachable!("it goes to the API") };
+        b.server.serve(Who::Us, &cordon);
+        for fact in b.server.take_facts() {
+            b.judge.happened(at, &b.server, fact, copy);
+        }
+        b.judge.finished(100, &b.server, Outcome::Stopped, false);
+        b.judge.ended(1_000, &b.server, Some(Outcome::Stopped));
+        assert_eq!(b.rules(), vec!["stop-uncordons"; broken], "{copy}, {at}");
+    }
+}
+
+fn cordon() -> Request {
+    Request::Api(Exchange {
+        method: Method::Patch,
+        path: "/api/v1/nodes/old-1".into(),
+        body: Some(serde_json::json!({"spec": {"unschedulable": true}})),
+    })
 }
 
 fn call(what: &str, object: &str) -> Call {

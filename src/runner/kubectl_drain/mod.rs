@@ -27,6 +27,7 @@ use super::look::{Found, Looks, skips_wait, some};
 use super::outcome::{Failure, Reason};
 use super::refs::{N, P};
 use super::retire::{Left, Retire};
+use crate::disruption::deletion::blocking_finalizers;
 use crate::intent::options::AfterLimit;
 #[cfg(doc)]
 use crate::intent::options::KubectlVersion;
@@ -773,7 +774,7 @@ impl KubectlDrain {
         let (c, s) = (cx.view.catalog, cx.view.state);
         let kept = self.pods.iter().filter_map(|g| {
             let pod = cx.pod(g.active).filter(|p| s.pods[*p].deleting.is_some())?;
-            let names: Vec<&str> = c.specs[s.pods[pod].spec].finalizers.iter().map(|f| c.text(*f)).collect();
+            let names = blocking_finalizers(c, s, pod);
             (!names.is_empty())
                 .then(|| format!("; pod {} is kept by its finalizers: {}", s.pod_text(c, pod), names.join(", ")))
         });
