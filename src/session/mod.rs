@@ -980,6 +980,11 @@ impl Session {
             Next::Done(_) | Next::Found(_) => self.backoff.answered(&call),
             _ => {}
         }
+        // A try whose answer was lost says nothing of rights: the same call tries again, and nobody else is to hear of it.
+        let next = match next {
+            Next::DoneAt(at, Answer::Unknown) if self.calls.get(&id).is_some_and(|c| c.probes) => Next::AgainAt(at),
+            next => next,
+        };
         self.go_on(id, next, out);
     }
     fn go_on(&mut self, id: CallId, next: Next, out: &mut Vec<Output>) {

@@ -22,6 +22,7 @@ pub mod pools;
 pub mod reduce;
 pub mod render;
 pub mod rules;
+pub mod services;
 pub mod simulate;
 mod skeleton;
 mod summary;

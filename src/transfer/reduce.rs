@@ -3,24 +3,10 @@
 //! A value that is nothing but such a name stays as it is. Of any other the names are kept after [`REDUCED`], so that the analysis finds them and
 //! nobody takes what is left for the value.
 
-use super::graph::services_named;
 use super::inventory::{REDUCED, without_values};
 use super::rules::{annotation_of_load_balancers, named_in};
+use super::services::{Services, services_named};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Names of the Services of a cluster by namespace.
-pub type Services = BTreeMap<String, BTreeSet<String>>;
-
-/// The Services among objects.
-pub fn services<'o>(objects: impl IntoIterator<Item = &'o Value>) -> Services {
-    let text = |o: &Value, place: &str| o.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut services = Services::new();
-    for o in objects.into_iter().filter(|o| o["kind"] == "Service" && o["apiVersion"] == "v1") {
-        services.entry(text(o, "/metadata/namespace")).or_default().insert(text(o, "/metadata/name"));
-    }
-    services
-}
 
 /// An annotation that is longer holds a manifest or the like.
 const LONG: usize = 256;
@@ -112,6 +98,7 @@ pub fn reduced(text: &str, services: &Services, namespace: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
     fn services() -> Services {
         Services::from([("shop".to_owned(), BTreeSet::from(["api".to_owned(), "db".to_owned()]))])

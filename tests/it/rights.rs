@@ -106,7 +106,8 @@ fn answers_that_are_lost_say_nothing_of_rights() {
     });
     assert_eq!(done.broken, []);
     assert_eq!((outcome(&done), done.processes), ("COMPLETED", 1), "{:#?}", notes(&done));
-    assert!(sent.get() < 30, "{} evictions in four minutes", sent.get());
+    // Tried after 2, 4, 8 and 16 s and then every 20 s: 15 times, and each time once more, for the first answer is lost.
+    assert!(sent.get() <= 32, "{} evictions in four minutes", sent.get());
     let pauses = pauses(&done.journal);
     assert!(matches!(&pauses[..], [Some(_), None]), "{pauses:#?}");
 }
