@@ -13,7 +13,7 @@ use crate::intent::gates::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::intent::options::UnscheduledAtStart;
 use crate::intent::select::NodeChoice;
 use crate::plan::Plan;
-use crate::plan::verdict::default_runs;
+use crate::plan::verdict::{default_runs, replications_problem};
 use crate::private_file;
 use crate::report::{FindingRow, summary, write_metrics};
 use crate::request::control_plane::ControlPlane;
@@ -67,8 +67,8 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
             request
         }
     };
-    if request.replications == 0 {
-        bail!("--replications is 0; expected at least 1");
+    if let Some(problem) = replications_problem(request.replications) {
+        bail!("--replications {problem}");
     }
     request.threads = args.threads.unwrap_or(0);
     let stdout = |path: &Option<std::path::PathBuf>| path.as_deref() == Some(Path::new("-"));
@@ -148,6 +148,9 @@ pub fn simulate(args: SimulateArgs) -> Result<i32> {
         resimulate::lay(&saved, loaded).map_err(|e| anyhow!("{}: {e}", args.plan.display()))?;
     request.seed = args.seed.unwrap_or(request.seed);
     request.replications = args.replications.unwrap_or(request.replications).max(1);
+    if let Some(problem) = replications_problem(request.replications) {
+        bail!("--replications {problem}");
+    }
     request.require_percent = args.require.unwrap_or(request.require_percent);
     (request.uncertain, request.remedies) = (args.beside.uncertain, !args.beside.no_remedies);
     for line in drift.iter().take(10) {

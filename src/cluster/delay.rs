@@ -53,6 +53,18 @@ pub fn duration_text(ms: i64) -> String {
 /// Standard normal quantile at 0.95.
 const Z95: f64 = 1.644_853_626_951_472_2;
 
+/// The longest time that a file may state, in milliseconds: a hundred years. Sums of times stay far within what they are counted in.
+pub const LONGEST_MS: i64 = 100 * 366 * 86_400_000;
+
+/// Why a time in milliseconds makes no sense, if it does not: it is negative, or longer than [`LONGEST_MS`].
+pub fn time_problem(ms: i64) -> Option<&'static str> {
+    match ms {
+        ..0 => Some("a time cannot be negative"),
+        0..=LONGEST_MS => None,
+        _ => Some("expected at most 3162240000000, which is a hundred years"),
+    }
+}
+
 impl Delay {
     /// The delay that a uniform draw of 64 bits gives, never negative.
     ///
@@ -131,9 +143,19 @@ impl Delay {
             }
             Delay::Empirical { samples_ms } if samples_ms.is_empty() => Some("empirical without samples".into()),
             Delay::Empirical { samples_ms } if samples_ms.iter().any(|s| *s < 0) => {
-                Some("empirical with a negative sample".into())
+                Some("empirical with a negative sample in samples_ms".into())
             }
-            _ => None,
+            _ => self.longest().and_then(|(name, ms)| Some(format!("{name} is {ms}; {}", time_problem(ms)?))),
+        }
+    }
+
+    /// The largest time in it, and its name.
+    fn longest(&self) -> Option<(&'static str, i64)> {
+        match self {
+            Delay::Constant { ms } => Some(("ms", *ms)),
+            Delay::Uniform { max_ms, .. } | Delay::LogUniform { max_ms, .. } => Some(("max_ms", *max_ms)),
+            Delay::LogNormal { p95_ms, .. } => Some(("p95_ms", *p95_ms)),
+            Delay::Empirical { samples_ms } => samples_ms.iter().max().map(|ms| ("samples_ms", *ms)),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use budget::{Amount, Budget, BudgetStatus, Demand};
 pub use catalog::{CPU, Catalog, EPHEMERAL, MEMORY, Namespace, Service, WellKnown};
 pub use condition::Condition;
 pub use declared::{Broken, Declared, START_PATIENCE_MS};
-pub use delay::{Delay, duration_text};
+pub use delay::{Delay, LONGEST_MS, duration_text, time_problem};
 pub use finding::{Finding, Severity};
 pub use foreign::ForeignDocument;
 pub use group::{GroupOrigin, Headroom, MachineType, NodeGroup};

@@ -29,6 +29,15 @@ pub fn require_problem(percent: f64) -> Option<String> {
     (!allowed).then(|| format!("{percent} percent of the runs cannot be required; expected 0 to 100"))
 }
 
+/// The most runs of one verdict.
+const MOST_RUNS: u32 = 1_000_000;
+
+/// Why there cannot be so many runs.
+pub fn replications_problem(runs: u32) -> Option<String> {
+    let allowed = (1..=MOST_RUNS).contains(&runs);
+    (!allowed).then(|| format!("is {runs}; expected at least 1 and at most {MOST_RUNS}"))
+}
+
 /// One run, as `runs.csv` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRow {

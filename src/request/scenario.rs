@@ -4,7 +4,7 @@ use crate::ack::simulate::AckSimOptions;
 use crate::ack::{AckFacts, PreflightOptions};
 use crate::intent::options::Options;
 pub use crate::intent::select::NodeChoice;
-use crate::plan::verdict::{DEFAULT_REQUIRE, require_problem};
+use crate::plan::verdict::{DEFAULT_REQUIRE, replications_problem, require_problem};
 use crate::sim::SimOptions;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::snapshot::generate::GenerateParams;
@@ -345,9 +345,7 @@ impl Scenario {
         if scenario.transfer.is_none() && scenario.expect.transfer.is_some() {
             problems.push("expect.transfer is for a scenario with `transfer` (plan, simulation), and there is none: what it expects would not be checked".into());
         }
-        if scenario.replications == Some(0) {
-            problems.push("replications is 0; expected at least 1".into());
-        }
+        problems.extend(scenario.replications.and_then(replications_problem).map(|p| format!("replications {p}")));
         problems.extend(require_problem(scenario.require_percent).map(|p| format!("require_percent: {p}")));
         if scenario.scheduler.config.is_some() && scenario.scheduler.inline.is_some() {
             problems.push("scheduler has both config and inline; give one".into());

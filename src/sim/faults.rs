@@ -1,7 +1,7 @@
 //! Faults: what goes wrong in a scenario, and when.
 
 use crate::cluster::draw::Draws;
-use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State};
+use crate::cluster::{Catalog, GroupIdx, NodeIdx, PodIdx, State, time_problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -256,6 +256,9 @@ fn manual_name() -> String {
     "by-hand".into()
 }
 
+/// So many pods one fault creates at most.
+const MOST_MANUAL_PODS: u32 = 100_000;
+
 impl Fault {
     /// What is out of range, in words; None if nothing is.
     pub fn problem(&self) -> Option<String> {
@@ -263,12 +266,53 @@ impl Fault {
             Fault::CordonRefused { code, .. } if !(400..500).contains(code) => {
                 Some(format!("code is {code}; expected the HTTP status of a refusal, 403 or 422"))
             }
-            Fault::NodeRegisteredAgain { after_ms, .. } if *after_ms < 0 => {
-                Some(format!("after_ms is {after_ms}; a time cannot be negative"))
+            Fault::ManualPods { count, .. } if *count > MOST_MANUAL_PODS => {
+                Some(format!("count is {count}; expected at most {MOST_MANUAL_PODS}"))
             }
+            _ => {
+                let time = |(name, ms): (&str, i64)| Some(format!("{name} is {ms}; {}", time_problem(ms)?));
+                let share = self.probability_ppm().filter(|ppm| *ppm > 1_000_000);
+                let share =
+                    share.map(|ppm| format!("probability_ppm is {ppm}; expected 0 to 1000000, which is always"));
+                self.times().into_iter().find_map(time).or(share)
+            }
+        }
+    }
+
+    /// All times that it states, in milliseconds, with their names.
+    fn times(&self) -> Vec<(&'static str, i64)> {
+        let mut times: Vec<_> = self.moment().map(|at| ("at_ms", at)).into_iter().collect();
+        match self {
+            Fault::LaunchFailure { window, .. }
+            | Fault::CapacityShortage { window, .. }
+            | Fault::SlowNodes { window, .. }
+            | Fault::CrashLoop { window, .. }
+            | Fault::Outage { window, .. }
+            | Fault::DeletionRefused { window, .. }
+            | Fault::UncordonRefused { window, .. }
+            | Fault::CordonRefused { window, .. } => {
+                times.push(("window.from_ms", window.from_ms));
+                times.extend(window.until_ms.map(|until| ("window.until_ms", until)));
+            }
+            _ => {}
+        }
+        match self {
+            Fault::SlowNodes { extra_ms, .. } => times.push(("extra_ms", *extra_ms)),
+            Fault::NodeRegisteredAgain { after_ms, .. } => times.push(("after_ms", *after_ms)),
+            _ => {}
+        }
+        times
+    }
+
+    fn probability_ppm(&self) -> Option<u32> {
+        match self {
+            Fault::LaunchFailure { probability_ppm, .. }
+            | Fault::SlowNodes { probability_ppm, .. }
+            | Fault::CrashLoop { probability_ppm, .. } => Some(*probability_ppm),
             _ => None,
         }
     }
+
     /// The moment at which the simulation has to look at it: when it strikes, or when the component is back that was away.
     pub fn wakes_at(&self) -> Option<i64> {
         match self {

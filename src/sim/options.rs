@@ -3,7 +3,7 @@
 use super::delays::DelayOptions;
 use super::faults::Fault;
 use super::gate_options::GateOptions;
-use crate::cluster::RateLimit;
+use crate::cluster::{RateLimit, time_problem};
 use crate::runner::StopMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,9 @@ impl Default for SimOptions {
     }
 }
 
+/// The cluster is watched after a migration for a day at most.
+const LONGEST_WATCH_MS: i64 = 86_400_000;
+
 impl SimOptions {
     /// When somebody stops the simulated migration, and what that stop says, if anybody does.
     pub fn stop(&self) -> Option<(i64, StopMode)> {
@@ -125,9 +128,15 @@ impl SimOptions {
             ("node_monitor_grace_ms", self.node_monitor_grace_ms),
             ("watch_on_ms", self.watch_on_ms),
         ] {
-            if value < 0 {
-                problems.push(format!("sim.{name} is {value}; a time cannot be negative"));
+            if let Some(problem) = time_problem(value) {
+                problems.push(format!("sim.{name} is {value}; {problem}"));
             }
+        }
+        if self.watch_on_ms > LONGEST_WATCH_MS {
+            problems.push(format!(
+                "sim.watch_on_ms is {}; expected at most {LONGEST_WATCH_MS}, which is a day",
+                self.watch_on_ms
+            ));
         }
         problems.extend(self.gates.problems());
         problems.extend(

@@ -1,7 +1,7 @@
 //! Nodes and namespaces.
 
 use super::builder::Builder;
-use super::requests::is_counted;
+use super::requests::{is_counted, most_offered};
 use super::wire::node as wire;
 use super::wire::{condition, storage};
 use crate::cluster::{version, *};
@@ -42,12 +42,13 @@ impl Builder {
         let offered = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
         for (name, quantity) in offered.iter() {
             if &**name == "pods" {
-                pod_slots = quantity.value();
+                pod_slots = quantity.value().clamp(0, i64::from(i32::MAX));
             } else if is_counted(name) {
                 let resource = self.catalog.resource(name);
                 allocatable.resize(allocatable.len().max(resource.at() + 1), 0);
                 self.lookup.offered.extend((quantity.value() > 0).then_some(resource));
-                allocatable[resource.at()] = if resource == CPU { quantity.milli_value() } else { quantity.value() };
+                allocatable[resource.at()] =
+                    most_offered(if resource == CPU { quantity.milli_value() } else { quantity.value() });
             }
         }
         let images = status.images.iter().flat_map(|i| i.names.iter().map(move |n| (n, i.size_bytes)));

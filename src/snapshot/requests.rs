@@ -19,6 +19,11 @@ fn bounded(amount: i64) -> i64 {
     amount.clamp(0, MOST)
 }
 
+/// An amount that a node or a machine offers, as the sums can hold it: never room for a pod that asks for [`MOST`].
+pub(crate) fn most_offered(amount: i64) -> i64 {
+    amount.clamp(0, MOST - 1)
+}
+
 /// cpu in milli and memory in bytes.
 fn cpu_and_memory(sums: &Amounts<'_>) -> [i64; 2] {
     [bounded(get(sums, "cpu").milli_value()), bounded(get(sums, "memory").value())]

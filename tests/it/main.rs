@@ -2,6 +2,7 @@
 
 mod ack;
 mod answers;
+mod bounds;
 mod cli;
 mod completeness;
 mod determinism;

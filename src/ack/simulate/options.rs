@@ -5,6 +5,9 @@ use crate::cluster::Delay;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Failures in a million hours, of each pod and each node, at most.
+const MOST_FAILURES: u64 = 1_000_000;
+
 /// No time of the simulation is longer, milliseconds: a year, as the horizon of a migration.
 pub(super) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 /// Failures are not drawn more often: the shares have a millionth's grain.
@@ -121,6 +124,16 @@ impl AckSimOptions {
                 problems.push(format!("{name} is {value}; a time cannot be negative"));
             } else if value > LONGEST_MS {
                 problems.push(format!("{name} is {value}; expected at most {LONGEST_MS}, which is a year"));
+            }
+        }
+        let failures = &self.failures;
+        for (name, rate) in [
+            ("pods_per_million_hours", failures.pods_per_million_hours),
+            ("nodes_per_million_hours", failures.nodes_per_million_hours),
+        ] {
+            if rate > MOST_FAILURES {
+                problems
+                    .push(format!("failures.{name} is {rate}; expected at most {MOST_FAILURES}, which is one an hour"));
             }
         }
         if self.draws > MOST_DRAWS {

@@ -13,7 +13,7 @@ pub use batching::{BatchSize, Canary, Percent, PercentOf};
 use super::execution::ExecutionOptions;
 use super::gates::Gates;
 use super::procedure::{Access, BarePods, DrainLimit};
-use crate::cluster::RateLimit;
+use crate::cluster::{RateLimit, time_problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -229,10 +229,12 @@ impl Options {
         self.surge.check(&mut problems);
         problems.0.extend(procedure.problem(self).map(str::to_owned));
         for (i, w) in self.windows.iter().enumerate() {
-            let span = w.to_ms - w.from_ms;
-            if w.from_ms < 0 || span <= 0 || w.every_ms.is_some_and(|e| e < span) {
+            let (span, last) = (w.to_ms.saturating_sub(w.from_ms), w.to_ms.max(w.every_ms.unwrap_or(0)));
+            if w.from_ms < 0 || span <= 0 || w.every_ms.is_some_and(|e| e < span) || time_problem(last).is_some() {
+                let every = w.every_ms.map_or_else(String::new, |e| format!(" with every_ms {e}"));
                 problems.say(format!(
-                    "options.windows[{i}] is {} ms to {} ms; expected 0 <= from_ms < to_ms, and every_ms at least as long as the window",
+                    "options.windows[{i}] is {} ms to {} ms{every}; expected 0 <= from_ms < to_ms, every_ms at least as long as the window, and no \
+                     time of more than a hundred years",
                     w.from_ms, w.to_ms
                 ));
             }

@@ -300,6 +300,13 @@ impl GenerateParams {
         check(self.nodes > 0, "nodes", 0, "a cluster without old nodes has nothing to move", "give at least 1")?;
         let nodes = u64::from(self.nodes) + u64::from(self.new_nodes) + u64::from(self.special_pool.nodes);
         check(nodes <= 100_000, "nodes", nodes, "more than 100000 nodes in all", "make fewer")?;
+        for (name, per_node) in [
+            ("pods_per_node", self.pods_per_node.unwrap_or(0)),
+            ("daemon_sets", self.daemon_sets),
+            ("special_pool.per_node", self.special_pool.per_node),
+        ] {
+            check(per_node <= 1_000, name, per_node, "more than 1000 pods a node", "make fewer")?;
+        }
         check((1..=26).contains(&self.zones), "zones", self.zones, "zones are named by a letter", "give 1 to 26")?;
         self.validate_shares()?;
         self.validate_ranges()?;
@@ -381,7 +388,7 @@ impl GenerateParams {
                 whole,
                 "machines",
                 &machine.name,
-                "a machine without cpu, memory or pods hosts nothing",
+                "a machine without cpu_millis, memory_mib or pods hosts nothing",
                 "give all three",
             )?;
             let small = machine.cpu_millis <= 100_000_000 && machine.memory_mib <= 1_000_000_000;
@@ -389,7 +396,7 @@ impl GenerateParams {
                 small,
                 "machines",
                 &machine.name,
-                "the machine has over 100000 cores or 1000 TiB",
+                "the machine has over 100000 cores (cpu_millis) or 1000 TiB (memory_mib)",
                 "check the units: thousandths of a core and MiB",
             )?;
             check(

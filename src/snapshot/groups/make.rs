@@ -5,6 +5,7 @@ use super::machines::Known;
 use super::ocean::Note;
 use crate::cluster::*;
 use crate::groups::limits::assumed_max;
+use crate::snapshot::requests::most_offered;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -211,7 +212,7 @@ impl Reader<'_> {
         for (resource, amount) in amounts.iter().filter(|a| a.0 != "pods") {
             let index = catalog.resource(resource);
             allocatable.resize(allocatable.len().max(index.at() + 1), 0);
-            allocatable[index.at()] = *amount;
+            allocatable[index.at()] = most_offered(*amount);
         }
         let mut all = Labels::default();
         for (k, v) in labels.iter().chain(&draft.labels) {
@@ -221,13 +222,18 @@ impl Reader<'_> {
         let machine = MachineType {
             name: catalog.names.intern(&draft.name),
             allocatable,
-            pod_slots: slots.or(draft.pod_slots).unwrap_or(fallback),
+            pod_slots: slots.or(draft.pod_slots).unwrap_or(fallback).clamp(0, i64::from(i32::MAX)),
             labels: all,
             zones: zones.iter().map(|z| catalog.names.intern(z)).collect(),
             price_micros_per_hour: draft.price.or(price),
             spot_price_micros_per_hour: draft.spot_price.or(spot_price),
             attach_limits: draft.attach_limits.clone().or(attach_limits).map(|l| {
-                l.iter().map(|(d, count)| AttachLimit { driver: catalog.names.intern(d), count: *count }).collect()
+                l.iter()
+                    .map(|(d, count)| AttachLimit {
+                        driver: catalog.names.intern(d),
+                        count: count.map(|n| n.clamp(0, i64::from(i32::MAX))),
+                    })
+                    .collect()
             }),
         };
         let same = catalog.machines.entries().find(|(_, m)| **m == machine).map(|(i, _)| i);

@@ -8,7 +8,7 @@ pub mod selector;
 pub mod storage;
 pub mod workload;
 
-use scalar::{List, Pairs, Text, Time, or_default};
+use scalar::{List, Pairs, Text, Time, or_default, seconds};
 use serde::Deserialize;
 
 /// `metadata`.
@@ -24,6 +24,7 @@ pub struct Meta<'a> {
     pub annotations: Pairs<'a>,
     pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
+    #[serde(deserialize_with = "seconds")]
     pub deletion_grace_period_seconds: Option<i64>,
     pub generation: Option<i64>,
     pub finalizers: List<Text<'a>>,

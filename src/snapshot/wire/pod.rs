@@ -1,6 +1,6 @@
 //! Pods as the API writes them.
 
-use super::scalar::{List, Map, Pairs, Text, Time, or_default};
+use super::scalar::{List, Map, Pairs, Text, Time, count, or_default, positive, seconds};
 use super::selector::{LabelSelector, NodeSelector, NodeSelectorTerm};
 use super::{Condition, Meta};
 use crate::cluster::Quantity;
@@ -51,7 +51,9 @@ pub struct PodSpec<'a> {
     pub topology_spread_constraints: List<SpreadConstraint<'a>>,
     pub scheduler_name: Option<Text<'a>>,
     pub scheduling_gates: List<IgnoredAny>,
+    #[serde(deserialize_with = "seconds")]
     pub termination_grace_period_seconds: Option<i64>,
+    #[serde(deserialize_with = "positive")]
     pub active_deadline_seconds: Option<i64>,
     pub restart_policy: Option<Text<'a>>,
     pub runtime_class_name: Option<Text<'a>>,
@@ -132,7 +134,7 @@ pub struct ExecAction<'a> {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct SleepAction {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "seconds")]
     pub seconds: i64,
 }
 
@@ -140,7 +142,7 @@ pub struct SleepAction {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Probe {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub initial_delay_seconds: i64,
 }
 
@@ -242,6 +244,7 @@ pub struct Toleration<'a> {
     pub operator: Option<Text<'a>>,
     pub value: Option<Text<'a>>,
     pub effect: Option<Text<'a>>,
+    #[serde(deserialize_with = "seconds")]
     pub toleration_seconds: Option<i64>,
 }
 
@@ -249,12 +252,13 @@ pub struct Toleration<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SpreadConstraint<'a> {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "positive")]
     pub max_skew: i64,
     #[serde(borrow)]
     pub topology_key: Text<'a>,
     pub when_unsatisfiable: Text<'a>,
     pub label_selector: Option<LabelSelector<'a>>,
+    #[serde(deserialize_with = "positive")]
     pub min_domains: Option<i64>,
     pub node_affinity_policy: Option<Text<'a>>,
     pub node_taints_policy: Option<Text<'a>>,
@@ -374,7 +378,7 @@ pub struct PodStatus<'a> {
 pub struct ContainerStatus<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub restart_count: i64,
     pub resources: Option<Resources<'a>>,
     pub allocated_resources: Option<ResourceList<'a>>,

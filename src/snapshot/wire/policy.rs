@@ -1,7 +1,7 @@
 //! Budgets, services, priority and runtime classes, limit ranges as the API writes them.
 
 use super::pod::{ResourceList, Toleration};
-use super::scalar::{IntOrString, List, Map, Pairs, Text, Time, or_default};
+use super::scalar::{IntOrString, List, Map, Pairs, Text, Time, count, or_default};
 use super::selector::LabelSelector;
 use super::{Condition, Meta};
 use serde::Deserialize;
@@ -33,13 +33,13 @@ pub struct BudgetSpec<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct BudgetStatus<'a> {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub disruptions_allowed: i64,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub current_healthy: i64,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub desired_healthy: i64,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub expected_pods: i64,
     #[serde(deserialize_with = "or_default")]
     pub observed_generation: i64,

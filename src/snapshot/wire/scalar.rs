@@ -47,6 +47,52 @@ pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(dese
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A count: what the API server stores as an int32 from 0 on (replicas, pods of a status, attachable volumes). `null` is none.
+pub fn count<'de, D: Deserializer<'de>, T: From<Count>>(deserializer: D) -> Result<T, D::Error> {
+    whole(deserializer, 0, i64::from(i32::MAX))
+}
+
+/// A count from 1 on: `maxSkew`, a pod's `activeDeadlineSeconds`.
+pub fn positive<'de, D: Deserializer<'de>, T: From<Count>>(deserializer: D) -> Result<T, D::Error> {
+    whole(deserializer, 1, i64::from(i32::MAX))
+}
+
+fn whole<'de, D: Deserializer<'de>, T: From<Count>>(deserializer: D, least: i64, most: i64) -> Result<T, D::Error> {
+    let number = Option::<i64>::deserialize(deserializer)?;
+    match number {
+        Some(n) if !(least..=most).contains(&n) => {
+            Err(D::Error::custom(format_args!("expected a whole number from {least} to {most}, found {n}")))
+        }
+        number => Ok(T::from(Count(number))),
+    }
+}
+
+/// A span in seconds, which the API server stores whatever it is. More than [`LONGEST_S`] is taken as that: nothing here lasts as long, and sums of
+/// times stay within what they are counted in.
+pub fn seconds<'de, D: Deserializer<'de>, T: From<Count>>(deserializer: D) -> Result<T, D::Error> {
+    let number = Option::<i64>::deserialize(deserializer)?;
+    Ok(T::from(Count(number.map(|n| n.clamp(-LONGEST_S, LONGEST_S)))))
+}
+
+/// A hundred years.
+const LONGEST_S: i64 = 100 * 366 * 86_400;
+
+/// A number that was looked at, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(Option<i64>);
+
+impl From<Count> for Option<i64> {
+    fn from(count: Count) -> Option<i64> {
+        count.0
+    }
+}
+
+impl From<Count> for i64 {
+    fn from(count: Count) -> i64 {
+        count.0.unwrap_or_default()
+    }
+}
+
 /// A list; `null` reads as empty, a `null` within it as the item's default.
 #[derive(Clone, Debug)]
 pub struct List<T>(pub Vec<T>);
@@ -167,11 +213,19 @@ impl<'de> Deserialize<'de> for IntOrString {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number or a string such as \"50%\"")
             }
+            // The API server stores it as an int32.
             fn visit_i64<E: Error>(self, n: i64) -> Result<IntOrString, E> {
-                Ok(IntOrString::Int(n))
+                match i32::try_from(n) {
+                    Ok(_) => Ok(IntOrString::Int(n)),
+                    Err(_) => Err(E::custom(format_args!(
+                        "expected a whole number from {} to {}, found {n}",
+                        i32::MIN,
+                        i32::MAX
+                    ))),
+                }
             }
             fn visit_u64<E: Error>(self, n: u64) -> Result<IntOrString, E> {
-                Ok(IntOrString::Int(i64::try_from(n).unwrap_or(i64::MAX)))
+                self.visit_i64(i64::try_from(n).unwrap_or(i64::MAX))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<IntOrString, E> {
                 Ok(IntOrString::Text(text.to_owned()))

@@ -2,7 +2,7 @@
 
 use super::Meta;
 use super::pod::{AwsDisk, GceDisk, ResourceList, Resources};
-use super::scalar::{List, Text, or_default};
+use super::scalar::{List, Text, count, or_default};
 use super::selector::{LabelSelector, NodeSelector, TopologySelectorTerm};
 use serde::Deserialize;
 
@@ -184,6 +184,7 @@ pub struct NodeDriver<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct DriverLimit {
+    #[serde(deserialize_with = "count")]
     pub count: Option<i64>,
 }
 

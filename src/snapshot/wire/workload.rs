@@ -1,7 +1,7 @@
 //! Controllers of pods as the API writes them.
 
 use super::pod::PodTemplate;
-use super::scalar::{List, Pairs, Text, Time, or_default};
+use super::scalar::{List, Pairs, Text, Time, count, or_default, seconds};
 use super::selector::LabelSelector;
 use super::{Bare, Condition, Meta};
 use serde::Deserialize;
@@ -22,25 +22,32 @@ pub struct Workload<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct WorkloadSpec<'a> {
+    #[serde(deserialize_with = "count")]
     pub replicas: Option<i64>,
     #[serde(borrow)]
     pub selector: Option<LabelSelector<'a>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub min_ready_seconds: i64,
     pub template: Option<PodTemplate<'a>>,
     pub pod_management_policy: Option<Text<'a>>,
     pub ordinals: Option<Ordinals>,
     pub volume_claim_templates: List<Bare<'a>>,
+    #[serde(deserialize_with = "count")]
     pub parallelism: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub completions: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub backoff_limit: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub backoff_limit_per_index: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub max_failed_indexes: Option<i64>,
     pub pod_replacement_policy: Option<Text<'a>>,
     pub pod_failure_policy: Option<FailurePolicy<'a>>,
     #[serde(deserialize_with = "or_default")]
     pub suspend: bool,
     pub completion_mode: Option<Text<'a>>,
+    #[serde(deserialize_with = "seconds")]
     pub active_deadline_seconds: Option<i64>,
     #[serde(deserialize_with = "or_default")]
     pub paused: bool,
@@ -60,6 +67,7 @@ pub struct Strategy<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RollingUpdate {
+    #[serde(deserialize_with = "count")]
     pub partition: Option<i64>,
 }
 
@@ -111,20 +119,27 @@ pub struct ExitCodes<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct WorkloadStatus<'a> {
+    #[serde(deserialize_with = "count")]
     pub ready_replicas: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub replicas: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub current_number_scheduled: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub active: Option<i64>,
     pub observed_generation: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub updated_replicas: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub updated_number_scheduled: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub desired_number_scheduled: Option<i64>,
     pub start_time: Option<Time>,
     pub completion_time: Option<Time>,
     pub failed_indexes: Option<Text<'a>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub succeeded: i64,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub failed: i64,
     #[serde(borrow)]
     pub conditions: List<Condition<'a>>,
@@ -146,10 +161,11 @@ pub struct ReplicationController<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ReplicationControllerSpec<'a> {
+    #[serde(deserialize_with = "count")]
     pub replicas: Option<i64>,
     #[serde(borrow)]
     pub selector: Option<Pairs<'a>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "count")]
     pub min_ready_seconds: i64,
     pub template: Option<PodTemplate<'a>>,
 }
