@@ -1,5 +1,6 @@
 //! The plan document: what is intended, for which cluster, and what was forecast.
 
+use super::verdict::{replications_problem, require_problem};
 use super::{Baseline, Forecast, SimulationSettings};
 use crate::cluster::plain::plain;
 use crate::intent::Intent;
@@ -75,7 +76,26 @@ impl Plan {
         }
         let plan: Plan =
             crate::typed::from_value(&value).map_err(|e| format!("plan, at {}: {}", e.path, plain(&e.what)))?;
+        let problems = plan.problems();
+        if !problems.is_empty() {
+            return Err(format!("the plan was changed: {}", problems.join("; ")));
+        }
         plan.intent.names_each_once().map(|()| plan)
+    }
+
+    /// What is out of range, in words; of a plan as it was written nothing is.
+    fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> =
+            self.intent.options.problems().into_iter().map(|p| format!("intent.{p}")).collect();
+        if let Some(settings) = &self.simulation {
+            problems.extend(settings.sim.problems().into_iter().map(|p| format!("simulation.{p}")));
+            problems.extend(settings.autoscaler.problems().into_iter().map(|p| format!("simulation.{p}")));
+            let runs = replications_problem(settings.replications.max(1));
+            problems.extend(runs.map(|p| format!("simulation.replications {p}")));
+            let required = require_problem(settings.require_percent);
+            problems.extend(required.map(|p| format!("simulation.require_percent: {p}")));
+        }
+        problems
     }
 }
 

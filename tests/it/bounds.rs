@@ -1,8 +1,11 @@
 //! Numbers at the ends of what they can be: a document that holds one is refused with its field, or carried through; nothing panics or goes on
 //! without an end.
 
-use nodeferry::request::input::request_of_scenario;
-use nodeferry::request::plan::plan;
+use nodeferry::plan::Plan;
+use nodeferry::request::control_plane::ControlPlane;
+use nodeferry::request::input::{cluster_of_scenario, request_of_scenario};
+use nodeferry::request::plan::{forecast, plan};
+use nodeferry::request::resimulate::{Laid, lay};
 use nodeferry::request::scenario::{self, Scenario};
 use nodeferry::verify::expect::run_scenario;
 use serde_json::{Value, json};
@@ -127,6 +130,30 @@ fn wrong_of(
     }
 }
 
+/// What is wrong with the cases, a line each, in their order.
+fn all_wrong(
+    documents: &[Value],
+    cases: &[(usize, String, Value)],
+    run: impl Fn(&Value) -> Result<(), String> + Sync,
+) -> Vec<String> {
+    // Threads of their own: in those of rayon, which a plan uses too, one case would begin within another.
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((i, pointer, extreme)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(why) = wrong_of(&documents[*i], pointer, extreme, &run) {
+                        wrong.lock().expect("a lock").insert(format!("{pointer} = {extreme}"), why);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("a lock");
+    wrong.into_iter().map(|(case, why)| format!("{case}: {why}")).collect()
+}
+
 fn run(scenario: &Value, dir: &Path) -> Result<(), String> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let file = dir.join(format!("{}.json", NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -174,22 +201,7 @@ fn no_number_of_a_scenario_breaks_anything() {
             cases.extend(all.into_iter().filter(|_| is_new).map(|extreme| (i, pointer.clone(), extreme)));
         }
     }
-    // Threads of their own: in those of rayon, which a plan uses too, one case would begin within another.
-    let next = AtomicUsize::new(0);
-    let wrong = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((i, pointer, extreme)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(why) = wrong_of(&documents[*i], pointer, extreme, |s| run(s, dir.path())) {
-                        wrong.lock().expect("a lock").insert(format!("{pointer} = {extreme}"), why);
-                    }
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().expect("a lock");
-    let wrong: Vec<String> = wrong.into_iter().map(|(case, why)| format!("{case}: {why}")).collect();
+    let wrong = all_wrong(&documents, &cases, |scenario| run(scenario, dir.path()));
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 
     // No field that a scenario can have is left out.
@@ -216,4 +228,32 @@ fn fields(schema: &Value, found: &mut BTreeSet<String>) {
         }
     }
     object.values().for_each(|s| fields(s, found));
+}
+
+#[test]
+fn no_number_of_a_plan_breaks_anything() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/bounds/everything.yaml");
+    let scenario = Scenario::parse(EVERYTHING, &path).expect("a scenario");
+    let request = || request_of_scenario(&scenario, false).expect("a cluster");
+    let made = plan(request(), &|| ()).expect("a plan").plan;
+    let document = serde_json::to_value(&made).expect("JSON");
+    let loaded = || cluster_of_scenario(&scenario, &ControlPlane::of_plan(&made), false).expect("a cluster");
+    let again = |text: &str| -> Result<(), String> {
+        let plan = Plan::parse(text)?;
+        let Laid { mut request, batches, .. } = lay(&plan, loaded())?;
+        (request.remedies, request.replications) = (false, 1);
+        forecast(request, plan.intent, batches, &|| ()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let mut found = Vec::new();
+    numbers(&document, "", &mut found);
+    // What it was forecast, and the cluster that it was made upon, are shown and compared and no more.
+    let is_said = |pointer: &str| ["/forecast/", "/baseline/"].iter().any(|part| pointer.starts_with(part));
+    let cases: Vec<(usize, String, Value)> = found
+        .into_iter()
+        .filter(|(pointer, is_amount)| !is_amount && !is_said(pointer))
+        .flat_map(|(pointer, _)| extremes().into_iter().map(move |extreme| (0, pointer.clone(), extreme)))
+        .collect();
+    assert!(cases.len() > 300, "{} cases", cases.len());
+    let wrong = all_wrong(std::slice::from_ref(&document), &cases, |plan| again(&plan.to_string()));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
