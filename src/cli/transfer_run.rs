@@ -14,9 +14,10 @@ use crate::execution::transfer_dir::{TransferDir, TransferWriter, history as his
 use crate::live::clock::{Clock, unix_ms};
 use crate::live::record;
 use crate::live::redact::Redaction;
+use crate::live::transfer::lease::{Leases, NotTaken};
 use crate::live::transfer::proof::{self, Refused};
 use crate::live::transfer::{End, carry};
-use crate::live::{Client, Observer, Target};
+use crate::live::{Client, Observer, Target, process};
 use crate::request::control_plane::ControlPlane;
 use crate::request::input;
 use crate::request::plan::Request;
@@ -149,7 +150,7 @@ Ctrl-C leaves at once, and after the end of a command that runs: what goes on in
 docs/transfer-execute.md has it all.
 
 Exit status: 0 completed or taken back as asked, 2 refused (nothing was changed) or bad input, 3 a step failed: try it again or take its wave back with
-nodeferry transfer resume, 5 interrupted, or a wait has reached its limit: go on with nodeferry transfer resume.")]
+nodeferry transfer resume, 5 interrupted, a wait has reached its limit, or another process carries it out: go on with nodeferry transfer resume.")]
 pub struct TransferExecuteArgs {
     /// The plan, as `nodeferry transfer plan` wrote it.
     #[arg(value_name = "PLAN")]
@@ -413,12 +414,20 @@ fn execute(args: &TransferExecuteArgs) -> Result<i32> {
             predicted,
             plan,
         };
+        let clock = Clock::since(unix_ms, 0);
+        let Some(leases) = take(&source, &began, clock).await? else { return Ok(RESUMABLE) };
         let dir = TransferDir::at(begin.journal_of(&began.execution));
-        let journal = dir.create()?;
+        let journal = match dir.create() {
+            Ok(journal) => journal,
+            Err(e) => {
+                leases.give_back().await;
+                return Err(e.into());
+            }
+        };
         say(&format!("execution {}; journal in {}", began.execution, dir.path().display()));
         let mut process = Process { journal, state: State::new(began.clone()), output: begin.output };
         process.write(Record::Began(Box::new(began)))?;
-        process.carry_on(&source, &target).await
+        process.carry_on(&source, &target, leases).await
     })
 }
 
@@ -568,13 +577,29 @@ fn resume(args: &TransferResumeArgs) -> Result<i32> {
                 Err(e) => return Err(e.into()),
             }
         }
+        let clock = Clock::since(state.began.unix_ms, state.t_ms);
+        let Some(leases) = take(&source, &state.began, clock).await? else { return Ok(RESUMABLE) };
         say(&format!("execution {} goes on; journal in {}", state.began.execution, dir.path().display()));
         let mut process = Process { journal, state, output: args.output };
         for record in records {
             process.write(record)?;
         }
-        process.carry_on(&source, &target).await
+        process.carry_on(&source, &target, leases).await
     })
+}
+
+/// Takes the Leases of a transfer, before anything is written down; None if another process has one.
+async fn take(source: &Client, began: &Began, clock: Clock) -> Result<Option<Leases>> {
+    let process = process::this();
+    let at = (clock, began.unix_ms);
+    match Leases::take(source, &began.plan, &began.execution, &process, at, &mut |note| say(note)).await {
+        Ok(leases) => Ok(Some(leases)),
+        Err(NotTaken::Held(why)) => {
+            say(&format!("{why}: the transfer is under way there; nothing was done here"));
+            Ok(None)
+        }
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 /// A process at work.
@@ -599,12 +624,12 @@ impl Process {
         Ok(())
     }
 
-    async fn carry_on(mut self, source: &Client, target: &Client) -> Result<i32> {
+    async fn carry_on(mut self, source: &Client, target: &Client, leases: Leases) -> Result<i32> {
         let clock = self.clock();
         let dir = self.journal.dir().path().to_owned();
         let mut shown = Shown(self.output);
         let programs = programs(&self.journal.dir().dir().programs(), &self.state.began.pass_env).await?;
-        match carry((source, target), &programs, &mut self.journal, self.state, clock, &mut shown).await {
+        match carry((source, target), leases, &programs, &mut self.journal, self.state, clock, &mut shown).await {
             Ok(End::Ended(outcome)) => {
                 say(&format!(
                     "{}; what was predicted against what came: nodeferry transfer status {}",

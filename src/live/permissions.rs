@@ -6,6 +6,7 @@ use super::client::{Client, ConnectError};
 use super::events;
 use super::record::kinds::RECORDED;
 use super::record::transfer::{FOR_TRANSFER, SECRETS};
+use super::transfer::lease::TRANSFER_LEASE;
 use crate::intent::execution::Retirement;
 use crate::intent::procedure::Access;
 use crate::plan::Plan;
@@ -170,6 +171,153 @@ pub fn ack() -> Permissions {
     set
 }
 
+/// Kinds that a plan of a transfer applies to the target: group, kind, resource. Roles and their bindings are [`TRANSFER_RBAC`]'s.
+pub const TRANSFER_APPLIED: &[(&str, &str, &str)] = &[
+    ("", "Namespace", "namespaces"),
+    ("", "ServiceAccount", "serviceaccounts"),
+    ("", "ConfigMap", "configmaps"),
+    ("", "Service", "services"),
+    ("", "Endpoints", "endpoints"),
+    ("", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    ("", "LimitRange", "limitranges"),
+    ("", "ResourceQuota", "resourcequotas"),
+    ("", "Pod", "pods"),
+    ("", "ReplicationController", "replicationcontrollers"),
+    ("apps", "Deployment", "deployments"),
+    ("apps", "StatefulSet", "statefulsets"),
+    ("apps", "DaemonSet", "daemonsets"),
+    ("apps", "ReplicaSet", "replicasets"),
+    ("batch", "Job", "jobs"),
+    ("batch", "CronJob", "cronjobs"),
+    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ("autoscaling.k8s.io", "VerticalPodAutoscaler", "verticalpodautoscalers"),
+    ("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ("networking.k8s.io", "Ingress", "ingresses"),
+    ("networking.k8s.io", "IngressClass", "ingressclasses"),
+    ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+    ("discovery.k8s.io", "EndpointSlice", "endpointslices"),
+    ("scheduling.k8s.io", "PriorityClass", "priorityclasses"),
+    ("storage.k8s.io", "StorageClass", "storageclasses"),
+    ("node.k8s.io", "RuntimeClass", "runtimeclasses"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+    ("gateway.networking.k8s.io", "Gateway", "gateways"),
+    ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
+    ("secrets-store.csi.x-k8s.io", "SecretProviderClass", "secretproviderclasses"),
+    ("external-secrets.io", "ExternalSecret", "externalsecrets"),
+    ("external-secrets.io", "SecretStore", "secretstores"),
+    ("external-secrets.io", "ClusterSecretStore", "clustersecretstores"),
+    ("cert-manager.io", "Issuer", "issuers"),
+    ("cert-manager.io", "ClusterIssuer", "clusterissuers"),
+    ("cert-manager.io", "Certificate", "certificates"),
+    ("keda.sh", "ScaledObject", "scaledobjects"),
+    ("keda.sh", "ScaledJob", "scaledjobs"),
+    ("keda.sh", "TriggerAuthentication", "triggerauthentications"),
+    ("keda.sh", "ClusterTriggerAuthentication", "clustertriggerauthentications"),
+    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+    ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+    ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+];
+
+/// Kinds that give permissions: whoever may make them may give them to anybody, so they are a role of their own.
+pub const TRANSFER_RBAC: &[(&str, &str, &str)] = &[
+    ("rbac.authorization.k8s.io", "Role", "roles"),
+    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
+    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings"),
+];
+
+/// What an object that is applied needs: to see whether it is there, to make it by a patch, and to take it back.
+const APPLY: &[&str] = &["get", "create", "patch", "delete"];
+
+fn grant(
+    set: &mut Permissions,
+    group: &'static str,
+    resources: &[&str],
+    verbs: &[&'static str],
+    namespace: Option<&str>,
+) {
+    for (resource, verb) in resources.iter().flat_map(|r| verbs.iter().map(move |v| (*r, *v))) {
+        set.insert(Permission {
+            group,
+            resource: resource.to_owned(),
+            verb,
+            namespace: namespace.map(str::to_owned),
+            name: None,
+        });
+    }
+}
+
+/// What Velero's installation is looked at with, and what an error is read with.
+fn transfer_velero(set: &mut Permissions, namespace: &str) {
+    grant(set, "apps", &["deployments", "daemonsets"], &["get"], Some(namespace));
+    grant(set, "velero.io", &["podvolumebackups"], &["list"], Some(namespace));
+    grant(set, "velero.io", &["downloadrequests"], &["get", "create", "delete"], Some(namespace));
+}
+
+/// What `transfer execute` and `transfer resume` must be allowed to do on the source; `velero` is Velero's namespace, where the plan uses it.
+pub fn transfer_source(velero: Option<&str>) -> Permissions {
+    let mut set = Permissions::new();
+    // Which cluster it is, and which of the plan's namespaces it has.
+    grant(&mut set, "", &["namespaces"], &["get"], None);
+    grant(&mut set, group(LEASES.api_version), &[LEASES.plural], &["create"], None);
+    set.extend(["get", "update", "delete"].map(|verb| Permission {
+        group: group(LEASES.api_version),
+        resource: LEASES.plural.to_owned(),
+        verb,
+        namespace: None,
+        name: Some(TRANSFER_LEASE),
+    }));
+    let Some(velero) = velero else { return set };
+    grant(&mut set, "networking.k8s.io", &["networkpolicies"], APPLY, None);
+    // Why a claim is in no backup.
+    grant(&mut set, "", &["pods"], &["list"], None);
+    transfer_velero(&mut set, velero);
+    grant(&mut set, "velero.io", &["backupstoragelocations"], &["get"], Some(velero));
+    grant(&mut set, "velero.io", &["backups"], &["get", "create"], Some(velero));
+    set
+}
+
+/// What they must be allowed to do on the target with objects of these kinds (group and kind).
+pub fn transfer_target(velero: Option<&str>, applies: impl Fn(&str, &str) -> bool) -> Permissions {
+    let mut set = Permissions::new();
+    grant(&mut set, "", &["namespaces"], &["get"], None);
+    for (group, _, resource) in TRANSFER_APPLIED.iter().filter(|(group, kind, _)| applies(group, kind)) {
+        grant(&mut set, group, &[*resource], APPLY, None);
+    }
+    for (group, kind, resource) in TRANSFER_RBAC.iter().filter(|(group, kind, _)| applies(group, kind)) {
+        grant(&mut set, group, &[*resource], APPLY, None);
+        if kind.ends_with("Role") {
+            // Else nobody can give what they do not have themselves.
+            grant(&mut set, group, &[*resource], &["bind", "escalate"], None);
+        }
+    }
+    // Pods that pull an image, and why pods are not ready.
+    grant(&mut set, "", &["pods"], &["get", "list", "create", "delete"], None);
+    let Some(velero) = velero else { return set };
+    transfer_velero(&mut set, velero);
+    grant(&mut set, "velero.io", &["backupstoragelocations"], &["list"], Some(velero));
+    grant(&mut set, "velero.io", &["backups"], &["get"], Some(velero));
+    grant(&mut set, "velero.io", &["restores"], &["get", "create"], Some(velero));
+    // A restore that waits for the data of a volume is ended by them.
+    grant(&mut set, "velero.io", &["podvolumerestores"], &["list", "patch"], Some(velero));
+    // Class map, image map and modifiers.
+    grant(&mut set, "", &["configmaps"], &["get", "list", "create", "patch"], Some(velero));
+    // What a restore has made is looked for by its label, and taken back.
+    for (group, resources) in RESTORED {
+        grant(&mut set, group, resources, &["get", "list", "delete"], None);
+    }
+    set
+}
+
+/// Resources that a restore makes.
+const RESTORED: [(&str, &[&str]); 3] = [
+    ("", &["pods", "persistentvolumeclaims", "services"]),
+    ("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"]),
+    ("batch", &["jobs", "cronjobs"]),
+];
+
 /// What it would like beside that: the Leases of the masters' kubelets.
 pub fn ack_beside() -> Permissions {
     let mut set = Permissions::new();
@@ -290,6 +438,19 @@ mod tests {
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-transfer.yaml")), wanted(record_for_transfer(false)));
         let secrets = record_for_transfer(true).difference(&record_for_transfer(false)).cloned().collect::<Vec<_>>();
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-transfer-secrets.yaml")), wanted(secrets));
+        let transfer = |file: &str| allowed(file);
+        assert_eq!(
+            transfer(include_str!("../../deploy/clusterrole-transfer-source.yaml")),
+            wanted(transfer_source(Some("velero")))
+        );
+        let is_rbac = |group: &str, _: &str| group == "rbac.authorization.k8s.io";
+        let all = transfer_target(Some("velero"), |group, kind| !is_rbac(group, kind));
+        assert_eq!(transfer(include_str!("../../deploy/clusterrole-transfer-target.yaml")), wanted(all.clone()));
+        let with_rbac = transfer_target(Some("velero"), |_, _| true).into_iter().filter(|p| !all.contains(p));
+        assert_eq!(transfer(include_str!("../../deploy/clusterrole-transfer-target-rbac.yaml")), wanted(with_rbac));
+        // Neither of them reads a Secret.
+        let both = transfer_source(Some("velero")).into_iter().chain(transfer_target(Some("velero"), |_, _| true));
+        assert!(both.into_iter().all(|p| p.resource != "secrets"));
         let ack = ack().into_iter().chain(ack_beside());
         assert_eq!(allowed(include_str!("../../deploy/clusterrole-ack.yaml")), wanted(ack));
     }

@@ -94,6 +94,11 @@ impl Holder {
 
     /// `execution other (process 7 on host) holds the Lease kube-system/nodeferry, renewed 5 s ago`.
     pub fn words(&self, namespace: &str) -> String {
+        self.words_of(namespace, LEASE)
+    }
+
+    /// The same of a Lease by its name.
+    pub fn words_of(&self, namespace: &str, lease: &str) -> String {
         let who = self.process.as_ref().map_or(String::new(), |p| format!(" ({p})"));
         let renewed = match self.age_ms {
             Some(age) if self.seems_alive() => format!(", renewed {} s ago", age.max(0) / 1000),
@@ -101,7 +106,7 @@ impl Holder {
             Some(age) => format!(", renewed {} s ago by its clock", age / 1000),
             None => String::new(),
         };
-        format!("execution {}{who} holds the Lease {namespace}/{LEASE}{renewed}", self.name)
+        format!("execution {}{who} holds the Lease {namespace}/{lease}{renewed}", self.name)
     }
 }
 

@@ -57,6 +57,7 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Lease {
     namespace: String,
+    name: &'static str,
     execution: String,
     /// Execution and process, as the Lease names them.
     holder: String,
@@ -89,6 +90,7 @@ impl Lease {
     pub fn new(namespace: &str, execution: &str, process: &ProcessId, origin_unix_ms: i64) -> Lease {
         Lease {
             namespace: namespace.to_owned(),
+            name: LEASE,
             execution: execution.to_owned(),
             holder: process.identity(execution),
             dead: None,
@@ -106,6 +108,12 @@ impl Lease {
             failures: 0,
         }
     }
+    /// The same by another name.
+    pub fn named(mut self, name: &'static str) -> Lease {
+        self.name = name;
+        self
+    }
+
     /// The same, where a holder is known to be dead.
     pub fn with_dead(mut self, identity: Option<String>) -> Lease {
         self.dead = identity;
@@ -117,9 +125,14 @@ impl Lease {
         self.ahead_ms = ms;
     }
 
+    /// Until when we may write to the cluster; None while we may not.
+    pub fn ours_until(&self) -> Option<Ms> {
+        self.renewed.filter(|_| !self.conflicted).map(|at| at.saturating_add(OURS_MS))
+    }
+
     /// Whether we may write to the cluster.
     pub fn is_ours(&self, now: Ms) -> bool {
-        !self.conflicted && self.renewed.is_some_and(|at| now < at.saturating_add(OURS_MS))
+        self.ours_until().is_some_and(|until| now < until)
     }
 
     /// What a person should know, once.
@@ -145,7 +158,7 @@ impl Lease {
     }
     /// What to ask for now.
     pub fn due(&mut self, now: Ms) -> Option<Exchange> {
-        let path = LEASES.object(&self.namespace, LEASE);
+        let path = LEASES.object(&self.namespace, self.name);
         match self.step {
             Step::ToRead(at) if at <= now => {
                 self.step = Step::Reading;
@@ -180,7 +193,7 @@ impl Lease {
         let time = micro_time(self.stamp);
         let mut lease = match self.object.is_null() {
             true => json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": {"name": LEASE, "namespace": self.namespace}, "spec": {"acquireTime": time}}),
+                "metadata": {"name": self.name, "namespace": self.namespace}, "spec": {"acquireTime": time}}),
             false => self.object.clone(),
         };
         let spec = &mut lease["spec"];
@@ -249,7 +262,7 @@ impl Lease {
         if holder.identity == self.holder || self.dead.as_ref() == Some(&holder.identity) {
             return Ok(None);
         }
-        let words = || Taken(holder.words(&self.namespace));
+        let words = || Taken(holder.words_of(&self.namespace, self.name));
         if self.had {
             return Err(words());
         }
@@ -265,7 +278,7 @@ impl Lease {
                 let [identity, renewed, version] = fields.map(str::to_owned);
                 self.note = Some(format!(
                     "{}; whether that process is alive is not known: it is waited for {} s, and begun if it does not renew it",
-                    holder.words(&self.namespace),
+                    holder.words_of(&self.namespace, self.name),
                     holder.lasting_ms / 1000
                 ));
                 self.seen = Some(Seen { identity, renewed, version, since: now });

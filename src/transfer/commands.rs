@@ -1,6 +1,7 @@
 //! Commands of a plan: words in angle brackets are places that somebody fills in, and no command runs before they are.
 
 use crate::intent::command::split;
+use crate::transfer::object::ObjectId;
 use crate::transfer::plan::{Action, Step, TransferPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places(pub BTreeMap<String, String>);
 
+/// How places begin that are filled in when the step is carried out: with the address that an object has on the target by then.
+const ADDRESS_OF: &str = "ADDRESS_OF_";
+
+/// The place of the address of an object on the target.
+pub(super) fn address_place(id: &ObjectId) -> String {
+    format!("<{ADDRESS_OF}{id}>")
+}
+
 /// A place in a text, where one begins: `<name>`, without white space or further brackets in it.
 fn place(text: &str) -> Option<&str> {
     let name = &text[..text.find('>')?];
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
     is_name.then_some(name)
 }
 
@@ -83,15 +92,27 @@ impl Commands {
         }
     }
 
-    /// The words of each command of a step.
+    /// Places of a step that are filled in when it is carried out, with the object whose address goes there; those that somebody has filled in
+    /// are not among them.
+    pub fn addresses(step: &Step, places: &Places) -> Vec<(String, ObjectId)> {
+        let Action::CutOver { hosts, .. } = &step.action else { return Vec::new() };
+        let named: BTreeSet<&str> = Commands::of(step).into_iter().flat_map(places_in).collect();
+        let targets: BTreeSet<&ObjectId> = hosts.iter().map(|h| &h.target).collect();
+        let place = |id: &ObjectId| (format!("{ADDRESS_OF}{id}"), id.clone());
+        let all = targets.into_iter().map(place);
+        all.filter(|(name, _)| named.contains(name.as_str()) && !places.0.contains_key(name)).collect()
+    }
+
+    /// The words of each command of a step. Places of addresses that are not known yet stay as they are.
     ///
     /// # Errors
     /// A command that is no command, or with a place that nobody has filled in.
     pub fn words(step: &Step, places: &Places) -> Result<Vec<Vec<String>>, String> {
+        let later: BTreeSet<String> = Commands::addresses(step, places).into_iter().map(|(name, _)| name).collect();
         let words = |command: &str| {
             let words = split(command).map_err(|e| format!("step {}: {e}", step.id))?;
             let words: Vec<String> = words.iter().map(|w| places.fill(w)).collect();
-            let open = words.iter().flat_map(|w| places_in(w)).next().map(str::to_owned);
+            let open = words.iter().flat_map(|w| places_in(w)).find(|name| !later.contains(*name)).map(str::to_owned);
             match open {
                 None => Ok(words),
                 Some(open) => Err(format!("step {}: nobody has filled in <{open}>: {command}", step.id)),

@@ -133,6 +133,10 @@ pub struct IngressMapping {
     pub class: Option<String>,
     /// Secrets with certificates by host name, in the namespace of the Ingress, for hosts whose certificate was in AWS Certificate Manager.
     pub certificates: BTreeMap<String, Option<String>>,
+    /// Zones of Azure DNS by name, and the resource group of each: names in them are pointed to the target there.
+    pub dns_zones: BTreeMap<String, Option<String>>,
+    /// The command that points one name to the target, where another DNS has it; it runs for each name, with `<HOST>` and `<ADDRESS>` filled in.
+    pub dns_command: Option<String>,
 }
 
 /// What serves HTTP on the target.
@@ -259,6 +263,17 @@ impl Mapping {
                     "the place of {from} is {to:?}; write it as an image names it, without a scheme (shop.azurecr.io)"
                 ));
             }
+        }
+        if let Some(command) = &self.ingress.dns_command {
+            for place in ["<HOST>", "<ADDRESS>"].into_iter().filter(|p| !command.contains(p)) {
+                problems.push(format!(
+                    "ingress.dns_command is {command:?}, without {place}: it would point every name to the same place"
+                ));
+            }
+        }
+        for zone in self.ingress.dns_zones.keys().filter(|z| z.is_empty() || z.starts_with('.') || z.ends_with('.')) {
+            problems
+                .push(format!("ingress.dns_zones[{zone:?}]: write the zone without a dot at its ends (shop.example)"));
         }
         for name in self.checklist.keys().filter(|n| !checklist.contains(&n.as_str())) {
             problems.push(format!("checklist.{name} is no item; known are {}", checklist.join(", ")));

@@ -2,26 +2,28 @@
 
 use super::analysis::Judged;
 use super::claims;
+use super::commands::address_place;
 use super::graph::Graph;
 use super::inventory::{Inventory, Item};
 use super::object::ObjectId;
 use super::plan::{
     Action, ClaimName, HostChange, Member, PathMember, PlannedClaim, Site, StartTime, Step, TRANSFER_PLAN_VERSION,
-    TransferPlan, Wave, WaveName,
+    TransferPlan, Velero, Wave, WaveName,
 };
 use super::pools::{self, Prices};
 use super::render::commands::{self, quoted};
 use super::render::files::secret_keys;
-use super::render::velero::{LOCATION, MODIFIERS, velero};
+use super::render::velero::{LOCATION, velero};
 use super::render::{Change, Rendered};
 use super::rules::{self, Ground, Reconciler};
 use super::waves::{self, Place, is_stateful, moves, ordered};
 use super::{checklist, network};
 use crate::cluster::{OwnerKind, View};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, hex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a plan is made where nothing else says it.
@@ -97,6 +99,7 @@ pub fn plan(
         changes,
         options,
         restored,
+        velero: &velero,
     };
     let checklist = checklist::checklist(inventory, mapping);
     let pools = pools::propose(inventory, mapping, &rendered.objects, prices)?;
@@ -131,7 +134,7 @@ pub fn plan(
         cycles: graph.cycles(),
         objects: rendered.objects.clone(),
         secrets: secret_keys(inventory),
-        velero,
+        velero: velero.clone(),
         network: network::choices(mapping, peak, pods, services),
         waves,
         pools,
@@ -175,6 +178,8 @@ struct Maker<'a> {
     options: &'a PlanOptions,
     /// Workloads that Velero restores.
     restored: Vec<&'a Change>,
+    /// What it is given for that.
+    velero: &'a Velero,
 }
 
 /// Steps of a wave as they are added: each waits for the one before.
@@ -368,11 +373,15 @@ impl<'a> Maker<'a> {
                 from: image.from.clone(),
                 to: image.to.clone(),
                 bytes: self.image_bytes(&image.from),
-                command: commands::import(image),
+                command: commands::without_shell(commands::import(image)),
             };
             steps.add(&format!("import.{}", i + 1), format!("import {}", image.to), IMPORT, action);
         }
-        let objects = self.on_target(ids);
+        // Namespaces that no object of the input stands for come first.
+        let made = self.rendered.objects.iter().map(|o| &o.id);
+        let mut objects: Vec<ObjectId> =
+            made.filter(|id| id.kind() == "Namespace" && self.item(id).is_none()).cloned().collect();
+        objects.extend(self.on_target(ids));
         if !objects.is_empty() {
             steps.add("apply", "apply the platform", APPLY, Action::Apply { objects });
         }
@@ -511,8 +520,12 @@ impl<'a> Maker<'a> {
 
     /// Fence, backup, copy and restore of a namespace.
     fn data(&self, namespace: &str, workloads: &[&ObjectId], steps: &mut Steps, rollback: &mut Steps) {
-        let name = format!("transfer-{}", word(namespace));
+        // It is a label of what a restore makes, which holds 63 characters; a further try adds some.
         let ns = word(namespace);
+        let name = match ns.len() {
+            ..=46 => format!("transfer-{ns}"),
+            _ => format!("transfer-{}-{}", &ns[..37], &hex(&Sha256::digest(ns.as_bytes()))[..8]),
+        };
         let mut selectors: Vec<Value> = Vec::new();
         let (mut policies, mut close, mut open, mut labels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut claims, mut bytes): (BTreeSet<ClaimName>, Option<i64>) = (BTreeSet::new(), Some(0));
@@ -587,8 +600,8 @@ impl<'a> Maker<'a> {
             Action::AwaitSync { backup: name.clone() },
         );
         let mut spec = json!({"backupName": name, "includedNamespaces": [namespace], "restorePVs": true});
-        if self.restored.iter().any(|c| c.after.as_ref().is_some_and(|a| *a != c.before)) {
-            spec["resourceModifier"] = json!({"kind": "ConfigMap", "name": MODIFIERS});
+        if let Some(modifiers) = &self.velero.resource_modifiers {
+            spec["resourceModifier"] = json!({"kind": "ConfigMap", "name": modifiers["metadata"]["name"]});
         }
         steps.add(
             &format!("restore.{ns}"),
@@ -648,14 +661,7 @@ impl<'a> Maker<'a> {
             );
         }
         let hosts = self.hosts();
-        let commands = hosts.iter().filter(|h| !h.host.is_empty()).map(|h| {
-            format!(
-                "az network dns record-set a add-record -g <ZONE_GROUP> -z <ZONE> -n {} -a <ADDRESS_OF {}>",
-                quoted(&h.host),
-                h.target
-            )
-        });
-        let commands: Vec<String> = commands.collect();
+        let commands: Vec<String> = hosts.iter().filter(|h| !h.host.is_empty()).map(|h| self.dns_command(h)).collect();
         if !hosts.is_empty() {
             steps.add("cut-over", "names point to the target", CUT_OVER, Action::CutOver { hosts, commands });
         }
@@ -668,6 +674,32 @@ impl<'a> Maker<'a> {
                 gate(format!("resume {}", r.name), question, vec![r.resume]),
             );
         }
+    }
+
+    /// The command that points a name to the target, whose address is filled in when it has one.
+    fn dns_command(&self, change: &HostChange) -> String {
+        let ingress = &self.ground.mapping.ingress;
+        let address = address_place(&change.target);
+        if let Some(command) = &ingress.dns_command {
+            return command.replace("<HOST>", &change.host).replace("<ADDRESS>", &address);
+        }
+        // The longest zone that the name is in; a record is named within its zone.
+        let in_zone = |zone: &str| match change.host.strip_suffix(zone) {
+            Some("") => Some("@".to_owned()),
+            Some(head) => head.strip_suffix('.').map(str::to_owned),
+            None => None,
+        };
+        let zones = ingress.dns_zones.iter().filter_map(|(zone, group)| Some((zone, group, in_zone(zone)?)));
+        let (group, zone, record) = match zones.max_by_key(|(zone, ..)| zone.len()) {
+            Some((zone, group, record)) => {
+                (commands::or_blank(group.as_ref(), "DNS_RESOURCE_GROUP"), quoted(zone), quoted(&record))
+            }
+            None => {
+                let of = word(&change.host);
+                ("<DNS_RESOURCE_GROUP>".to_owned(), format!("<DNS_ZONE_OF_{of}>"), format!("<DNS_RECORD_OF_{of}>"))
+            }
+        };
+        format!("az network dns record-set a add-record -g {group} -z {zone} -n {record} -a {address}")
     }
 
     /// Names that will point to the target, and load balancers that no name in the input points to.

@@ -25,7 +25,10 @@ const PARTS: &[(&str, &str)] = &[
         "IAM principals of aws-auth and access entries by ARN: who they are on the target (object_id: none for nobody).",
     ),
     ("storage_classes", "Storage classes by name: the class of the target."),
-    ("ingress", "target: gateway (default) or nginx; class; certificates: Secrets by host name."),
+    (
+        "ingress",
+        "target: gateway (default) or nginx; class; certificates: Secrets by host name; dns_zones: resource groups of Azure DNS zones, or dns_command.",
+    ),
     (
         "endpoints",
         "Host names, URLs and ARNs in configuration: what stands there on the target; the same text if it stays.",

@@ -5,7 +5,8 @@ use super::plan::{Action, TransferPlan, WaveName};
 use super::planner::{PlanOptions, plan};
 use super::render::render;
 use super::rules::tests::{inventory, mapping};
-use super::rules::{Ground, RULES};
+use super::rules::{Ground, RULES, Standing, standing};
+use super::{Commands, Places};
 use std::fmt::Write;
 
 /// docs/transfer.md holds the table of codes as it is; NODEFERRY_BLESS=1 writes it.
@@ -122,4 +123,103 @@ fn one_probe_for_each_registry_and_identity_and_open_items_refuse_the_cut_over()
         hosts.iter().map(|h| format!("{} {}", h.host, h.target)).collect::<Vec<_>>(),
         [" Service/shop/metrics", "shop.example.com Gateway.gateway.networking.k8s.io/shop/web"]
     );
+}
+
+#[test]
+fn what_a_plan_runs_needs_no_shell_and_no_address_before_there_is_one() {
+    let zones = ANSWERS.replace("ingress:\n", "ingress:\n  dns_zones: {example.com: names, com: all}\n");
+    let commands_of = |answers: &str| -> Vec<String> {
+        let plan = planned(SHOP, answers);
+        let step = plan.steps().find(|(_, s)| s.id == "w4.cut-over").expect("names change").1;
+        let (none, addresses) = (Places::default(), Commands::addresses(step, &Places::default()));
+        let names: Vec<&str> = addresses.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["ADDRESS_OF_Gateway.gateway.networking.k8s.io/shop/web"]);
+        // Whoever knows the address beforehand gives it.
+        let given = Places::of(&[format!("{}=192.0.2.1", names[0])]).expect("a place");
+        assert!(Commands::addresses(step, &given).is_empty());
+        assert_eq!(Commands::words(step, &none).is_ok(), !Commands::of(step)[0].contains("<DNS_"));
+        Commands::of(step).into_iter().map(str::to_owned).collect()
+    };
+    let address = "<ADDRESS_OF_Gateway.gateway.networking.k8s.io/shop/web>";
+    let record = "az network dns record-set a add-record -g";
+    assert_eq!(commands_of(&zones), [format!("{record} names -z example.com -n shop -a {address}")]);
+    assert_eq!(
+        commands_of(ANSWERS),
+        [format!(
+            "{record} <DNS_RESOURCE_GROUP> -z <DNS_ZONE_OF_shop-example-com> -n <DNS_RECORD_OF_shop-example-com> -a {address}"
+        )]
+    );
+    let own = ANSWERS.replace("ingress:\n", "ingress:\n  dns_command: ./dns.sh <HOST> <ADDRESS>\n");
+    assert_eq!(commands_of(&own), [format!("./dns.sh shop.example.com {address}")]);
+    assert!(mapping("ingress: {dns_command: ./dns.sh <HOST>}").problems(&[])[0].contains("without <ADDRESS>"));
+    let plan = planned(SHOP, ANSWERS);
+    let imports = plan.steps().filter_map(|(_, s)| match &s.action {
+        Action::ImportImage { .. } => Some(Commands::words(s, &Places::default()).expect("words")),
+        _ => None,
+    });
+    // A password that another program prints is put in by a shell, which must be named.
+    for words in imports.flatten() {
+        let asks_a_shell = words.iter().any(|w| w.contains("$("));
+        assert!(!asks_a_shell || (words[..2] == ["sh", "-c"] && words.len() == 3), "{words:?}");
+    }
+}
+
+#[test]
+fn velero_and_what_nodeferry_was_given_stay_where_they_are() {
+    let all = inventory(
+        "
+apiVersion: v1
+kind: Namespace
+metadata: {name: velero}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: velero, namespace: backups, labels: {component: velero}}
+spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: velero/velero:v1.18.3}]}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: velero-repo-credentials, namespace: velero}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: velero, labels: {app.kubernetes.io/name: velero}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: nodeferry-transfer}
+---
+apiVersion: velero.io/v1
+kind: Backup
+metadata: {name: nightly, namespace: velero}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: backups.velero.io}
+spec: {group: velero.io, scope: Namespaced, names: {kind: Backup}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: nodeferry-of-ours, namespace: shop}
+",
+    );
+    let moving: Vec<&str> = all.items().filter(|i| standing(i) == Standing::Moves).map(|i| i.id.as_str()).collect();
+    assert_eq!(moving, ["ConfigMap/shop/nodeferry-of-ours"]);
+    assert!(all.items().all(|i| standing(i) != Standing::Secret));
+}
+
+#[test]
+fn a_namespace_that_no_manifest_has_is_made_before_what_is_in_it() {
+    let objects = SHOP.split("---\n").filter(|d| !d.contains("kind: Namespace")).collect::<Vec<_>>().join("---\n");
+    let plan = planned(&objects, ANSWERS);
+    let step = plan.steps().find(|(_, s)| s.id == "w0.apply").expect("the platform").1;
+    let Action::Apply { objects } = &step.action else { panic!("another action") };
+    assert_eq!(objects[0].as_str(), "Namespace/shop");
+    assert_eq!(
+        plan.object(&objects[0]).map(|o| o.object["metadata"].clone()),
+        Some(serde_json::json!({"name": "shop"}))
+    );
+    assert_eq!(plan.problems(), Vec::<String>::new());
+    let with = planned(SHOP, ANSWERS);
+    assert_eq!(with.findings.notes + 1, plan.findings.notes, "and it is said");
 }

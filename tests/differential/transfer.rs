@@ -3,6 +3,7 @@
 //! What is true is looked at beside nodeferry, by a client of our own: what the target runs, with which images, classes, identities and volumes.
 
 mod ground;
+mod planned;
 mod plans;
 mod served;
 mod stand_ins;
@@ -27,15 +28,24 @@ use std::time::{Duration, Instant};
 /// was predicted.
 pub fn check(binary: &Path, _seed: u64, directory: &Path) -> Result<Compared> {
     let ground = Ground::start(binary, directory)?;
+    let begun = Instant::now();
     let mut verdict = Verdict::default();
     let only = std::env::var("NODEFERRY_TRANSFER").unwrap_or_default();
-    let cases: [(&str, fn(&Ground, &mut Verdict) -> Result<()>); 5] = [
+    let cases: [(&str, fn(&Ground, &mut Verdict) -> Result<()>); 6] = [
+        ("planned", planned::planned),
         ("killed", killed),
         ("backup", backup_fails),
         ("skipped", skipped),
         ("restore", restore_fails),
         ("stuck", restore_is_stuck),
     ];
+    if only.is_empty() || only == "planned" {
+        planned::prepare(&ground).context("planned")?;
+        verdict.said.push(format!(
+            "planned: recorded, analysed, rendered and planned in {:.0} s",
+            begun.elapsed().as_secs_f64()
+        ));
+    }
     let cases = cases.into_iter().filter(|(name, _)| only.is_empty() || only == *name);
     // Each has an application of its own; the target's Velero looks into its store once a minute, for all of them.
     let ended = std::thread::scope(|s| {

@@ -1,5 +1,6 @@
 //! A transfer CARRIED OUT on two clusters: steps in the order of the plan, each with its limit, each safe to be done again by the next process.
 
+pub mod lease;
 mod moves;
 pub mod proof;
 mod results;
@@ -15,6 +16,7 @@ use crate::execution::entry_dir::EntryDirError;
 use crate::execution::transfer_dir::TransferWriter;
 use crate::runner::Outcome;
 use crate::transfer::execution::{Entry, Next, Record, State};
+use lease::{Guard, Leases};
 use site::Site;
 use std::collections::BTreeMap;
 use tokio::time::Duration;
@@ -58,6 +60,22 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The journal cannot be kept, or signals cannot be awaited.
 pub async fn carry(
     (source, target): (&Client, &Client),
+    leases: Leases,
+    programs: &Programs,
+    journal: &mut TransferWriter,
+    state: State,
+    clock: Clock,
+    observer: &mut dyn Observer<Entry>,
+) -> Result<End, CarryError> {
+    let guard = leases.guard();
+    let ended = carried((source, target), guard, programs, journal, state, clock, observer).await;
+    leases.give_back().await;
+    ended
+}
+
+async fn carried(
+    (source, target): (&Client, &Client),
+    guard: Guard,
     programs: &Programs,
     journal: &mut TransferWriter,
     state: State,
@@ -65,8 +83,9 @@ pub async fn carry(
     observer: &mut dyn Observer<Entry>,
 ) -> Result<End, CarryError> {
     let attention = Attention::new().map_err(CarryError::Signals)?;
-    let (source, target) = (Site::new("source", source.clone()), Site::new("target", target.clone()));
-    let mut carrier = Carrier { source, target, programs, journal, state, clock, observer, attention };
+    let site = |role, client: &Client| Site::new(role, client.clone()).guarded(guard.clone());
+    let (source, target) = (site("source", source), site("target", target));
+    let mut carrier = Carrier { source, target, guard, programs, journal, state, clock, observer, attention };
     let ran = carrier.run().await;
     programs.finish().await;
     match ran {
@@ -89,6 +108,7 @@ pub async fn carry(
 struct Carrier<'a> {
     source: Site,
     target: Site,
+    guard: Guard,
     programs: &'a Programs,
     journal: &'a mut TransferWriter,
     state: State,
@@ -104,6 +124,7 @@ impl Carrier<'_> {
                 Next::WaveBegins(wave) => self.put(Record::WaveBegan { wave })?,
                 Next::WaveEnds(wave) => self.put(Record::WaveEnded { wave })?,
                 Next::Step(step) => {
+                    self.ours(&step).await?;
                     if self.state.current.as_ref() != Some(&step.id) {
                         self.put(Record::StepBegan { step: step.id.clone() })?;
                     }

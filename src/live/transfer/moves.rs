@@ -2,7 +2,7 @@
 
 use super::super::attend::Attend;
 use super::results;
-use super::site::{EXECUTION_LABEL, Site, velero, velero_namespace, velero_object};
+use super::site::{Apply, EXECUTION_LABEL, MANAGER, Site, velero, velero_namespace, velero_object};
 use super::steps::figures;
 use super::waiting::{source, target};
 use super::{Carrier, Figures, Halt};
@@ -247,12 +247,9 @@ impl Carrier<'_> {
         spec: &Value,
     ) -> Result<Figures, Halt> {
         let velero_objects = &self.state.began.plan.velero;
-        let maps: Vec<Value> =
-            [&velero_objects.class_map, &velero_objects.image_map, &velero_objects.resource_modifiers]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect();
+        let shared: Vec<Value> =
+            [&velero_objects.class_map, &velero_objects.image_map].into_iter().flatten().cloned().collect();
+        let modifiers: Vec<Value> = velero_objects.resource_modifiers.iter().cloned().collect();
         let attempt = self.state.attempt(&step.id);
         let (of, all) = (self.state.backup_name(backup), self.state.restore_names(name));
         let name = attempt_name(name, attempt);
@@ -265,7 +262,10 @@ impl Carrier<'_> {
                 gone.get("objects").copied().unwrap_or(0)
             ))?;
         }
-        self.apply(step, target, &maps).await?;
+        for map in &shared {
+            self.share(step, map).await?;
+        }
+        self.apply(step, target, &modifiers).await?;
         let mut spec = spec.clone();
         spec["backupName"] = of.as_str().into();
         let object = velero_object(&self.velero_namespace(), "Restore", &name, &self.state.began.execution, spec);
@@ -292,6 +292,39 @@ impl Carrier<'_> {
         let mut figures = figures(&[("volumes", runs.len())]);
         figures.insert("bytes".to_owned(), runs.iter().map(|r| r.bytes).sum());
         Ok(figures)
+    }
+
+    /// Applies a map of the target's Velero. It takes one for classes and one for images, whatever their names, for all restores: transfers that are under
+    /// way at the same time share them, each as a manager of its own, and where they contradict each other the later one is refused.
+    async fn share(&mut self, step: &Step, map: &Value) -> Result<(), Halt> {
+        let text = |o: &Value, p: &str| o.pointer(p).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (namespace, name) = (self.velero_namespace(), text(map, "/metadata/name"));
+        let labels = map.pointer("/metadata/labels").and_then(Value::as_object);
+        let selector: Vec<&str> = labels.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let (space, selector) = (namespace.as_str(), &selector.join(","));
+        let list = |s: Site| async move { s.list("", "ConfigMap", Some(space), selector).await };
+        let found = self.read(step, target, list).await?;
+        if let Some(other) = found.iter().find(|o| text(o, "/metadata/name") != name) {
+            let other = text(other, "/metadata/name");
+            return Err(Halt::Fails {
+                reason: "transfer-apply-refused",
+                why: format!(
+                    "the target's Velero has a ConfigMap {namespace}/{other} with the labels {selector}, and the plan brings {name}: with two of them every restore fails"
+                ),
+                remedy: format!(
+                    "take what {other} says into the mapping, and delete it (kubectl -n {namespace} delete configmap {other})"
+                ),
+            });
+        }
+        let manager = &format!("{MANAGER}-{}", self.state.began.execution);
+        let applied = self.ask(step, target, |s| async move { s.apply_as(map, Apply::Own, manager).await }).await?;
+        applied.map_err(|problem| Halt::Fails {
+            reason: "transfer-apply-refused",
+            why: format!("ConfigMap {namespace}/{name} of the target's Velero cannot be applied: {}", problem.text()),
+            remedy: format!(
+                "another transfer says otherwise in it: wait until that is over, then delete it (kubectl -n {namespace} delete configmap {name})"
+            ),
+        })
     }
 
     /// Ends a restore that still waits for the data of volumes: Velero restores one after the other, and this one would hold the others up for

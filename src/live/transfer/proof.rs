@@ -1,7 +1,8 @@
 //! What is proved before a transfer touches anything: two clusters, the plan's, with Velero in both, and a target that takes the objects.
 
 use super::super::client::{Client, ConnectError};
-use super::site::{Problem, Site, velero_namespace};
+use super::super::permissions::{self, Permissions};
+use super::site::{Apply, Problem, Site, velero_namespace};
 use crate::session::Exchange;
 use crate::snapshot::time::parse_rfc3339;
 use crate::transfer::ObjectId;
@@ -71,9 +72,28 @@ pub async fn prove(
         )));
     }
     say(format!("two clusters: {} (kube-system has uid {from}) and {} ({to})", plan.source.name, plan.target.name));
+    let needs_velero = plan.steps().any(|(_, s)| matches!(s.action, Action::Backup { .. } | Action::Restore { .. }));
+    let velero = needs_velero.then(|| velero_namespace(plan));
+    let applied: BTreeSet<(&str, &str)> = plan
+        .steps()
+        .filter_map(|(_, s)| match &s.action {
+            Action::Apply { objects } => Some(objects),
+            _ => None,
+        })
+        .flatten()
+        .map(|id| (id.group(), id.kind()))
+        .collect();
+    let on_target = permissions::transfer_target(velero, |group, kind| applied.contains(&(group, kind)));
+    let mut granted = 0;
+    for (client, role, wanted) in
+        [(source, "source", permissions::transfer_source(velero)), (target, "target", on_target)]
+    {
+        permitted(client, role, &wanted).await?;
+        granted += wanted.len();
+    }
+    say(format!("we may do all that it needs ({granted} permissions)"));
     let (mut source, mut target) = (Site::new("source", source.clone()), Site::new("target", target.clone()));
     let (mut notes, mut synced_ms) = (Vec::new(), None);
-    let needs_velero = plan.steps().any(|(_, s)| matches!(s.action, Action::Backup { .. } | Action::Restore { .. }));
     let versions = (version(&source).await, version(&target).await);
     match versions {
         (Some(old), Some(new)) if new < old && needs_velero => {
@@ -93,6 +113,18 @@ pub async fn prove(
         say(format!("Velero is in namespace {namespace} of both, with its node agents"));
     }
     Ok(Proved { source: from, target: to, synced_ms, notes })
+}
+
+/// Refuses if a permission is missing; kinds of the user's own are asked for by the dry run and by the steps.
+async fn permitted(client: &Client, role: &str, wanted: &Permissions) -> Result<(), Refused> {
+    let missing = permissions::missing(client, wanted).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: String = missing.iter().map(|p| format!("\n  {p}")).collect();
+    Err(Refused::Check(format!(
+        "we lack permissions on the {role} that the transfer needs:{list}\nthe roles in deploy/clusterrole-transfer-{role}.yaml grant them (clusterrole-transfer-target-rbac.yaml those for Roles and bindings)"
+    )))
 }
 
 /// The minor version of a cluster.
@@ -179,7 +211,7 @@ pub async fn dry_run(target: &Client, plan: &TransferPlan) -> Result<(Vec<String
     for (_, step) in plan.steps() {
         let Action::Apply { objects } = &step.action else { continue };
         for object in objects.iter().filter_map(|id| plan.object(id)) {
-            match site.apply(&object.object, true).await {
+            match site.apply(&object.object, Apply::DryRun).await {
                 Ok(()) => {}
                 Err(Problem::NotServed(_)) => later += 1,
                 Err(Problem::Refused { code: 404, .. }) if object.id.namespace().is_some_and(|n| made.contains(n)) => {

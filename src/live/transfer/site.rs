@@ -1,6 +1,7 @@
 //! One of the two clusters: objects by their names, whatever their kind, by what the API server says that it serves.
 
 use super::super::client::Client;
+use super::lease::Guard;
 use crate::session::api::percent;
 use crate::session::{Exchange, Method, Response};
 use crate::transfer::ObjectId;
@@ -51,6 +52,17 @@ struct Served {
     namespaced: bool,
 }
 
+/// How an object is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Apply {
+    /// Fields that another manager owns are refused.
+    Own,
+    /// They are taken: the object is ours, whoever its fields name.
+    Owned,
+    /// Nothing is changed.
+    DryRun,
+}
+
 /// A cluster.
 #[derive(Clone)]
 pub(super) struct Site {
@@ -59,14 +71,24 @@ pub(super) struct Site {
     pub client: Client,
     /// By group or, where an object names its version, that, and by kind; clones share it.
     served: Arc<Mutex<BTreeMap<(String, String), Served>>>,
+    /// Asked before anything is changed.
+    guard: Option<Guard>,
 }
 
 impl Site {
     pub fn new(role: &'static str, client: Client) -> Site {
-        Site { role, client, served: Arc::default() }
+        Site { role, client, served: Arc::default(), guard: None }
+    }
+
+    /// The same, which changes nothing while a Lease may be somebody else's.
+    pub fn guarded(self, guard: Guard) -> Site {
+        Site { guard: Some(guard), ..self }
     }
 
     async fn perform(&self, method: Method, path: String, body: Option<Value>) -> Result<Option<Value>, Problem> {
+        if let Some(guard) = self.guard.as_ref().filter(|_| method != Method::Get) {
+            guard.check()?;
+        }
         let gets = method == Method::Get || method == Method::Delete;
         match self.client.perform(&Exchange { method, path, body }).await {
             Response::Http { status: 200..=299, body, .. } if body.is_object() => Ok(Some(body)),
@@ -191,12 +213,21 @@ impl Site {
         }
     }
 
-    /// Applies an object by the server; fields that another manager owns are refused.
-    pub async fn apply(&self, object: &Value, dry_run: bool) -> Result<(), Problem> {
+    /// Applies an object by the server.
+    pub async fn apply(&self, object: &Value, how: Apply) -> Result<(), Problem> {
+        self.apply_as(object, how, MANAGER).await
+    }
+
+    /// Applies an object by the server under the name of a manager.
+    pub async fn apply_as(&self, object: &Value, how: Apply, manager: &str) -> Result<(), Problem> {
         let id = ObjectId::of(object).ok_or_else(|| Problem::NotServed("object without kind and name".to_owned()))?;
         let path = self.path(&id, object["apiVersion"].as_str()).await?;
-        let dry = if dry_run { "&dryRun=All" } else { "" };
-        let path = format!("{path}?fieldManager={MANAGER}{dry}");
+        let more = match how {
+            Apply::Own => "",
+            Apply::Owned => "&force=true",
+            Apply::DryRun => "&dryRun=All",
+        };
+        let path = format!("{path}?fieldManager={manager}{more}");
         match self.perform(Method::Apply, path, Some(object.clone())).await? {
             Some(_) => Ok(()),
             None => Err(Problem::Unknown("no answer".to_owned())),
@@ -285,7 +316,7 @@ mod tests {
             let server = Server::answering(answer).await;
             let site = Site::new("target", Client::plain(&server.url, Duration::from_secs(5)));
             assert!(site.get(&id).await.expect("an answer").is_some());
-            site.apply(&object, false).await.expect("it is applied");
+            site.apply(&object, Apply::Own).await.expect("it is applied");
             server.requests()
         });
         let of = |version: &str| format!("/apis/autoscaling/{version}/namespaces/shop/horizontalpodautoscalers/web");

@@ -2,7 +2,7 @@
 
 use super::super::attend::Attend;
 use super::super::driver::Signal;
-use super::site::{EXECUTION_LABEL, Problem, Site};
+use super::site::{Apply, EXECUTION_LABEL, Problem, Site};
 use super::waiting::{source, target};
 use super::{Carrier, Figures, Halt};
 use crate::session::Program;
@@ -101,7 +101,11 @@ impl Carrier<'_> {
 
     /// Runs the commands of a step that have not run yet, one after the other.
     async fn commands(&mut self, step: &Step) -> Result<(), Halt> {
-        let places = Places(self.state.began.places.clone());
+        let mut places = Places(self.state.began.places.clone());
+        for (place, id) in Commands::addresses(step, &places) {
+            let address = self.address(step, &id).await?;
+            places.0.insert(place, address);
+        }
         let all = Commands::words(step, &places).map_err(|why| Halt::Fails {
             reason: "transfer-command-failed",
             why,
@@ -115,6 +119,7 @@ impl Carrier<'_> {
             ))?;
         }
         for (command, argv) in (0u32..).zip(all).skip(ran as usize) {
+            self.ours(step).await?;
             self.put(Record::CommandAnnounced { step: step.id.clone(), command })?;
             let program = Program { argv: argv.clone(), env: self.environment(step), timeout_ms: step.timeout_ms };
             let programs = self.programs.clone();
@@ -148,6 +153,26 @@ impl Carrier<'_> {
             return Err(Halt::Fails { reason: "transfer-command-failed", why, remedy });
         }
         Ok(())
+    }
+
+    /// Waits until an object on the target has an address.
+    async fn address(&mut self, step: &Step, id: &ObjectId) -> Result<String, Halt> {
+        loop {
+            let found = self.read(step, target, |s| async move { s.get(id).await }).await?;
+            let why = match found {
+                Some(object) => match address_of(&object) {
+                    Some(address) => {
+                        self.seen(&step.id, id.as_str(), &address)?;
+                        return Ok(address);
+                    }
+                    None => format!("{id} has no address on the target"),
+                },
+                None => format!("the target has no {id}"),
+            };
+            let remedy =
+                "see why nothing gives it one (kubectl describe); or begin with its address (--set), if it is known";
+            self.again(step, "address", &why, remedy).await?;
+        }
     }
 
     /// What a command finds in its environment.
@@ -205,7 +230,13 @@ impl Carrier<'_> {
         for object in objects {
             let id = ObjectId::of(object).map_or_else(|| "an object".to_owned(), |id| id.to_string());
             let role = site(self).role;
-            let applied = self.ask(step, site, |s| async move { s.apply(object, false).await }).await?;
+            let mut applied = self.ask(step, site, |s| async move { s.apply(object, Apply::Own).await }).await?;
+            if matches!(applied, Err(Problem::Refused { code: 409, .. }))
+                && self.has_restored(step, site, object).await?
+            {
+                // Velero brings the owners of fields along from the source; on the target nobody but the restore has made them.
+                applied = self.ask(step, site, |s| async move { s.apply(object, Apply::Owned).await }).await?;
+            }
             applied.map_err(|problem| {
                 let remedy = match &problem {
                     Problem::Refused { code: 409, .. } => {
@@ -222,6 +253,14 @@ impl Carrier<'_> {
             })?;
         }
         Ok(figures(&[("objects", objects.len())]))
+    }
+
+    /// Whether an object is there because a restore of this execution has made it.
+    async fn has_restored(&mut self, step: &Step, site: fn(&Self) -> Site, object: &Value) -> Result<bool, Halt> {
+        let Some(id) = &ObjectId::of(object) else { return Ok(false) };
+        let found = self.read(step, site, |s| async move { s.get(id).await }).await?;
+        let label = found.as_ref().and_then(|o| o["metadata"]["labels"][RESTORE_LABEL].as_str());
+        Ok(site(self).role == "target" && label.is_some_and(|name| self.state.has_restored(name)))
     }
 
     /// Writes down which objects are there before the step touches any; a step that is done again knows it already.
@@ -419,6 +458,14 @@ impl Carrier<'_> {
         self.delete(step, target, std::slice::from_ref(id), |_| true).await?;
         Ok(Figures::new())
     }
+}
+
+/// Where traffic to a Service, an Ingress or a Gateway goes; None while it has no address.
+fn address_of(object: &Value) -> Option<String> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let load_balancer = "/status/loadBalancer/ingress/0";
+    let found = text(&format!("{load_balancer}/ip")).or_else(|| text(&format!("{load_balancer}/hostname")));
+    found.or_else(|| text("/status/addresses/0/value")).map(str::to_owned)
 }
 
 /// Whether a pod's image was pulled; None while nobody knows.

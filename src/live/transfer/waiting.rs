@@ -2,6 +2,7 @@
 
 use super::super::attend::{Attend, Attention};
 use super::super::driver::Signal;
+use super::lease::NotOurs;
 use super::site::{Problem, Site};
 use super::{Carrier, Halt, LOOK};
 use crate::execution::journal_dir::Order;
@@ -111,7 +112,32 @@ impl Carrier<'_> {
             return Err(self.limit(limit, format!("not within {within}: {why}"), remedy.to_owned()));
         }
         self.stopped()?;
+        if let Err(NotOurs::Lost(why)) = self.guard.check() {
+            return Err(self.lost(&why));
+        }
         self.pause(LOOK).await
+    }
+
+    /// Waits until the Leases are surely ours: nothing is begun that another process may be at.
+    pub(super) async fn ours(&mut self, step: &Step) -> Result<(), Halt> {
+        loop {
+            match self.guard.check() {
+                Ok(()) => return Ok(()),
+                Err(NotOurs::Lost(why)) => return Err(self.lost(&why)),
+                Err(NotOurs::Waits(why)) => {
+                    self.again(step, "lease", &why, "see that the API server of the source can be reached").await?;
+                }
+            }
+        }
+    }
+
+    /// Another process carries the transfer on, or somebody has made room for one: nothing more is sent.
+    fn lost(&self, why: &str) -> Halt {
+        Halt::Leave {
+            why: why.to_owned(),
+            remedy: format!("see which process carries the transfer on; if it is none, {}", self.resume()),
+            limit: None,
+        }
     }
 
     /// Asks one of the clusters until it answers, or the step's limit is reached. What it refuses for good comes back.

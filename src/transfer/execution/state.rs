@@ -306,6 +306,14 @@ impl State {
         }
     }
 
+    /// Whether a restore of this execution has had this name.
+    pub fn has_restored(&self, name: &str) -> bool {
+        self.began.plan.steps().any(|(_, step)| match &step.action {
+            Action::Restore { name: planned, .. } => self.restores_begun(planned).iter().any(|n| n == name),
+            _ => false,
+        })
+    }
+
     /// The step from which a failed one is tried again: a backup that lacks a claim is made again.
     pub fn retry_from(&self, failed: &str) -> String {
         match self.step(failed).map(|s| &s.action) {

@@ -381,3 +381,18 @@ fn no_command_runs_before_its_places_are_filled_in() {
     assert_eq!(unused, ["no command has a place <bukcet>"]);
     assert!(places(&["a"]).is_err() && places(&["=a"]).is_err() && places(&["a=1", "a=2"]).is_err());
 }
+
+#[test]
+fn only_restores_of_this_execution_that_have_begun_have_made_something() {
+    let mut trial = Trial::new();
+    let restore = trial.state.began.plan.steps().find_map(|(_, s)| match &s.action {
+        Action::Restore { name, .. } => Some((s.id.clone(), name.clone())),
+        _ => None,
+    });
+    let (step, name) = restore.expect("the plan restores");
+    assert!(!trial.state.has_restored(&name));
+    trial.begin(&step);
+    assert!(trial.state.has_restored(&name) && !trial.state.has_restored("nightly"));
+    trial.add(Record::Retried { from: step });
+    assert!(trial.state.has_restored(&name) && trial.state.has_restored(&format!("{name}-2")));
+}

@@ -66,6 +66,11 @@ pub fn import(image: &ImageImport) -> String {
     command
 }
 
+/// A command as it runs where no shell reads it: one that takes what another prints brings a shell along.
+pub fn without_shell(command: String) -> String {
+    if command.contains("$(") { format!("sh -c {}", quoted(&command)) } else { command }
+}
+
 /// Service accounts by the role that they have.
 fn accounts(ground: &Ground<'_>) -> BTreeMap<String, BTreeSet<(String, String)>> {
     let mut all: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::inventory::Inventory;
 use super::object::ObjectId;
 use super::plan::RenderedObject;
 use super::rules::{self, Found, Standing};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub use review::review;
@@ -92,6 +92,11 @@ pub fn render(inventory: &Inventory, found: &[Found]) -> Rendered {
             made: created,
             edits,
         });
+    }
+    for namespace in rules::namespaces_made(inventory).into_keys() {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let id = ObjectId::new("v1", "Namespace", None, namespace);
+        made.insert(id.clone(), RenderedObject { id, from: None, object });
     }
     rendered.objects = made.into_values().collect();
     rendered

@@ -1,18 +1,23 @@
 //! What Velero is given on both clusters: locations, class and image maps, resource modifiers.
 
 use super::Change;
+use crate::snapshot::hex;
 use crate::transfer::analysis::ImageImport;
 use crate::transfer::mapping::Mapping;
 use crate::transfer::plan::Velero;
 use crate::transfer::rules::{self, Ground};
 use crate::transfer::yaml;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name of both locations.
 pub const LOCATION: &str = "transfer";
-/// The name of the ConfigMap of resource modifiers.
-pub const MODIFIERS: &str = "nodeferry-modifiers";
+/// How the name of the ConfigMap of resource modifiers begins; what they say follows, for two transfers may be under way at the same time.
+const MODIFIERS: &str = "nodeferry-modifiers-";
+
+/// The annotation in which kubectl keeps the manifest that it has applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Namespace of Velero.
 pub fn namespace(mapping: &Mapping) -> &str {
@@ -28,16 +33,7 @@ pub fn velero(ground: &Ground<'_>, imports: &[ImageImport], moved: &[&Change]) -
         source_location: source_location(mapping, namespace),
         target_location: target_location(mapping, namespace),
         class_map: map(namespace, "nodeferry-storage-classes", "velero.io/change-storage-class", classes(ground)),
-        image_map: map(
-            namespace,
-            "nodeferry-images",
-            "velero.io/change-image-name",
-            imports
-                .iter()
-                .enumerate()
-                .map(|(i, image)| (format!("image-{i}"), format!("{},{}", image.from, image.to)))
-                .collect(),
-        ),
+        image_map: map(namespace, "nodeferry-images", "velero.io/change-image-name", images(imports, moved)),
         resource_modifiers: modifiers(namespace, moved),
     }
 }
@@ -79,6 +75,25 @@ fn classes(ground: &Ground<'_>) -> BTreeMap<String, String> {
         }
     }
     all
+}
+
+/// Images that become others, by a key that says which. Velero replaces the name wherever it stands within another: one that would spoil another is
+/// left to the modifiers, which change it container by container.
+fn images(imports: &[ImageImport], moved: &[&Change]) -> BTreeMap<String, String> {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for change in moved {
+        let Some(spec) = change.before.pointer("/spec/template/spec").or_else(|| change.before.get("spec")) else {
+            continue;
+        };
+        let lists = ["initContainers", "containers"].into_iter().filter_map(|list| spec.get(list)?.as_array());
+        used.extend(lists.flatten().filter_map(|c| c.get("image")?.as_str()));
+    }
+    let becomes = |image: &str| imports.iter().find(|i| i.from == image).map_or(image.to_owned(), |i| i.to.clone());
+    let spoils = |image: &&ImageImport| {
+        used.iter().any(|other| other.contains(&image.from) && other.replace(&image.from, &image.to) != becomes(other))
+    };
+    let key = |image: &ImageImport| format!("image-{}", &hex(&Sha256::digest(image.from.as_bytes()))[..10]);
+    imports.iter().filter(|i| !spoils(i)).map(|i| (key(i), format!("{},{}", i.from, i.to))).collect()
 }
 
 fn map(namespace: &str, name: &str, plugin: &str, data: BTreeMap<String, String>) -> Option<Value> {
@@ -132,11 +147,24 @@ fn literally(name: &str) -> String {
     format!("^{}$", name.replace('.', "\\."))
 }
 
+/// What kubectl has applied last stays in what is restored unless it is taken out, with all that it says of AWS.
+fn drop_last_applied(patch: &mut Value) {
+    let Some(patch) = patch.as_object_mut() else { return };
+    let metadata = patch.entry("metadata").or_insert_with(|| json!({}));
+    let Some(metadata) = metadata.as_object_mut() else { return };
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    // Null takes all of them out.
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(LAST_APPLIED.to_owned(), Value::Null);
+    }
+}
+
 fn modifiers(namespace: &str, moved: &[&Change]) -> Option<Value> {
     let mut rules: Vec<Value> = Vec::new();
     for change in moved {
         let (Some(resource), Some(after)) = (resource(change), &change.after) else { continue };
-        let Some(patch) = merge_patch(&change.before, after) else { continue };
+        let mut patch = merge_patch(&change.before, after).unwrap_or_else(|| json!({}));
+        drop_last_applied(&mut patch);
         let mut conditions = json!({"groupResource": resource, "resourceNameRegex": literally(change.id.name())});
         if let Some(namespace) = change.id.namespace() {
             conditions["namespaces"] = json!([namespace]);
@@ -151,8 +179,9 @@ fn modifiers(namespace: &str, moved: &[&Change]) -> Option<Value> {
         return None;
     }
     let text = yaml::text(&json!({"version": "v1", "resourceModifierRules": rules}));
+    let name = format!("{MODIFIERS}{}", &hex(&Sha256::digest(text.as_bytes()))[..10]);
     Some(
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MODIFIERS, "namespace": namespace}, "data": {"modifiers.yaml": text}}),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {"modifiers.yaml": text}}),
     )
 }
 
@@ -224,6 +253,32 @@ fn containers(old: &Value, new: &Value, list: &str) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_whose_name_stands_within_that_of_another_is_not_in_the_map() {
+        let id = crate::transfer::ObjectId::new("apps/v1", "StatefulSet", Some("shop"), "db");
+        let container = |image: &str| json!({"name": image, "image": image});
+        let before = json!({"spec": {"template": {"spec": {"containers": [container("redis"), container("quay.io/redis-exporter:1"), container("web:1"), container("web:10")]}}}});
+        let change = Change { id, origin: String::new(), before, after: None, made: Vec::new(), edits: Vec::new() };
+        let import = |from: &str| ImageImport { from: from.to_owned(), to: format!("acr.io/{from}") };
+        let map = images(&[import("redis"), import("web:1"), import("web:10")], &[&change]);
+        let values: Vec<&str> = map.values().map(String::as_str).collect();
+        assert_eq!(values.len(), 2, "redis would spoil the exporter, which stays: {values:?}");
+        assert!(values.contains(&"web:1,acr.io/web:1"), "web:10 becomes the same by web:1");
+    }
+
+    #[test]
+    fn what_kubectl_has_applied_last_is_not_restored() {
+        let of = |mut patch: Value| {
+            drop_last_applied(&mut patch);
+            patch
+        };
+        let gone = json!({"metadata": {"annotations": {LAST_APPLIED: null}}});
+        assert_eq!(of(json!({})), gone);
+        assert_eq!(of(json!({"metadata": {"annotations": null}})), json!({"metadata": {"annotations": null}}));
+        let both = of(json!({"metadata": {"annotations": {"a": null}}, "spec": {"b": 1}}));
+        assert_eq!(both, json!({"metadata": {"annotations": {"a": null, LAST_APPLIED: null}}, "spec": {"b": 1}}));
+    }
 
     #[test]
     fn a_merge_patch_makes_one_value_of_another() {

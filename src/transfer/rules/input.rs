@@ -3,12 +3,18 @@
 use super::{Code, Found, Ground, Rule, Sink, code};
 use crate::transfer::finding::Severity;
 use crate::transfer::inventory::{Item, REDUCED};
+use crate::transfer::object::ObjectId;
 use serde_json::Value;
 
 const PASSED_OVER: Code =
     code("transfer-passed-over", Severity::Note, "something in a directory is no object, and was not read");
 const NAMESPACE: Code =
     code("transfer-namespace-assumed", Severity::Note, "a manifest names no namespace, and one is assumed");
+const MADE: Code = code(
+    "transfer-namespace-made",
+    Severity::Note,
+    "the input does not have the namespace of objects: it is made on the target by its name alone",
+);
 const PARTIAL: Code = code(
     "transfer-dump-without-configuration",
     Severity::Blocks,
@@ -22,7 +28,7 @@ const REDUCED_VALUE: Code = code(
 
 /// The rule.
 pub(super) const RULE: Rule =
-    Rule { subject: "Input", codes: &[PASSED_OVER, NAMESPACE, PARTIAL, REDUCED_VALUE], judge };
+    Rule { subject: "Input", codes: &[PASSED_OVER, NAMESPACE, MADE, PARTIAL, REDUCED_VALUE], judge };
 
 fn judge(g: &Ground<'_>, sink: &mut Sink) {
     for noticed in &g.inventory.noticed {
@@ -30,6 +36,18 @@ fn judge(g: &Ground<'_>, sink: &mut Sink) {
         let item =
             Item { id: noticed.object.clone(), object: Value::Null, origin: noticed.origin.clone(), live: false };
         sink.add(Found::new(&item, code, noticed.message.clone()).remedy(noticed.remedy.clone()));
+    }
+    for (namespace, of) in super::namespaces_made(g.inventory) {
+        let item = Item {
+            id: ObjectId::new("v1", "Namespace", None, namespace),
+            object: Value::Null,
+            origin: of.origin.clone(),
+            live: false,
+        };
+        let message = format!("{} and what else is in it need it", of.id);
+        sink.add(Found::new(&item, &MADE, message).remedy(
+            "give its manifest, where it has labels or annotations that matter (Pod Security, injection of sidecars)",
+        ));
     }
     for item in g.moving() {
         let mut reduced = Vec::new();

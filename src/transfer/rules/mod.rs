@@ -234,6 +234,9 @@ pub enum Standing {
     LeftOut(&'static str),
 }
 
+/// Namespace that Velero is installed in unless somebody chooses another.
+const VELERO: &str = "velero";
+
 /// Namespaces that every cluster has of its own.
 const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
@@ -274,7 +277,7 @@ fn is_by_hand(item: &Item) -> bool {
 /// What becomes of an object.
 pub fn standing(item: &Item) -> Standing {
     let (group, kind, name) = (item.id.group(), item.id.kind(), item.id.name());
-    if kind == "Secret" && group.is_empty() {
+    if kind == "Secret" && group.is_empty() && !is_of_velero(item) {
         return Standing::Secret;
     }
     if item.is_owned() {
@@ -310,7 +313,38 @@ pub fn standing(item: &Item) -> Standing {
     if add_ons::is_left(item) {
         return Standing::LeftOut("part of an add-on of AWS");
     }
+    if is_of_velero(item) {
+        return Standing::LeftOut("part of Velero, which is installed on each cluster by itself");
+    }
+    // What deploy/ gives to nodeferry on the source.
+    if group == "rbac.authorization.k8s.io" && name.starts_with("nodeferry") {
+        return Standing::LeftOut("nodeferry's own permissions on the source");
+    }
     Standing::Moves
+}
+
+/// Whether an object is of an installation of Velero: by its CLI (`component: velero`) or its chart, or one of Velero's own kinds.
+fn is_of_velero(item: &Item) -> bool {
+    let (kind, name) = (item.id.kind(), item.id.name());
+    let labelled = |key: &str| item.labels().is_some_and(|l| l.get(key).is_some_and(|v| v == "velero"));
+    item.id.group() == "velero.io"
+        || labelled("component")
+        || labelled("app.kubernetes.io/name")
+        || (kind == "CustomResourceDefinition" && name.ends_with(".velero.io"))
+        || item.id.namespace().is_some_and(|n| n == VELERO)
+        || (kind == "Namespace" && name == VELERO)
+}
+
+/// Namespaces that objects move in and that the input does not have, with the first such object. Every cluster has `default`.
+pub fn namespaces_made(inventory: &Inventory) -> BTreeMap<&str, &Item> {
+    let mut made: BTreeMap<&str, &Item> = BTreeMap::new();
+    for item in inventory.items().filter(|i| standing(i) == Standing::Moves) {
+        let Some(namespace) = item.id.namespace().filter(|n| *n != "default") else { continue };
+        if inventory.find("", "Namespace", None, namespace).is_none() {
+            made.entry(namespace).or_insert(item);
+        }
+    }
+    made
 }
 
 impl<'a> Ground<'a> {

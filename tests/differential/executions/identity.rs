@@ -18,31 +18,37 @@ pub struct Token {
     pub text: String,
 }
 
-/// Applies the ClusterRoles of `deploy/` and binds all of them to the ServiceAccount.
+/// Applies the ClusterRoles of `deploy/` for migrations to other nodes and binds all of them to the ServiceAccount.
 pub fn install(client: &Client) -> Result<()> {
     client.create("/api/v1/namespaces", &json!({"metadata": {"name": NAMESPACE}}))?.ok()?;
-    let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
+    install_in(client, NAMESPACE, |file| !file.starts_with("clusterrole-transfer"))
+}
+
+/// The same of other files, for an account in a namespace.
+pub fn install_in(client: &Client, namespace: &str, which: impl Fn(&str) -> bool) -> Result<()> {
+    let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
     client.create(&accounts, &json!({"metadata": {"name": ACCOUNT}}))?.ok()?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy"))?
         .map(|e| Ok(e?.path()))
         .collect::<Result<_>>()?;
     files.retain(|f| f.extension().is_some_and(|e| e == "yaml"));
+    files.retain(|f| f.file_name().is_some_and(|name| which(&name.to_string_lossy())));
     files.sort();
     for file in files {
         let text = std::fs::read_to_string(&file)?;
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| file.display().to_string())?;
         for object in documents.iter().filter(|d| d.is_object()) {
-            apply(client, object).with_context(|| format!("{}: {object}", file.display()))?;
+            apply(client, namespace, object).with_context(|| format!("{}: {object}", file.display()))?;
         }
     }
     Ok(())
 }
 
 /// Makes an object of the shipped files, and binds it if it is a role.
-fn apply(client: &Client, object: &Value) -> Result<()> {
+fn apply(client: &Client, of: &str, object: &Value) -> Result<()> {
     let rbac = "/apis/rbac.authorization.k8s.io/v1";
     let (kind, name) = (object["kind"].as_str().unwrap_or_default(), &object["metadata"]["name"]);
-    let subject = json!([{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": ACCOUNT}]);
+    let subject = json!([{"kind": "ServiceAccount", "namespace": of, "name": ACCOUNT}]);
     let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
     let binding = json!({"metadata": {"name": name}, "roleRef": reference, "subjects": subject});
     match kind {
@@ -62,7 +68,12 @@ fn apply(client: &Client, object: &Value) -> Result<()> {
 
 /// A new token of the account for an hour, and a kubeconfig with it.
 pub fn token(client: &Client, admin: &Path, kubeconfig: &Path) -> Result<Token> {
-    let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}/token");
+    token_in(client, NAMESPACE, admin, kubeconfig)
+}
+
+/// The same of an account in a namespace.
+pub fn token_in(client: &Client, namespace: &str, admin: &Path, kubeconfig: &Path) -> Result<Token> {
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{ACCOUNT}/token");
     let answer = client.create(&path, &json!({"spec": {"expirationSeconds": 3600}}))?.ok()?;
     let text = answer["status"]["token"].as_str().context("no token was given")?.to_owned();
     carry(Token { text }, admin, kubeconfig)

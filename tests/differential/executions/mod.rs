@@ -7,7 +7,7 @@ mod cases;
 pub mod cluster;
 mod cordons;
 pub mod executor;
-mod identity;
+pub mod identity;
 mod judge;
 mod karpenter;
 mod liar;

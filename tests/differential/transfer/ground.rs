@@ -26,6 +26,10 @@ const NODES: usize = 3;
 pub const ECR: &str = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
 /// The target's.
 pub const ACR: &str = "shop.azurecr.io";
+/// Name of the bucket in each store.
+const BUCKET: &str = "bucket";
+/// The directory with the stores of the locations that plans of `nodeferry transfer plan` name: `source`, `target`.
+const TRANSFERRED: &str = "transferred";
 
 /// Path of Velero's binary; None where it was not built.
 pub fn binary() -> Option<PathBuf> {
@@ -75,15 +79,20 @@ impl Ground {
         let (source, target) = (source?, target?);
         let class = |name: &str, driver: &str| json!({"metadata": {"name": name}, "provisioner": driver, "volumeBindingMode": "WaitForFirstConsumer"});
         let classes = "/apis/storage.k8s.io/v1/storageclasses";
-        source.plane.client.create(classes, &class("gp3", "ebs.csi.aws.com"))?.ok()?;
+        for name in ["gp3", "io2"] {
+            source.plane.client.create(classes, &class(name, "ebs.csi.aws.com"))?.ok()?;
+        }
+        target.plane.client.create(classes, &class("managed-csi-premium", "disk.csi.azure.com"))?.ok()?;
         let executor = Executor::new(directory.join("nodeferry"), &source.plane.kubeconfig())?;
         let ground = Ground { source, target, store, executor };
         for site in [&ground.source, &ground.target] {
             let client = &site.plane.client;
-            wait("Velero's location", || {
-                let found = client.get(&format!("{VELERO}/backupstoragelocations/default"))?.ok()?;
-                Ok(text(&found, "/status/phase") == "Available")
-            })?;
+            for location in ["default", "transfer"] {
+                wait("Velero's location", || {
+                    let found = client.get(&format!("{VELERO}/backupstoragelocations/{location}"))?.ok()?;
+                    Ok(text(&found, "/status/phase") == "Available")
+                })?;
+            }
             wait("Velero's pods", || pods_are_ready(client))?;
         }
         Ok(ground)
@@ -93,6 +102,11 @@ impl Ground {
     pub fn clusters(&self) -> Vec<String> {
         let path = |site: &Site| site.plane.kubeconfig().display().to_string();
         vec!["--source-kubeconfig".to_owned(), path(&self.source), "--target-kubeconfig".to_owned(), path(&self.target)]
+    }
+
+    /// The store of the location that plans of `nodeferry transfer plan` name.
+    pub fn transferred(&self, role: &str) -> PathBuf {
+        self.store.with_file_name(TRANSFERRED).join(role)
     }
 
     /// What `transfer status -o json` says of a journal.
@@ -107,18 +121,29 @@ fn site(binary: &Path, velero: &Path, role: &'static str, store: &Path, director
     let client = plane.client.clone();
     let kubelets = Kubelets::start(&client, Delays { start: START, stop: STOP, ..Delays::default() });
     for name in cluster::names(role, NODES) {
-        create_node(&client, &cluster::node(role, &name))?;
+        let mut node = cluster::node(role, &name);
+        let label = if role == "source" { "eks.amazonaws.com/nodegroup" } else { "kubernetes.azure.com/agentpool" };
+        // The last of them is for data.
+        let is_last = name.ends_with(&format!("{:02}", NODES - 1));
+        node["metadata"]["labels"][label] = if is_last { "data" } else { "general" }.into();
+        create_node(&client, &node)?;
+    }
+    if role == "target" {
+        gateways(&plane)?;
     }
     wait("the nodes", || nodes_are_ready(&client))?;
     install(&plane, velero)?;
-    std::fs::create_dir_all(store.join("bucket"))?;
-    let url = served::serve(store)?;
     let mode = if role == "source" { "ReadWrite" } else { "ReadOnly" };
-    let location = json!({"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation", "metadata": {"name": "default", "namespace": "velero"}, "spec": {
-        "provider": "velero.io/fs", "default": true, "accessMode": mode, "objectStorage": {"bucket": "bucket", "prefix": "shop"},
-        "config": {"fspath": store, "publicUrl": url}, "backupSyncPeriod": "5s", "validationFrequency": "5s",
-    }});
-    client.create(&format!("{VELERO}/backupstoragelocations"), &location)?.ok()?;
+    for (name, store, prefix) in [("default", store, "shop"), ("transfer", &directory.join(TRANSFERRED).join(role), "")]
+    {
+        std::fs::create_dir_all(store.join(BUCKET))?;
+        let url = served::serve(store)?;
+        let location = json!({"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation", "metadata": {"name": name, "namespace": "velero"}, "spec": {
+            "provider": "velero.io/fs", "default": name == "default", "accessMode": mode, "objectStorage": {"bucket": BUCKET, "prefix": prefix},
+            "config": {"fspath": store, "publicUrl": url}, "backupSyncPeriod": "5s", "validationFrequency": "5s",
+        }});
+        client.create(&format!("{VELERO}/backupstoragelocations"), &location)?.ok()?;
+    }
     let log = File::create(directory.join(format!("velero-{role}.log")))?;
     let home = directory.join(format!("home-{role}"));
     std::fs::create_dir_all(&home)?;
@@ -138,6 +163,24 @@ fn site(binary: &Path, velero: &Path, role: &'static str, store: &Path, director
         .with_context(|| velero.display().to_string())?;
     let stand_ins = StandIns::start(&client, PACE);
     Ok(Site { plane, stand_ins, _kubelets: kubelets, _velero: Component(server) })
+}
+
+/// Definitions of Gateways and routes that take anything: the add-on of the target's cloud brings the real ones.
+fn gateways(plane: &ControlPlane) -> Result<()> {
+    for (plural, kind) in [("gateways", "Gateway"), ("httproutes", "HTTPRoute")] {
+        let group = "gateway.networking.k8s.io";
+        let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        let definition = json!({
+            "metadata": {"name": format!("{plural}.{group}"), "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}},
+            "spec": {"group": group, "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]},
+        });
+        plane.client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition)?.ok()?;
+        let path = format!("/apis/{group}/v1/{plural}");
+        wait("a definition", || Ok(plane.client.get(&path)?.code == 200))?;
+    }
+    Ok(())
 }
 
 /// What `velero install` makes: definitions, the Deployment and the node agents. Its pods are played; the server is a process of ours.

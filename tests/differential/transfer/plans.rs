@@ -29,6 +29,11 @@ impl<'a> Plan<'a> {
         format!("cp -r {store}/source/. {store}/target")
     }
 
+    /// Each plan has modifiers of its own; the maps of classes and images are Velero's, for all restores.
+    fn modifiers(&self) -> String {
+        format!("nodeferry-modifiers-{}", self.namespace)
+    }
+
     /// The document.
     pub fn document(&self) -> Value {
         let ns = self.namespace;
@@ -50,7 +55,7 @@ impl<'a> Plan<'a> {
         let name = format!("w2-{ns}");
         let backup = json!({"includedNamespaces": [ns], "storageLocation": self.location, "defaultVolumesToFsBackup": true, "snapshotVolumes": false, "ttl": "24h0m0s"});
         let restore = json!({"backupName": name, "includedNamespaces": ["*"], "excludedResources": ["storageclasses.storage.k8s.io"],
-            "resourceModifier": {"kind": "ConfigMap", "name": "nodeferry-modifiers"}});
+            "resourceModifier": {"kind": "ConfigMap", "name": self.modifiers()}});
         let w0 = json!([
             step(
                 "w0.import.web",
@@ -84,7 +89,7 @@ impl<'a> Plan<'a> {
                 20_000,
                 json!({"fence": {"workloads": [web, db], "policies": [policy], "commands": ["sleep 0.5"]}})
             ),
-            step("w2.backup", "back up", 120_000, json!({"backup": {"name": name, "spec": backup}})),
+            step("w2.backup", "back up", 240_000, json!({"backup": {"name": name, "spec": backup}})),
             step(
                 "w2.demand",
                 "one volume for each claim",
@@ -193,9 +198,9 @@ impl<'a> Plan<'a> {
         ]});
         json!({
             "namespace": "velero", "source_location": null, "target_location": null,
-            "class_map": map("nodeferry-classes", json!({"velero.io/plugin-config": "", "velero.io/change-storage-class": "RestoreItemAction"}), json!({"gp3": self.class})),
+            "class_map": map("nodeferry-storage-classes", json!({"velero.io/plugin-config": "", "velero.io/change-storage-class": "RestoreItemAction"}), json!({"gp3": self.class})),
             "image_map": map("nodeferry-images", json!({"velero.io/plugin-config": "", "velero.io/change-image-name": "RestoreItemAction"}), json!({"ecr": format!("{ECR},{ACR}")})),
-            "resource_modifiers": map("nodeferry-modifiers", json!({}), json!({"rules.yaml": rules.to_string()})),
+            "resource_modifiers": map(&self.modifiers(), json!({}), json!({"rules.yaml": rules.to_string()})),
         })
     }
 }

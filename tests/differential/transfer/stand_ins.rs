@@ -6,7 +6,7 @@ use crate::bed::kubelets::now;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 pub const VELERO: &str = "/apis/velero.io/v1/namespaces/velero";
 /// The annotation with which the scheduler says where a volume is wanted.
 const SELECTED: &str = "volume.kubernetes.io/selected-node";
+/// From a load balancer that is asked for to its address.
+const ADDRESS: Duration = Duration::from_millis(1_500);
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -48,7 +50,7 @@ impl StandIns {
     /// Starts them.
     pub fn start(client: &Client, pace: Pace) -> StandIns {
         let stand_ins = StandIns { stopped: Arc::default(), faults: Arc::default() };
-        for work in [provision, move_data] {
+        for work in [provision, move_data, addresses] {
             let (client, stopped, faults) = (client.clone(), stand_ins.stopped.clone(), stand_ins.faults.clone());
             std::thread::spawn(move || {
                 let mut since = Since::default();
@@ -120,13 +122,54 @@ fn provision(client: &Client, pace: Pace, faults: &Mutex<Faults>, since: &mut Si
             continue;
         }
         let uid = text(claim, "/metadata/uid");
-        let volume = json!({"metadata": {"name": format!("pvc-{uid}")}, "spec": {
+        let by = json!({"pv.kubernetes.io/provisioned-by": class["provisioner"]});
+        let volume = json!({"metadata": {"name": format!("pvc-{uid}"), "annotations": by}, "spec": {
             "capacity": claim["spec"]["resources"]["requests"], "accessModes": claim["spec"]["accessModes"],
             "storageClassName": class["metadata"]["name"], "persistentVolumeReclaimPolicy": "Delete",
             "csi": {"driver": class["provisioner"], "volumeHandle": format!("vol-{uid}")},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": name, "uid": uid},
         }});
         client.create("/api/v1/persistentvolumes", &volume)?.taken()?;
+    }
+    Ok(())
+}
+
+/// Gives load balancers and gateways their addresses, as a cloud's controllers do; each another one.
+fn addresses(client: &Client, _: Pace, _: &Mutex<Faults>, since: &mut Since) -> Result<()> {
+    static GIVEN: AtomicU32 = AtomicU32::new(1);
+    for path in ["/api/v1/services", "/apis/gateway.networking.k8s.io/v1/gateways"] {
+        let answer = client.get(path)?;
+        if answer.code == 404 {
+            continue;
+        }
+        for object in answer.ok()?["items"].as_array().cloned().unwrap_or_default() {
+            let is_gateway = path.ends_with("gateways");
+            let has = object.pointer("/status/addresses").or_else(|| object.pointer("/status/loadBalancer/ingress"));
+            let is_open = is_gateway || text(&object, "/spec/type") == "LoadBalancer";
+            // Azure's controllers leave Services of another class alone.
+            if !is_open
+                || has.is_some()
+                || object["spec"]["loadBalancerClass"].is_string()
+                || !since.is_over(&object, ADDRESS)
+            {
+                continue;
+            }
+            let address = format!("192.0.2.{}", GIVEN.fetch_add(1, Ordering::Relaxed));
+            let (namespace, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+            let root = path.rsplit_once('/').map_or(path, |(root, _)| root);
+            let plural = if is_gateway { "gateways" } else { "services" };
+            let at = format!("{root}/namespaces/{namespace}/{plural}/{name}");
+            match is_gateway {
+                true => {
+                    client.merge(&at, &json!({"status": {"addresses": [{"type": "IPAddress", "value": address}]}}))?
+                }
+                false => {
+                    let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}});
+                    client.merge(&format!("{at}/status"), &status)?
+                }
+            }
+            .taken()?;
+        }
     }
     Ok(())
 }
