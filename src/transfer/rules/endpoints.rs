@@ -158,9 +158,12 @@ fn texts(item: &Item) -> Vec<(String, &str)> {
     all
 }
 
-/// Words in the names of variables that are services of AWS.
+/// Words in the names of variables that are services of AWS; one may be written as two (`SECRETS_MANAGER`).
 const SERVICES: &[(&str, &str)] = &[
+    ("AMAZON", "AWS"),
+    ("APPSYNC", "AppSync"),
     ("ATHENA", "Athena"),
+    ("AURORA", "Aurora"),
     ("AWS", "AWS"),
     ("BEDROCK", "Bedrock"),
     ("CLOUDFRONT", "CloudFront"),
@@ -169,17 +172,21 @@ const SERVICES: &[(&str, &str)] = &[
     ("DOCUMENTDB", "DocumentDB"),
     ("DYNAMO", "DynamoDB"),
     ("DYNAMODB", "DynamoDB"),
+    ("EC2", "EC2"),
     ("ECR", "ECR"),
     ("EFS", "EFS"),
     ("ELASTICACHE", "ElastiCache"),
     ("EVENTBRIDGE", "EventBridge"),
     ("FIREHOSE", "Firehose"),
     ("KINESIS", "Kinesis"),
+    ("KMS", "KMS"),
     ("LAMBDA", "Lambda"),
     ("MSK", "MSK"),
     ("NEPTUNE", "Neptune"),
+    ("PARAMETERSTORE", "Systems Manager"),
     ("RDS", "RDS"),
     ("REDSHIFT", "Redshift"),
+    ("REKOGNITION", "Rekognition"),
     ("ROUTE53", "Route 53"),
     ("S3", "S3"),
     ("SAGEMAKER", "SageMaker"),
@@ -188,15 +195,21 @@ const SERVICES: &[(&str, &str)] = &[
     ("SNS", "SNS"),
     ("SQS", "SQS"),
     ("SSM", "Systems Manager"),
+    ("STEPFUNCTION", "Step Functions"),
+    ("STEPFUNCTIONS", "Step Functions"),
+    ("TEXTRACT", "Textract"),
     ("TIMESTREAM", "Timestream"),
+    ("USERPOOL", "Cognito"),
     ("XRAY", "X-Ray"),
 ];
 
 /// The service of AWS that a variable is named after.
 fn named_after(variable: &str) -> Option<&'static str> {
     let word = |word: &str| SERVICES.iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, service)| *service);
+    let words: Vec<&str> = variable.split('_').collect();
+    let pairs = words.windows(2).filter_map(|pair| word(&pair.concat()));
     // AWS_S3_BUCKET is S3's.
-    variable.split('_').filter_map(word).max_by_key(|service| *service != "AWS")
+    words.iter().filter_map(|w| word(w)).chain(pairs).max_by_key(|service| *service != "AWS")
 }
 
 /// Variables of an object with their places and values: of its containers, and keys of a ConfigMap that can be variables.
@@ -406,6 +419,12 @@ mod tests {
             ("AWS_S3_ENDPOINT", Some("S3")),
             ("AWS_PROFILE", Some("AWS")),
             ("sqs_queue", Some("SQS")),
+            ("SECRETS_MANAGER_NAME", Some("Secrets Manager")),
+            ("AWS_USER_POOL_ID", Some("Cognito")),
+            ("EVENT_BRIDGE_BUS", Some("EventBridge")),
+            ("KMS_KEY_ID", Some("KMS")),
+            ("SECRETS_PATH", None),
+            ("USER_NAME", None),
             ("CLASSES", None),
             ("CORDS", None),
             ("PORT", None),
