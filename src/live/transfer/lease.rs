@@ -235,14 +235,14 @@ impl Keeper {
             let for_good =
                 matches!(&answered, Answered::Refused(r) if matches!(r.code, 400 | 401 | 403 | 404 | 405 | 422));
             let taken = self.lease.answered(self.guard.clock.now(), answered);
-            if self.tell(taken.err().map(|t| t.0), trouble, for_good) {
+            if self.keep_note(taken.err().map(|t| t.0), trouble, for_good) {
                 return;
             }
         }
     }
 
     /// Says how the Lease stands; whether that is the end.
-    fn tell(&mut self, lost: Option<String>, trouble: Option<String>, for_good: bool) -> bool {
+    fn keep_note(&mut self, lost: Option<String>, trouble: Option<String>, for_good: bool) -> bool {
         let Ok(mut slot) = self.guard.slots[self.place].lock() else { return true };
         slot.note = self.lease.take_note().or(slot.note.take());
         let never = slot.until.is_none();
