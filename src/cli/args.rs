@@ -1,6 +1,6 @@
 //! What can be asked on the command line, as clap sees it.
 
-use super::cluster_args::InputArgs;
+use super::cluster_args::{FromArgs, InputArgs};
 use super::journal::{ApproveArgs, HistoryArgs, StatusArgs, StopArgs};
 use super::output::Output;
 use crate::cluster::Quantity;
@@ -166,11 +166,47 @@ Examples:
   nodeferry plan cluster.json --selector agentpool=old
   nodeferry plan cluster.json --nodes old-1,old-2 --procedure ocean-azure --groups vngs.json --batch-size 20%
   nodeferry plan cluster.json -l agentpool=old --replications 200 --require 95 --report reports/mine --plan plan.json --trace trace.jsonl
-  nodeferry plan cluster.json -l agentpool=old --procedure ocean-azure --groups vngs.json --emit-request create.json")]
+  nodeferry plan cluster.json -l agentpool=old --procedure ocean-azure --groups vngs.json --emit-request create.json
+  nodeferry plan -l eks.amazonaws.com/nodegroup=blue --save-dump cluster.json.gz
+  nodeferry plan --context prod -l agentpool=old
+
+Without INPUT the live cluster is read as `nodeferry record` reads it (permissions: deploy/clusterrole-record.yaml), and nothing is written to it.")]
 pub struct PlanArgs {
-    /// A scenario (YAML or JSON with a `scenario:` field), or dump(s) of a cluster; - for standard input.
-    #[arg(required = true, value_name = "INPUT")]
-    pub input: Vec<PathBuf>,
+    /// Where the cluster comes from.
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// What is planned.
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// How often it is simulated.
+    #[command(flatten)]
+    pub runs: RunsArgs,
+    /// What is simulated beside the prediction itself.
+    #[command(flatten)]
+    pub beside: BesideArgs,
+    /// Write the plan here.
+    #[arg(long, value_name = "F")]
+    pub plan: Option<PathBuf>,
+    /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
+    #[arg(long, value_name = "F")]
+    pub trace: Option<PathBuf>,
+    /// Write the body of the call with which Ocean itself would be asked for this migration (ocean-aws, ocean-azure); - for standard output.
+    #[arg(long, value_name = "F")]
+    pub emit_request: Option<PathBuf>,
+    /// Comment in that body, at most 256 characters (ocean-azure).
+    #[arg(long, value_name = "TEXT", requires = "emit_request")]
+    pub comment: Option<String>,
+    /// Write CSV files and plots into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What is planned, and under which circumstances: the flags that `plan` and `sweep` share, and that `sweep --vary` varies.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WhatArgs {
     /// Node groups: Ocean VNGs (AWS, Azure), Karpenter NodePools, or nodeferry's own form. Inferred from the dump if not given.
     #[arg(long, value_name = "FILE")]
     pub groups: Vec<PathBuf>,
@@ -255,6 +291,18 @@ pub struct PlanArgs {
     /// What that stop says of nodes that are drained by then: terminate them, or keep them.
     #[arg(long, value_name = "BOOL", requires = "stop_at")]
     pub terminate_drained: Option<bool>,
+    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1); once for each scheduler where
+    /// several run, `default` for Kubernetes' own. Kubernetes' default if not given.
+    #[arg(long, value_name = "FILE")]
+    pub scheduler_config: Vec<PathBuf>,
+    /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
+    #[arg(long, value_name = "1.N")]
+    pub kubernetes_version: Option<String>,
+}
+
+/// How often a migration is simulated.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
     /// Random seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -264,43 +312,9 @@ pub struct PlanArgs {
     /// Percent of the runs that must complete for exit status 0 (100 by default); if fewer do, the status is that of the most frequent other ending.
     #[arg(long, value_name = "PERCENT", value_parser = super::percent::percent)]
     pub require: Option<f64>,
-    /// What is simulated beside the prediction itself.
-    #[command(flatten)]
-    pub beside: BesideArgs,
     /// Threads for the replications; the result is the same for any number. All cores by default.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Write the plan here.
-    #[arg(long, value_name = "F")]
-    pub plan: Option<PathBuf>,
-    /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
-    #[arg(long, value_name = "F")]
-    pub trace: Option<PathBuf>,
-    /// Write the body of the call with which Ocean itself would be asked for this migration (ocean-aws, ocean-azure); - for standard output.
-    #[arg(long, value_name = "F")]
-    pub emit_request: Option<PathBuf>,
-    /// Comment in that body, at most 256 characters (ocean-azure).
-    #[arg(long, value_name = "TEXT", requires = "emit_request")]
-    pub comment: Option<String>,
-    /// Write CSV files and plots into this directory.
-    #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
-    /// The scheduler's own configuration file (KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1); once for each scheduler where
-    /// several run, `default` for Kubernetes' own. Kubernetes' default if not given.
-    #[arg(long, value_name = "FILE")]
-    pub scheduler_config: Vec<PathBuf>,
-    /// Version of the control plane, whose rules hold (1.33 to 1.36). That of the newest kubelet if not given.
-    #[arg(long, value_name = "1.N")]
-    pub kubernetes_version: Option<String>,
-    /// Make an error of everything that matters and is not modelled.
-    #[arg(long)]
-    pub strict: bool,
-    /// Take a dump that says of itself that it is not whole (dump-not-whole) as it is, instead of refusing it.
-    #[arg(long)]
-    pub allow_partial_dump: bool,
-    /// How to print.
-    #[arg(long, short, value_enum, default_value = "table")]
-    pub output: Output,
 }
 
 /// `simulate`.

@@ -26,3 +26,26 @@ pub struct InputArgs {
     #[arg(long)]
     pub strict: bool,
 }
+
+/// Where a cluster comes from: files, or the live cluster.
+#[derive(Debug, Clone, Args)]
+pub struct FromArgs {
+    /// A scenario (YAML or JSON with a `scenario:` field), or dump(s) of a cluster; - for standard input. If not given, the live cluster is
+    /// read, and nothing is written to it.
+    #[arg(value_name = "INPUT")]
+    pub input: Vec<PathBuf>,
+    /// Which cluster is read if no INPUT is given.
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    pub target: super::TargetArgs,
+    /// Write what was read of the live cluster to this file (gzip if it ends in .gz): the same plan can be made from it again.
+    #[cfg(feature = "live")]
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub save_dump: Option<PathBuf>,
+    /// Make an error of everything that matters and is not modelled.
+    #[arg(long)]
+    pub strict: bool,
+    /// Take a dump that says of itself that it is not whole (dump-not-whole) as it is, instead of refusing it.
+    #[arg(long)]
+    pub allow_partial_dump: bool,
+}

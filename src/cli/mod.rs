@@ -13,6 +13,7 @@ mod confirm;
 #[cfg(feature = "live")]
 pub mod execute;
 mod file;
+mod from;
 mod groups;
 pub mod journal;
 pub mod output;

@@ -3,11 +3,11 @@
 use super::file::{self, PackedFile, is_gzip};
 use super::time::parse_time;
 use super::{TargetArgs, print, runtime};
-use crate::live::Client;
 use crate::live::record::observed::Observed;
 use crate::live::record::{self, Recorded, changes};
 use crate::live::redact::Redaction;
-use anyhow::{Context, Result, anyhow};
+use crate::live::{Client, Target};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,35 @@ fn spinner() -> indicatif::ProgressBar {
     }
 }
 
-fn write(recorded: &Recorded, out: &Path) -> Result<()> {
+/// Reads the live cluster for a command that only wants to know it, and says what could not be had.
+///
+/// # Errors
+/// A cluster that cannot be reached, or that does not let us list its nodes or pods: nothing could be planned without them.
+pub(super) fn read_live(target: &Target) -> Result<Recorded> {
+    let recorded = runtime()?.block_on(async {
+        let client = Client::connect(target).await?;
+        let bar = spinner();
+        let tell = &mut |kind: &str| bar.set_message(format!("reading {kind}"));
+        let recorded = record::record(&client, &Redaction::default(), tell).await;
+        bar.finish_and_clear();
+        recorded
+    })?;
+    if let Some(left) = recorded.left_out.iter().find(|l| matches!(l.kind.as_str(), "Node" | "Pod")) {
+        bail!(
+            "the cluster cannot be read: {}: {}; the permissions that it takes are those of deploy/clusterrole-record.yaml",
+            left.kind,
+            left.why
+        );
+    }
+    let mut err = super::terminal::err();
+    for left in &recorded.left_out {
+        let _ = writeln!(err, "left out: {}: {}", left.kind, left.why);
+    }
+    Ok(recorded)
+}
+
+/// Writes a dump; gzip where the name says so.
+pub(super) fn write(recorded: &Recorded, out: &Path) -> Result<()> {
     if out == Path::new("-") {
         return Ok(recorded.write(BufWriter::new(std::io::stdout().lock()))?);
     }

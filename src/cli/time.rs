@@ -24,3 +24,15 @@ pub(super) fn parse_time(text: &str) -> Result<i64> {
     }
     if !digits.is_empty() || !any { Err(bad()) } else { Ok(total) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        let read = |t: &str| parse_time(t).ok();
+        assert_eq!([read("90s"), read("10m"), read("1h30m")], [Some(90_000), Some(600_000), Some(5_400_000)]);
+        assert_eq!([read("10"), read(""), read("m"), read("1x"), read("1h5")], [None; 5]);
+    }
+}

@@ -17,6 +17,8 @@ mod harm;
 mod journal;
 mod ocean;
 mod ocean_states;
+#[cfg(feature = "live")]
+mod plan_live;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod programs;
 mod properties;
