@@ -169,6 +169,8 @@ Examples:
   nodeferry plan cluster.json -l agentpool=old --procedure ocean-azure --groups vngs.json --emit-request create.json
   nodeferry plan -l eks.amazonaws.com/nodegroup=blue --save-dump cluster.json.gz
   nodeferry plan --context prod -l agentpool=old
+  nodeferry plan cluster.json -l agentpool=old --fault zone=b:no-capacity --delay launch=90s..3m --save-scenario no-zone-b.yaml
+  nodeferry plan cluster.json -l agentpool=old --window '0 22 * * *' --window-duration 8h --time-zone Europe/Berlin --horizon 7d
 
 Without INPUT the live cluster is read as `nodeferry record` reads it (permissions: deploy/clusterrole-record.yaml), and nothing is written to it.")]
 pub struct PlanArgs {
@@ -187,6 +189,9 @@ pub struct PlanArgs {
     /// Write the plan here.
     #[arg(long, value_name = "F")]
     pub plan: Option<PathBuf>,
+    /// Write all this as a scenario, with the result as its expectation: a regression test for `nodeferry test`.
+    #[arg(long, value_name = "FILE")]
+    pub save_scenario: Option<PathBuf>,
     /// Write the trace (JSON Lines) of the run that is shown here; - for standard output.
     #[arg(long, value_name = "F")]
     pub trace: Option<PathBuf>,
@@ -285,6 +290,33 @@ pub struct WhatArgs {
     /// Delays of pods and machines, as `nodeferry calibrate` writes them (YAML or JSON; sim.delays of a scenario).
     #[arg(long, value_name = "FILE")]
     pub delays: Option<PathBuf>,
+    /// What goes wrong in the simulation, as [WHAT:]KIND[=VALUE][@WHEN]: zone=b:no-capacity, group=new:capacity=3, slow-nodes=5m, launch-failure=10%,
+    /// node=old-1:node-loss@10m, component=api-server:outage@4m..6m, …, or a fault of a scenario's sim.faults as JSON. Several times for several.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// A delay in the simulation: start, stop, run, launch or retire, as NAME=TIME, NAME=LEAST..MOST (uniform) or NAME=MEDIAN~P95 (log-normal), such
+    /// as launch=90s..3m.
+    #[arg(long, value_name = "NAME=TIME")]
+    pub delay: Vec<String>,
+    /// Batches start only in a window that opens by this cron schedule ('0 22 * * *'), in the simulation and when the plan is carried out. Several
+    /// times for several; a batch under way goes on when it closes.
+    #[arg(long, value_name = "CRON")]
+    pub window: Vec<String>,
+    /// How long such a window is open (8h).
+    #[arg(long, value_name = "TIME")]
+    pub window_duration: Option<String>,
+    /// Time zone of the schedule, by its IANA name (Europe/Berlin). UTC by default.
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
+    /// When the simulated migration begins (2026-11-27T20:00:00Z). By default at the newest timestamp in the dump, never at the time of the clock.
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<String>,
+    /// When the migration is given up, simulated or carried out (36h, 7d). 24 h by default.
+    #[arg(long, value_name = "TIME")]
+    pub horizon: Option<String>,
+    /// Any field of a scenario's options, sim or autoscaler: options.kubectl_drain.timeout_ms=60000 (`nodeferry schema scenario` lists them).
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
     /// In the simulation somebody stops the migration at this moment (10m, 90s, 1h); an execution of the plan is not stopped by it.
     #[arg(long, value_name = "TIME")]
     pub stop_at: Option<String>,

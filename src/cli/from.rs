@@ -4,6 +4,7 @@ use super::args::{RunsArgs, WhatArgs};
 use super::cluster_args::FromArgs;
 use super::time::parse_time;
 use super::value_file::value_of_file;
+use super::what_if;
 use crate::intent::gates::{ApprovalGate, ApproveWhen, CheckGate};
 use crate::intent::options::UnscheduledAtStart;
 use crate::intent::select::NodeChoice;
@@ -86,6 +87,11 @@ fn live(_: &FromArgs) -> Result<Input> {
 }
 
 impl Read {
+    /// What was read.
+    pub(super) fn input(&self) -> &Input {
+        &self.input
+    }
+
     /// The cluster under the groups and the control plane of the flags, and everything else as the scenario has it, or by default.
     ///
     /// # Errors
@@ -249,7 +255,7 @@ fn apply(request: &mut Request, args: &WhatArgs) -> Result<()> {
         let unknown = || format!("--autoscaler {name}: expected one of {}", names.join(", "));
         request.autoscaler.kind = AutoscalerKind::named(name).with_context(unknown)?;
     }
-    Ok(())
+    what_if::lay(request, args)
 }
 
 /// As many runs as a cluster of its size has by default.

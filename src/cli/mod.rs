@@ -16,6 +16,7 @@ mod file;
 mod from;
 mod groups;
 pub mod journal;
+mod near;
 pub mod output;
 mod percent;
 mod plan;
@@ -24,6 +25,7 @@ mod progress;
 pub mod record;
 mod rehearse;
 pub mod runs;
+mod save;
 #[cfg(feature = "live")]
 mod teller;
 mod terminal;
@@ -32,6 +34,7 @@ mod transfer;
 #[cfg(feature = "live")]
 mod transfer_run;
 mod value_file;
+mod what_if;
 
 use crate::discovery::discover::{Wanted, discover_wanted};
 use crate::intent::select::chosen;

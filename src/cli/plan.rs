@@ -3,6 +3,7 @@
 use super::args::{PlanArgs, SimulateArgs};
 use super::output::{Output, finding_row};
 use super::progress::with_progress;
+use super::save::Asked;
 use super::{from, print, width};
 use crate::cluster::View;
 use crate::discovery::create_request;
@@ -22,7 +23,11 @@ use std::path::Path;
 
 /// Runs `plan`.
 pub fn plan(args: PlanArgs) -> Result<i32> {
-    let mut request = from::read(&args.from, &args.what)?.request(&args.what, &args.runs)?;
+    let read = from::read(&args.from, &args.what)?;
+    let mut request = read.request(&args.what, &args.runs)?;
+    let asked = args.save_scenario.as_deref();
+    let asked = asked.map(|file| Asked::of(file, &read, &args.from, &args.what, &request)).transpose()?;
+    drop(read);
     (request.uncertain, request.remedies) = (args.beside.uncertain, !args.beside.no_remedies);
     let stdout = |path: &Option<std::path::PathBuf>| path.as_deref() == Some(Path::new("-"));
     if stdout(&args.trace) && stdout(&args.emit_request) {
@@ -37,6 +42,9 @@ pub fn plan(args: PlanArgs) -> Result<i32> {
     if let Some(path) = &args.plan {
         let text = crate::typed::pretty(&planned.plan)? + "\n";
         private_file::write(path, text).with_context(|| format!("cannot write the plan to {}", path.display()))?;
+    }
+    if let Some(asked) = asked {
+        asked.write(&planned)?;
     }
     // A body on standard output is not mixed with anything.
     if !stdout(&args.emit_request) {

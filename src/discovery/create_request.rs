@@ -251,7 +251,9 @@ fn left_out(o: &Options) -> Vec<String> {
         }
         let instead = match name.as_str() {
             "batcher" => "Ocean makes its own batches",
-            "canary" | "soak_ms" | "windows" | "gates" => "Ocean begins a batch when the one before is over",
+            "canary" | "soak_ms" | "windows" | "scheduled_windows" | "gates" => {
+                "Ocean begins a batch when the one before is over"
+            }
             "cordon" => "Ocean cordons the nodes of a batch when it begins",
             "unscheduled_at_start" => "Ocean does not begin while pods are unschedulable",
             "execution" => "Ocean launches and terminates nodes itself",

@@ -86,7 +86,9 @@ pub(super) struct Migration {
 
 impl Migration {
     pub fn prepare(spec: &SiteSpec, intent: Arc<Intent>, packer: Arc<dyn Packer>) -> Result<Migration, String> {
-        let runner = Runner::new(intent.clone(), spec.view(), packer)?.with_order_seed(spec.options.order_seed);
+        let runner = Runner::new(intent.clone(), spec.view(), packer)?
+            .with_order_seed(spec.options.order_seed)
+            .with_start(spec.options.start_unix_ms(&spec.catalog));
         Ok(Migration { intent, runner })
     }
 }

@@ -4,6 +4,7 @@
 //! starts. The runner carries out an intent; a plan document (`plan`) keeps one beside its forecast.
 
 pub mod batcher;
+pub mod calendar;
 pub mod command;
 pub mod dangers;
 pub mod execution;

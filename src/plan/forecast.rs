@@ -27,6 +27,9 @@ pub struct Forecast {
     pub reason: Option<String>,
     /// Why in words, as the imitated system words it where it does.
     pub message: Option<String>,
+    /// When it begins (RFC 3339, UTC); only where that counts, because of windows by the calendar, or was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<String>,
     /// Milliseconds from start to end, over all replications.
     pub duration_ms: Spread,
     /// What the outcome rests on though it is only assumed, with how to give the fact; the text says it first.

@@ -189,7 +189,7 @@ fn stage(mut request: Request, intent: Intent, objects: Vec<Value>) -> Result<St
         execution: "rehearsal".into(),
         cluster: cluster.to_owned(),
         context: "simulated".into(),
-        unix_ms: request.cluster.catalog.taken_unix_ms,
+        unix_ms: request.sim.start_unix_ms(&request.cluster.catalog),
         plan_sha256: String::new(),
         pass_env: Vec::new(),
         plan: Plan::new(intent, baseline),

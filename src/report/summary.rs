@@ -24,6 +24,14 @@ pub fn summary(intent: &Intent, forecast: &Forecast, width: Option<u16>) -> Stri
         count(intent.batches.len() as u64, "batch"),
         intent.options.procedure.name()
     );
+    if let Some(starts) = &forecast.starts {
+        out.pop();
+        let _ = write!(out, "Begins {starts}");
+        for (i, window) in intent.options.scheduled_windows.iter().enumerate() {
+            let _ = write!(out, "{}{}", if i == 0 { "; batches start within " } else { ", or " }, window.text());
+        }
+        out.push_str(".\n\n");
+    }
     out.push_str(&batches(forecast, width));
     out.push('\n');
     out.push_str(&prediction(&intent.options, forecast));

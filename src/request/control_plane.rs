@@ -86,7 +86,7 @@ impl Configuration {
     }
 
     /// What a plan document keeps: the value, or a list of several.
-    fn kept(&self) -> Value {
+    pub(crate) fn kept(&self) -> Value {
         match self.beside.is_empty() {
             true => self.value.clone(),
             false => std::iter::once(&self.value).chain(self.beside.iter().map(|c| &c.value)).cloned().collect(),
@@ -94,7 +94,7 @@ impl Configuration {
     }
 
     /// From what [`kept`](Configuration::kept) gave.
-    fn of_kept(name: &str, kept: Value) -> Configuration {
+    pub(crate) fn of_kept(name: &str, kept: Value) -> Configuration {
         let Value::Array(list) = kept else { return Configuration::of_value(name, kept) };
         let mut all = list.into_iter().enumerate().map(|(i, v)| Configuration::of_value(&format!("{name}[{i}]"), v));
         let first = all.next().unwrap_or_else(|| Configuration::of_value(name, Value::Null));

@@ -227,7 +227,7 @@ fn with_group_values(
 pub fn control_plane_of(scenario: &Scenario) -> Result<ControlPlane, InputError> {
     let minor = scenario.kubernetes.as_deref().map(minor_of).transpose()?;
     let scheduler = match (&scenario.scheduler.inline, &scenario.scheduler.config) {
-        (Some(value), _) => Some(Configuration::of_value("scheduler.inline", value.clone())),
+        (Some(value), _) => Some(Configuration::of_kept("scheduler.inline", value.clone())),
         (None, Some(path)) => Some(Configuration::of_file(path)?),
         (None, None) => None,
     };

@@ -19,6 +19,7 @@ use crate::runner::{GroupPacker, Outcome, Packer};
 use crate::scheduler::SchedulerConfig;
 use crate::sim::autoscaler::AutoscalerOptions;
 use crate::sim::{SimOptions, SiteSpec};
+use crate::snapshot::time::format_rfc3339;
 use crate::snapshot::{Admission, StartDelays};
 use crate::trace::harm::worst;
 use crate::trace::{Event, Metrics, NodeRole, WorkloadRow, harm};
@@ -173,6 +174,7 @@ pub fn forecast(
         ..
     } = request;
     let old_nodes: Vec<NodeIdx> = batches.iter().flatten().copied().collect();
+    let starts = starts(&sim, &cluster.catalog, &intent.options)?;
     let settings = SimulationSettings {
         sim: sim.clone(),
         autoscaler: autoscaler.clone(),
@@ -229,6 +231,7 @@ pub fn forecast(
         outcome: run.outcome.text().to_owned(),
         reason: run.failure.as_ref().map(|f| f.reason.clone()),
         message: run.failure.as_ref().map(|f| f.message.clone()),
+        starts,
         duration_ms: Spread::of(&summary.durations_ms()),
         batches: batch_forecasts(&intent, &metrics, &run),
         migration_state: metrics.states.migration.clone(),
@@ -268,6 +271,19 @@ pub fn forecast(
     }
     let plan = Plan::new(intent, baseline).simulated(settings, predicted.clone());
     Ok(Planned { plan, forecast: predicted, metrics, run, runs: rows, verdict, catalog })
+}
+
+/// When the migration begins, where windows by the calendar make it count or somebody said so.
+fn starts(sim: &SimOptions, catalog: &Catalog, options: &Options) -> Result<Option<String>, PlanError> {
+    if options.scheduled_windows.is_empty() && sim.start.is_none() {
+        return Ok(None);
+    }
+    match sim.start_unix_ms(catalog) {
+        0 => Err(PlanError::Input(
+            "windows by the calendar need the time at which the migration begins, and the dump has no timestamp: give --start 2026-11-27T20:00:00Z (sim.start)".into(),
+        )),
+        unix_ms => Ok(Some(format_rfc3339(unix_ms, 0))),
+    }
 }
 
 /// The old nodes that a choice means, with what is said of those that were left out: Ocean's procedures migrate no node that is Ocean's

@@ -311,6 +311,30 @@ pub fn schema() -> schemars::Schema {
 }
 
 impl Scenario {
+    /// A scenario with a name and nothing else.
+    pub fn named(name: &str) -> Scenario {
+        Scenario {
+            scenario: name.to_owned(),
+            story: String::new(),
+            cluster: ClusterSource::default(),
+            groups: GroupsSource::default(),
+            machine_types: None,
+            kubernetes: None,
+            scheduler: SchedulerSource::default(),
+            nodes: NodeChoice::default(),
+            options: Options::default(),
+            sim: SimOptions::default(),
+            autoscaler: AutoscalerOptions::default(),
+            seed: one(),
+            replications: None,
+            require_percent: all(),
+            ack: None,
+            transfer: None,
+            expect: Expect::default(),
+            recorded: None,
+        }
+    }
+
     /// Reads a scenario's text; relative paths in it are taken from `dir`.
     ///
     /// # Errors

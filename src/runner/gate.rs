@@ -76,12 +76,15 @@ impl Runner {
 
     /// When a batch may start by the windows: now, or when one opens.
     fn window_opens(&self, from: Ms) -> Ms {
-        let windows = &self.intent.options.windows;
-        if windows.is_empty() {
+        let o = &self.intent.options;
+        if o.windows.is_empty() && o.scheduled_windows.is_empty() {
             return from;
         }
+        let start = self.start_unix_ms;
+        let scheduled = o.scheduled_windows.iter().filter_map(|w| w.next_open(start.saturating_add(from)));
+        let scheduled = scheduled.map(|opens| opens.saturating_sub(start));
         // No window left: the horizon ends the wait.
-        windows.iter().filter_map(|w| w.next_open(from)).min().unwrap_or(self.intent.options.horizon_ms)
+        o.windows.iter().filter_map(|w| w.next_open(from)).chain(scheduled).min().unwrap_or(o.horizon_ms)
     }
 
     fn ask_gate(&mut self, now: Ms, stage: Stage) {

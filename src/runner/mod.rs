@@ -82,6 +82,8 @@ pub struct Runner {
     unfollowed: bool,
     /// Draws the order in which `kubectl drain` starts a node's evictions; none where nothing is drawn.
     order_seed: Option<u64>,
+    /// When it began, in milliseconds since 1970: windows by the calendar count from there. It is given, and nobody asks a clock for it.
+    start_unix_ms: Ms,
 }
 
 impl std::fmt::Debug for Runner {
@@ -165,7 +167,16 @@ impl Runner {
             tables.known = is_known.map(|(index, _)| index).collect();
         }
         tables.lefts = progress.common.nodes.iter().filter(|n| n.left).count() as u32;
-        Ok(Runner { intent, packer, progress, tables, fresh: true, unfollowed: true, order_seed: None })
+        Ok(Runner {
+            intent,
+            packer,
+            progress,
+            tables,
+            fresh: true,
+            unfollowed: true,
+            order_seed: None,
+            start_unix_ms: 0,
+        })
     }
 
     /// What a restart makes of it: its progress written down, read back and resumed over `view`. Tests do this after
@@ -177,7 +188,7 @@ impl Runner {
         let text = serde_json::to_string(&self.progress).map_err(|e| format!("the progress cannot be written: {e}"))?;
         let progress = crate::typed::from_text(&text).map_err(|e| format!("the progress cannot be read: {e}"))?;
         let resumed = Self::resume(self.intent.clone(), progress, view, self.packer.clone())?;
-        Ok(resumed.with_order_seed(self.order_seed))
+        Ok(resumed.with_order_seed(self.order_seed).with_start(self.start_unix_ms))
     }
 
     /// The same run over a fresh view. Answers to the calls that are open may still come.
@@ -185,8 +196,8 @@ impl Runner {
     /// # Errors
     /// As [`Runner::resume`].
     pub fn renewed(self, view: View<'_>, packer: Arc<dyn Packer>) -> Result<Runner, String> {
-        let order_seed = self.order_seed;
-        Ok(Self::resume(self.intent, self.progress, view, packer)?.with_order_seed(order_seed))
+        let (order_seed, start) = (self.order_seed, self.start_unix_ms);
+        Ok(Self::resume(self.intent, self.progress, view, packer)?.with_order_seed(order_seed).with_start(start))
     }
 
     /// Nodes by uid that the API shows as cordoned by this execution: these cordons are its own to take back, whatever its progress says of
@@ -201,6 +212,12 @@ impl Runner {
     /// The same run with evictions of `kubectl drain` in an order that is drawn from a seed, for a simulation.
     pub fn with_order_seed(mut self, seed: Option<u64>) -> Runner {
         self.order_seed = seed;
+        self
+    }
+
+    /// The same run as one that began at a moment, in milliseconds since 1970.
+    pub fn with_start(mut self, unix_ms: Ms) -> Runner {
+        self.start_unix_ms = unix_ms;
         self
     }
 

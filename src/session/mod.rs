@@ -362,7 +362,8 @@ impl Session {
         let mut runner = match going_on {
             Some(progress) => Runner::resume(self.intent.clone(), progress, view, packer)?,
             None => Runner::new(self.intent.clone(), view, packer)?,
-        };
+        }
+        .with_start(self.began.unix_ms);
         // Its journal may not have all that the execution did: somebody may have gone on from a copy of it.
         let marked = self.mirror.objects_of(NODES).filter(|n| calls::is_cordoned_by(n, &self.began.execution));
         runner.claim_cordons(&marked.map(mirror::uid).collect());

@@ -3,8 +3,9 @@
 use super::delays::DelayOptions;
 use super::faults::Fault;
 use super::gate_options::GateOptions;
-use crate::cluster::{RateLimit, time_problem};
+use crate::cluster::{Catalog, RateLimit, time_problem};
 use crate::runner::StopMode;
+use crate::snapshot::time::parse_rfc3339;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,10 @@ pub struct SimOptions {
     /// gives up (`options.horizon_ms`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon_ms: Option<i64>,
+    /// When the migration begins (RFC 3339, such as 2026-11-27T20:00:00Z or 2026-11-27T21:00:00+01:00): windows by the calendar count from
+    /// there. Default: the newest timestamp in the dump. An execution begins when it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Somebody stops the simulated migration at this moment, in milliseconds. An execution is stopped by `nodeferry stop`, never by
     /// this. Default never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +83,7 @@ impl Default for SimOptions {
     fn default() -> Self {
         SimOptions {
             horizon_ms: None,
+            start: None,
             stop_at_ms: None,
             stop_terminates_drained: None,
             order_seed: None,
@@ -111,9 +117,17 @@ impl SimOptions {
         self.stop_at_ms.map(|at| (at, mode))
     }
 
+    /// When the migration begins, in milliseconds since 1970: as it says, or at the moment of the dump.
+    pub fn start_unix_ms(&self, catalog: &Catalog) -> i64 {
+        self.start.as_deref().and_then(parse_rfc3339).unwrap_or(catalog.taken_unix_ms)
+    }
+
     /// What is out of range, in words; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        if let Some(start) = self.start.as_deref().filter(|s| parse_rfc3339(s).is_none()) {
+            problems.push(format!("sim.start is {start:?}; expected a time such as 2026-11-27T20:00:00Z"));
+        }
         for (name, value) in [
             ("horizon_ms", self.horizon_ms.unwrap_or(0)),
             ("stop_at_ms", self.stop_at_ms.unwrap_or(0)),

@@ -13,6 +13,7 @@ use crate::request::scenario::{Bounds, Expect, ExpectAck, Recorded, Scenario};
 use crate::request::transfer::{TransferError, TransferRequest};
 use crate::transfer::simulate::{StepFailure, TransferResult};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// How one scenario went.
@@ -393,6 +394,38 @@ pub fn compare(expect: &Expect, planned: &Planned) -> Vec<Difference> {
         differences.extend(outside(&format!("outcomes_percent.{outcome}"), *bounds, (share * 100.0).round() as i64));
     }
     differences
+}
+
+/// The expectation that a prediction meets, and one that differs in any of its figures does not.
+pub fn expectation(planned: &Planned) -> Expect {
+    let forecast = &planned.forecast;
+    let exactly = |n: i64| Some(Bounds { min: Some(n), max: Some(n) });
+    let counted = |n: u64| exactly(i64::try_from(n).unwrap_or(i64::MAX));
+    // Which autoscaler is assumed is said of a dump alone; a scenario names it.
+    let codes = forecast.findings.iter().map(|f| f.code.clone()).filter(|c| c != "autoscaler-assumed");
+    let harm = forecast.harm.iter().map(|h| h.kind.as_str().to_owned());
+    let batches = forecast.batches.iter().filter(|b| b.start_ms.is_some()).count();
+    let percent = |(outcome, share): (&String, &f64)| {
+        let percent = (share * 100.0).round() as i64;
+        (outcome.clone(), Bounds { min: Some(percent), max: Some(percent) })
+    };
+    Expect {
+        outcome: Some(forecast.outcome.clone()),
+        reason: forecast.reason.clone(),
+        findings: codes.collect::<BTreeSet<String>>().into_iter().collect(),
+        harm: harm.collect::<BTreeSet<String>>().into_iter().collect(),
+        exit_status: Some(i64::from(planned.exit_status())),
+        duration_ms: exactly(forecast.duration_ms.p50),
+        batches: counted(batches as u64),
+        pods_moved: counted(forecast.pods_moved),
+        pods_moved_twice: counted(forecast.pods_moved_twice),
+        did_not_reach_ocean: forecast.did_not_reach_ocean.as_ref().and_then(|pods| counted(pods.len() as u64)),
+        peak_nodes: counted(forecast.peak_nodes),
+        refused: counted(planned.metrics.refused),
+        launched: counted(planned.metrics.launched),
+        outcomes_percent: forecast.outcomes.iter().map(percent).collect(),
+        ..Expect::default()
+    }
 }
 
 fn findings(expect: &Expect, forecast: &Forecast) -> Vec<Difference> {

@@ -42,6 +42,7 @@ mod transfer_run;
 mod verify_decisions;
 mod verify_drain;
 mod verify_evictions;
+mod what_if;
 
 use std::path::{Path, PathBuf};
 

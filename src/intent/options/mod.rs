@@ -10,6 +10,7 @@ pub use super::procedure::{
 };
 pub use batching::{BatchSize, Canary, Percent, PercentOf};
 
+use super::calendar::ScheduledWindow;
 use super::execution::ExecutionOptions;
 use super::gates::Gates;
 use super::procedure::{Access, BarePods, DrainLimit};
@@ -80,6 +81,10 @@ pub struct Options {
     pub soak_ms: i64,
     /// Spans in which batches may start. Default always.
     pub windows: Vec<Window>,
+    /// Windows by the calendar, in which batches may start; with `windows` either may be open. Default none. The simulation takes `sim.start` for
+    /// the moment at which it begins, an execution the moment at which it began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scheduled_windows: Vec<ScheduledWindow>,
     /// What must be so between two batches: a check, an approval. Default nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub gates: Gates,
@@ -122,6 +127,7 @@ impl Default for Options {
             wait_for_jobs: false,
             soak_ms: 0,
             windows: Vec::new(),
+            scheduled_windows: Vec::new(),
             gates: Gates::default(),
             execution: ExecutionOptions::default(),
             source_groups_may_grow: true,
@@ -238,6 +244,9 @@ impl Options {
                     w.from_ms, w.to_ms
                 ));
             }
+        }
+        for (i, w) in self.scheduled_windows.iter().enumerate() {
+            w.problems().into_iter().for_each(|p| problems.say(format!("options.scheduled_windows[{i}]: {p}")));
         }
         problems.0.extend(self.gates.problems());
         problems.0.extend(self.execution.problems());
