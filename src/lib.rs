@@ -23,6 +23,7 @@ pub mod scheduler;
 pub mod session;
 pub mod sim;
 pub mod snapshot;
+pub mod sweep;
 pub mod trace;
 pub mod transfer;
 pub mod typed;

@@ -1,7 +1,6 @@
 //! What `plan` and `sweep` are asked for: a scenario, a dump or the live cluster, and the flags over it.
 
-use super::args::{RunsArgs, WhatArgs};
-use super::cluster_args::FromArgs;
+use super::cluster_args::{FromArgs, RunsArgs, WhatArgs};
 use super::time::parse_time;
 use super::value_file::value_of_file;
 use super::what_if;

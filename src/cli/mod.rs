@@ -26,6 +26,7 @@ pub mod record;
 mod rehearse;
 pub mod runs;
 mod save;
+pub mod sweep;
 #[cfg(feature = "live")]
 mod teller;
 mod terminal;
@@ -150,6 +151,7 @@ fn dispatch(command: Command) -> Result<i32> {
     match command {
         Command::Discover(args) => discover_nodes(args),
         Command::Plan(args) => plan::plan(*args),
+        Command::Sweep(args) => sweep::sweep(*args),
         Command::Simulate(args) => plan::simulate(*args),
         Command::Status(args) => journal::status(&args),
         Command::History(args) => journal::show_history(&args),
@@ -341,6 +343,7 @@ fn schema(args: SchemaArgs) -> Result<i32> {
         SchemaName::Scenario => crate::request::scenario::schema(),
         SchemaName::Plan => schemars::schema_for!(crate::plan::Plan),
         SchemaName::Result => schemars::schema_for!(crate::plan::forecast::Forecast),
+        SchemaName::Sweep => schemars::schema_for!(crate::sweep::show::SweepDocument),
         SchemaName::Discovery => schemars::schema_for!(crate::discovery::discover::Discovery),
         SchemaName::Groups => schemars::schema_for!(crate::snapshot::groups::GroupsFile),
         SchemaName::Generate => schemars::schema_for!(GenerateParams),

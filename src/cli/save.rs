@@ -1,7 +1,6 @@
 //! `--save-scenario`: what was asked as a scenario, with what came out as its expectation.
 
-use super::args::WhatArgs;
-use super::cluster_args::FromArgs;
+use super::cluster_args::{FromArgs, WhatArgs};
 use super::from::Read;
 use crate::private_file;
 use crate::request::control_plane::Configuration;

@@ -82,12 +82,12 @@ impl<'a> Ensemble<'a> {
     }
 }
 
-fn violation(violation: String, seed: u64) -> PlanError {
+pub(super) fn violation(violation: String, seed: u64) -> PlanError {
     PlanError::Violation { violation, seed, version: env!("CARGO_PKG_VERSION") }
 }
 
 /// The runs of a summary as rows.
-fn rows(summary: &RunSummary, seed: u64) -> Vec<RunRow> {
+pub(super) fn rows(summary: &RunSummary, seed: u64) -> Vec<RunRow> {
     let row = |(run, f): (u32, &RunFigures)| RunRow {
         run,
         seed: replication_seed(seed, run),

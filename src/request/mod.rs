@@ -9,6 +9,7 @@ pub mod input;
 pub mod plan;
 mod remedies;
 pub mod resimulate;
+pub mod runs;
 pub mod scenario;
 pub mod transfer;
 mod uncertain;

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a plan is made of, read and validated.
+#[derive(Clone)]
 pub struct Request {
     /// The cluster, its groups in the catalogue.
     pub cluster: Cluster,
@@ -274,7 +275,7 @@ pub fn forecast(
 }
 
 /// When the migration begins, where windows by the calendar make it count or somebody said so.
-fn starts(sim: &SimOptions, catalog: &Catalog, options: &Options) -> Result<Option<String>, PlanError> {
+pub(super) fn starts(sim: &SimOptions, catalog: &Catalog, options: &Options) -> Result<Option<String>, PlanError> {
     if options.scheduled_windows.is_empty() && sim.start.is_none() {
         return Ok(None);
     }

@@ -94,8 +94,18 @@ fn trapped_on_aks(trap: &str) -> String {
 fn help_lists_the_commands_with_examples() {
     let ran = nodeferry(&Dir::new(), &["--help"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    let mut commands =
-        vec!["discover", "plan", "simulate", "test", "verify", "generate", "schema", "bench", "completions"];
+    let mut commands = vec![
+        "discover",
+        "plan",
+        "sweep",
+        "simulate",
+        "test",
+        "verify",
+        "generate",
+        "schema",
+        "bench",
+        "completions",
+    ];
     commands.extend(["status", "history", "stop", "approve", "rehearse", "report", "calibrate", "diff", "ack"]);
     if cfg!(feature = "live") {
         commands.extend(["record", "execute", "resume"]);
@@ -291,6 +301,7 @@ fn every_schema_is_json() {
         "scenario",
         "plan",
         "result",
+        "sweep",
         "discovery",
         "groups",
         "generate",

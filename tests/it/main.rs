@@ -35,6 +35,7 @@ mod simulated_only;
 mod sites;
 mod snapshot;
 mod surge;
+mod sweep;
 mod transfer_analyse;
 mod transfer_applied;
 #[cfg(feature = "live")]

@@ -58,30 +58,62 @@ fn shown(block: &str) -> Vec<Shown> {
     all
 }
 
-#[test]
-fn the_tour_shows_what_is_printed() {
+/// The words of a command as a shell splits them: at blanks, but not within single quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted, mut any) = (String::new(), false, false);
+    for c in command.chars() {
+        match c {
+            '\'' => (quoted, any) = (!quoted, true),
+            ' ' if !quoted => {
+                if any || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                any = false;
+            }
+            other => word.push(other),
+        }
+    }
+    if any || !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Runs the commands of a document in the repository, with what they write elsewhere, and holds what they print against what it shows.
+fn shows_what_is_printed(document: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Its commands name files of the repository; what they write goes elsewhere.
-    for shipped in ["scenarios", "tests"] {
+    for shipped in ["scenarios", "tests", "docs"] {
         #[cfg(unix)]
         std::os::unix::fs::symlink(root.join(shipped), dir.path().join(shipped)).expect("a link");
     }
-    let tour = text_of("docs/tour.md");
-    let blocks = blocks(&tour, "console");
-    assert!(!blocks.is_empty(), "the tour has lost its commands");
+    let text = text_of(document);
+    let blocks = blocks(&text, "console");
+    assert!(!blocks.is_empty(), "{document} has lost its commands");
     for one in blocks.into_iter().flat_map(shown) {
-        let mut words = one.command.split_whitespace();
-        assert_eq!(words.next(), Some("nodeferry"), "{}", one.command);
-        let ran = Command::new(env!("CARGO_BIN_EXE_nodeferry")).current_dir(dir.path()).args(words).output();
+        let words = words(&one.command);
+        assert_eq!(words[0], "nodeferry", "{}", one.command);
+        let ran = Command::new(env!("CARGO_BIN_EXE_nodeferry")).current_dir(dir.path()).args(&words[1..]).output();
         let ran = ran.expect("the program runs");
         let printed = String::from_utf8([ran.stdout, ran.stderr].concat()).expect("text");
         let pattern = snapbox::Data::text(one.printed.clone());
         let assert = snapbox::Assert::new();
         if let Err(difference) = assert.try_eq(Some(&one.command), printed.trim_end().into(), pattern) {
-            panic!("docs/tour.md, $ {}: {difference}", one.command);
+            panic!("{document}, $ {}: {difference}", one.command);
         }
     }
+}
+
+#[test]
+fn the_tour_shows_what_is_printed() {
+    shows_what_is_printed("docs/tour.md");
+}
+
+#[test]
+fn what_if_shows_what_is_printed() {
+    shows_what_is_printed("docs/what-if.md");
 }
 
 #[test]

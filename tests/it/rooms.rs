@@ -28,6 +28,7 @@ const ROOMS: &str = "
     ack:        cluster experiment intent plan report runner sim snapshot trace typed
     transfer:   cluster experiment groups intent report runner sim snapshot trace typed
     request:    ack cluster disruption experiment intent plan report runner scheduler sim snapshot trace transfer typed
+    sweep:      experiment plan report request runner trace
     discovery:  cluster disruption groups intent plan report runner typed
     rehearsal:  cluster disruption experiment intent plan request runner session sim snapshot trace
     execution:  ack plan private_file report runner session snapshot trace transfer typed
@@ -35,7 +36,7 @@ const ROOMS: &str = "
     verify:     ack cluster disruption intent plan request runner scheduler sim snapshot trace transfer typed
     bench:      cluster experiment request runner scheduler snapshot
     live:       ack cluster execution intent plan private_file report request runner session sim snapshot trace transfer
-    cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot trace transfer typed verify
+    cli:        ack bench cluster compare discovery execution intent live plan private_file rehearsal report request runner session sim snapshot sweep trace transfer typed verify
 ";
 
 /// Arrows that run back and shall go: file, the room that it may not use. One that is gone must be struck out here.

@@ -4,7 +4,7 @@ mod delays;
 mod faults;
 mod set;
 
-use super::args::WhatArgs;
+use super::cluster_args::WhatArgs;
 use super::time::parse_time;
 use crate::cluster::View;
 use crate::intent::calendar::ScheduledWindow;

@@ -12,6 +12,7 @@ mod durations;
 mod frame;
 mod gantt;
 mod groups;
+pub mod pareto;
 mod pods;
 mod scale;
 mod step;

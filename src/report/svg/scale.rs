@@ -121,6 +121,16 @@ impl ValueScale {
         ValueScale { max, step, unit, y0, y1 }
     }
 
+    /// The value at its end.
+    pub fn max(&self) -> i64 {
+        self.max
+    }
+
+    /// The distance between ticks.
+    pub fn step(&self) -> i64 {
+        self.step
+    }
+
     /// The pixel of a value; values outside stay at the edge.
     pub fn y(&self, value: i64) -> i32 {
         let v = i128::from(value.clamp(0, self.max));
