@@ -46,6 +46,8 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Simulate many variants of a plan under the same random seeds, and rank them.
     Sweep(Box<super::sweep::SweepArgs>),
+    /// Put plans and journals, or dumps, side by side and explain what differs.
+    Compare(super::compare::CompareArgs),
     /// Re-run a saved plan against a dump.
     Simulate(Box<SimulateArgs>),
     /// Show how an execution stands, from its journal: what is done, under way, refused and waited for.

@@ -8,6 +8,7 @@ mod bench;
 #[cfg(feature = "live")]
 pub mod carry;
 pub mod cluster_args;
+pub mod compare;
 #[cfg(feature = "live")]
 mod confirm;
 #[cfg(feature = "live")]
@@ -152,6 +153,7 @@ fn dispatch(command: Command) -> Result<i32> {
         Command::Discover(args) => discover_nodes(args),
         Command::Plan(args) => plan::plan(*args),
         Command::Sweep(args) => sweep::sweep(*args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Simulate(args) => plan::simulate(*args),
         Command::Status(args) => journal::status(&args),
         Command::History(args) => journal::show_history(&args),

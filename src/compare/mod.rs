@@ -1,5 +1,6 @@
-//! One thing beside another: a plan beside its execution, two plans, two runs, delays that were seen beside those assumed.
+//! One thing beside another: a plan beside its execution, two plans, two runs, several of them, dumps, delays that were seen beside those assumed.
 
 pub mod actual;
+pub mod beside;
 pub mod calibrate;
 pub mod diff;

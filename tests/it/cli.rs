@@ -98,6 +98,7 @@ fn help_lists_the_commands_with_examples() {
         "discover",
         "plan",
         "sweep",
+        "compare",
         "simulate",
         "test",
         "verify",

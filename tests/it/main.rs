@@ -4,6 +4,7 @@ mod ack;
 mod answers;
 mod bounds;
 mod cli;
+mod compare;
 mod completeness;
 mod determinism;
 mod discovery;

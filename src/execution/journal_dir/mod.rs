@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Name of the journal in its directory.
-pub(super) const JOURNAL: &str = "journal.jsonl";
+pub const JOURNAL: &str = "journal.jsonl";
 /// Name of the lock.
 const LOCK: &str = "lock";
 /// Name of the directory of what was asked.
