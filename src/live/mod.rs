@@ -27,3 +27,6 @@ pub use client::{Client, Target};
 
 /// Namespace of the Lease, which all executions in a cluster must find in the same place.
 pub const LEASE_NAMESPACE: &str = "kube-system";
+
+/// Name of the Leases of a transfer, one in each namespace of the source that moves.
+pub const TRANSFER_LEASE: &str = "nodeferry-transfer";

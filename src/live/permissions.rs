@@ -2,11 +2,11 @@
 //!
 //! One list for both: the files `deploy/clusterrole-*.yaml` are held to it by a test.
 
+use super::TRANSFER_LEASE;
 use super::client::{Client, ConnectError};
 use super::events;
 use super::record::kinds::RECORDED;
 use super::record::transfer::{FOR_TRANSFER, SECRETS};
-use super::transfer::lease::TRANSFER_LEASE;
 use crate::intent::execution::Retirement;
 use crate::intent::procedure::Access;
 use crate::plan::Plan;

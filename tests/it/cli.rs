@@ -357,7 +357,7 @@ fn a_generated_cluster_is_planned_from_standard_input() {
 #[test]
 fn what_cannot_be_generated_leaves_an_older_file_as_it_was() {
     let dir = Dir::new();
-    let args = ["generate", "--nodes", "2", "--pods-per-node", "9000", "--out"];
+    let args = ["generate", "--nodes", "2", "--pods-per-node", "900", "--out"];
     for name in ["cluster.json", "cluster.json.gz"] {
         dir.file(name, "older");
         let ran = nodeferry(&dir, &[&args[..], &[name]].concat());

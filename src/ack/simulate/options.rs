@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Failures in a million hours, of each pod and each node, at most.
-const MOST_FAILURES: u64 = 1_000_000;
+const MOST_FAILURES: u64 = 10_000_000;
 
 /// No time of the simulation is longer, milliseconds: a year, as the horizon of a migration.
 pub(super) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
@@ -133,7 +133,7 @@ impl AckSimOptions {
         ] {
             if rate > MOST_FAILURES {
                 problems
-                    .push(format!("failures.{name} is {rate}; expected at most {MOST_FAILURES}, which is one an hour"));
+                    .push(format!("failures.{name} is {rate}; expected at most {MOST_FAILURES}, which is ten an hour"));
             }
         }
         if self.draws > MOST_DRAWS {

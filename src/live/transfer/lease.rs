@@ -5,24 +5,23 @@
 //! alone would let in a second process of it, of a copied journal or on another machine, so a Lease names the process, too. How one is taken, renewed
 //! and lost is [`crate::session::lease`]'s; here are the sockets.
 
+use super::super::TRANSFER_LEASE;
 use super::super::client::{Client, refusal};
 use super::super::clock::Clock;
 use super::super::process::is_dead;
+use super::guard::{Guard, NotOurs, Slot};
 use super::site::{Problem, Site};
-use crate::runner::Ms;
 use crate::session::answer::{Answered, Wanted};
 use crate::session::lease::Lease;
 use crate::session::{Holder, Method, ProcessId};
 use crate::transfer::ObjectId;
 use crate::transfer::plan::TransferPlan;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Duration;
 
-/// Name of each Lease.
-pub const TRANSFER_LEASE: &str = "nodeferry-transfer";
 /// The namespace of a plan that moves no namespace of the source: every cluster has it.
 const ANYWHERE: &str = "default";
 /// From one look at Leases that are not ours yet to the next.
@@ -39,58 +38,6 @@ pub enum NotTaken {
     /// The API server refuses one, or what to look at.
     #[error("{0}")]
     Refused(String),
-}
-
-/// How one Lease stands.
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    /// `namespace/name`.
-    of: String,
-    /// It is ours until this moment; None while it is not.
-    until: Option<Ms>,
-    /// It is another's, or gone: nothing is sent any more.
-    lost: Option<String>,
-    /// The API server refuses it.
-    refused: Option<String>,
-    /// Why the latest try to renew it failed.
-    trouble: Option<String>,
-    /// What a person should know.
-    note: Option<String>,
-}
-
-/// Why nothing may be sent now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotOurs {
-    /// For good.
-    Lost(String),
-    /// Until a Lease is renewed.
-    Waits(String),
-}
-
-/// What is asked before anything is sent.
-#[derive(Clone)]
-pub(super) struct Guard {
-    slots: Arc<[Mutex<Slot>]>,
-    clock: Clock,
-}
-
-impl Guard {
-    /// Whether we may send.
-    pub fn check(&self) -> Result<(), NotOurs> {
-        let now = self.clock.now();
-        let mut waits = None;
-        for slot in self.slots.iter() {
-            let Ok(slot) = slot.lock() else { continue };
-            if let Some(why) = &slot.lost {
-                return Err(NotOurs::Lost(why.clone()));
-            }
-            if slot.until.is_none_or(|until| now >= until) {
-                let why = slot.trouble.as_ref().map_or(String::new(), |t| format!(": {t}"));
-                waits = Some(format!("the Lease {} could not be renewed in time{why}", slot.of));
-            }
-        }
-        waits.map_or(Ok(()), |why| Err(NotOurs::Waits(why)))
-    }
 }
 
 /// The Leases of an execution, renewed until they are given back.
@@ -381,9 +328,9 @@ mod tests {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}});
         let id = ObjectId::of(&object).expect("a name");
         let clock = Clock::since(crate::live::clock::unix_ms(), 0);
-        for (lost, until) in [(None, Some(-1)), (None, None), (Some("another holds it".to_owned()), Some(Ms::MAX))] {
+        for (lost, until) in [(None, Some(-1)), (None, None), (Some("another holds it".to_owned()), Some(i64::MAX))] {
             let slot = Slot { of: "shop/x".to_owned(), until, lost: lost.clone(), ..Slot::default() };
-            let guard = Guard { slots: Arc::new([Mutex::new(slot)]), clock };
+            let guard = Guard { slots: std::sync::Arc::new([Mutex::new(slot)]), clock };
             let wrote = runtime().block_on(async {
                 let server = Server::answering(serving(Some(object.clone()))).await;
                 let client = Client::plain(&server.url, Duration::from_secs(5));

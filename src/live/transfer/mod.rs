@@ -1,5 +1,6 @@
 //! A transfer CARRIED OUT on two clusters: steps in the order of the plan, each with its limit, each safe to be done again by the next process.
 
+mod guard;
 pub mod lease;
 mod moves;
 pub mod proof;
@@ -16,7 +17,8 @@ use crate::execution::entry_dir::EntryDirError;
 use crate::execution::transfer_dir::TransferWriter;
 use crate::runner::Outcome;
 use crate::transfer::execution::{Entry, Next, Record, State};
-use lease::{Guard, Leases};
+use guard::Guard;
+use lease::Leases;
 use site::Site;
 use std::collections::BTreeMap;
 use tokio::time::Duration;

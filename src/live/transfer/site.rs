@@ -1,7 +1,7 @@
 //! One of the two clusters: objects by their names, whatever their kind, by what the API server says that it serves.
 
 use super::super::client::Client;
-use super::lease::Guard;
+use super::guard::Guard;
 use crate::session::api::percent;
 use crate::session::{Exchange, Method, Response};
 use crate::transfer::ObjectId;

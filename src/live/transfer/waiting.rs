@@ -2,7 +2,7 @@
 
 use super::super::attend::{Attend, Attention};
 use super::super::driver::Signal;
-use super::lease::NotOurs;
+use super::guard::NotOurs;
 use super::site::{Problem, Site};
 use super::{Carrier, Halt, LOOK};
 use crate::execution::journal_dir::Order;
