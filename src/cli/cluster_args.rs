@@ -131,7 +131,7 @@ pub struct WhatArgs {
     /// Delays of pods and machines, as `nodeferry calibrate` writes them (YAML or JSON; sim.delays of a scenario).
     #[arg(long, value_name = "FILE")]
     pub delays: Option<PathBuf>,
-    /// What goes wrong in the simulation, as [WHAT:]KIND[=VALUE][@WHEN]: zone=b:no-capacity, group=new:capacity=3, slow-nodes=5m, launch-failure=10%,
+    /// What goes wrong in the simulation, as `[WHAT:]KIND[=VALUE][@WHEN]`: zone=b:no-capacity, group=new:capacity=3, slow-nodes=5m, launch-failure=10%,
     /// node=old-1:node-loss@10m, component=api-server:outage@4m..6m, …, or a fault of a scenario's sim.faults as JSON. Several times for several.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
