@@ -7,7 +7,7 @@ use nodeferry::intent::Options;
 use nodeferry::plan::{Baseline, Plan};
 use nodeferry::session::api::{FOLLOWED, Foreign, Request, RequestId, Resource, Response, WatchEvent};
 use nodeferry::session::journal::{JOURNAL_VERSION, Journal, Writer, fold, read};
-use nodeferry::session::{Began, Input, Output, Session, Setup};
+use nodeferry::session::{Began, Input, Output, ProcessId, Session, Setup};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -155,7 +155,15 @@ fn setup() -> Setup {
         pass_env: Vec::new(),
         plan: Plan::new(intent, Baseline::default()),
     };
-    Setup { began, background: Vec::new(), namespace: "kube-system".into(), resumed: None, page: 500 }
+    Setup {
+        began,
+        background: Vec::new(),
+        namespace: "kube-system".into(),
+        process: ProcessId::new("host", "boot", 1, "random"),
+        dead: None,
+        resumed: None,
+        page: 500,
+    }
 }
 
 fuzz_target!(|bytes: &[u8]| {
