@@ -109,6 +109,7 @@ impl Lease {
         }
     }
     /// The same by another name.
+    #[cfg(feature = "live")]
     pub fn named(mut self, name: &'static str) -> Lease {
         self.name = name;
         self

@@ -35,7 +35,7 @@ pub(super) fn varied(text: &str) -> Result<Varied> {
     let (name, values) = text.split_once('=').context("expected NAME=VALUES, such as batch-size=5%,10%,20%")?;
     let name = name.trim_start_matches('-');
     let known = flags();
-    // A fault, a delay and a field are told apart by what they are about, which is part of their value.
+    // A fault, a delay and a field differ in what they are about, which is part of their value.
     if !is_path(name) && (name == "set" || !known.iter().any(|k| k == name)) {
         let known = known.iter().map(String::as_str).filter(|k| *k != "set");
         bail!(
