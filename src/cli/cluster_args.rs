@@ -132,7 +132,8 @@ pub struct WhatArgs {
     #[arg(long, value_name = "FILE")]
     pub delays: Option<PathBuf>,
     /// What goes wrong in the simulation, as `[WHAT:]KIND[=VALUE][@WHEN]`: zone=b:no-capacity, group=new:capacity=3, slow-nodes=5m, launch-failure=10%,
-    /// node=old-1:node-loss@10m, component=api-server:outage@4m..6m, …, or a fault of a scenario's sim.faults as JSON. Several times for several.
+    /// node=old-1:node-loss@10m, component=api-server:outage@4m..6m, …, or a fault of a scenario's sim.faults as JSON; none for none. Several
+    /// times for several.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
     /// A delay in the simulation: start, stop, run, launch or retire, as NAME=TIME, NAME=LEAST..MOST (uniform) or NAME=MEDIAN~P95 (log-normal), such

@@ -57,11 +57,11 @@ const Z95: f64 = 1.644_853_626_951_472_2;
 pub const LONGEST_MS: i64 = 100 * 366 * 86_400_000;
 
 /// Why a time in milliseconds makes no sense, if it does not: it is negative, or longer than [`LONGEST_MS`].
-pub fn time_problem(ms: i64) -> Option<&'static str> {
+pub fn time_problem(ms: i64) -> Option<String> {
     match ms {
-        ..0 => Some("a time cannot be negative"),
+        ..0 => Some("a time cannot be negative".to_owned()),
         0..=LONGEST_MS => None,
-        _ => Some("expected at most 3162240000000, which is a hundred years"),
+        _ => Some(format!("expected at most {LONGEST_MS}, which is a hundred years")),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, Finding, Severity, View};
 use crate::execution::run_file::{Document, Run};
 use crate::plan::verdict::percent;
 use crate::plan::{Baseline, Plan};
-use crate::report::format::{count, duration, thousands, time};
+use crate::report::format::{count, duration, money, time};
 use crate::report::table::{Align, Table};
 use crate::trace::Metrics;
 use serde::Serialize;
@@ -157,9 +157,8 @@ fn figures(subject: &Subject) -> Vec<(&'static str, String)> {
     }
 }
 
-fn money(micros: u64) -> String {
-    let cents = (micros + 5_000) / 10_000;
-    format!("{}.{:02}", thousands(cents / 100), cents % 100)
+fn price(micros: u64) -> String {
+    money(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 fn of_findings(findings: &[Finding]) -> [(&'static str, String); 2] {
@@ -195,7 +194,7 @@ fn of_plan(plan: &Plan) -> Vec<(&'static str, String)> {
         ("moved twice", f.pods_moved_twice.to_string()),
         ("harm", f.harm_count.all.to_string()),
         ("cost", f.cost.map_or_else(|| "unknown".to_owned(), |c| format!("{c:.2}"))),
-        ("price per hour after", f.ending.price_after_micros.map_or_else(|| "unknown".to_owned(), money)),
+        ("price per hour after", f.ending.price_after_micros.map_or_else(|| "unknown".to_owned(), price)),
     ]);
     all.extend(of_findings(&f.findings));
     all

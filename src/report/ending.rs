@@ -1,6 +1,6 @@
 //! Where a migration ends, as people read it.
 
-use super::format::{bytes, cores, count, duration, thousands};
+use super::format::{bytes, cores, count, duration, money, thousands};
 use super::table::{Align, Table};
 use crate::intent::Options;
 use crate::plan::forecast::Forecast;
@@ -73,12 +73,6 @@ pub(super) fn ending(forecast: &Forecast, width: Option<u16>) -> String {
         if h.nodes == 1 { "stays" } else { "stay" }
     );
     out
-}
-
-/// Millionths of the currency unit with two decimals, rounded to the nearest.
-pub(super) fn money(micros: i64) -> String {
-    let cents = (micros.unsigned_abs() + 5_000) / 10_000;
-    format!("{}{}.{:02}", if micros < 0 { "-" } else { "" }, cents / 100, cents % 100)
 }
 
 fn prices(e: &Ending) -> String {

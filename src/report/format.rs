@@ -48,6 +48,12 @@ pub fn in_units(value: i64, unit: i64) -> String {
     format!("{sign}{whole}.{}", format!("{part:03}").trim_end_matches('0'))
 }
 
+/// Millionths of the currency unit with two decimals, rounded to the nearest.
+pub fn money(micros: i64) -> String {
+    let cents = (micros.unsigned_abs() + 5_000) / 10_000;
+    format!("{}{}.{:02}", if micros < 0 { "-" } else { "" }, thousands(cents / 100), cents % 100)
+}
+
 /// Thousandths of a core as cores: `1.5 cores`.
 pub fn cores(milli: i64) -> String {
     format!("{} {}", in_units(milli, 1_000), if milli == 1_000 { "core" } else { "cores" })

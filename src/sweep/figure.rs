@@ -2,7 +2,7 @@
 
 use crate::experiment::RunFigures;
 use crate::plan::verdict::Percentiles;
-use crate::report::format::{in_units, thousands, time};
+use crate::report::format::{in_units, money, thousands, time};
 
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,10 +95,7 @@ impl Figure {
     pub fn text(self, value: i64) -> String {
         match self {
             Figure::Duration => time(value),
-            Figure::Cost | Figure::Price => {
-                let cents = (value + 5_000).div_euclid(10_000);
-                format!("{}.{:02}", thousands(cents.unsigned_abs() / 100), cents.unsigned_abs() % 100)
-            }
+            Figure::Cost | Figure::Price => money(value),
             Figure::NodeHours => in_units((value + 180_000) / 360_000, 10),
             _ => thousands(u64::try_from(value).unwrap_or(0)),
         }

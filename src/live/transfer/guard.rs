@@ -2,7 +2,7 @@
 
 use super::super::clock::Clock;
 use crate::runner::Ms;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How one Lease stands.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,8 @@ impl Guard {
         let now = self.clock.now();
         let mut waits = None;
         for slot in self.slots.iter() {
-            let Ok(slot) = slot.lock() else { continue };
+            // One whose keeper broke off is as it was left, and lapses.
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(why) = &slot.lost {
                 return Err(NotOurs::Lost(why.clone()));
             }
